@@ -1,0 +1,151 @@
+"""The contract between a platform's connector and the rest of civicsync.
+
+A connector reads one platform through a `Transport` and speaks in `Page`s of `Item`s. It never touches the database, never
+sleeps, never logs a body. `connectors/testing/conformance.py` checks an implementation in one line.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from ..core.clock import Clock
+from ..core.identity import Ref
+from ..core.records import Counters, Record, Space
+from .settings import InstanceSettings
+from .transport import Transport
+
+Cursor = dict[str, Any]
+"""Where an interrupted sweep goes on: small, JSON-able, opaque to everybody but the connector."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing seen. `build` is called only when `digest` differs from the stored one, so unchanged rows cost nothing.
+
+    `build` returns the record of `ref` and whatever belongs to it; it raises `MappingError` (or pydantic's ValidationError)
+    for a bad record, which goes to quarantine with `raw`. An item without `build` only says "still there", with counters.
+    `digest` covers the content and the mapping's version, never counters or volatile fields (hotScore).
+    `token` is the connector's own change mark, handed back by `Stored.tokens` in the next run.
+    """
+
+    ref: Ref
+    digest: bytes | None = None
+    build: Callable[[], Sequence[Record]] | None = None
+    counters: Counters | None = None
+    token: str | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What is written in one transaction.
+
+    `scope` names the set that is being swept, for example `proposals@component/39`; every item of it belongs to that set.
+    `next` resumes after this page. `complete` claims: everything public in `scope` was in the pages since the sweep began (items
+    and `present`), so whatever else the store knows there is missing. A gate that shows no change sends neither. `memory` is kept
+    as it is (ETags, gates) and read back by `Stored.memory`. `total` is the expected number of items, for progress.
+    `note` is a clear word for `runs`.
+    """
+
+    scope: str
+    items: Sequence[Item] = ()
+    present: Sequence[Ref] = ()
+    next: Cursor | None = None
+    complete: bool = False
+    memory: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    total: int | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """One thing this instance can or cannot do, with the reason in words an admin understands."""
+
+    name: str
+    available: bool
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What answers at an address. `facts` is what the connector needs again (JSON-able); `strategy` says how it will pull."""
+
+    platform: str
+    version: str | None
+    dialect: str
+    title: str = ""
+    locales: Sequence[str] = ()
+    capabilities: Sequence[Capability] = ()
+    strategy: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+class Stored(Protocol):
+    """What earlier runs left, read-only."""
+
+    def cursor(self, scope: str) -> Cursor | None: ...
+    def memory(self, name: str) -> Any: ...
+    def pending(self, scope: str) -> Sequence[Ref]:
+        """References that the last complete sweep missed: while there are any, a gate must not skip the sweep."""
+        ...
+
+    async def tokens(self, scope: str) -> Mapping[Ref, str]:
+        """Reference to token of everything alive in the scope."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequest:
+    """One pull. `full` ignores gates and light sweeps; `spaces` limits it to these references (empty: all)."""
+
+    probe: Probe
+    stored: Stored
+    full: bool = False
+    spaces: Sequence[Ref] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a connector is given. `pseudonym` turns a platform user id into what may leave the connector."""
+
+    instance: str
+    settings: InstanceSettings
+    transport: Transport
+    pseudonym: Callable[[str], str]
+    clock: Clock
+    keep_names: bool = False
+
+
+class Reader(Protocol):
+    """Reads one instance. One request at a time: the transport keeps the pace."""
+
+    async def probe(self) -> Probe: ...
+    async def discover(self, probe: Probe) -> Sequence[Space]: ...
+    def pull(self, request: PullRequest) -> AsyncIterator[Page]: ...
+
+
+@runtime_checkable
+class Confirms(Protocol):
+    """Optional: can ask for single records, so that an absence is confirmed before it is believed."""
+
+    async def still_there(self, refs: Sequence[Ref]) -> Mapping[Ref, bool | None]:
+        """True: there; False: gone for the public; None: cannot tell (then nothing is tombstoned)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """What a platform's package exports as `CONNECTOR` (entry point group `civicsync.connectors`)."""
+
+    platform: str
+    settings: type[InstanceSettings]
+    reader: Callable[[Context], Reader]
+    versions: Sequence[str] = ()
+    """What `civicsync sandbox PLATFORM --version` accepts, newest last."""
+    requests_per_minute: int | None = None
+    """The platform's own known limit, with a little room."""
+    keep_cookies: bool = False
+    """Whether the transport keeps a cookie jar; without one, a sticky locale cannot follow us."""
+    sandbox: Callable[..., Any] | None = None
+    """(version, size, seed, **options) -> connectors.testing.sandbox.Sandbox"""

@@ -1,0 +1,62 @@
+"""The errors a connector or the transport may raise. The first line of each docstring is what an admin reads.
+
+    ConnectorError
+    +-- Unreachable       nothing answers
+    +-- Throttled         asked to slow down for longer than this run may wait
+    +-- Refused           not allowed (401, 403, sign-in page)
+    +-- NotFound          404
+    +-- Malformed         an answer that is not what the platform sends
+    +-- Interface         the platform's interface is not the one probed; probing again may help
+    +-- NotThisPlatform   something else answers there
+    MappingError          one record is not as the contract says: quarantine, not a failure
+"""
+
+
+class ConnectorError(Exception):
+    """Something between civicsync and a platform went wrong. `hint` is the way out."""
+
+    def __init__(self, message: str, *, hint: str = "", status: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.status = status
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.hint}" if self.hint else self.message
+
+
+class Unreachable(ConnectorError):
+    """Nothing answers there, or the answers stop halfway."""
+
+
+class Throttled(ConnectorError):
+    """The platform asks to slow down for longer than this run may wait."""
+
+
+class Refused(ConnectorError):
+    """The platform does not let us read this."""
+
+
+class NotFound(ConnectorError):
+    """The platform says there is no such thing."""
+
+
+class Malformed(ConnectorError):
+    """The answer is not what this platform sends: a login page, a cut answer, another format."""
+
+
+class Interface(ConnectorError):
+    """A field or argument that was there when the instance was probed is not there now."""
+
+
+class NotThisPlatform(ConnectorError):
+    """Something else answers at this address."""
+
+
+class MappingError(Exception):
+    """One record cannot be understood: `field` is where, `reason` why."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason

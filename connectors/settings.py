@@ -1,0 +1,64 @@
+"""Settings of one instance that every platform has. A connector's own model derives from `InstanceSettings`."""
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+
+def _origin(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("expected an address such as https://participa.example")
+    if parts.query or parts.fragment or parts.username:
+        raise ValueError("expected only scheme, host and path, without user, query or #")
+    return value.rstrip("/")
+
+
+Url = Annotated[str, AfterValidator(_origin)]
+Interval = Annotated[str, Field(pattern=r"^\d+\s*(s|m|h|d)$", examples=["15m", "6h"])]
+
+
+class Settings(BaseModel):
+    """What all settings share: frozen, unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+
+class Politeness(Settings):
+    """How gently the platform's server is asked. The defaults are meant for production servers of cities."""
+
+    pause: Annotated[float, Field(ge=0, le=10)] = 1.0
+    """Pause after each answer, as a multiple of the time that the answer took. Loopback addresses get no pause."""
+    requests_per_minute: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """At most so many requests in any minute; unset: the platform's own known limit."""
+    timeout: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    """Seconds to wait for an answer."""
+    give_up_after: Annotated[float, Field(gt=0, le=86_400)] = 300.0
+    """Seconds that retries of one request may take in all before the run stops (what it has is kept)."""
+    max_response_mb: Annotated[int, Field(ge=1, le=4096)] = 256
+    """A larger answer is refused."""
+
+
+class InstanceSettings(Settings):
+    """One deployment of a platform."""
+
+    platform: str
+    """Which connector: consul, decidim, your-priorities, or `package.module:CONNECTOR`."""
+    url: Url
+    """The address of its start page."""
+    every: Interval = "1h"
+    """How often the scheduler pulls it."""
+    full_every: Interval = "1d"
+    """How often everything is read again, for what no light sweep or gate can show."""
+    spaces: list[str] = []
+    """Only these spaces, as `discover` prints them (kind/id); empty: all public ones."""
+    locales: list[str] = []
+    """Languages to read where the platform needs to be asked per language; the first is the main one."""
+    names: Literal["never", "public"] = "never"
+    """Whether authors' public display names are stored."""
+    votes: bool = False
+    """Whether individual public votes are stored where the platform shows them (never with a person)."""
+    politeness: Politeness = Politeness()
+    verify_tls: bool = True
+    """Only for a test installation with a self-signed certificate may this be false."""

@@ -1,0 +1,119 @@
+"""A store that forgets: the rules of pull over plain dictionaries, for connector authors and as an oracle in tests.
+
+It does what `core.store` does (digests, tokens, cursors, absence after a complete sweep) and nothing about databases. It tombstones
+on the first absence when `twice` is False, so that a connector's own test needs one pull only.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from ...core.identity import Ref
+from ...core.records import Counters, Record
+from ..contract import Confirms, Cursor, Page, PullRequest, Reader
+from ..errors import MappingError
+
+
+@dataclass
+class Row:
+    """What is known of one thing."""
+
+    record: Record | None
+    scope: str
+    digest: bytes | None = None
+    token: str | None = None
+    counters: Counters | None = None
+    gone: bool = False
+    missing: int = 0
+
+
+@dataclass
+class MemoryStore:
+    """In-memory `Stored` that also applies pages."""
+
+    twice: bool = True
+    rows: dict[Ref, Row] = field(default_factory=dict[Ref, Row])
+    children: dict[Ref, Record] = field(default_factory=dict[Ref, Record])
+    quarantine: list[tuple[Ref, str, Mapping[str, Any]]] = field(default_factory=list[tuple[Ref, str, Mapping[str, Any]]])
+    notes: list[str] = field(default_factory=list[str])
+    writes: int = 0
+    pages: int = 0
+    _cursors: dict[str, Cursor] = field(default_factory=dict[str, Cursor])
+    _memory: dict[str, Any] = field(default_factory=dict[str, Any])
+    _seen: dict[str, set[Ref]] = field(default_factory=dict[str, set[Ref]])
+
+    def cursor(self, scope: str) -> Cursor | None:
+        return self._cursors.get(scope)
+
+    def memory(self, name: str) -> Any:
+        return self._memory.get(name)
+
+    def pending(self, scope: str) -> Sequence[Ref]:
+        return [ref for ref, row in self.rows.items() if row.scope == scope and row.missing and not row.gone]
+
+    async def tokens(self, scope: str) -> Mapping[Ref, str]:
+        return {ref: row.token for ref, row in self.rows.items() if row.scope == scope and row.token and not row.gone}
+
+    def alive(self, *kinds: str) -> dict[Ref, Row]:
+        """Everything that is there, by reference, of these kinds (none: all)."""
+        return {r: row for r, row in self.rows.items() if not row.gone and (not kinds or r.split("/")[0] in kinds)}
+
+    async def apply(self, page: Page, reader: Reader | None = None) -> None:
+        """Write one page."""
+        self.pages += 1
+        seen = self._seen.setdefault(page.scope, set())
+        for item in page.items:
+            seen.add(item.ref)
+            row = self.rows.get(item.ref)
+            if item.build is not None and (row is None or row.gone or row.digest is None or row.digest != item.digest):
+                try:
+                    records = list(item.build())
+                except (MappingError, ValidationError) as error:
+                    self.quarantine.append((item.ref, str(error), item.raw))
+                    continue
+                row = Row(None, page.scope, item.digest)
+                self.rows[item.ref] = row
+                for record in records:
+                    if record.ref == item.ref:
+                        row.record = record
+                    else:
+                        self.children[record.ref] = record
+                self.writes += 1
+            if row is not None:
+                row.missing, row.scope = 0, page.scope
+                row.token = item.token if item.token is not None else row.token
+                row.counters = item.counters if item.counters is not None else row.counters
+        for ref in page.present:
+            seen.add(ref)
+            if ref in self.rows:
+                self.rows[ref].missing = 0
+        self._memory.update(page.memory)
+        if page.note:
+            self.notes.append(page.note)
+        if page.next is not None:
+            self._cursors[page.scope] = page.next
+        if page.complete:
+            await self._finish(page.scope, reader)
+
+    async def _finish(self, scope: str, reader: Reader | None) -> None:
+        seen = self._seen.pop(scope, set())
+        self._cursors.pop(scope, None)
+        missing = [r for r, row in self.rows.items() if row.scope == scope and not row.gone and r not in seen]
+        verdict: Mapping[Ref, bool | None] = {}
+        if missing and isinstance(reader, Confirms):
+            verdict = await reader.still_there(missing)
+        for ref in missing:
+            row = self.rows[ref]
+            if verdict.get(ref, False) is not False:
+                continue
+            row.missing += 1
+            row.gone = row.missing >= (2 if self.twice else 1)
+
+
+async def pull(reader: Reader, store: MemoryStore, *, full: bool = False, spaces: Sequence[Ref] = (), probe: Any = None) -> None:
+    """One whole pull into a memory store."""
+    found = probe or await reader.probe()
+    async for page in reader.pull(PullRequest(probe=found, stored=store, full=full, spaces=spaces)):
+        await store.apply(page, reader)

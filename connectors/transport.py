@@ -1,0 +1,470 @@
+"""The one place that talks to the network, and the only module that imports httpx.
+
+It is polite (a budget of requests per minute and a pause as long as the last answer, per host), patient (Retry-After, jittered
+back-off, a total limit), strict (TLS verified, only configured hosts, no redirect followed on POST, bounded answers, timeouts
+on everything) and discreet (an error names method, host and path, never a query, a header or a body).
+
+GraphQL goes through gql's documents over our own gql transport: gql's httpx transport would bypass all of the above, silently
+prefers another HTTP library when one is installed, and loses partial data (docs/adr/0003-graphql.md).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+import msgspec
+from gql import GraphQLRequest, gql
+from gql.transport.async_transport import AsyncTransport
+from graphql import ExecutionResult, GraphQLError
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+
+from ..core.clock import Clock
+from .errors import ConnectorError, Malformed, NotFound, Refused, Throttled, Unreachable
+from .settings import Politeness
+
+MAX_REDIRECTS = 5
+MAX_ATTEMPTS = 6
+_RETRY_STATUS = frozenset({429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP answer. `headers` are lower-case; `seconds` is how long the platform took, by its own word if it says so."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+    seconds: float
+    decoded: Any = None
+
+    @property
+    def media_type(self) -> str:
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8", errors="replace")
+
+    def json(self) -> Any:
+        """The decoded body.
+
+        Raises:
+            Malformed: it is not JSON, whatever the status says.
+        """
+        if self.decoded is not None:
+            return self.decoded
+        if "json" not in self.media_type:
+            raise Malformed(
+                f"{_where('', self.url)}: expected JSON, got {self.media_type or 'no content type'} with status {self.status}",
+                hint="a login page, a proxy or a bot filter may stand in front of the platform",
+                status=self.status,
+            )
+        try:
+            return msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Malformed(f"{_where('', self.url)}: the JSON is cut or broken", status=self.status) from error
+
+
+@dataclass(slots=True)
+class Stats:
+    """What one transport has asked so far. `platform_seconds` is the time the platform worked for us."""
+
+    requests: int = 0
+    retries: int = 0
+    throttled: int = 0
+    bytes: int = 0
+    platform_seconds: float = 0.0
+    waited_seconds: float = 0.0
+    statuses: dict[int, int] = field(default_factory=dict[int, int])
+
+
+class _Again(Exception):
+    """This attempt failed in a way that may pass; `final` is what to raise when no attempt is left."""
+
+    def __init__(self, final: ConnectorError, wait: float | None = None) -> None:
+        super().__init__(str(final))
+        self.final = final
+        self.wait = wait
+
+
+def _where(method: str, url: str) -> str:
+    parts = urlsplit(url)
+    return f"{method} {parts.hostname or ''}{parts.path}".strip()
+
+
+def is_loopback(url: str) -> bool:
+    """Whether an address is this very machine."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Transport:
+    """HTTP to one instance; create one per instance and run, close it with `aclose` or `async with`."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Clock,
+        user_agent: str,
+        politeness: Politeness | None = None,
+        requests_per_minute: int | None = None,
+        extra_hosts: frozenset[str] = frozenset(),
+        verify_tls: bool = True,
+        keep_cookies: bool = False,
+        backend: Any = None,
+    ) -> None:
+        """`backend`: an ASGI application or an httpx transport that answers instead of the network (tests)."""
+        self.url = url.rstrip("/")
+        self.stats = Stats()
+        self._clock = clock
+        self._politeness = politeness or Politeness()
+        self._per_minute = self._politeness.requests_per_minute or requests_per_minute
+        self._recent: deque[float] = deque()
+        self._rest_until = 0.0
+        self._loopback = is_loopback(url)
+        self._hosts = {urlsplit(url).hostname, *extra_hosts}
+        self._keep_cookies = keep_cookies
+        transport = backend
+        if backend is not None and not isinstance(backend, httpx.AsyncBaseTransport):
+            transport = httpx.ASGITransport(app=backend, raise_app_exceptions=True)
+        self._client = httpx.AsyncClient(
+            transport=transport,
+            timeout=httpx.Timeout(self._politeness.timeout, connect=min(15.0, self._politeness.timeout)),
+            verify=ssl.create_default_context() if verify_tls and transport is None else verify_tls,
+            follow_redirects=False,
+            headers={"User-Agent": user_agent, "Accept-Encoding": "gzip"},
+            limits=httpx.Limits(max_connections=2, max_keepalive_connections=1),
+            trust_env=not self._loopback,
+        )
+
+    async def __aenter__(self) -> Transport:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def get(
+        self,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        redirects: bool = True,
+        allow: frozenset[int] = frozenset(),
+        json: bool = False,
+    ) -> Answer:
+        """GET a path of the instance (or an address of an allowed host).
+
+        `allow` are the statuses besides 2xx and 304 that the caller understands; a redirect that is not followed is returned.
+        With `json` a 200 that is not whole JSON (a login page, a cut answer) is asked again before it is an error.
+
+        Raises:
+            Throttled, Unreachable, Refused, NotFound, Malformed: as `connectors.errors` says.
+        """
+        url = self._address(path)
+        for _ in range(MAX_REDIRECTS + 1):
+            answer = await self._send("GET", url, params, headers, None, allow, json)
+            location = answer.headers.get("location")
+            if not redirects or location is None or answer.status not in {301, 302, 303, 307, 308}:
+                return answer
+            url, params = self._address(urljoin(url, location)), None
+        raise Malformed(f"{_where('GET', url)}: redirected more than {MAX_REDIRECTS} times")
+
+    async def post_json(
+        self,
+        path: str,
+        body: Any,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        allow: frozenset[int] = frozenset(),
+    ) -> Answer:
+        """POST JSON that only reads (it is repeated after a failure). Redirects are never followed; a 3xx is returned."""
+        headers = {"Content-Type": "application/json", "Accept": "application/json", **(headers or {})}
+        return await self._send("POST", self._address(path), params, headers, msgspec.json.encode(body), allow, True)
+
+    def _address(self, path: str) -> str:
+        url = path if "://" in path else f"{self.url}/{path.lstrip('/')}"
+        parts = urlsplit(url)
+        if parts.hostname not in self._hosts:
+            raise Refused(
+                f"{_where('', url)} is not one of the configured hosts",
+                hint="the instance redirects elsewhere: is `url` the address it is known by?",
+            )
+        if urlsplit(self.url).scheme == "https" and parts.scheme != "https":
+            raise Refused(f"{_where('', url)}: refusing to go from https to plain http")
+        return url
+
+    async def _send(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, str] | None,
+        headers: Mapping[str, str] | None,
+        content: bytes | None,
+        allow: frozenset[int],
+        json: bool,
+    ) -> Answer:
+        backoff = wait_exponential_jitter(initial=0.5, max=30, jitter=1)
+        started = self._clock.monotonic()
+
+        def wait(state: RetryCallState) -> float:
+            error = state.outcome.exception() if state.outcome else None
+            asked = error.wait if isinstance(error, _Again) else None
+            return asked if asked is not None else backoff(state)
+
+        def stop(state: RetryCallState) -> bool:
+            spent = self._clock.monotonic() - started + (state.upcoming_sleep or 0.0)
+            return stop_after_attempt(MAX_ATTEMPTS)(state) or spent > self._politeness.give_up_after
+
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(_Again), wait=wait, stop=stop, sleep=self._clock.sleep, reraise=True
+        )
+        try:
+            async for attempt in retrying:
+                with attempt:
+                    if attempt.retry_state.attempt_number > 1:
+                        self.stats.retries += 1
+                    answer = await self._once(method, url, params, headers, content, allow)
+                    return self._decoded(answer) if json and answer.status == 200 else answer
+        except _Again as error:
+            raise error.final from error.__cause__
+        raise AssertionError("unreachable: tenacity either returns or raises")
+
+    async def _once(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, str] | None,
+        headers: Mapping[str, str] | None,
+        content: bytes | None,
+        allow: frozenset[int],
+    ) -> Answer:
+        await self._keep_pace()
+        where = _where(method, url)
+        began = self._clock.monotonic()
+        self.stats.requests += 1
+        try:
+            async with self._client.stream(method, url, params=params, headers=headers, content=content) as response:
+                body = await self._read(response, where)
+        except (httpx.TimeoutException, TimeoutError) as error:
+            raise _Again(Unreachable(f"{where}: no answer within {self._politeness.timeout:.0f} s")) from error
+        except httpx.ConnectError as error:
+            raise _Again(Unreachable(f"{where}: cannot connect ({_reason(error)})", hint="is the address right?")) from error
+        except (httpx.HTTPError, OSError, EOFError) as error:
+            raise _Again(Unreachable(f"{where}: the connection broke ({type(error).__name__})")) from error
+        finally:
+            elapsed = self._clock.monotonic() - began
+            if not self._loopback:
+                self._rest_until = self._clock.monotonic() + min(30.0, elapsed * self._politeness.pause)
+            if not self._keep_cookies:
+                self._client.cookies.clear()
+        seconds = _runtime(response.headers) or elapsed
+        self.stats.platform_seconds += seconds
+        self.stats.bytes += len(body)
+        self.stats.statuses[response.status_code] = self.stats.statuses.get(response.status_code, 0) + 1
+        answer = Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, body, url, seconds)
+        self._judge(answer, where, allow)
+        return answer
+
+    def _decoded(self, answer: Answer) -> Answer:
+        try:
+            return replace(answer, decoded=answer.json())
+        except Malformed as error:
+            raise _Again(error) from None
+
+    async def _read(self, response: httpx.Response, where: str) -> bytes:
+        limit = self._politeness.max_response_mb * 1_000_000
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in response.aiter_bytes():
+            size += len(chunk)
+            if size > limit:
+                raise Malformed(f"{where}: the answer is larger than {limit // 1_000_000} MB", hint="raise politeness.max_response_mb")
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    def _judge(self, answer: Answer, where: str, allow: frozenset[int]) -> None:
+        status = answer.status
+        if status in allow or 200 <= status < 400:
+            return
+        if status == 429 or (status == 503 and "retry-after" in answer.headers):
+            self.stats.throttled += 1
+            wait = self._retry_after(answer.headers.get("retry-after"))
+            error = Throttled(f"{where}: asked to slow down (status {status})", hint="the next run goes on here", status=status)
+            if wait is not None and wait > self._politeness.give_up_after:
+                raise error
+            # Decidim's limiter counts in clock-aligned minutes and sends no Retry-After (docs/platforms/decidim.md 1.2).
+            raise _Again(error, wait if wait is not None else (61.0 - self._clock.now().second if status == 429 else None))
+        if status in _RETRY_STATUS:
+            raise _Again(Unreachable(f"{where}: the server failed (status {status})", status=status))
+        if status == 404:
+            raise NotFound(f"{where}: not found", status=status)
+        if status in {401, 403}:
+            raise Refused(f"{where}: not allowed (status {status})", status=status)
+        raise Malformed(f"{where}: unexpected status {status}", status=status)
+
+    def _retry_after(self, value: str | None) -> float | None:
+        if value is None:
+            return None
+        if value.strip().isdigit():
+            return float(value)
+        try:
+            return max(0.0, (parsedate_to_datetime(value) - self._clock.now()).total_seconds())
+        except (TypeError, ValueError):
+            return None
+
+    async def _keep_pace(self) -> None:
+        now = self._clock.monotonic()
+        ready = self._rest_until
+        if self._per_minute is not None:
+            while self._recent and self._recent[0] <= now - 60:
+                self._recent.popleft()
+            if len(self._recent) >= self._per_minute:
+                ready = max(ready, self._recent[0] + 60)
+        if ready > now:
+            self.stats.waited_seconds += ready - now
+            await self._clock.sleep(ready - now)
+        if self._per_minute is not None:
+            self._recent.append(self._clock.monotonic())
+
+    async def graphql(
+        self,
+        path: str,
+        query: str,
+        variables: Mapping[str, Any] | None = None,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        variables_as_text: bool = False,
+    ) -> GraphQLAnswer:
+        """Ask one GraphQL document. Partial data stays beside its errors: neither is ever dropped.
+
+        `variables_as_text` sends the variables as a JSON string (CONSUL dialect A, docs/platforms/consul.md 1).
+
+        Raises:
+            Refused: the platform answers with a redirect (to sign in).
+            and whatever `post_json` raises.
+        """
+        channel = _GraphQLChannel(self, path, params, headers, variables_as_text)
+        request = _document(query)
+        if variables:
+            request = GraphQLRequest(request, variable_values=dict(variables))
+        result = await channel.execute(request)
+        assert channel.answer is not None
+        return GraphQLAnswer(result.data, [error.formatted for error in result.errors or ()], channel.answer)
+
+
+@dataclass(frozen=True, slots=True)
+class GraphQLAnswer:
+    """`data` may be None or partial; `errors` are as the platform sent them (a message may be an array)."""
+
+    data: dict[str, Any] | None
+    errors: list[Any]
+    http: Answer
+
+
+@lru_cache(maxsize=512)
+def _document(query: str) -> GraphQLRequest:
+    return gql(query)
+
+
+class _GraphQLChannel(AsyncTransport):
+    """gql's transport interface over `Transport`, so that politeness, retries and redaction hold for GraphQL too."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        path: str,
+        params: Mapping[str, str] | None,
+        headers: Mapping[str, str] | None,
+        variables_as_text: bool,
+    ) -> None:
+        self._transport = transport
+        self._path = path
+        self._params = params
+        self._headers = headers
+        self._variables_as_text = variables_as_text
+        self.answer: Answer | None = None
+
+    async def connect(self) -> None:
+        """Nothing to do: the connection belongs to the `Transport`."""
+
+    async def close(self) -> None:
+        """Nothing to do: the connection belongs to the `Transport`."""
+
+    async def execute(self, request: GraphQLRequest, *_: Any, **__: Any) -> ExecutionResult:
+        payload: dict[str, Any] = {"query": _source(request)}
+        if request.variable_values:
+            values = request.variable_values
+            payload["variables"] = msgspec.json.encode(values).decode() if self._variables_as_text else values
+        answer = await self._transport.post_json(self._path, payload, params=self._params, headers=self._headers)
+        self.answer = answer
+        if 300 <= answer.status < 400:
+            raise Refused(
+                f"{_where('POST', answer.url)}: redirected (status {answer.status})",
+                hint="the site forces sign-in, or `url` is not the address it is known by (https, www, another domain)",
+                status=answer.status,
+            )
+        body = answer.json()
+        if not isinstance(body, dict) or not ("data" in body or "errors" in body):
+            raise Malformed(f"{_where('POST', answer.url)}: not a GraphQL answer", status=answer.status)
+        return ExecutionResult(body.get("data"), [_Reported(error) for error in body.get("errors") or ()])
+
+    async def subscribe(self, request: GraphQLRequest) -> Any:
+        """No platform offers subscriptions."""
+        raise Malformed("GraphQL subscriptions are not offered by any platform")
+
+
+class _Reported(GraphQLError):
+    """A platform's error, kept as it came: its `message` may be an array or its `path` anything."""
+
+    def __init__(self, original: Any) -> None:
+        super().__init__(str(original.get("message")) if isinstance(original, dict) else str(original))
+        self._original = original
+
+    @property
+    def formatted(self) -> Any:
+        return self._original
+
+
+@lru_cache(maxsize=512)
+def _source_of(document: Any) -> str:
+    from graphql import print_ast
+
+    return print_ast(document)
+
+
+def _source(request: GraphQLRequest) -> str:
+    return _source_of(request.document)
+
+
+def _runtime(headers: Mapping[str, str]) -> float | None:
+    try:
+        return float(headers["x-runtime"])
+    except (KeyError, ValueError):
+        return None
+
+
+def _reason(error: Exception) -> str:
+    return str(error).split("\n", 1)[0][:120] or type(error).__name__

@@ -1,0 +1,1 @@
+"""The vocabulary: records, tables, identity, text, privacy, the store. Knows no platform and no network."""

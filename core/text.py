@@ -1,0 +1,90 @@
+"""Citizens' text on the way in: HTML made safe, plain text beside it, control characters gone.
+
+Nothing a citizen typed leaves this module able to run anywhere. What must not happen here: truncation, translation, guessing a
+language.
+"""
+
+import html as html_module
+import re
+
+import nh3
+
+from .records import UNKNOWN_LOCALE, Text
+
+_TAGS = {
+    *("p", "br", "ul", "ol", "li", "strong", "em", "b", "i", "u", "s", "a", "h2", "h3", "h4", "h5", "h6"),
+    *("blockquote", "pre", "code", "hr", "div", "span", "table", "thead", "tbody", "tr", "th", "td", "del", "sub", "sup"),
+}
+_SANITISER = nh3.Cleaner(
+    tags=_TAGS,
+    attributes={"a": {"href", "title"}},
+    url_schemes={"http", "https", "mailto", "tel"},
+    link_rel="noopener noreferrer nofollow",
+    clean_content_tags={"script", "style"},
+    strip_comments=True,
+)
+# C0/C1 controls but tab and line breaks; bidi overrides and isolates, which can make a text read as another one;
+# zero-width space, word joiner, BOM and invisible separators. Zero-width (non-)joiner stay: emoji and Persian need them.
+_INVISIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+_BREAK_BEFORE = re.compile(r"<(?:br\s*/?|/p|/li|/h[1-6]|/div|/tr|/blockquote|hr\s*/?)>", re.IGNORECASE)
+_TAG = re.compile(r"<[^>]*>")
+_SPACES = re.compile(r"[ \t]+")
+_BLANK_LINES = re.compile(r"\n{3,}")
+
+
+def tidy(value: str) -> str:
+    """Line breaks as `\\n`; invisible characters that can deceive a reader removed."""
+    if "\r" in value:
+        value = value.replace("\r\n", "\n").replace("\r", "\n")
+    return _INVISIBLE.sub("", value)
+
+
+def clean_html(value: str) -> str:
+    """Safe HTML from any HTML fragment; a fragment without markup is returned escaped."""
+    value = tidy(value)
+    if "<" not in value and "&" not in value:
+        return value.replace(">", "&gt;") if ">" in value else value
+    return _SANITISER.clean(value)
+
+
+def html_to_plain(safe: str) -> str:
+    """The readable text of sanitised HTML, with line breaks where blocks end."""
+    if "<" in safe:
+        safe = _TAG.sub("", _BREAK_BEFORE.sub("\n", safe))
+    if "&" in safe:
+        safe = html_module.unescape(safe)
+    if "\n" in safe or "  " in safe or "\t" in safe:
+        safe = "\n".join(_SPACES.sub(" ", line).strip() for line in safe.split("\n"))
+        safe = _BLANK_LINES.sub("\n\n", safe)
+    return safe.strip()
+
+
+def plain_to_html(value: str) -> str:
+    """Safe HTML from text that is known to be plain: escaped, paragraphs and line breaks kept."""
+    value = tidy(value)
+    if not value.strip():
+        return ""
+    escaped = html_module.escape(value, quote=False)
+    paragraphs = [part.strip("\n") for part in re.split(r"\n{2,}", escaped)]
+    return "".join(f"<p>{part.replace(chr(10), '<br>')}</p>" for part in paragraphs if part.strip())
+
+
+def plain_title(value: str | None) -> str:
+    """A title as one line of plain text, stored as typed (a title is never HTML); escape it where it is shown."""
+    return " ".join(tidy(value or "").split())
+
+
+def rich(locale: str | None, title: str | None, body: str | None, *, machine: bool = False) -> Text:
+    """A text whose body is HTML as the platform stored it."""
+    safe = clean_html(body) if body else ""
+    return Text(
+        locale=locale or UNKNOWN_LOCALE, title=plain_title(title), html=safe, plain=html_to_plain(safe), machine=machine
+    )
+
+
+def simple(locale: str | None, title: str | None, body: str | None, *, machine: bool = False) -> Text:
+    """A text whose body is plain text as typed."""
+    typed = tidy(body or "").strip()
+    return Text(
+        locale=locale or UNKNOWN_LOCALE, title=plain_title(title), html=plain_to_html(typed), plain=typed, machine=machine
+    )
