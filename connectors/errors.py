@@ -1,15 +1,30 @@
 """The errors a connector or the transport may raise. The first line of each docstring is what an admin reads.
 
-    ConnectorError
-    +-- Unreachable       nothing answers
-    +-- Throttled         asked to slow down for longer than this run may wait
-    +-- Refused           not allowed (401, 403, sign-in page)
-    +-- NotFound          404
-    +-- Malformed         an answer that is not what the platform sends
-    +-- Interface         the platform's interface is not the one probed; probing again may help
-    +-- NotThisPlatform   something else answers there
-    MappingError          one record is not as the contract says: quarantine, not a failure
+ConnectorError
++-- Unreachable       nothing answers
++-- Throttled         asked to slow down for longer than this run may wait
++-- Refused           not allowed (401, 403, sign-in page)
++-- NotFound          404
++-- Malformed         an answer that is not what the platform sends
++-- Interface         the platform's interface is not the one probed; probing again may help
++-- NotThisPlatform   something else answers there
+MappingError          one record is not as the contract says: quarantine, not a failure
 """
+
+
+__all__ = [
+    *(
+        "ConnectorError",
+        "Interface",
+        "Malformed",
+        "MappingError",
+        "NotFound",
+        "NotThisPlatform",
+        "Refused",
+        "Throttled",
+    ),
+    "Unreachable",
+]
 
 
 class ConnectorError(Exception):
@@ -51,12 +66,3 @@ class Interface(ConnectorError):
 
 class NotThisPlatform(ConnectorError):
     """Something else answers at this address."""
-
-
-class MappingError(Exception):
-    """One record cannot be understood: `field` is where, `reason` why."""
-
-    def __init__(self, field: str, reason: str) -> None:
-        super().__init__(f"{field}: {reason}")
-        self.field = field
-        self.reason = reason

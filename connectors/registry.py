@@ -38,7 +38,9 @@ def resolve(platform: str) -> Connector:
             return _checked(point.load(), platform)
     module, colon, attribute = platform.partition(":")
     if not colon:
-        raise UnknownPlatform(f"unknown platform {platform!r}: use {', '.join(platforms())}, or package.module:CONNECTOR")
+        raise UnknownPlatform(
+            f"unknown platform {platform!r}: use {', '.join(platforms())}, or package.module:CONNECTOR"
+        )
     try:
         return _checked(getattr(importlib.import_module(module), attribute), platform)
     except (ImportError, AttributeError) as error:
@@ -58,7 +60,9 @@ def user_agent(operator: str, contact: str) -> str:
     return f"civicsync/{version('civicsync')} (+{ascii_only or 'no contact configured'})"
 
 
-def open_transport(connector: Connector, settings: InstanceSettings, *, agent: str, clock: Clock, backend: Any = None) -> Transport:
+def open_transport(
+    connector: Connector, settings: InstanceSettings, *, agent: str, clock: Clock, backend: Any = None
+) -> Transport:
     """A transport for one instance, as polite as its platform asks."""
     return Transport(
         settings.url,

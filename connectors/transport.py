@@ -270,7 +270,9 @@ class Transport:
         except (httpx.TimeoutException, TimeoutError) as error:
             raise _Again(Unreachable(f"{where}: no answer within {self._politeness.timeout:.0f} s")) from error
         except httpx.ConnectError as error:
-            raise _Again(Unreachable(f"{where}: cannot connect ({_reason(error)})", hint="is the address right?")) from error
+            raise _Again(
+                Unreachable(f"{where}: cannot connect ({_reason(error)})", hint="is the address right?")
+            ) from error
         except (httpx.HTTPError, OSError, EOFError) as error:
             raise _Again(Unreachable(f"{where}: the connection broke ({type(error).__name__})")) from error
         finally:
@@ -300,7 +302,10 @@ class Transport:
         async for chunk in response.aiter_bytes():
             size += len(chunk)
             if size > limit:
-                raise Malformed(f"{where}: the answer is larger than {limit // 1_000_000} MB", hint="raise politeness.max_response_mb")
+                raise Malformed(
+                    f"{where}: the answer is larger than {limit // 1_000_000} MB",
+                    hint="raise politeness.max_response_mb",
+                )
             chunks.append(chunk)
         return b"".join(chunks)
 
@@ -311,11 +316,15 @@ class Transport:
         if status == 429 or (status == 503 and "retry-after" in answer.headers):
             self.stats.throttled += 1
             wait = self._retry_after(answer.headers.get("retry-after"))
-            error = Throttled(f"{where}: asked to slow down (status {status})", hint="the next run goes on here", status=status)
+            error = Throttled(
+                f"{where}: asked to slow down (status {status})", hint="the next run goes on here", status=status
+            )
             if wait is not None and wait > self._politeness.give_up_after:
                 raise error
             # Decidim's limiter counts in clock-aligned minutes and sends no Retry-After (docs/platforms/decidim.md 1.2).
-            raise _Again(error, wait if wait is not None else (61.0 - self._clock.now().second if status == 429 else None))
+            raise _Again(
+                error, wait if wait is not None else (61.0 - self._clock.now().second if status == 429 else None)
+            )
         if status in _RETRY_STATUS:
             raise _Again(Unreachable(f"{where}: the server failed (status {status})", status=status))
         if status == 404:

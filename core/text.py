@@ -13,7 +13,23 @@ from .records import UNKNOWN_LOCALE, Text
 
 _TAGS = {
     *("p", "br", "ul", "ol", "li", "strong", "em", "b", "i", "u", "s", "a", "h2", "h3", "h4", "h5", "h6"),
-    *("blockquote", "pre", "code", "hr", "div", "span", "table", "thead", "tbody", "tr", "th", "td", "del", "sub", "sup"),
+    *(
+        "blockquote",
+        "pre",
+        "code",
+        "hr",
+        "div",
+        "span",
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "del",
+        "sub",
+        "sup",
+    ),
 }
 _SANITISER = nh3.Cleaner(
     tags=_TAGS,
@@ -25,7 +41,9 @@ _SANITISER = nh3.Cleaner(
 )
 # C0/C1 controls but tab and line breaks; bidi overrides and isolates, which can make a text read as another one;
 # zero-width space, word joiner, BOM and invisible separators. Zero-width (non-)joiner stay: emoji and Persian need them.
-_INVISIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+)
 _BREAK_BEFORE = re.compile(r"<(?:br\s*/?|/p|/li|/h[1-6]|/div|/tr|/blockquote|hr\s*/?)>", re.IGNORECASE)
 _TAG = re.compile(r"<[^>]*>")
 _SPACES = re.compile(r"[ \t]+")
@@ -86,5 +104,9 @@ def simple(locale: str | None, title: str | None, body: str | None, *, machine: 
     """A text whose body is plain text as typed."""
     typed = tidy(body or "").strip()
     return Text(
-        locale=locale or UNKNOWN_LOCALE, title=plain_title(title), html=plain_to_html(typed), plain=typed, machine=machine
+        locale=locale or UNKNOWN_LOCALE,
+        title=plain_title(title),
+        html=plain_to_html(typed),
+        plain=typed,
+        machine=machine,
     )

@@ -1,0 +1,56 @@
+"""`civicsync status`: what is in the database now, per instance, and how the last run went."""
+
+from typing import Annotated, Any
+
+import typer
+from sqlalchemy import Engine
+
+from ...core import runs as journal
+from ...core.absence import totals
+from .common import chosen, configuration, database, print_json, print_table
+
+NAME = "status"
+COLUMNS = {
+    "instance": "instance",
+    "platform": "platform",
+    "version": "version",
+    "last_outcome": "last run",
+    "last_ended_at": "ended",
+    "spaces": "spaces",
+    "proposals": "proposals",
+    "supports": "supports",
+    "comments": "comments",
+    "quarantined": "quarantined",
+    "message": "message",
+}
+
+
+def run(
+    instances: Annotated[list[str] | None, typer.Argument(help="Which instances; all if none is named.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what is in the database and how the last runs went."""
+    config = configuration()
+    with database(config) as engine:
+        rows = [_row(engine, name, config.instances[name].platform) for name in chosen(config, instances)]
+    if json:
+        print_json(rows)
+    else:
+        print_table(rows, COLUMNS, empty="no instances")
+
+
+def _row(engine: Engine, name: str, platform: str) -> dict[str, Any]:
+    known = journal.instance_row(engine, name)
+    last = next(iter(journal.runs(engine, [name], 1)), None)
+    return {
+        "instance": name,
+        "platform": platform,
+        "url": known["url"] if known else None,
+        "version": (known["version"] or known["dialect"]) if known else None,
+        "last_outcome": last["outcome"] if last else "never",
+        "last_started_at": last["started_at"] if last else None,
+        "last_ended_at": last["ended_at"] if last else None,
+        "last_success_at": known["last_success_at"] if known else None,
+        "message": last["message"] if last else "",
+        **totals(engine, name),
+    }

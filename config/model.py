@@ -1,0 +1,69 @@
+"""The configuration as pydantic models. The reference (docs/reference/config.md) and the JSON Schema come from these docstrings."""
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, SerializeAsAny
+
+from ..connectors.settings import InstanceSettings, Interval, Settings
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+InstanceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+
+
+class Operator(Settings):
+    """Who runs this civicsync; goes into the User-Agent, so that a platform's administrator knows whom to write to."""
+
+    name: str = Field(min_length=1)
+    """The organisation."""
+    contact: str = Field(min_length=3)
+    """An e-mail address or a web address."""
+
+
+class Privacy(Settings):
+    """What is done with people's data."""
+
+    key: SecretStr
+    """The secret that pseudonyms are made with; only as `${ENV_NAME}` or `file:path`. Losing it breaks the link between runs."""
+    purge_gone_after: Interval = "30d"
+    """How long the texts of something that is gone from its platform are kept before only its key, date and reason remain."""
+
+
+class Safety(Settings):
+    """When a run stops and asks."""
+
+    max_gone_percent: Annotated[float, Field(ge=0, le=100)] = 5.0
+    """A complete sweep that misses more of a scope than this marks nothing and asks (at least 3 may always go)."""
+
+
+class Frame(Settings):
+    """Everything in the file but the instances."""
+
+    civicsync: Literal[1]
+    """The version of this format."""
+    operator: Operator
+    """Who runs this civicsync."""
+    database: str = "sqlite:///civicsync.db"
+    """`sqlite:///file.db` (relative to this file) or `postgresql://user:${PASSWORD}@host/name`."""
+    privacy: Privacy
+    """What is done with people's data."""
+    safety: Safety = Safety()
+    """When a run stops and asks."""
+
+
+class Config(Frame):
+    """The whole file."""
+
+    instances: dict[InstanceName, SerializeAsAny[InstanceSettings]] = Field(min_length=1)
+    """Your platforms by a name of your choice (small letters, digits, hyphens); the name becomes part of every key."""
+
+
+class RawConfig(Frame):
+    """The file before its instances are handed to their platforms' own models."""
+
+    instances: dict[InstanceName, dict[str, Any]] = Field(min_length=1)
+
+
+def seconds(interval: str) -> float:
+    """An interval such as `15m` in seconds."""
+    return timedelta(**{_UNITS[interval.strip()[-1]]: int(interval.strip()[:-1])}).total_seconds()

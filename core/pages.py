@@ -1,0 +1,63 @@
+"""What is written in one transaction: a page of things seen, as a connector hands it to the store.
+
+Items are lazy: what has not changed is never mapped, sanitised or validated.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .identity import Ref
+from .records import Counters, Record
+
+
+class MappingError(Exception):
+    """One record cannot be understood: `field` is where, `reason` why."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+Cursor = dict[str, Any]
+"""Where an interrupted sweep goes on: small, JSON-able, opaque to everybody but the connector."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing seen. `build` is called only when `digest` differs from the stored one, so unchanged rows cost nothing.
+
+    `build` returns the record of `ref` and whatever belongs to it; it raises `MappingError` (or pydantic's ValidationError)
+    for a bad record, which goes to quarantine with `raw`. An item without `build` only says "still there", with counters.
+    `digest` covers the content and the mapping's version, never counters or volatile fields (hotScore).
+    `token` is the connector's own change mark, handed back by `Stored.tokens` in the next run.
+    """
+
+    ref: Ref
+    digest: bytes | None = None
+    build: Callable[[], Sequence[Record]] | None = None
+    counters: Counters | None = None
+    token: str | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What is written in one transaction.
+
+    `scope` names the set that is being swept, for example `proposals@component/39`; every item of it belongs to that set.
+    `next` resumes after this page. `complete` claims: everything public in `scope` was in the pages since the sweep began (items
+    and `present`), so whatever else the store knows there is missing. A gate that shows no change sends neither. `memory` is kept
+    as it is (ETags, gates) and read back by `Stored.memory`. `total` is the expected number of items, for progress.
+    `note` is a clear word for `runs`.
+    """
+
+    scope: str
+    items: Sequence[Item] = ()
+    present: Sequence[Ref] = ()
+    next: Cursor | None = None
+    complete: bool = False
+    memory: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    total: int | None = None
+    note: str | None = None

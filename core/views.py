@@ -1,0 +1,65 @@
+"""The stable views analysts query. Their columns are a promise (docs/reference/views.md); the tables behind them are not.
+
+`VIEWS` holds plain SQL that SQLite and PostgreSQL both understand. Rows that are gone stay visible with `gone_at`, so that
+a count over time can be explained; filter on `gone_at IS NULL` for what is there now.
+"""
+
+import hashlib
+
+_CHILD = "gone_at, gone_reason, first_seen_at, changed_at"
+
+VIEWS: dict[str, str] = {
+    "proposals": f"""
+        SELECT p.instance, p.kind, p.remote_id, p.title, p.locale, p.state, p.native_state, p.supports, p.opposes, p.endorsements,
+            p.comments, p.url, p.reference, s.name AS space, p.space_key, p.author, p.official, p.created_at, p.published_at,
+            p.updated_at, p.withdrawn_at, p.address, p.latitude, p.longitude, p.amount, p.selected, p.amends_key, p.version, p.key,
+            p.{_CHILD.replace(", ", ", p.")}
+        FROM proposal p LEFT JOIN space s ON s.key = p.space_key""",
+    "texts": """
+        SELECT p.instance, p.kind, p.remote_id, t.locale, t.machine, t.title, t.html, t.plain, t.proposal_key
+        FROM proposal_text t JOIN proposal p ON p.key = t.proposal_key""",
+    "versions": """
+        SELECT p.instance, p.kind, p.remote_id, v.version, v.state, v.native_state, v.texts, v.seen_from, v.seen_until, v.proposal_key
+        FROM proposal_version v JOIN proposal p ON p.key = v.proposal_key""",
+    "supports_over_time": """
+        SELECT p.instance, p.kind, p.remote_id, p.title, t.seen_at, t.supports, t.opposes, t.endorsements, t.comments, t.proposal_key
+        FROM tally t JOIN proposal p ON p.key = t.proposal_key""",
+    "comments": f"""
+        SELECT instance, kind, remote_id, target_key, parent_key, locale, plain AS body, html, alignment, supports, opposes, author,
+            created_at, updated_at, key, {_CHILD} FROM comment""",
+    "answers": f"""
+        SELECT instance, kind, remote_id, target_key, state, native_state, plain AS body, texts, answered_at, cost, key, {_CHILD}
+        FROM answer""",
+    "spaces": f"""
+        SELECT instance, kind, remote_id, name, names, native_type, status, url, amount, parent_key, key, {_CHILD} FROM space""",
+    "categories": f"""
+        SELECT instance, kind, remote_id, name, names, parent_key, space_key, key, {_CHILD} FROM category""",
+    "areas": f"""
+        SELECT instance, kind, remote_id, name, names, parent_key, key, {_CHILD} FROM area""",
+    "proposal_categories": """
+        SELECT p.instance, p.remote_id, p.title, c.kind, c.name, l.proposal_key, l.category_key
+        FROM proposal_category l JOIN proposal p ON p.key = l.proposal_key LEFT JOIN category c ON c.key = l.category_key""",
+    "proposal_areas": """
+        SELECT p.instance, p.remote_id, p.title, a.kind, a.name, l.proposal_key, l.area_key
+        FROM proposal_area l JOIN proposal p ON p.key = l.proposal_key LEFT JOIN area a ON a.key = l.area_key""",
+    "votes": f"""
+        SELECT instance, kind, remote_id, target_key, positive, cast_at, key, {_CHILD} FROM vote""",
+    "attachments": """
+        SELECT instance, kind, remote_id, owner_key, title, media_type, url, key FROM attachment""",
+    "instances": """
+        SELECT name, platform, url, title, version, dialect, probed_at, last_full_at, last_success_at FROM instance""",
+    "runs": """
+        SELECT id, instance, started_at, ended_at, outcome, message, "full", pages, seen, created, changed, unchanged, tallies, missing,
+            gone, quarantined, requests, retries, bytes, platform_seconds, seconds FROM run""",
+    "budgets": f"""
+        SELECT instance, kind, remote_id, name, status, amount, parent_key, key, {_CHILD} FROM space WHERE kind = 'budget'""",
+    "unanswered": """
+        SELECT p.instance, p.kind, p.remote_id, p.title, p.supports, p.comments, p.created_at, p.url, p.key
+        FROM proposal p WHERE p.gone_at IS NULL AND p.state IN ('open', 'evaluating') AND p.kind <> 'amendment'
+        AND NOT EXISTS (SELECT 1 FROM answer a WHERE a.target_key = p.key AND a.gone_at IS NULL)""",
+}
+
+
+def fingerprint() -> str:
+    """Changes when a view's definition changes, so that a database knows when to make them anew."""
+    return hashlib.sha256("\n".join(f"{name}={sql}" for name, sql in sorted(VIEWS.items())).encode()).hexdigest()

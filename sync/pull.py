@@ -1,0 +1,296 @@
+"""Pull one instance: probe, pages, verdicts, and an honest line in the journal.
+
+What is committed stays: Ctrl-C, a throttled platform or a failure end the run after the last whole page, and the next run goes on
+there. Nothing here knows a platform.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import uuid
+from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Engine
+
+from ..config.model import Config, seconds
+from ..connectors.contract import Capability, Connector, Context, Page, Probe, PullRequest, Reader
+from ..connectors.errors import ConnectorError, Interface, Throttled
+from ..connectors.registry import open_transport, resolve, user_agent
+from ..connectors.transport import Transport
+from ..core import runs
+from ..core.absence import purge
+from ..core.clock import Clock
+from ..core.identity import Ref
+from ..core.privacy import pseudonymiser
+from ..core.store import InstanceStore, Written
+from .sweep import judge
+
+LEASE_SECONDS = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What one run is asked to do."""
+
+    full: bool = False
+    spaces: tuple[Ref, ...] = ()
+    limit: int | None = None
+    accept_missing: bool = False
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a run ended: done, limited, throttled, stopped, busy, undecided or failed."""
+
+    instance: str
+    outcome: str = "running"
+    message: str = ""
+    notes: list[str] = field(default_factory=list[str])
+    pages: int = 0
+    written: Written = field(default_factory=Written)
+    gone: int = 0
+    missing: int = 0
+    seconds: float = 0.0
+    requests: int = 0
+    retries: int = 0
+    bytes: int = 0
+    platform_seconds: float = 0.0
+
+    @property
+    def failed(self) -> bool:
+        """Whether a script should take notice."""
+        return self.outcome in {"failed", "undecided"}
+
+    def counts(self) -> dict[str, Any]:
+        """The numbers of the journal."""
+        own = ("pages", "gone", "missing", "seconds", "requests", "retries", "bytes", "platform_seconds")
+        return {**asdict(self.written), **{name: getattr(self, name) for name in own}}
+
+
+Progress = Callable[[str, Page, Outcome], None]
+"""Called after each page that was written: instance, page, how far."""
+
+
+class Puller:
+    """Pulls instances of one configuration into one database."""
+
+    def __init__(
+        self,
+        config: Config,
+        engine: Engine,
+        clock: Clock,
+        *,
+        progress: Progress | None = None,
+        stop: asyncio.Event | None = None,
+        backends: dict[str, Any] | None = None,
+    ) -> None:
+        """`backends`: applications that answer instead of the network, by instance (tests)."""
+        self.config = config
+        self.engine = engine
+        self.clock = clock
+        self.progress = progress
+        self.stop = stop or asyncio.Event()
+        self.backends = backends or {}
+        self.holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._writing = asyncio.Lock()
+
+    def connector(self, name: str) -> Connector:
+        """The connector of an instance."""
+        return resolve(self.config.instances[name].platform)
+
+    @contextlib.asynccontextmanager
+    async def reader(self, name: str) -> AsyncIterator[tuple[Reader, Transport]]:
+        """A reader of an instance with its transport, closed at the end."""
+        settings, connector = self.config.instances[name], self.connector(name)
+        operator = self.config.operator
+        agent = user_agent(operator.name, operator.contact)
+        transport = open_transport(connector, settings, agent=agent, clock=self.clock, backend=self.backends.get(name))
+        secret = self.config.privacy.key.get_secret_value()
+        context = Context(
+            name, settings, transport, pseudonymiser(secret, name), self.clock, settings.names == "public"
+        )
+        async with transport:
+            yield connector.reader(context), transport
+
+    async def pull_all(self, names: list[str], options: Options) -> list[Outcome]:
+        """Pull several instances side by side: one stream per host."""
+        return list(await asyncio.gather(*(self.pull(name, options) for name in names)))
+
+    async def pull(self, name: str, options: Options) -> Outcome:
+        """One run of one instance; never raises for what a platform does."""
+        result = Outcome(name)
+        lease = f"pull:{name}"
+        if not await asyncio.to_thread(
+            runs.take_lease, self.engine, lease, self.holder, self.clock.now(), LEASE_SECONDS
+        ):
+            result.outcome, result.message = "busy", "another process is pulling this instance; nothing was done"
+            return result
+        started = self.clock.monotonic()
+        try:
+            row = await asyncio.to_thread(runs.instance_row, self.engine, name)
+            full = options.full or self._full_is_due(name, row)
+            run_id = await asyncio.to_thread(runs.start_run, self.engine, name, self.clock.now(), full=full)
+            async with self.reader(name) as (reader, transport):
+                try:
+                    await self._run(name, reader, row, full, options, result)
+                except Throttled as error:
+                    result.outcome, result.message = "throttled", str(error)
+                except ConnectorError as error:
+                    result.outcome, result.message = "failed", str(error)
+                except asyncio.CancelledError:
+                    result.outcome, result.message = (
+                        "stopped",
+                        "stopped; what was read is kept, the next run goes on from there",
+                    )
+                stats = transport.stats
+                result.requests, result.retries = stats.requests, stats.retries
+                result.bytes, result.platform_seconds = stats.bytes, round(stats.platform_seconds, 3)
+            result.seconds = round(self.clock.monotonic() - started, 3)
+            await asyncio.to_thread(self._close, run_id, name, full, result)
+        finally:
+            await asyncio.to_thread(runs.free_lease, self.engine, lease, self.holder)
+        return result
+
+    def _full_is_due(self, name: str, row: Any) -> bool:
+        if row is None or row["last_full_at"] is None:
+            return True
+        age = (self.clock.now() - row["last_full_at"]).total_seconds()
+        return age >= seconds(self.config.instances[name].full_every)
+
+    async def _run(self, name: str, reader: Reader, row: Any, full: bool, options: Options, result: Outcome) -> None:
+        fresh = row is None or row["probe"] is None or full
+        probe = await self._probe(name, reader) if fresh else probe_from(row["probe"])
+        try:
+            await self._pages(name, reader, probe, full, options, result)
+        except Interface as error:
+            if fresh:
+                raise
+            result.notes.append(f"probed again: {error.message}")
+            await self._pages(name, reader, await self._probe(name, reader), True, options, result)
+
+    async def _probe(self, name: str, reader: Reader) -> Probe:
+        probe = await reader.probe()
+        await asyncio.to_thread(save_probe, self.engine, self.config, name, probe, self.clock)
+        return probe
+
+    async def _pages(
+        self, name: str, reader: Reader, probe: Probe, full: bool, options: Options, result: Outcome
+    ) -> None:
+        locales = self.config.instances[name].locales or list(probe.locales)
+        store = await asyncio.to_thread(InstanceStore, self.engine, name, locales, self.clock)
+        request = PullRequest(probe=probe, stored=store, full=full, spaces=options.spaces)
+        blocked = False
+        async with contextlib.aclosing(self._until_stopped(reader.pull(request))) as pages:
+            async for page in pages:
+                async with self._writing:
+                    result.written.add(await asyncio.to_thread(store.write, page))
+                result.pages += 1
+                if page.note:
+                    result.notes.append(page.note)
+                if page.complete:
+                    blocked |= await self._judge(store, reader, page.scope, options, result)
+                if self.progress:
+                    self.progress(name, page, result)
+                await self._renew(name, result)
+                if options.limit is not None and result.written.seen >= options.limit:
+                    result.outcome, result.message = "limited", f"stopped after {result.written.seen} records as asked"
+                    return
+        if self.stop.is_set():
+            result.outcome, result.message = (
+                "stopped",
+                "stopped; what was read is kept, the next run goes on from there",
+            )
+        elif blocked:
+            result.outcome = "undecided"
+            result.message = "more is missing than a run may believe; see the notes"
+        else:
+            result.outcome = "done"
+
+    async def _until_stopped(self, pages: AsyncIterator[Page]) -> AsyncIterator[Page]:
+        stopped = asyncio.ensure_future(self.stop.wait())
+        iterator = aiter(pages)
+        try:
+            while not self.stop.is_set():
+                following = asyncio.ensure_future(anext(iterator))
+                await asyncio.wait({following, stopped}, return_when=asyncio.FIRST_COMPLETED)
+                if not following.done():
+                    following.cancel()
+                    with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration, ConnectorError):
+                        await following
+                    return
+                try:
+                    yield following.result()
+                except StopAsyncIteration:
+                    return
+        finally:
+            stopped.cancel()
+            close = getattr(iterator, "aclose", None)
+            if close is not None:
+                await close()
+
+    async def _judge(self, store: InstanceStore, reader: Reader, scope: str, options: Options, result: Outcome) -> bool:
+        percent = self.config.safety.max_gone_percent
+        verdict = await judge(store, reader, scope, max_percent=percent, accept=options.accept_missing)
+        result.gone += verdict.gone
+        result.missing += verdict.missed
+        if verdict.note:
+            result.notes.append(verdict.note)
+        return verdict.blocked
+
+    async def _renew(self, name: str, result: Outcome) -> None:
+        if result.pages % 20 == 0:
+            await asyncio.to_thread(
+                runs.take_lease, self.engine, f"pull:{name}", self.holder, self.clock.now(), LEASE_SECONDS
+            )
+
+    def _close(self, run_id: int, name: str, full: bool, result: Outcome) -> None:
+        now = self.clock.now()
+        if result.outcome == "done":
+            row: dict[str, Any] = {"name": name, "last_success_at": now}
+            if full:
+                row["last_full_at"] = now
+            runs.save_instance(self.engine, row)
+            after = timedelta(seconds=seconds(self.config.privacy.purge_gone_after))
+            purge(self.engine, name, now, after)
+        runs.save_run(
+            self.engine,
+            run_id,
+            ended_at=now,
+            outcome=result.outcome,
+            message=result.message,
+            notes=result.notes,
+            **result.counts(),
+        )
+
+
+def save_probe(engine: Engine, config: Config, name: str, probe: Probe, clock: Clock) -> None:
+    """Keep what was found at an instance."""
+    settings = config.instances[name]
+    runs.save_instance(
+        engine,
+        {
+            "name": name,
+            "platform": settings.platform,
+            "url": settings.url,
+            "title": probe.title,
+            "version": probe.version,
+            "dialect": probe.dialect,
+            "locales": list(settings.locales or probe.locales),
+            "probe": probe_to(probe),
+            "probed_at": clock.now(),
+        },
+    )
+
+
+def probe_to(probe: Probe) -> dict[str, Any]:
+    """A probe as JSON."""
+    return {**asdict(probe), "facts": dict(probe.facts)}
+
+
+def probe_from(data: dict[str, Any]) -> Probe:
+    """A probe from JSON."""
+    return Probe(**{**data, "capabilities": [Capability(**each) for each in data.get("capabilities", ())]})
