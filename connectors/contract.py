@@ -10,25 +10,23 @@ from typing import Any, Protocol, runtime_checkable
 
 from ..core.clock import Clock
 from ..core.identity import Ref
-from ..core.pages import Cursor, Page
+from ..core.pages import Cursor, Item, Page
 from ..core.records import Record, Space
 from .settings import InstanceSettings
 from .transport import Transport
 
 __all__ = [
-    *(
-        "Capability",
-        "Confirms",
-        "Connector",
-        "Context",
-        "Cursor",
-        "Item",
-        "Page",
-        "Probe",
-        "PullRequest",
-        "Reader",
-        "Stored",
-    ),
+    "Capability",
+    "Confirms",
+    "Connector",
+    "Context",
+    "Cursor",
+    "Item",
+    "Page",
+    "Probe",
+    "PullRequest",
+    "Reader",
+    "Stored",
 ]
 
 

@@ -11,18 +11,17 @@ ConnectorError
 MappingError          one record is not as the contract says: quarantine, not a failure
 """
 
+from ..core.pages import MappingError
 
 __all__ = [
-    *(
-        "ConnectorError",
-        "Interface",
-        "Malformed",
-        "MappingError",
-        "NotFound",
-        "NotThisPlatform",
-        "Refused",
-        "Throttled",
-    ),
+    "ConnectorError",
+    "Interface",
+    "Malformed",
+    "MappingError",
+    "NotFound",
+    "NotThisPlatform",
+    "Refused",
+    "Throttled",
     "Unreachable",
 ]
 

@@ -22,7 +22,7 @@ Interval = Annotated[str, Field(pattern=r"^\d+\s*(s|m|h|d)$", examples=["15m", "
 class Settings(BaseModel):
     """What all settings share: frozen, unknown keys are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, use_attribute_docstrings=True)
 
 
 class Politeness(Settings):

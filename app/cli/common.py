@@ -104,7 +104,9 @@ def show(value: Any) -> str:
     return str(value)
 
 
-def print_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *, empty: str, title: str | None = None) -> None:
+def print_table(
+    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *, empty: str, title: str | None = None
+) -> None:
     """Rows as a table; `columns` maps keys to headings. What citizens typed is shown as text, never as markup."""
     if not rows:
         out.print(escape(empty))

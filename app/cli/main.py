@@ -31,7 +31,9 @@ def options(
     config_file: Annotated[
         Path, typer.Option("--config", "-c", envvar="CIVICSYNC_CONFIG", help="The configuration file.", metavar="FILE")
     ] = Path("civicsync.yaml"),
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Joins CONSUL Democracy, Decidim and Your Priorities in one database."""
     state.config_file = config_file

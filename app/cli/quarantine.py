@@ -40,7 +40,9 @@ def list_(
 
 
 @app.command("show")
-def show(number: Annotated[int, typer.Argument(help="The id that `quarantine list` shows.")], json: Json = False) -> None:
+def show(
+    number: Annotated[int, typer.Argument(help="The id that `quarantine list` shows.")], json: Json = False
+) -> None:
     """Show one record as it came, without personal data."""
     config = configuration()
     with database(config) as engine:
@@ -70,7 +72,9 @@ def replay(
             settings = config.instances.get(row["instance"])
             connector = resolve(settings.platform) if settings else None
             if settings is None or connector is None or connector.rebuild is None:
-                results.append({"id": row["id"], "ref": row["ref"], "instance": row["instance"], "outcome": "not configured"})
+                results.append(
+                    {"id": row["id"], "ref": row["ref"], "instance": row["instance"], "outcome": "not configured"}
+                )
                 continue
             clock = Clock()
             agent = user_agent(config.operator.name, config.operator.contact)
@@ -79,7 +83,9 @@ def replay(
             context = Context(row["instance"], settings, transport, secret, clock)
             store = InstanceStore(engine, row["instance"], settings.locales, clock)
             rebuild, raw, ref = connector.rebuild, row["raw"] or {}, row["ref"]
-            written = store.replay(Item(ref, build=lambda r=rebuild, c=context, f=ref, w=raw: r(c, f, w), raw=raw), row["scope"])
+            written = store.replay(
+                Item(ref, build=lambda r=rebuild, c=context, f=ref, w=raw: r(c, f, w), raw=raw), row["scope"]
+            )
             outcome = "still not understood" if written.quarantined else "understood"
             results.append({"id": row["id"], "ref": ref, "instance": row["instance"], "outcome": outcome})
     if json:

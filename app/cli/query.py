@@ -16,9 +16,13 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def run(
-    sql: Annotated[str, typer.Argument(help="A SELECT on the views, for example: SELECT title, supports FROM proposals")],
+    sql: Annotated[
+        str, typer.Argument(help="A SELECT on the views, for example: SELECT title, supports FROM proposals")
+    ],
     json: Annotated[bool, typer.Option("--json", help="Print JSON: a list of objects.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV (RFC 4180); cells that a spreadsheet would run get a ' before.")] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print CSV (RFC 4180); cells that a spreadsheet would run get a ' before.")
+    ] = False,
 ) -> None:
     """Ask the database with SQL; it can only be read. The views: docs/reference/views.md."""
     config = configuration()

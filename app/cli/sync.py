@@ -6,7 +6,15 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from sqlalchemy import Engine
 
 from ...config import Config
@@ -38,8 +46,12 @@ COLUMNS = {
 def run(
     instances: Annotated[list[str] | None, typer.Argument(help="Which instances; all if none is named.")] = None,
     full: Annotated[bool, typer.Option("--full", help="Read everything again, not only what seems changed.")] = False,
-    space: Annotated[list[str] | None, typer.Option("--space", help="Only this space (kind/id); may be repeated.")] = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Stop after about so many records per instance.")] = None,
+    space: Annotated[
+        list[str] | None, typer.Option("--space", help="Only this space (kind/id); may be repeated.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Stop after about so many records per instance.")
+    ] = None,
     accept_missing: Annotated[
         bool, typer.Option("--accept-missing", help="Believe that what is missing is gone, however much it is.")
     ] = False,
@@ -69,7 +81,7 @@ def _row(engine: Engine, outcome: Outcome) -> dict[str, Any]:
         "outcome": outcome.outcome,
         "message": outcome.message,
         "notes": outcome.notes,
-        **{**outcome.counts(), "newly_quarantined": outcome.written.quarantined},
+        **outcome.counts(), "newly_quarantined": outcome.written.quarantined,
         **totals(engine, outcome.instance),
     }
 
@@ -147,7 +159,10 @@ class _Bars:
         self._progress.update(self._tasks[name], completed=seen, total=total, rate=rate, scope=page.scope)
         if self._lines and self._clock.monotonic() - self._said > 5:
             self._said = self._clock.monotonic()
-            err.print(f"{name}: {seen:,} of about {total:,} records, {rate}, {outcome.requests} requests, at {page.scope}", markup=False)
+            err.print(
+                f"{name}: {seen:,} of about {total:,} records, {rate}, {outcome.requests} requests, at {page.scope}",
+                markup=False,
+            )
 
 
 def _last_seen(engine: Engine, name: str) -> int:

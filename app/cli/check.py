@@ -1,0 +1,108 @@
+"""`civicsync check`: is everything ready? Configuration, database, and what each instance can and cannot do."""
+
+import asyncio
+import os
+import stat
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from ...config import Config
+from ...connectors.contract import Probe
+from ...connectors.errors import ConnectorError
+from ...core.clock import Clock
+from ...sync.pull import Puller, save_probe
+from .common import EXIT_FAILED, chosen, configuration, database, out, print_json, state
+
+NAME = "check"
+
+
+def run(
+    instances: Annotated[list[str] | None, typer.Argument(help="Which instances; all if none is named.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Ask every instance what it is and what can be read there; changes nothing on the platforms."""
+    config = configuration()
+    names = chosen(config, instances)
+    with database(config) as engine:
+        clock = Clock()
+        puller = Puller(config, engine, clock)
+        results = asyncio.run(_probe_all(puller, names))
+        for name, probe in results.items():
+            if isinstance(probe, Probe):
+                save_probe(engine, config, name, probe, clock)
+    warnings = _file_warnings(config)
+    rows = [_row(config, name, result) for name, result in results.items()]
+    if json:
+        print_json(rows)
+    else:
+        for row in rows:
+            _print(row)
+        for warning in warnings:
+            out.print(Text(f"! {warning}", style="yellow"), soft_wrap=True)
+    if any(not row["ok"] for row in rows):
+        raise typer.Exit(EXIT_FAILED)
+
+
+async def _probe_all(puller: Puller, names: list[str]) -> dict[str, Probe | ConnectorError]:
+    async def one(name: str) -> Probe | ConnectorError:
+        try:
+            async with puller.reader(name) as (reader, _):
+                return await reader.probe()
+        except ConnectorError as error:
+            return error
+
+    found = await asyncio.gather(*(one(name) for name in names))
+    return dict(zip(names, found, strict=True))
+
+
+def _row(config: Config, name: str, result: Probe | ConnectorError) -> dict[str, Any]:
+    settings = config.instances[name]
+    row: dict[str, Any] = {"instance": name, "platform": settings.platform, "url": settings.url}
+    if isinstance(result, ConnectorError):
+        return {**row, "ok": False, "error": result.message, "hint": result.hint}
+    return {
+        **row,
+        "ok": True,
+        "version": result.version,
+        "dialect": result.dialect,
+        "title": result.title,
+        "locales": list(result.locales),
+        "capabilities": [{"name": c.name, "available": c.available, "why": c.why} for c in result.capabilities],
+        "strategy": list(result.strategy),
+        "warnings": list(result.warnings),
+    }
+
+
+def _print(row: dict[str, Any]) -> None:
+    if not row["ok"]:
+        out.print(Text(f"✗ {row['instance']}: {row['error']}", style="red"), soft_wrap=True)
+        if row["hint"]:
+            out.print(Text(f"  {row['hint']}"), soft_wrap=True)
+        return
+    version = row["version"] or f"version not disclosed, dialect {row['dialect']}"
+    out.print(Text(f"✓ {row['instance']}: {row['platform']} {version} at {row['url']}", style="green"), soft_wrap=True)
+    if row["title"]:
+        out.print(Text(f"  {row['title']}; languages: {', '.join(row['locales']) or 'not told'}"), soft_wrap=True)
+    for capability in row["capabilities"]:
+        mark = "✓" if capability["available"] else "–"
+        why = f": {capability['why']}" if capability["why"] else ""
+        out.print(Text(f"  {mark} {capability['name']}{why}"), soft_wrap=True)
+    for line in row["strategy"]:
+        out.print(Text(f"  · {line}", style="dim"), soft_wrap=True)
+    for line in row["warnings"]:
+        out.print(Text(f"  ! {line}", style="yellow"), soft_wrap=True)
+
+
+def _file_warnings(config: Config) -> list[str]:
+    warnings: list[str] = []
+    folder = state.config_file.resolve().parent
+    for file in folder.glob("*.key"):
+        if os.name == "posix" and stat.S_IMODE(Path(file).stat().st_mode) & 0o077:
+            warnings.append(f"{file.name} can be read by others on this machine; chmod 600 {file.name}")
+    for name, settings in config.instances.items():
+        if not settings.verify_tls:
+            warnings.append(f"{name}: TLS certificates are not verified; only for a test installation")
+    return warnings

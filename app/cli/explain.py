@@ -1,0 +1,150 @@
+"""`civicsync explain`: the story of one proposal: where it came from and what was seen when."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+from sqlalchemy import Engine, or_, select
+
+from ...core import tables
+from ...core.store import PROPOSAL
+from ...core.tables import table_of
+from .common import configuration, database, fail, out, print_json, print_table, show
+
+NAME = "explain"
+
+
+def run(
+    proposal: Annotated[
+        str, typer.Argument(help="Its key (instance/proposal/31), its address, or its number where only one has it.")
+    ],
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Tell where a proposal came from and what was seen of it when."""
+    config = configuration()
+    with database(config) as engine:
+        own = _find(engine, proposal)
+        story = _story(engine, own)
+    if json:
+        print_json(story)
+        return
+    _print(story)
+
+
+def _find(engine: Engine, wanted: str) -> str:
+    query = select(PROPOSAL.c.key).where(
+        or_(
+            PROPOSAL.c.key == wanted,
+            PROPOSAL.c.url == wanted,
+            PROPOSAL.c.remote_id == wanted,
+            PROPOSAL.c.reference == wanted,
+        )
+    )
+    with engine.connect() as connection:
+        found = list(connection.execute(query).scalars())
+    if wanted in found:
+        return wanted
+    if not found:
+        fail(f'no proposal {wanted!r}; `civicsync query "SELECT key, title FROM proposals"` lists them')
+    if len(found) > 1:
+        fail(f"{len(found)} proposals fit {wanted!r}; name one by its key: {', '.join(found[:5])}")
+    return found[0]
+
+
+def _story(engine: Engine, own: str) -> dict[str, Any]:
+    text, version, tally = (table_of(t) for t in (tables.ProposalTextRow, tables.ProposalVersionRow, tables.TallyRow))
+    answer, comment, space = (table_of(t) for t in (tables.AnswerRow, tables.CommentRow, tables.SpaceRow))
+    with engine.connect() as connection:
+
+        def rows(query: Any) -> list[dict[str, Any]]:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+        proposal = rows(select(PROPOSAL).where(PROPOSAL.c.key == own))[0]
+        proposal.pop("digest")
+        instance = table_of(tables.InstanceRow)
+        columns = [instance.c[name] for name in ("name", "platform", "url", "version", "dialect")]
+        columns_of_answer = [
+            answer.c[n] for n in ("kind", "remote_id", "state", "native_state", "plain", "answered_at", "gone_at")
+        ]
+        return {
+            "proposal": proposal,
+            "instance": next(iter(rows(select(*columns).where(instance.c.name == proposal["instance"]))), None),
+            "spaces": _path(rows, space, proposal["space_key"]),
+            "texts": rows(select(text).where(text.c.proposal_key == own).order_by(text.c.machine, text.c.locale)),
+            "versions": rows(select(version).where(version.c.proposal_key == own).order_by(version.c.version)),
+            "tallies": rows(select(tally).where(tally.c.proposal_key == own).order_by(tally.c.seen_at)),
+            "answers": rows(
+                select(*columns_of_answer).where(answer.c.target_key == own).order_by(answer.c.answered_at)
+            ),
+            "comments_stored": len(
+                rows(select(comment.c.key).where(comment.c.target_key == own, comment.c.gone_at.is_(None)))
+            ),
+        }
+
+
+def _path(rows: Any, space: Any, own: str | None) -> list[dict[str, Any]]:
+    path: list[dict[str, Any]] = []
+    while own is not None and len(path) < 10:
+        found = rows(select(space.c.key, space.c.kind, space.c.name, space.c.parent_key).where(space.c.key == own))
+        if not found:
+            break
+        path.insert(0, found[0])
+        own = found[0]["parent_key"]
+    return path
+
+
+def _print(story: dict[str, Any]) -> None:
+    proposal, instance = story["proposal"], story["instance"]
+    out.print(Text(proposal["title"] or "(no title)", style="bold"))
+    lines = [
+        ("key", proposal["key"]),
+        (
+            "from",
+            f"{instance['platform']} {instance['version'] or instance['dialect']}, {instance['url']}"
+            if instance
+            else "–",
+        ),
+        ("in", " > ".join(each["name"] or each["key"] for each in story["spaces"]) or "–"),
+        ("address", proposal["url"]),
+        ("state", f"{proposal['state']} (there: {show(proposal['native_state'])})"),
+        (
+            "counters",
+            ", ".join(f"{n} {show(proposal[n])}" for n in ("supports", "opposes", "endorsements", "comments")),
+        ),
+        ("created", proposal["created_at"]),
+        ("first seen", proposal["first_seen_at"]),
+        ("changed", f"{show(proposal['changed_at'])}, version {proposal['version']}"),
+        ("comments", f"{story['comments_stored']} stored"),
+    ]
+    if proposal["gone_at"] is not None:
+        lines.append(("gone", f"{show(proposal['gone_at'])}: {proposal['gone_reason']}"))
+    elif proposal["missing_runs"]:
+        lines.append(("missing", f"not seen by the last {proposal['missing_runs']} complete sweep(s)"))
+    for name, value in lines:
+        out.print(Text(f"  {name:12}{show(value)}"), soft_wrap=True)
+    for text in story["texts"]:
+        machine = ", machine translation" if text["machine"] else ""
+        out.print(Text(f"\n[{text['locale']}{machine}] {text['title']}", style="bold"))
+        out.print(Text(text["plain"][:1200] + ("…" if len(text["plain"]) > 1200 else "")), soft_wrap=True)
+    _print_history(story)
+
+
+def _print_history(story: dict[str, Any]) -> None:
+    if story["versions"]:
+        versions = [
+            {**each, "titles": "; ".join(f"[{t['locale']}] {t['title']}" for t in each["texts"] or ())}
+            for each in story["versions"]
+        ]
+        heads = {"version": "version", "state": "state", "seen_from": "from", "seen_until": "until", "titles": "title"}
+        print_table(versions, heads, empty="", title="\nEarlier versions")
+    heads = {
+        "seen_at": "seen",
+        "supports": "supports",
+        "opposes": "opposes",
+        "endorsements": "endorsements",
+        "comments": "comments",
+    }
+    print_table(story["tallies"], heads, empty="", title="\nCounters over time")
+    if story["answers"]:
+        heads = {"kind": "kind", "state": "state", "answered_at": "when", "plain": "text"}
+        print_table(story["answers"], heads, empty="", title="\nAnswers")

@@ -1,0 +1,132 @@
+"""Asking CONSUL: one place for its answers' traps (404 for a whole batch, errors with status 200, drafts in the public list).
+
+Knows no records and no database; `reader.py` decides what to ask.
+"""
+
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..contract import Context
+from ..errors import ConnectorError, Interface, Malformed, NotFound, NotThisPlatform, Refused
+from .dialects import ALIVE, DIALECTS, FINGERPRINT, Dialect, Shape, by_id_document, ids_per_request
+from .mapping import normal
+from .settings import ConsulSettings
+
+_LISTED = re.compile(r'id="proposal_(\d+)"')
+_LANGUAGE = re.compile(r"<html[^>]*\slang=[\"']([A-Za-z-]{2,12})[\"']")
+
+
+class Api:
+    """One CONSUL installation. `locale` is sent with every request, so that no cookie decides the language."""
+
+    def __init__(self, context: Context, settings: ConsulSettings) -> None:
+        self.transport = context.transport
+        self.locale: str | None = settings.locales[0] if settings.locales else None
+        self._headers: dict[str, str] = {}
+        if settings.basic_auth_user and settings.basic_auth_password:
+            pair = f"{settings.basic_auth_user.get_secret_value()}:{settings.basic_auth_password.get_secret_value()}"
+            self._headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
+
+    async def release(self) -> tuple[str, Mapping[str, Any]]:
+        """The release and the switched-on processes (docs/platforms/consul.md 0).
+
+        Raises:
+            NotThisPlatform: no CONSUL answers there.
+        """
+        try:
+            answer = await self.transport.get("consul.json", headers={"Accept": "application/json", **self._headers})
+            found = answer.json()
+        except Refused as error:
+            raise Refused(error.message, hint="a staging site? set basic_auth_user and basic_auth_password") from error
+        except (NotFound, Malformed) as error:
+            raise NotThisPlatform(f"{self.transport.url}/consul.json is not CONSUL's: {error.message}") from error
+        if not isinstance(found, dict) or not isinstance(found.get("release"), str):
+            raise NotThisPlatform(f"{self.transport.url}/consul.json names no release")
+        return found["release"], found.get("features") or {}
+
+    async def dialect(self) -> Dialect:
+        """Which interface answers; a fork may keep an old release number, so the interface itself is asked."""
+        data = await self.ask(FINGERPRINT, DIALECTS["B"])
+        root = ((data.get("__schema") or {}).get("queryType") or {}).get("name")
+        if root == "QueryType":
+            return DIALECTS["A"]
+        return DIALECTS["C" if data.get("__type") else "B"]
+
+    async def language(self) -> str | None:
+        """The language of the start page, which is the one that answers come in."""
+        try:
+            answer = await self.transport.get("/", headers=self._headers, allow=frozenset({401, 403, 404}))
+        except ConnectorError:
+            return None
+        match = _LANGUAGE.search(answer.text[:5000])
+        return match[1] if match else None
+
+    async def ask(self, document: str, dialect: Dialect) -> dict[str, Any]:
+        """The data of one document.
+
+        Raises:
+            Interface: a field is not there; the instance was upgraded or is a fork.
+            Malformed: any other error: no partial answer is believed.
+            NotFound: in B and C, one of the ids is not there.
+        """
+        params = {"locale": self.locale} if self.locale else None
+        answer = await self.transport.graphql(
+            "graphql", document, params=params, headers=self._headers, variables_as_text=dialect.variables_as_text
+        )
+        if answer.errors:
+            first = answer.errors[0]
+            code = (first.get("extensions") or {}).get("code") if isinstance(first, dict) else None
+            if code in {"undefinedField", "argumentNotAccepted"}:
+                raise Interface("the interface has changed since it was probed", hint="`civicsync check` looks again")
+            text = str(first.get("message"))[:200] if isinstance(first, dict) else "unknown error"
+            raise Malformed(f"GraphQL answered with an error: {text}")
+        if not isinstance(answer.data, dict):
+            raise Malformed("GraphQL answered without data")
+        return answer.data
+
+    async def by_id(
+        self, dialect: Dialect, shape: Shape, ids: Sequence[str], budget: str | None = None
+    ) -> dict[str, dict[str, Any] | None]:
+        """Single records; None where there is none for the public. A batch that fails is halved until the culprit is alone."""
+        found: dict[str, dict[str, Any] | None] = {}
+        size = ids_per_request(dialect, shape)
+        batches = [list(ids[start : start + size]) for start in range(0, len(ids), size)]
+        while batches:
+            batch = batches.pop()
+            try:
+                data = await self.ask(by_id_document(dialect, shape, batch, budget), dialect)
+            except NotFound:
+                if len(batch) > 1:
+                    half = len(batch) // 2
+                    batches += [batch[:half], batch[half:]]
+                else:
+                    await self._still_up(dialect)
+                    found[batch[0]] = None
+                continue
+            rows = data["budget"] if shape.collection == "investments" else data
+            for position, each in enumerate(batch):
+                node = rows.get(f"r{position}")
+                found[each] = normal(node, dialect) if isinstance(node, dict) else None
+        return found
+
+    async def _still_up(self, dialect: Dialect) -> None:
+        # 404 may also mean a wrong tenant or an interface that was switched off (docs/platforms/consul.md 10).
+        try:
+            await self.ask(ALIVE, dialect)
+        except NotFound as error:
+            raise Refused(
+                "the GraphQL interface is not there any more", hint="was it switched off, or is the host wrong?"
+            ) from error
+
+    async def listed(self, page: int) -> set[str] | None:
+        """The ids on a page of the public list; None when the list cannot be read."""
+        params = {"page": str(page)} if page > 1 else None
+        try:
+            answer = await self.transport.get(
+                "proposals", params=params, headers={"Accept": "text/html", **self._headers}
+            )
+        except (NotFound, Refused):
+            return None
+        return set(_LISTED.findall(answer.text))

@@ -1,0 +1,94 @@
+"""Light sweeps: every id with what changes when something happens to it, in as few requests as possible.
+
+CONSUL's pages have no order (docs/platforms/consul.md 3.2): a row that is touched between two pages may be seen twice or not at
+all. So many pages go into one request, and the sweep is repeated until two in a row saw the same ids.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import Malformed
+from .api import Api
+from .dialects import Dialect, Shape, pages_document
+from .mapping import identifier, nodes
+
+Rows = dict[str, dict[str, Any]]
+MAX_SWEEPS = 8
+
+
+@dataclass(slots=True)
+class Light:
+    """What the sweeps saw, by collection and id. `settled`: two sweeps agreed, or one agreed with what was known."""
+
+    rows: dict[str, Rows] = field(default_factory=dict[str, Rows])
+    settled: set[str] = field(default_factory=set[str])
+
+
+class LightSweep:
+    """Sweeps collections of one instance."""
+
+    def __init__(self, api: Api, dialect: Dialect, budget: str | None) -> None:
+        self.api = api
+        self.dialect = dialect
+        self.budget = budget
+
+    async def settle(self, expected: Mapping[str, set[str]]) -> Light:
+        """Sweep these collections until each saw the same ids twice in a row; `expected` are the ids known before."""
+        light = Light()
+        last: dict[str, set[str]] = {name: set(ids) for name, ids in expected.items()}
+        open_: list[str] = list(expected)
+        for _ in range(MAX_SWEEPS):
+            if not open_:
+                break
+            rows = await self.sweep({name: max(len(light.rows.get(name, ())), len(last[name])) for name in open_})
+            for name in list(open_):
+                seen = set(rows[name])
+                light.rows.setdefault(name, {}).update(rows[name])
+                if seen == last[name]:
+                    light.settled.add(name)
+                    light.rows[name] = rows[name]
+                    open_.remove(name)
+                last[name] = seen
+        return light
+
+    async def sweep(self, sizes: Mapping[str, int]) -> dict[str, Rows]:
+        """One sweep; `sizes` are the numbers of rows to expect."""
+        found: dict[str, Rows] = {name: {} for name in sizes}
+        page = self.dialect.page
+        if page is None:
+            parts = [(name, Shape(name, light=True), 0, None) for name in sizes]
+            data = await self.api.ask(pages_document(self.dialect, parts, self.budget), self.dialect)
+            for name in sizes:
+                self._take(found[name], data, name, name)
+            return found
+        offsets = [(name, at) for name, size in sizes.items() for at in range(0, size + 1, page)]
+        more = {name: (size // page + 1) * page for name, size in sizes.items()}
+        while offsets:
+            batch, offsets = offsets[: self.dialect.light_pages], offsets[self.dialect.light_pages :]
+            parts = [(f"p{i}", Shape(name, light=True), at, page) for i, (name, at) in enumerate(batch)]
+            data = await self.api.ask(pages_document(self.dialect, parts, self.budget), self.dialect)
+            for i, (name, at) in enumerate(batch):
+                goes_on = self._take(found[name], data, f"p{i}", name)
+                if goes_on and at + page >= more[name]:
+                    offsets.append((name, more[name]))
+                    more[name] += page
+        return found
+
+    def _take(self, rows: Rows, data: Mapping[str, Any], alias: str, name: str) -> bool:
+        connection = data.get(alias)
+        if name == "investments":
+            connection = (connection or {}).get("investments")
+        if not isinstance(connection, dict):
+            raise Malformed(f"{name}: the answer holds no such list")
+        for node in nodes(connection, self.dialect):
+            rows[identifier(node)] = node
+        return bool((connection.get("pageInfo") or {}).get("hasNextPage"))
+
+
+def requests_for(dialect: Dialect, sizes: Sequence[int]) -> int:
+    """How many requests a light sweep of so many rows takes."""
+    if dialect.page is None:
+        return 1
+    pages = sum(size // dialect.page + 1 for size in sizes)
+    return -(-pages // dialect.light_pages)

@@ -1,0 +1,294 @@
+"""CONSUL's nodes turned into records: an allow-list; whatever else an answer holds is dropped.
+
+Nodes are dictionaries with dialect C's names (`normal` makes them from A and B). `docs/platforms/consul.md` 4.5 has what the values
+look like.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from ...core.identity import Ref
+from ...core.pages import Item, MappingError
+from ...core.records import Answer, Area, Author, Category, Comment, Counters, Proposal, Record, Space, State, Vote
+from ...core.text import plain_title, rich, simple
+from ..contract import Context
+from .dialects import CAMEL, Dialect
+
+MAPPING = b"consul-1"
+KIND = {"proposals": "proposal", "debates": "debate", "comments": "comment", "investments": "investment"}
+_TARGETS = {"Proposal": "proposal", "Debate": "debate", "Budget::Investment": "investment"}
+_FEASIBILITY = {"undecided": State.OPEN, "feasible": State.EVALUATING, "unfeasible": State.REJECTED}
+_MOMENT = re.compile(r"^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2}) ?(UTC|Z|[+-]\d{2}:?\d{2})$")
+_COUNTS = frozenset({"cachedVotesUp", "cachedVotesDown", "commentsCount"})
+_ALLOWED = frozenset(
+    {
+        *("id", "title", "summary", "description", "videoUrl", "cachedVotesUp", "cachedVotesDown", "commentsCount"),
+        *("publicCreatedAt", "retiredAt", "retiredReason", "geozoneId", "body", "ancestry", "commentableId"),
+        *(
+            "commentableType",
+            "location",
+            "feasibility",
+            "price",
+            "name",
+            "phase",
+            "votableId",
+            "votableType",
+            "voteFlag",
+        ),
+    }
+)
+Build = Callable[[], Sequence[Record]]
+
+
+def nodes(connection: Any, dialect: Dialect) -> list[dict[str, Any]]:
+    """The rows of a connection, in dialect C's names; null rows are left out."""
+    if not isinstance(connection, dict):
+        return []
+    if dialect.snake:
+        rows = [edge.get("node") for edge in connection.get("edges") or () if isinstance(edge, dict)]
+    else:
+        rows = connection.get("nodes") or []
+    return [normal(row, dialect) for row in rows if isinstance(row, dict)]
+
+
+def normal(node: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
+    """A node with dialect C's field names."""
+    if not dialect.snake:
+        return dict(node)
+    return {CAMEL.get(name, name): value for name, value in node.items()}
+
+
+def number(node: Mapping[str, Any], name: str) -> int | None:
+    """A counter, or None where it is not shown."""
+    value = node.get(name)
+    if value is None or isinstance(value, int):
+        return value
+    raise MappingError(name, "not a whole number")
+
+
+def identifier(node: Mapping[str, Any]) -> str:
+    """The id: a number in A, text in B and C."""
+    value = node.get("id")
+    if isinstance(value, int) or (isinstance(value, str) and value):
+        return str(value)
+    raise MappingError("id", "missing")
+
+
+def moment(node: Mapping[str, Any], name: str) -> datetime | None:
+    """A time as Ruby or ISO 8601 writes it; `publicCreatedAt` is cut to the hour by the platform."""
+    value = node.get(name)
+    if value is None:
+        return None
+    match = _MOMENT.match(value) if isinstance(value, str) else None
+    if match is None:
+        raise MappingError(name, "not a time")
+    zone = "+00:00" if match[3] in {"UTC", "Z"} else match[3]
+    try:
+        return datetime.fromisoformat(f"{match[1]}T{match[2]}{zone}").astimezone(UTC)
+    except ValueError:
+        raise MappingError(name, "not a time") from None
+
+
+def token(collection: str, node: Mapping[str, Any]) -> str:
+    """What a light sweep compares."""
+    if collection == "investments":
+        return f"{node.get('commentsCount')}|{node.get('feasibility')}|{node.get('price')}"
+    opposed = f"|{node.get('cachedVotesDown')}" if collection == "debates" else ""
+    return f"{node.get('cachedVotesUp')}|{node.get('commentsCount')}|{1 if node.get('retiredAt') else 0}{opposed}"
+
+
+def counters(collection: str, node: Mapping[str, Any]) -> Counters:
+    """The public counters of a row."""
+    return Counters(
+        supports=None if collection == "investments" else number(node, "cachedVotesUp"),
+        opposes=number(node, "cachedVotesDown") if collection in {"debates", "comments"} else None,
+        comments=None if collection == "comments" else number(node, "commentsCount"),
+    )
+
+
+class Mapper:
+    """Maps the nodes of one instance. `locale` is the language that was asked for."""
+
+    def __init__(self, context: Context, locale: str, budget: str | None = None) -> None:
+        self.context = context
+        self.locale = locale
+        self.budget = budget
+        self.url = context.transport.url
+
+    def item(self, collection: str, node: dict[str, Any]) -> Item:
+        """One row as an item; the mapping itself happens only when its digest is new."""
+        own = node.get("id")
+        kind = KIND.get(collection) or {"geozones": "geozone", "budgets": "budget", "votes": "vote"}[collection]
+        raw = {name: value for name, value in node.items() if name in _ALLOWED}
+        raw["collection"] = collection
+        author = self._author(node)
+        if author is not None:
+            raw["author"] = author.id
+        for nested in ("tags", "milestones"):
+            if nested in node:
+                raw[nested] = node[nested]
+        content = {name: value for name, value in raw.items() if name not in _COUNTS}
+        digest = hashlib.blake2b(
+            msgspec.json.encode([content, self.locale, self.budget]), digest_size=16, key=MAPPING
+        ).digest()
+        counted = collection in KIND
+        try:
+            found = counters(collection, node) if counted else None
+        except (MappingError, ValueError):
+            found = None
+        return Item(
+            ref=f"{kind}/{own}",
+            digest=digest,
+            build=lambda: self.build(raw, author),
+            counters=found,
+            token=token(collection, node) if counted and collection != "comments" else None,
+            raw=raw,
+        )
+
+    def build(self, raw: Mapping[str, Any], author: Author | None = None) -> list[Record]:
+        """The records of one allow-listed node."""
+        maker = getattr(self, f"_{raw.get('collection')}", None)
+        if maker is None:
+            raise MappingError("collection", "unknown")
+        records: list[Record] = maker(raw)
+        if author is not None:
+            records.append(author)
+        return records
+
+    def _author(self, node: Mapping[str, Any]) -> Author | None:
+        found = node.get("publicAuthor")
+        if not isinstance(found, dict) or found.get("id") is None:
+            return None
+        name = plain_title(found.get("username")) if self.context.keep_names else ""
+        return Author(id=self.context.pseudonym(str(found["id"])), name=name or None)
+
+    def _proposals(self, raw: Mapping[str, Any]) -> list[Record]:
+        own = identifier(raw)
+        counters("proposals", raw)
+        retired = moment(raw, "retiredAt")
+        reason = raw.get("retiredReason")
+        summary, description = raw.get("summary") or "", raw.get("description") or ""
+        body = f"<p>{_escaped(summary)}</p>{description}" if summary.strip() else description
+        categories: list[Category] = []
+        for tag in raw.get("tags") or ():
+            kind = "category" if tag.get("kind") == "category" else "tag"
+            categories.append(
+                Category(kind=kind, id=identifier(tag), names={self.locale: plain_title(tag.get("name"))})
+            )
+        records: list[Record] = [
+            Proposal(
+                id=own,
+                space="section/proposals",
+                texts=(rich(self.locale, raw.get("title"), body),),
+                state=State.WITHDRAWN if retired else State.OPEN,
+                native_state=f"retired: {reason or 'no reason'}" if retired else None,
+                url=f"{self.url}/proposals/{own}",
+                author=raw.get("author"),
+                created_at=moment(raw, "publicCreatedAt"),
+                withdrawn_at=retired,
+                areas=(f"geozone/{raw['geozoneId']}",) if raw.get("geozoneId") is not None else (),
+                categories=tuple(category.ref for category in categories),
+                video_url=_web_address(raw.get("videoUrl")),
+            ),
+            *categories,
+        ]
+        for milestone in raw.get("milestones") or ():
+            records.append(self._milestone(milestone, f"proposal/{own}"))
+        return records
+
+    def _milestone(self, raw: Mapping[str, Any], target: Ref) -> Answer:
+        date = raw.get("publicationDate")
+        try:
+            when = datetime.fromisoformat(date).replace(tzinfo=UTC) if date else None
+        except (TypeError, ValueError):
+            raise MappingError("milestones.publicationDate", "not a date") from None
+        text = rich(self.locale, raw.get("title"), raw.get("description"))
+        return Answer(kind="milestone", id=identifier(raw), target=target, texts=(text,), answered_at=when)
+
+    def _debates(self, raw: Mapping[str, Any]) -> list[Record]:
+        own = identifier(raw)
+        counters("debates", raw)
+        return [
+            Proposal(
+                kind="debate",
+                id=own,
+                space="section/debates",
+                texts=(rich(self.locale, raw.get("title"), raw.get("description")),),
+                url=f"{self.url}/debates/{own}",
+                author=raw.get("author"),
+                created_at=moment(raw, "publicCreatedAt"),
+            )
+        ]
+
+    def _investments(self, raw: Mapping[str, Any]) -> list[Record]:
+        own = identifier(raw)
+        counters("investments", raw)
+        price = raw.get("price")
+        if price is not None and not str(price).isdigit():
+            raise MappingError("price", "not a whole number")
+        feasibility = raw.get("feasibility")
+        return [
+            Proposal(
+                kind="investment",
+                id=own,
+                space=f"budget/{self.budget}" if self.budget else None,
+                texts=(rich(self.locale, raw.get("title"), raw.get("description")),),
+                state=_FEASIBILITY.get(feasibility or "undecided", State.OTHER),
+                native_state=feasibility,
+                url=f"{self.url}/budgets/{self.budget}/investments/{own}" if self.budget else None,
+                author=raw.get("author"),
+                address=plain_title(raw.get("location")) or None,
+                amount=int(price) if price is not None else None,
+            )
+        ]
+
+    def _comments(self, raw: Mapping[str, Any]) -> list[Record]:
+        kind = _TARGETS.get(str(raw.get("commentableType")))
+        if kind is None:
+            raise MappingError("commentableType", "a comment on something that is not pulled")
+        parents = str(raw.get("ancestry") or "").split("/")
+        counters("comments", raw)
+        return [
+            Comment(
+                id=identifier(raw),
+                target=f"{kind}/{raw.get('commentableId')}",
+                parent=f"comment/{parents[-1]}" if parents[-1] else None,
+                text=simple(self.locale, None, raw.get("body")),
+                author=raw.get("author"),
+                created_at=moment(raw, "publicCreatedAt"),
+            )
+        ]
+
+    def _budgets(self, raw: Mapping[str, Any]) -> list[Record]:
+        own = identifier(raw)
+        names = {self.locale: plain_title(raw.get("name"))}
+        return [Space(kind="budget", id=own, names=names, status=raw.get("phase"), url=f"{self.url}/budgets/{own}")]
+
+    def _geozones(self, raw: Mapping[str, Any]) -> list[Record]:
+        return [Area(kind="geozone", id=identifier(raw), names={self.locale: plain_title(raw.get("name"))})]
+
+    def _votes(self, raw: Mapping[str, Any]) -> list[Record]:
+        kind = {**_TARGETS, "Comment": "comment"}.get(str(raw.get("votableType")))
+        if kind is None:
+            raise MappingError("votableType", "a vote on something that is not pulled")
+        flag = raw.get("voteFlag")
+        target = f"{kind}/{raw.get('votableId')}"
+        return [Vote(id=identifier(raw), target=target, positive=flag, cast_at=moment(raw, "publicCreatedAt"))]
+
+
+def rebuild(context: Context, reference: Ref, raw: Mapping[str, Any]) -> Sequence[Record]:
+    """Map a node from quarantine again."""
+    return Mapper(context, (context.settings.locales or ["und"])[0]).build(raw)
+
+
+def _escaped(value: str) -> str:
+    return value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\n", "<br>")
+
+
+def _web_address(value: Any) -> str | None:
+    return value if isinstance(value, str) and value.startswith(("https://", "http://")) else None

@@ -1,0 +1,344 @@
+"""Reading CONSUL: light sweeps first, whole records only of what is new or changed, comments where their number changed.
+
+A daily full pull reads every record again, because an edited text moves no counter (docs/platforms/consul.md 7). Content is never taken
+from `user{publicProposals}`, which shows what was moderated away (docs/platforms/consul.md 4.3).
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, cast
+
+from ...core.identity import Ref, split_ref
+from ...core.records import Space
+from ..contract import Capability, Context, Item, Page, Probe, PullRequest
+from ..errors import Interface, Malformed
+from .api import Api
+from .comments import Comments
+from .dialects import B_RECORDS, DIALECTS, Dialect, Shape, extras_document, pages_document
+from .light import Light, LightSweep, requests_for
+from .mapping import KIND, Mapper, counters, identifier, nodes, token
+from .settings import ConsulSettings
+
+COLLECTION = {kind: collection for collection, kind in KIND.items()} | {"geozone": "geozones", "budget": "budgets"}
+_REREAD_SHARE = 0.3
+"""Above this share of new or changed rows, reading whole pages is cheaper than asking for single rows."""
+
+
+class ConsulReader:
+    """Reads one CONSUL installation; implements `connectors.contract.Reader` and `Confirms`."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.settings = cast(ConsulSettings, context.settings)
+        self.api = Api(context, self.settings)
+        self._facts: Mapping[str, Any] = {}
+
+    async def probe(self) -> Probe:
+        """What answers there. Costs about five requests."""
+        release, features = await self.api.release()
+        dialect = await self.api.dialect()
+        language = self.api.locale or await self.api.language()
+        data = await self.api.ask(extras_document(dialect), dialect)
+        budgets = [identifier(node) for node in nodes(data.get("budgets"), dialect)]
+        facts = {
+            "dialect": dialect.name,
+            "language": language,
+            "tags": bool(nodes(data.get("tags"), dialect)),
+            "milestones": bool(nodes(data.get("milestones"), dialect)),
+            "budgets": budgets,
+        }
+        return Probe(
+            platform="consul",
+            version=release,
+            dialect=dialect.name,
+            title="",
+            locales=self.settings.locales or ([language] if language else []),
+            capabilities=_capabilities(dialect, features, self.settings),
+            strategy=_strategy(dialect),
+            warnings=_warnings(dialect, budgets),
+            facts=facts,
+        )
+
+    async def discover(self, probe: Probe) -> Sequence[Space]:
+        """The sections and published budgets."""
+        dialect = DIALECTS[probe.facts["dialect"]]
+        spaces = list(_SECTIONS)
+        if "budgets" in dialect.collections:
+            rows = (await LightSweep(self.api, dialect, None).sweep({"budgets": 0}))["budgets"]
+            mapper = Mapper(self.context, probe.facts.get("language") or "und")
+            for node in rows.values():
+                spaces += [r for r in mapper.build({**node, "collection": "budgets"}) if isinstance(r, Space)]
+        return spaces
+
+    async def pull(self, request: PullRequest) -> AsyncIterator[Page]:
+        """Light sweep, changed records, comments; everything when `request.full`."""
+        self._facts = request.probe.facts
+        dialect = DIALECTS[self._facts["dialect"]]
+        pull = _Pull(self, dialect, request)
+        async for page in pull.pages():
+            yield page
+
+    async def still_there(self, refs: Sequence[Ref]) -> Mapping[Ref, bool | None]:
+        """Ask for single records (docs/platforms/consul.md 10: a 404 is hidden, deleted or never there)."""
+        dialect = DIALECTS[self._facts["dialect"]]
+        budget = _one(self._facts)
+        by_collection: dict[str, list[str]] = {}
+        for each in refs:
+            kind, own = split_ref(each)
+            by_collection.setdefault(COLLECTION.get(kind, ""), []).append(own)
+        found: dict[Ref, bool | None] = {}
+        for collection, ids in by_collection.items():
+            if collection == "" or (collection == "investments" and budget is None):
+                found.update({f"{KIND.get(collection, '')}/{own}": None for own in ids})
+                continue
+            rows = await self.api.by_id(dialect, Shape(collection, light=True), ids, budget)
+            kind = next(kind for kind, name in COLLECTION.items() if name == collection)
+            found.update({f"{kind}/{own}": row is not None for own, row in rows.items()})
+        return found
+
+
+class _Pull:
+    """One pull: what it knows along the way."""
+
+    def __init__(self, reader: ConsulReader, dialect: Dialect, request: PullRequest) -> None:
+        facts = request.probe.facts
+        self.reader = reader
+        self.api = reader.api
+        self.dialect = dialect
+        self.request = request
+        self.stored = request.stored
+        self.budget = _one(facts)
+        self.mapper = Mapper(reader.context, facts.get("language") or "und", self.budget)
+        self.sweep = LightSweep(self.api, dialect, (facts.get("budgets") or [None])[0])
+        self.collections = [c for c in ("proposals", "debates", "investments") if c in dialect.collections]
+        if not facts.get("budgets") and "investments" in self.collections:
+            self.collections.remove("investments")
+        self.names = reader.context.keep_names
+        self.drafts: set[str] = set(self.stored.memory("drafts") or ())
+        self.seen: dict[str, set[str]] = {}
+
+    async def pages(self) -> AsyncIterator[Page]:
+        """All pages of this pull."""
+        yield Page("sections", [_section_item(space) for space in _SECTIONS], complete=True)
+        known = {
+            name: {split_ref(r)[1]: t for r, t in (await self.stored.tokens(name)).items()} for name in self.collections
+        }
+        small = [name for name in ("geozones", "budgets") if name in self.dialect.collections]
+        read_all = {
+            n for n in self.collections if self.request.full or not known[n] or self.stored.cursor(n) is not None
+        }
+        resumed = {name for name in read_all if self.stored.cursor(name) is not None}
+        for name in self.collections:
+            if name in read_all:
+                async for page in self._records(name, len(known[name])):
+                    yield page
+        for name in resumed:
+            known[name] = {split_ref(r)[1]: t for r, t in (await self.stored.tokens(name)).items()}
+        expected = {name: self.seen.get(name) or set(known[name]) for name in self.collections}
+        light = await self.sweep.settle({**expected, **{name: set[str]() for name in small}})
+        self._check_budgets(light)
+        for name in small:
+            items = [self.mapper.item(name, node) for node in light.rows[name].values()]
+            yield Page(name, items, complete=True)
+        for name in self.collections:
+            trusted = self.seen.get(name, set()) if name in read_all and name not in resumed else None
+            async for page in self._changed(name, light, known[name], trusted):
+                yield page
+        comments = Comments(self.api, self.dialect, self.mapper, self.request, self.sweep, self.names)
+        async for page in comments.pages(light, known):
+            yield page
+        if self.reader.settings.votes and self.dialect.name != "A":
+            async for page in self._records("votes", 0):
+                yield page
+
+    def _check_budgets(self, light: Light) -> None:
+        if "budgets" in light.rows and set(light.rows["budgets"]) != set(self.request.probe.facts.get("budgets") or ()):
+            raise Interface("other budgets are published than when the instance was probed")
+
+    def _shape(self, name: str) -> Shape:
+        facts = self.request.probe.facts
+        extra = name == "proposals"
+        tags = extra and self.reader.settings.tags and bool(facts.get("tags"))
+        milestones = extra and bool(facts.get("milestones"))
+        return Shape(name, tags=tags, milestones=milestones, names=self.names)
+
+    async def _records(self, name: str, expected: int) -> AsyncIterator[Page]:
+        """Whole records page by page. The order may change meanwhile, so this alone claims nothing."""
+        shape = self._shape(name)
+        rows = self.dialect.page or B_RECORDS
+        pages = shape.pages_per_request(self.dialect)
+        cursor = self.stored.cursor(name)
+        offset = int(cursor["offset"]) if cursor else 0
+        seen = self.seen.setdefault(name, set())
+        goes_on = True
+        while goes_on:
+            parts = [(f"p{i}", shape, offset + i * rows, rows) for i in range(pages)]
+            budget = self.sweep.budget
+            data = await self.api.ask(pages_document(self.dialect, parts, budget), self.dialect)
+            items: dict[Ref, Item] = {}
+            for i in range(pages):
+                connection = data.get(f"p{i}")
+                connection = (connection or {}).get("investments") if name == "investments" else connection
+                if not isinstance(connection, dict):
+                    raise Malformed(f"{name}: the answer holds no such list")
+                found = nodes(connection, self.dialect)
+                items.update((item.ref, item) for item in (self.mapper.item(name, node) for node in found))
+                goes_on = bool((connection.get("pageInfo") or {}).get("hasNextPage"))
+                if not goes_on:
+                    break
+            offset += pages * rows
+            kept = await self._public(name, list(items.values()))
+            seen.update(split_ref(each)[1] for each in items)
+            memory = {"drafts": sorted(self.drafts, key=int)} if name == "proposals" and len(kept) < len(items) else {}
+            ends = name == "votes" and not goes_on
+            yield Page(name, kept, next={"offset": offset}, total=expected or None, memory=memory, complete=ends)
+
+    async def _changed(
+        self, name: str, light: Light, known: Mapping[str, str], trusted: set[str] | None
+    ) -> AsyncIterator[Page]:
+        """The rows that the light sweep shows as new or changed, then the claim that these are all."""
+        rows = light.rows[name]
+        marks = {own: token(name, node) for own, node in rows.items()}
+        if trusted is not None:
+            wanted = [own for own in rows if own not in trusted]
+        else:
+            wanted = [own for own in rows if known.get(own) != marks[own] and own not in self._unchanged_drafts(marks)]
+        if trusted is None and known and len(wanted) > _REREAD_SHARE * len(rows) and len(wanted) > 100:
+            async for page in self._records(name, len(rows)):
+                yield page
+            wanted = [own for own in rows if own not in self.seen[name]]
+        for start in range(0, len(wanted), 200):
+            part = wanted[start : start + 200]
+            found = await self.api.by_id(self.dialect, self._shape(name), part, self.sweep.budget)
+            items = [self.mapper.item(name, node) for node in found.values() if node is not None]
+            for gone in (own for own, node in found.items() if node is None):
+                rows.pop(gone, None)
+            yield Page(name, await self._public(name, items), total=len(rows))
+        kind = KIND[name]
+        drafts = self.drafts if name == "proposals" else set[str]()
+        present = [f"{kind}/{own}" for own in rows if own not in drafts]
+        items = (
+            [self._counted(name, own, rows[own]) for own in rows if own not in drafts] if trusted is not None else []
+        )
+        note = None if name in light.settled else f"{name}: the list kept changing; what is missing is judged next time"
+        memory = {"drafts": sorted(self.drafts, key=int)} if name == "proposals" else {}
+        yield Page(
+            name, items, present=present, complete=name in light.settled, total=len(present), memory=memory, note=note
+        )
+
+    def _counted(self, name: str, own: str, node: Mapping[str, Any]) -> Item:
+        return Item(f"{KIND[name]}/{own}", counters=counters(name, node), token=token(name, node))
+
+    def _unchanged_drafts(self, marks: Mapping[str, str]) -> set[str]:
+        """Drafts that nothing happened to since; they are looked up again in a full pull."""
+        if self.request.full:
+            return set()
+        return {own for own in self.drafts if marks.get(own, "").startswith("0|")}
+
+    async def _public(self, name: str, items: list[Item]) -> list[Item]:
+        """Leave out drafts: proposals without any support that the public list does not show (docs/platforms/consul.md 7)."""
+        if name != "proposals" or self.reader.settings.drafts == "include":
+            return items
+        tokens = await self.stored.tokens(name)
+        doubtful = {
+            split_ref(item.ref)[1]
+            for item in items
+            if item.counters is not None
+            and item.counters.supports == 0
+            and not item.raw.get("retiredAt")
+            and item.ref not in tokens
+            and not self._archived(item)
+        }
+        listed = await self._listed(doubtful) if doubtful else set[str]()
+        unlisted = doubtful - listed
+        for item in items:
+            own = split_ref(item.ref)[1]
+            (self.drafts.add if own in unlisted else self.drafts.discard)(own)
+        return [item for item in items if split_ref(item.ref)[1] not in unlisted]
+
+    _list: set[str] | None = None
+
+    async def _listed(self, wanted: set[str]) -> set[str]:
+        if self._list is None or not wanted <= self._list:
+            self._list = set()
+            page = 1
+            while True:
+                ids = await self.api.listed(page)
+                if ids is None:
+                    return wanted
+                self._list |= ids
+                if not ids or wanted <= self._list:
+                    break
+                page += 1
+        return wanted & self._list
+
+    def _archived(self, item: Item) -> bool:
+        """Older than a year: no list shows it, so it cannot be told from a draft; it is read."""
+        created = str(item.raw.get("publicCreatedAt") or "")[:10]
+        return (
+            created
+            < self.reader.context.clock.now().replace(year=self.reader.context.clock.now().year - 1).date().isoformat()
+        )
+
+
+_SECTIONS = (
+    Space(
+        kind="section",
+        id="proposals",
+        names={"en": "Citizen proposals", "nl": "Burgervoorstellen"},
+        native_type="proposals",
+    ),
+    Space(kind="section", id="debates", names={"en": "Debates", "nl": "Debatten"}, native_type="debates"),
+)
+
+
+def _section_item(space: Space) -> Item:
+    return Item(space.ref, digest=b"section-1".ljust(16), build=lambda: [space])
+
+
+def _one(facts: Mapping[str, Any]) -> str | None:
+    budgets = facts.get("budgets") or []
+    return budgets[0] if len(budgets) == 1 else None
+
+
+def _capabilities(dialect: Dialect, features: Mapping[str, Any], settings: ConsulSettings) -> list[Capability]:
+    new = dialect is DIALECTS["C"]
+    old = "" if new else "the interface shows them from CONSUL 2.2.1 on"
+    votes = dialect.name != "A"
+    off = [name for name in ("proposals", "debates") if name in features and features[name] not in ("t", True)]
+    return [
+        Capability("proposals", True, "switched off on the site, still readable" if "proposals" in off else ""),
+        Capability("debates", True, "switched off on the site, still readable" if "debates" in off else ""),
+        Capability("comments", True),
+        Capability("budgets and investments", new, old),
+        Capability("milestones", new, old),
+        Capability("supports of investments", False, "the interface does not show them"),
+        Capability(
+            "individual votes", votes, "" if settings.votes else "off; `votes: true` reads them, never with a person"
+        ),
+        Capability("exact times", False, "the platform cuts the time of creation to the hour"),
+    ]
+
+
+def _strategy(dialect: Dialect) -> list[str]:
+    requests = requests_for(dialect, [5000])
+    how = "in one request" if dialect.page is None else f"{dialect.light_pages} pages of {dialect.page} in one request"
+    return [
+        f"counters of every proposal and debate {how} ({requests} for 5,000), repeated until two sweeps saw the same",
+        "whole texts of what is new or changed; of everything once a day, because an edited text moves no counter",
+        "comments of what has more or fewer of them than before; all of them once a day",
+        "what is missing is asked for one by one before it is believed gone",
+    ]
+
+
+def _warnings(dialect: Dialect, budgets: Sequence[str]) -> list[str]:
+    warnings: list[str] = []
+    if len(budgets) > 1:
+        warnings.append(
+            f"{len(budgets)} budgets are published, and the interface does not tell which one an investment belongs to: "
+            "investments are stored without their budget"
+        )
+    if dialect.name == "A":
+        warnings.append(
+            "this release is old (1.4.1 or before): budgets, milestones and individual votes cannot be read"
+        )
+    return warnings
