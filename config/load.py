@@ -31,6 +31,7 @@ _TYPES = {
     "string_type": "expected text (put it in quotes)",
     "int_parsing": "expected a whole number",
     "int_type": "expected a whole number",
+    "float_parsing": "expected a number",
     "bool_parsing": "expected true or false",
     "bool_type": "expected true or false",
 }

@@ -9,11 +9,12 @@ import contextlib
 import os
 import socket
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 from sqlalchemy import Engine
 
 from ..config.model import Config, seconds
@@ -103,7 +104,7 @@ class Puller:
         return resolve(self.config.instances[name].platform)
 
     @contextlib.asynccontextmanager
-    async def reader(self, name: str) -> AsyncIterator[tuple[Reader, Transport]]:
+    async def reader(self, name: str) -> AsyncGenerator[tuple[Reader, Transport], None]:
         """A reader of an instance with its transport, closed at the end."""
         settings, connector = self.config.instances[name], self.connector(name)
         operator = self.config.operator
@@ -162,8 +163,9 @@ class Puller:
         return age >= seconds(self.config.instances[name].full_every)
 
     async def _run(self, name: str, reader: Reader, row: Any, full: bool, options: Options, result: Outcome) -> None:
-        fresh = row is None or row["probe"] is None or full
-        probe = await self._probe(name, reader) if fresh else probe_from(row["probe"])
+        known = None if row is None or full else row["probe"]
+        fresh = known is None
+        probe = await self._probe(name, reader) if known is None else probe_from(known)
         try:
             await self._pages(name, reader, probe, full, options, result)
         except Interface as error:
@@ -210,7 +212,7 @@ class Puller:
         else:
             result.outcome = "done"
 
-    async def _until_stopped(self, pages: AsyncIterator[Page]) -> AsyncIterator[Page]:
+    async def _until_stopped(self, pages: AsyncIterator[Page]) -> AsyncGenerator[Page, None]:
         stopped = asyncio.ensure_future(self.stop.wait())
         iterator = aiter(pages)
         try:
@@ -293,4 +295,4 @@ def probe_to(probe: Probe) -> dict[str, Any]:
 
 def probe_from(data: dict[str, Any]) -> Probe:
     """A probe from JSON."""
-    return Probe(**{**data, "capabilities": [Capability(**each) for each in data.get("capabilities", ())]})
+    return msgspec.convert(data, Probe)

@@ -18,7 +18,11 @@ async def reading(
 ) -> AsyncIterator[tuple[Reader, Context]]:
     """A reader of `backend` (a sandbox: its own instance block gives the settings) and the context it was given."""
     clock = clock or FakeClock()
-    block = dict(backend.instance_block(url)) if hasattr(backend, "instance_block") else {"platform": connector.platform, "url": url}
+    block = (
+        dict(backend.instance_block(url))
+        if hasattr(backend, "instance_block")
+        else {"platform": connector.platform, "url": url}
+    )
     parsed = connector.settings.model_validate({**block, **settings})
     agent = user_agent("test", "test@example.org")
     async with open_transport(connector, parsed, agent=agent, clock=clock, backend=backend) as transport:

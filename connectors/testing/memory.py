@@ -36,7 +36,9 @@ class MemoryStore:
     twice: bool = True
     rows: dict[Ref, Row] = field(default_factory=dict[Ref, Row])
     children: dict[Ref, Record] = field(default_factory=dict[Ref, Record])
-    quarantine: list[tuple[Ref, str, Mapping[str, Any]]] = field(default_factory=list[tuple[Ref, str, Mapping[str, Any]]])
+    quarantine: list[tuple[Ref, str, Mapping[str, Any]]] = field(
+        default_factory=list[tuple[Ref, str, Mapping[str, Any]]]
+    )
     notes: list[str] = field(default_factory=list[str])
     writes: int = 0
     pages: int = 0
@@ -112,7 +114,9 @@ class MemoryStore:
             row.gone = row.missing >= (2 if self.twice else 1)
 
 
-async def pull(reader: Reader, store: MemoryStore, *, full: bool = False, spaces: Sequence[Ref] = (), probe: Any = None) -> None:
+async def pull(
+    reader: Reader, store: MemoryStore, *, full: bool = False, spaces: Sequence[Ref] = (), probe: Any = None
+) -> None:
     """One whole pull into a memory store."""
     found = probe or await reader.probe()
     async for page in reader.pull(PullRequest(probe=found, stored=store, full=full, spaces=spaces)):

@@ -1,0 +1,1 @@
+"""Measurements and demonstrations; nothing here is part of the installed package."""
