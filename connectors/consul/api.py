@@ -120,9 +120,10 @@ class Api:
                 "the GraphQL interface is not there any more", hint="was it switched off, or is the host wrong?"
             ) from error
 
-    async def listed(self, page: int) -> set[str] | None:
-        """The ids on a page of the public list; None when the list cannot be read."""
-        params = {"page": str(page)} if page > 1 else None
+    async def listed(self, page: int, *, archived: bool = False) -> set[str] | None:
+        """The ids on a page of the public list, or of its archive; None when the list cannot be read."""
+        params = {"order": "archival_date"} if archived else {}
+        params |= {"page": str(page)} if page > 1 else {}
         try:
             answer = await self.transport.get(
                 "proposals", params=params, headers={"Accept": "text/html", **self._headers}

@@ -45,7 +45,9 @@ class LightSweep:
             for name in list(open_):
                 seen = set(rows[name])
                 light.rows.setdefault(name, {}).update(rows[name])
-                if seen == last[name]:
+                # One page is one SQL statement: a consistent picture by itself.
+                at_once = self.dialect.page is None or len(seen) < self.dialect.page
+                if seen == last[name] or at_once:
                     light.settled.add(name)
                     light.rows[name] = rows[name]
                     open_.remove(name)

@@ -6,7 +6,7 @@ look like.
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,7 +42,7 @@ _ALLOWED = frozenset(
         ),
     }
 )
-Build = Callable[[], Sequence[Record]]
+_NESTED = {"tags": ("id", "name", "kind"), "milestones": ("id", "title", "description", "publicationDate")}
 
 
 def nodes(connection: Any, dialect: Dialect) -> list[dict[str, Any]]:
@@ -54,6 +54,13 @@ def nodes(connection: Any, dialect: Dialect) -> list[dict[str, Any]]:
     else:
         rows = connection.get("nodes") or []
     return [normal(row, dialect) for row in rows if isinstance(row, dict)]
+
+
+def _rows(connection: Any) -> list[dict[str, Any]]:
+    if not isinstance(connection, dict):
+        return []
+    found = connection.get("nodes") or [edge.get("node") for edge in connection.get("edges") or () if edge]
+    return [row for row in found if isinstance(row, dict)]
 
 
 def normal(node: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
@@ -129,9 +136,9 @@ class Mapper:
         author = self._author(node)
         if author is not None:
             raw["author"] = author.id
-        for nested in ("tags", "milestones"):
+        for nested, names in _NESTED.items():
             if nested in node:
-                raw[nested] = node[nested]
+                raw[nested] = [{name: row.get(name) for name in names} for row in _rows(node[nested])]
         content = {name: value for name, value in raw.items() if name not in _COUNTS}
         digest = hashlib.blake2b(
             msgspec.json.encode([content, self.locale, self.budget]), digest_size=16, key=MAPPING

@@ -115,6 +115,7 @@ class _Pull:
         self.names = reader.context.keep_names
         self.drafts: set[str] = set(self.stored.memory("drafts") or ())
         self.seen: dict[str, set[str]] = {}
+        self.lists: dict[bool, tuple[set[str], int | None]] = {}
 
     async def pages(self) -> AsyncIterator[Page]:
         """All pages of this pull."""
@@ -246,33 +247,31 @@ class _Pull:
             and item.counters.supports == 0
             and not item.raw.get("retiredAt")
             and item.ref not in tokens
-            and not self._archived(item)
         }
-        listed = await self._listed(doubtful) if doubtful else set[str]()
-        unlisted = doubtful - listed
+        old = {split_ref(item.ref)[1] for item in items if self._archived(item)} & doubtful
+        unlisted = (
+            doubtful - await self._listed(doubtful - old, archived=False) - await self._listed(old, archived=True)
+        )
         for item in items:
             own = split_ref(item.ref)[1]
             (self.drafts.add if own in unlisted else self.drafts.discard)(own)
         return [item for item in items if split_ref(item.ref)[1] not in unlisted]
 
-    _list: set[str] | None = None
-
-    async def _listed(self, wanted: set[str]) -> set[str]:
-        if self._list is None or not wanted <= self._list:
-            self._list = set()
-            page = 1
-            while True:
-                ids = await self.api.listed(page)
-                if ids is None:
-                    return wanted
-                self._list |= ids
-                if not ids or wanted <= self._list:
-                    break
-                page += 1
-        return wanted & self._list
+    async def _listed(self, wanted: set[str], *, archived: bool) -> set[str]:
+        """Which of these the public list shows; read no further than needed, and once per pull."""
+        seen, page = self.lists.get(archived, (set[str](), 0))
+        while page is not None and not wanted <= seen:
+            page += 1
+            ids = await self.api.listed(page, archived=archived)
+            if ids is None:
+                return wanted
+            seen |= ids
+            self.lists[archived] = (seen, page if ids else None)
+            page = self.lists[archived][1]
+        return wanted & seen
 
     def _archived(self, item: Item) -> bool:
-        """Older than a year: no list shows it, so it cannot be told from a draft; it is read."""
+        """Older than a year: only the list of the archive shows it."""
         created = str(item.raw.get("publicCreatedAt") or "")[:10]
         return (
             created

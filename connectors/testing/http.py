@@ -52,13 +52,13 @@ class Request:
         path: str,
         *,
         raw_query: str = "",
-        headers: Headers | Mapping[str, str] = (),
+        headers: Headers = (),
         body: bytes = b"",
         scheme: str = "http",
     ) -> Request:
         """A request from its parts; X-Forwarded-Proto decides the scheme, as behind the platforms' own proxies."""
         joined: dict[str, str] = {}
-        for name, value in headers.items() if isinstance(headers, Mapping) else headers:
+        for name, value in headers:
             key = name.lower()
             joined[key] = f"{joined[key]}{'; ' if key == 'cookie' else ', '}{value}" if key in joined else value
         return cls(
@@ -246,11 +246,11 @@ def accepts_gzip(request: Request) -> bool:
 
 
 def request_from(
-    method: str, target: str, headers: Headers | Mapping[str, str], body: Any = None, *, scheme: str = "https"
+    method: str, target: str, headers: Mapping[str, str], body: Any = None, *, scheme: str = "https"
 ) -> Request:
     """A request from what a recording holds: `target` with its query; a body of text, of JSON, or as {"form"} or {"multipart"} pairs."""
     path, _, query = target.partition("?")
-    request = Request.of(method, unquote(path), raw_query=query, headers=headers, scheme=scheme)
+    request = Request.of(method, unquote(path), raw_query=query, headers=headers.items(), scheme=scheme)
     return replace(request, body=_wire_body(request, body))
 
 

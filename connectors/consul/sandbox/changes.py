@@ -71,7 +71,7 @@ class Changes:
         values = {"commentable_type": commentable, "commentable_id": row.id, "ancestry": ancestry}
         values |= {"cached_votes_up": 0, "cached_votes_down": 0}
         new = heap.add(
-            Row(heap.next_id(), "comment", {self.sandbox.locale: {"body": body}}, 1, self.sandbox.now(), values)
+            Row(heap.next_id(), "comment", {self.sandbox.locale: {"body": body}}, 1, self.sandbox.clock(), values)
         )
         self.database.children.setdefault((row.kind, row.id), []).append(new)
         self.database.count_comments(row)
@@ -107,7 +107,7 @@ class Changes:
 
     def retire(self, id: Any, reason: str = "done") -> None:
         row = self._row("proposal", id)
-        row.values.update(retired_at=self.sandbox.now(), retired_reason=reason, retired_explanation="Klaar.")
+        row.values.update(retired_at=self.sandbox.clock(), retired_reason=reason, retired_explanation="Klaar.")
         self.database.tables["proposals"].touch(row)
 
     withdraw = retire
@@ -116,7 +116,7 @@ class Changes:
         self, title: str = "Nieuw voorstel", draft: bool = False, supports: int = 0, id: Any = None
     ) -> str:
         heap = self.database.tables["proposals"]
-        now: datetime = self.sandbox.now()
+        now: datetime = self.sandbox.clock()
         values = {
             "cached_votes_up": supports,
             "comments_count": 0,
@@ -130,15 +130,17 @@ class Changes:
 
     def publish(self, id: Any) -> None:
         row = self._row("proposal", id)
-        row.values["published_at"] = self.sandbox.now()
+        row.values["published_at"] = self.sandbox.clock()
         self.database.tables["proposals"].touch(row)
 
     def milestone(self, id: Any, title: str = "Stap 1") -> str:
         heap = self.database.tables["milestones"]
         text = {"title": title, "description": "<p>Besloten.</p>"}
-        date = (self.sandbox.now() + timedelta(days=1)).date().isoformat()
+        date = (self.sandbox.clock() + timedelta(days=1)).date().isoformat()
         values = {"publication_date": date, "target_id": int(id)}
-        new = heap.add(Row(heap.next_id(), "milestone", {self.sandbox.locale: text}, None, self.sandbox.now(), values))
+        new = heap.add(
+            Row(heap.next_id(), "milestone", {self.sandbox.locale: text}, None, self.sandbox.clock(), values)
+        )
         self.database.milestones_of.setdefault(("proposal", int(id)), []).append(new)
         return str(new.id)
 

@@ -149,7 +149,9 @@ class Database:
             heap.version += 1
 
 
-def populate(database: Database, city: City, size: int, *, budgets: bool, comments_each: float = 3.0) -> None:
+def populate(
+    database: Database, city: City, size: int, *, budgets: bool, comments_each: float = 3.0, tags: bool = True
+) -> None:
     """Fill a database with a city."""
     people = max(20, min(size, 20_000) // 3)
     for i in range(1, people + 1):
@@ -165,9 +167,10 @@ def populate(database: Database, city: City, size: int, *, budgets: bool, commen
         database.tables["users"].add(Row(i, "user", {}, None, city.moment(i), values, hidden=i % 97 == 0))
     for i, name in enumerate(("Centrum", "Noord", "Zuid", "Haven", "Oude Stad"), start=1):
         database.tables["geozones"].add(Row(i, "geozone", {}, None, city.moment(i), {"name": name}))
-    for i, name in enumerate(("Mobiliteit", "Groen", "Cultuur", "Wonen"), start=1):
+    labels = (("Mobiliteit", "Groen", "Cultuur", "Wonen"), ("fiets", "bomen", "spelen")) if tags else ((), ())
+    for i, name in enumerate(labels[0], start=1):
         database.tables["tags"].add(Row(i, "tag", {}, None, city.moment(i), {"name": name, "kind": "category"}))
-    for i, name in enumerate(("fiets", "bomen", "spelen"), start=5):
+    for i, name in enumerate(labels[1], start=5):
         database.tables["tags"].add(Row(i, "tag", {}, None, city.moment(i), {"name": name, "kind": None}))
     for i in range(1, size + 1):
         _proposal(database, city, i, people)
@@ -214,8 +217,9 @@ def _proposal(database: Database, city: City, i: int, people: int) -> None:
     row = Row(i, "proposal", {locale: text}, 1 + i * 31 % people, created, values, hidden=i % 43 == 11)
     database.tables["proposals"].add(row)
     tags = database.tables["tags"].by_id
-    chosen = [tags[1 + i % 4], *([tags[5 + i % 3]] if i % 3 == 0 else [])]
-    database.taggings["proposal", i] = chosen
+    if not tags:
+        return
+    database.taggings["proposal", i] = [tags[1 + i % 4], *([tags[5 + i % 3]] if i % 3 == 0 else [])]
     if i % 25 == 0:
         own = database.tables["milestones"].next_id()
         text = {"title": "Mijlpaal", "description": "<p>De gemeente gaat dit uitzoeken.</p>"}

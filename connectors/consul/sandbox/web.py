@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 from html import escape
 from typing import Any
-from urllib.parse import parse_qs
 
 from ....core.text import plain_title
-from ...testing.city import City
-from ...testing.http import Request, Response, html_response, json_response, redirect, with_etag
+from ...testing.city import PRIVATE, City
+from ...testing.http import Request, Response
 from ...testing.ruby import RequestFailed
 from ...testing.sandbox import Operation, Sandbox
 from .changes import Changes
@@ -18,7 +17,7 @@ from .interface import Interface, dialect_of
 from .model import Database, Row, populate
 
 ENABLED = ("nl", "es", "ca", "en")
-_JSON = "application/json; charset=utf-8"
+_UPPER = "application/json; charset=UTF-8"
 
 
 class _Bad(Exception):
@@ -33,8 +32,10 @@ class ConsulSandbox(Sandbox):
     """One CONSUL installation in memory."""
 
     platform = "consul"
+    default_version = "2.5.1"
+    extra_faults = frozenset({"empty"})
 
-    def __init__(self, *, locale: str = "nl", comments_each: float = 3.0, **options: Any) -> None:
+    def __init__(self, *, locale: str = "nl", comments_each: float = 3.0, tags: bool = True, **options: Any) -> None:
         super().__init__(**options)
         self.dialect = dialect_of(self.version)
         self.locale = locale
@@ -45,21 +46,28 @@ class ConsulSandbox(Sandbox):
         )
         self.city = City(self.seed)
         self.database = Database(self.seed)
-        populate(self.database, self.city, self.size, budgets=True, comments_each=comments_each)
+        populate(self.database, self.city, self.size, budgets=tags, comments_each=comments_each, tags=tags)
         self.interface = Interface(self.database, self.version, locale, self.charge)
-        self._changes = Changes(self)
+        self._named = Changes(self)
 
     def instance_block(self, url: str) -> dict[str, Any]:
         return {"platform": "consul", "url": url, "login": "robot@toy.example", "password": "toy-password"}
 
     def operations(self) -> Mapping[str, Operation]:
-        return self._changes.named()
+        return self._named.named()
 
-    def empty_answer(self, request: Request) -> Response | None:
-        if not request.path.startswith("/graphql"):
-            return None
-        answered: Any = json.loads(self.handle(request).body)
-        return json_response(_emptied(answered), rails=True)
+    def mangle(self, kind: str, request: Request, response: Response) -> Response:
+        """`empty`: every list of a right answer comes back empty."""
+        if not request.path.startswith("/graphql") or response.status != 200:
+            return response
+        return _session(Response.json(_emptied(json.loads(response.body)), rails=True))
+
+    def plant_private_data(self) -> list[str]:
+        """Private data where a real one holds or leaks it: names of users, e-mails, numbers of documents, addresses of voters."""
+        for row in self.database.tables["users"].rows:
+            if row["username"]:
+                row.values["username"] = f"{PRIVATE} {row.id}"
+        return [PRIVATE]
 
     def truth(self) -> dict[str, Any]:
         """What the tables hold; `public`: what an anonymous reader of this dialect can and should get."""
@@ -101,17 +109,17 @@ class ConsulSandbox(Sandbox):
     def handle(self, request: Request) -> Response:
         """Answer as the real one."""
         if self.maintenance:
-            return html_response("<html><body><h1>Maintenance</h1></body></html>", 503).with_headers(
+            return Response.html("<html><body><h1>Maintenance</h1></body></html>", 503).with_headers(
                 ("Retry-After", "3600")
             )
         if self.basic_auth and request.path != "/sitemap.xml" and "authorization" not in request.headers:
-            denied = html_response("HTTP Basic: Access denied.\n", 401)
-            return denied.with_headers(("WWW-Authenticate", 'Basic realm="Application"'))
+            denied = Response.html("HTTP Basic: Access denied.\n", 401)
+            return denied.adding("WWW-Authenticate", 'Basic realm="Application"')
         if request.path in {"/graphql", "/graphql.json"}:
             return self._graphql(request)
         if request.path == "/consul.json":
             body = {"release": self.version, "features": self.processes}
-            return _session(with_etag(request, json_response(body)))
+            return _session(Response.json(body).with_etag(request))
         return self._web(request)
 
     def _graphql(self, request: Request) -> Response:
@@ -122,17 +130,17 @@ class ConsulSandbox(Sandbox):
         try:
             query, variables, operation, body = self._parameters(request)
             if self.dialect == "A" and isinstance(body.get("variables"), dict):
-                return Response(204)
+                return Response(204, [], b"")
             answer = self.interface.execute(query, variables, operation, self._locale(request, body))
         except _Bad as bad:
             return bad.response
         except RequestFailed as failed:
             if self.dialect == "A":
-                return Response(204)
+                return Response(204, [], b"")
             return self._error(request, failed.status, "Not Found" if failed.status == 404 else "Internal Server Error")
         self._charge(answer)
-        response = _session(with_etag(request, json_response(answer, rails=True)))
-        return Response(response.status, response.headers) if request.method == "HEAD" else response
+        response = _session(Response.json(answer, rails=True).with_etag(request))
+        return Response(response.status, response.headers, b"") if request.method == "HEAD" else response
 
     def _charge(self, answer: Any) -> None:
         """What Rails would have worked (docs/explanation/performance.md): by rows, told apart by their fields."""
@@ -147,18 +155,18 @@ class ConsulSandbox(Sandbox):
                     self.charge(0.0004)
 
     def _parameters(self, request: Request) -> tuple[str, Mapping[str, Any], str | None, dict[str, Any]]:
-        body: dict[str, Any] = dict(request.params)
+        body: dict[str, Any] = {name: values[-1] for name, values in request.query.items()}
         if request.method == "POST":
             body |= self._body(request)
         query = body.get("query")
         if query is None:
-            raise _Bad(_session(json_response({"message": "Query string not present"}, 400)))
+            raise _Bad(_session(Response.json({"message": "Query string not present"}, 400)))
         if not isinstance(query, str):
             if self.dialect == "B":
                 raise _Bad(self._error(request, 500, "Internal Server Error"))
             kind = {int: "Integer", dict: "ActionController::Parameters", list: "Array"}.get(type(query), "Object")
             text = f"Query string argument should be a String, got {kind} instead."
-            raise _Bad(_session(json_response({"message": text}, 400)))
+            raise _Bad(_session(Response.json({"message": text}, 400)))
         return query, self._variables(body.get("variables")), body.get("operationName") or None, body
 
     def _body(self, request: Request) -> dict[str, Any]:
@@ -172,13 +180,13 @@ class ConsulSandbox(Sandbox):
                 raise _Bad(self._bad_json(request)) from None
             return found if isinstance(found, dict) else {}
         if request.media_type in {"application/x-www-form-urlencoded", "multipart/form-data"}:
-            return dict(request.form())
+            return {name: values[-1] for name, values in request.form().items()}
         return {}
 
     def _bad_json(self, request: Request) -> Response:
-        if "json" in request.accept:
-            return json_response({"status": 400, "error": "Bad Request"}, 400, charset="UTF-8")
-        return html_response("", 400)
+        if "json" in request.headers.get("accept", ""):
+            return Response.json({"status": 400, "error": "Bad Request"}, 400, content_type=_UPPER)
+        return Response.html("", 400)
 
     def _variables(self, given: Any) -> Mapping[str, Any]:
         if given in (None, ""):
@@ -187,16 +195,16 @@ class ConsulSandbox(Sandbox):
             try:
                 given = json.loads(given)
             except ValueError:
-                raise _Bad(_session(json_response({"message": "Error parsing JSON"}, 400))) from None
+                raise _Bad(_session(Response.json({"message": "Error parsing JSON"}, 400))) from None
             if given is None:
                 return {}
         if isinstance(given, dict):
             return given
         shown = json.dumps(given)
-        raise _Bad(_session(json_response({"message": f"Unexpected parameter: {shown}"}, 400)))
+        raise _Bad(_session(Response.json({"message": f"Unexpected parameter: {shown}"}, 400)))
 
     def _locale(self, request: Request, body: Mapping[str, Any]) -> str:
-        asked = str(body.get("locale") or request.params.get("locale") or "")
+        asked = str(body.get("locale") or (request.query.get("locale") or [""])[-1] or "")
         kept = re.search(r"locale-(\w+)", request.cookies.get("_consul_session", ""))
         for each in (asked, kept[1] if kept else ""):
             if each in self.enabled:
@@ -204,9 +212,9 @@ class ConsulSandbox(Sandbox):
         return self.locale
 
     def _error(self, request: Request, status: int, text: str) -> Response:
-        if "application/json" in request.accept:
-            return json_response({"status": status, "error": text}, status, charset="UTF-8")
-        return html_response(
+        if "application/json" in request.headers.get("accept", ""):
+            return Response.json({"status": status, "error": text}, status, content_type=_UPPER)
+        return Response.html(
             f"<html><head><title>Error {status}</title></head><body><h1>{status}</h1></body></html>", status
         )
 
@@ -214,7 +222,7 @@ class ConsulSandbox(Sandbox):
         if request.method not in {"GET", "HEAD"}:
             return self._error(request, 404, "Not Found")
         if request.path in {"/", "/welcome"}:
-            return _session(html_response(f'<!DOCTYPE html><html lang="{self.locale}"><body>CONSUL</body></html>'))
+            return _session(Response.html(f'<!DOCTYPE html><html lang="{self.locale}"><body>CONSUL</body></html>'))
         if request.path == "/robots.txt":
             rules = (
                 "User-agent: *\nDisallow: /users/\nDisallow: /comments/\nDisallow: /*?*order*\nDisallow: /*?*search*\n"
@@ -231,15 +239,15 @@ class ConsulSandbox(Sandbox):
         slug = re.sub(r"[^a-z0-9]+", "-", (self.interface.text(row, "title", self.locale) or "").lower()).strip("-")
         path = f"/proposals/{row.id}" + (f"-{slug}" if slug else "")
         if request.path != path:
-            return _session(redirect(path, 301))
+            return _session(Response.redirect(path, 301))
         draft = '<div class="callout primary">…</div>' if row["published_at"] is None else ""
         return _session(
-            html_response(f'<html lang="{self.locale}"><body>{draft}<div id="proposal_{row.id}"></div></body></html>')
+            Response.html(f'<html lang="{self.locale}"><body>{draft}<div id="proposal_{row.id}"></div></body></html>')
         )
 
     def _sitemap(self, request: Request) -> Response:
         self.charge(0.001)
-        stamp = self.now().replace(hour=3, minute=0, second=0, microsecond=0).isoformat()
+        stamp = self.clock().replace(hour=3, minute=0, second=0, microsecond=0).isoformat()
         rows = [r for name in ("proposals", "debates") for r in self.database.tables[name].rows if not r.hidden]
         urls = "".join(
             f"<url><loc>http://{request.host}/{r.kind}s/{r.id}</loc><lastmod>{stamp}</lastmod></url>" for r in rows
@@ -249,12 +257,18 @@ class ConsulSandbox(Sandbox):
 
     def _index(self, request: Request) -> Response:
         """The public list: published, not archived, not retired, newest score first."""
-        if "text/html" not in (request.accept or "text/html") and "*/*" not in request.accept:
-            return self._error(request, 406, "Not Acceptable") if request.accept else html_response("", 406)
+        if "text/html" not in (request.headers.get("accept", "") or "text/html") and "*/*" not in request.headers.get(
+            "accept", ""
+        ):
+            return (
+                self._error(request, 406, "Not Acceptable")
+                if request.headers.get("accept", "")
+                else Response.html("", 406)
+            )
         if self.processes.get("proposals") != "t":
             return self._error(request, 403, "Forbidden")
         self.charge(0.7)
-        limit = self.now() - timedelta(days=365)
+        limit = self.clock() - timedelta(days=365)
         rows = [
             row
             for row in self.database.tables["proposals"].rows
@@ -264,18 +278,18 @@ class ConsulSandbox(Sandbox):
             and row.created_at >= limit
         ]
         rows.sort(key=lambda row: (-(row["hot_score"] or 0), -row.id))
-        page = int((parse_qs(request.query).get("page") or ["1"])[0] or 1)
+        page = int((request.query.get("page") or ["1"])[0] or 1)
         shown = rows[(page - 1) * 25 : page * 25]
         titles = ((row.id, escape(self.interface.text(row, "title", self.locale) or "")) for row in shown)
         items = "".join(f'<div id="proposal_{own}"><h3>{title}</h3></div>' for own, title in titles)
-        return _session(html_response(f'<html lang="{self.locale}"><body>{items}</body></html>'))
+        return _session(Response.html(f'<html lang="{self.locale}"><body>{items}</body></html>'))
 
 
 _KIND_OF = {"Proposal": "proposal", "Debate": "debate", "Budget::Investment": "investment"}
 
 
 def _session(response: Response) -> Response:
-    return response.with_headers(("Set-Cookie", "_consul_session=toy; path=/; secure; HttpOnly; SameSite=Lax"))
+    return response.adding("Set-Cookie", "_consul_session=toy; path=/; secure; HttpOnly; SameSite=Lax")
 
 
 def _connections(data: Any) -> list[list[dict[str, Any]]]:

@@ -1,5 +1,6 @@
 """One GraphQL interface: a schema, resolvers, and the rules of one release of graphql-ruby."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -37,6 +38,8 @@ class Engine:
     """Executes documents against resolvers `{"Type.field": function(object, arguments, context)}`."""
 
     def __init__(self, sdl: str, resolvers: Mapping[str, Callable[..., Any]], profile: RubyProfile) -> None:
+        # A type without fields, as CONSUL's Mutation is, may not have braces.
+        sdl = re.sub(r"type (\w+) \{\s*\}", r"type \1", sdl)
         self.schema: GraphQLSchema = build_schema(sdl, assume_valid=True, assume_valid_sdl=True)
         self.profile = profile
         self._validator = Validator(self.schema, profile.gem)
@@ -90,7 +93,7 @@ class Engine:
 
     @staticmethod
     def _parse(query: str) -> DocumentNode:
-        return parse(query, experimental_fragment_variables=False)
+        return parse(query)
 
     @staticmethod
     def _choose(operations: list[OperationDefinitionNode], name: str | None) -> OperationDefinitionNode | str | None:

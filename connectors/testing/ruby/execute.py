@@ -144,7 +144,7 @@ class _Execution:
                     self._gather(fragment.selection_set, kind, found)
 
     def _included(self, node: Any) -> bool:
-        for directive in node.directives:
+        for directive in node.directives or ():
             argument = directive.arguments[0].value
             name = getattr(getattr(argument, "name", None), "value", None)
             value = self.variables.get(name) if name else getattr(argument, "value", False)
@@ -261,7 +261,7 @@ class _Execution:
         kept = self._arguments.get(id(node))
         if kept is not None:
             return kept
-        given = {argument.name.value: argument.value for argument in node.arguments}
+        given = {argument.name.value: argument.value for argument in (node.arguments or ())}
         values: dict[str, Any] = {}
         for name, argument in definition.args.items():
             if name in given:

@@ -113,7 +113,7 @@ class _Run:
                 )
             return
         self.operation = name or f"anonymous {kind}"
-        self.variables = {each.variable.name.value: each for each in node.variable_definitions}
+        self.variables = {each.variable.name.value: each for each in node.variable_definitions or ()}
         self.variables_used = set()
         self._selections(node.selection_set, root, path)
         for each in self.variables:
@@ -201,8 +201,8 @@ class _Run:
 
     def _arguments(self, node: FieldNode, definition: Any, path: list[Any]) -> None:
         name = node.name.value
-        given = {argument.name.value for argument in node.arguments}
-        for argument in node.arguments:
+        given = {argument.name.value for argument in (node.arguments or ())}
+        for argument in (node.arguments or ()):
             own = argument.name.value
             expected = definition.args.get(own)
             if expected is None:
@@ -284,7 +284,7 @@ def variable_problems(
     """The coerced variables, and an entry per variable that is wrong."""
     values: dict[str, Any] = {}
     wrong: list[dict[str, Any]] = []
-    for each in operation.variable_definitions:
+    for each in operation.variable_definitions or ():
         name = each.variable.name.value
         kind = type_from_ast(schema, each.type)
         if name not in given:
