@@ -20,7 +20,14 @@ class Comments:
     """The comments of one pull."""
 
     def __init__(
-        self, api: Api, dialect: Dialect, mapper: Mapper, request: PullRequest, sweep: LightSweep, names: bool
+        self,
+        api: Api,
+        dialect: Dialect,
+        mapper: Mapper,
+        request: PullRequest,
+        sweep: LightSweep,
+        names: bool,
+        drafts: set[str],
     ) -> None:
         self.api = api
         self.dialect = dialect
@@ -29,6 +36,7 @@ class Comments:
         self.full = request.full
         self.sweep = sweep
         self.names = names
+        self.drafts = drafts
         self.found: dict[tuple[str, str], int] = {}
 
     async def pages(self, light: Light, known: Mapping[str, Mapping[str, str]]) -> AsyncIterator[Page]:
@@ -53,7 +61,10 @@ class Comments:
             yield Page(SCOPE, present=refs, complete=True, memory={"comments_read": True})
             return
         before = _known_counts(known)
-        changed = [target for target, count in counts.items() if before.get(target, 0) != count]
+        drafts = {("proposals", own) for own in self.drafts}
+        changed = [
+            target for target, count in counts.items() if before.get(target, 0) != count and target not in drafts
+        ]
         async for page in self._of(changed, set()):
             yield page
         fewer = any(before.get(target, 0) > counts.get(target, 0) for target in before)

@@ -135,6 +135,8 @@ class _Pull:
         for name in resumed:
             known[name] = {split_ref(r)[1]: t for r, t in (await self.stored.tokens(name)).items()}
         expected = {name: self.seen.get(name) or set(known[name]) for name in self.collections}
+        if "proposals" in expected:
+            expected["proposals"] |= self.drafts
         light = await self.sweep.settle({**expected, **{name: set[str]() for name in small}})
         self._check_budgets(light)
         for name in small:
@@ -144,7 +146,7 @@ class _Pull:
             trusted = self.seen.get(name, set()) if name in read_all and name not in resumed else None
             async for page in self._changed(name, light, known[name], trusted):
                 yield page
-        comments = Comments(self.api, self.dialect, self.mapper, self.request, self.sweep, self.names)
+        comments = Comments(self.api, self.dialect, self.mapper, self.request, self.sweep, self.names, self.drafts)
         async for page in comments.pages(light, known):
             yield page
         if self.reader.settings.votes and self.dialect.name != "A":

@@ -149,9 +149,7 @@ class Database:
             heap.version += 1
 
 
-def populate(
-    database: Database, city: City, size: int, *, budgets: bool, comments_each: float = 3.0, tags: bool = True
-) -> None:
+def populate(database: Database, city: City, size: int, *, comments_each: float = 3.0, plain: bool = False) -> None:
     """Fill a database with a city."""
     people = max(20, min(size, 20_000) // 3)
     for i in range(1, people + 1):
@@ -167,16 +165,16 @@ def populate(
         database.tables["users"].add(Row(i, "user", {}, None, city.moment(i), values, hidden=i % 97 == 0))
     for i, name in enumerate(("Centrum", "Noord", "Zuid", "Haven", "Oude Stad"), start=1):
         database.tables["geozones"].add(Row(i, "geozone", {}, None, city.moment(i), {"name": name}))
-    labels = (("Mobiliteit", "Groen", "Cultuur", "Wonen"), ("fiets", "bomen", "spelen")) if tags else ((), ())
+    labels = (("Mobiliteit", "Groen", "Cultuur", "Wonen"), ("fiets", "bomen", "spelen")) if not plain else ((), ())
     for i, name in enumerate(labels[0], start=1):
         database.tables["tags"].add(Row(i, "tag", {}, None, city.moment(i), {"name": name, "kind": "category"}))
     for i, name in enumerate(labels[1], start=5):
         database.tables["tags"].add(Row(i, "tag", {}, None, city.moment(i), {"name": name, "kind": None}))
     for i in range(1, size + 1):
-        _proposal(database, city, i, people)
+        _proposal(database, city, i, people, plain)
     for i in range(1, size // 10 + 1):
         _debate(database, city, i, people)
-    if budgets and size:
+    if size and not plain:
         _budgets(database, city, size, people)
     comments = int(size * comments_each)
     for i in range(1, comments + 1):
@@ -195,7 +193,7 @@ def _commented(database: Database) -> Iterator[Row]:
         yield from database.tables[name].rows
 
 
-def _proposal(database: Database, city: City, i: int, people: int) -> None:
+def _proposal(database: Database, city: City, i: int, people: int, plain: bool) -> None:
     locale = city.locale(i)
     text = {"title": city.title(i, locale), "summary": f"{city.title(i, locale)}.", "description": city.body(i, locale)}
     if i % 60 == 9:
@@ -212,12 +210,12 @@ def _proposal(database: Database, city: City, i: int, people: int) -> None:
         "published_at": created,
         "responsible_name": f"{PRIVATE} {i}",
     }
-    if i % 37 == 5:
+    if i % 37 == 5 and not plain and i % 29:
         values.update(cached_votes_up=0, published_at=None if i % 74 == 5 else created)
     row = Row(i, "proposal", {locale: text}, 1 + i * 31 % people, created, values, hidden=i % 43 == 11)
     database.tables["proposals"].add(row)
     tags = database.tables["tags"].by_id
-    if not tags:
+    if plain:
         return
     database.taggings["proposal", i] = [tags[1 + i % 4], *([tags[5 + i % 3]] if i % 3 == 0 else [])]
     if i % 25 == 0:

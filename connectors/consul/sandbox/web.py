@@ -35,7 +35,7 @@ class ConsulSandbox(Sandbox):
     default_version = "2.5.1"
     extra_faults = frozenset({"empty"})
 
-    def __init__(self, *, locale: str = "nl", comments_each: float = 3.0, tags: bool = True, **options: Any) -> None:
+    def __init__(self, *, locale: str = "nl", comments_each: float = 3.0, plain: bool = False, **options: Any) -> None:
         super().__init__(**options)
         self.dialect = dialect_of(self.version)
         self.locale = locale
@@ -46,7 +46,7 @@ class ConsulSandbox(Sandbox):
         )
         self.city = City(self.seed)
         self.database = Database(self.seed)
-        populate(self.database, self.city, self.size, budgets=tags, comments_each=comments_each, tags=tags)
+        populate(self.database, self.city, self.size, comments_each=comments_each, plain=plain)
         self.interface = Interface(self.database, self.version, locale, self.charge)
         self._named = Changes(self)
 
@@ -257,25 +257,21 @@ class ConsulSandbox(Sandbox):
 
     def _index(self, request: Request) -> Response:
         """The public list: published, not archived, not retired, newest score first."""
-        if "text/html" not in (request.headers.get("accept", "") or "text/html") and "*/*" not in request.headers.get(
-            "accept", ""
-        ):
-            return (
-                self._error(request, 406, "Not Acceptable")
-                if request.headers.get("accept", "")
-                else Response.html("", 406)
-            )
+        accept = request.headers.get("accept", "text/html")
+        if "text/html" not in accept and "*/*" not in accept:
+            return self._error(request, 406, "Not Acceptable")
         if self.processes.get("proposals") != "t":
             return self._error(request, 403, "Forbidden")
         self.charge(0.7)
         limit = self.clock() - timedelta(days=365)
+        archive = (request.query.get("order") or [""])[-1] == "archival_date"
         rows = [
             row
             for row in self.database.tables["proposals"].rows
             if not row.hidden
             and row["published_at"] is not None
             and row["retired_at"] is None
-            and row.created_at >= limit
+            and (row.created_at < limit) == archive
         ]
         rows.sort(key=lambda row: (-(row["hot_score"] or 0), -row.id))
         page = int((request.query.get("page") or ["1"])[0] or 1)
