@@ -14,9 +14,8 @@ from ...connectors.contract import Probe
 from ...connectors.errors import ConnectorError
 from ...core.clock import Clock
 from ...sync.pull import Puller, save_probe
-from .common import EXIT_FAILED, chosen, configuration, database, out, print_json, state
-
-NAME = "check"
+from .common import EXIT_FAILED, chosen, configuration, database, out, print_json
+from .state import state
 
 
 def run(

@@ -18,22 +18,14 @@ from sqlalchemy import Engine
 from ...config import Config, ConfigError, load
 from ...core.database import DatabaseError, migrate, open_engine, parse_url
 from ...core.privacy import MissingKeyError, check_key
+from .state import state
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_STOPPED = 130
 
-out = Console(highlight=False, soft_wrap=False)
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 err = Console(stderr=True, highlight=False)
-
-
-class State:
-    """What the options before the verb said."""
-
-    config_file: Path = Path("civicsync.yaml")
-
-
-state = State()
 
 
 def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
@@ -114,7 +106,8 @@ def print_table(
     table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for name, heading in columns.items():
         numbers = all(isinstance(row.get(name), int | float) or row.get(name) is None for row in rows)
-        table.add_column(heading, justify="right" if numbers else "left", overflow="fold")
+        short = numbers or all(len(show(row.get(name))) <= 24 for row in rows)
+        table.add_column(heading, justify="right" if numbers else "left", overflow="fold", no_wrap=short)
     for row in rows:
         table.add_row(*(Text(show(row.get(name))) for name in columns))
     out.print(table)

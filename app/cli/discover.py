@@ -18,9 +18,9 @@ from ...connectors.settings import InstanceSettings
 from ...core.clock import Clock
 from ...core.records import Space
 from ...core.rows import RowMaker
-from .common import EXIT_FAILED, EXIT_USAGE, configuration, err, fail, out, print_json, print_table, state
+from .common import EXIT_FAILED, EXIT_USAGE, configuration, err, fail, out, print_json, print_table
+from .state import state
 
-NAME = "discover"
 COLUMNS = {"space": "space", "name": "name", "type": "type", "parent": "inside", "status": "status"}
 
 

@@ -11,8 +11,6 @@ from ...core.store import PROPOSAL
 from ...core.tables import table_of
 from .common import configuration, database, fail, out, print_json, print_table, show
 
-NAME = "explain"
-
 
 def run(
     proposal: Annotated[

@@ -9,9 +9,9 @@ import typer
 from rich.text import Text
 
 from ...config.template import TEMPLATE
-from .common import EXIT_USAGE, fail, out, state
+from .common import EXIT_USAGE, fail, out
+from .state import state
 
-NAME = "init"
 KEY_FILE = "civicsync.key"
 
 

@@ -1,16 +1,60 @@
-"""The program `civicsync`: its options, its verbs, and the last resort for errors."""
+"""The program `civicsync`: its options, its verbs, and the last resort for errors.
 
+A verb's module is imported only when the verb is used, so that `--help` and a mistyped word answer at once.
+"""
+
+import importlib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from . import check, config, discover, explain, init, quarantine, query, runs, sandbox, status, sync
-from .common import state
+VERBS = {
+    "init": "Write a commented configuration and a secret key.",
+    "check": "Ask every instance what it is and what can be read there.",
+    "discover": "Find out which platform answers at an address, and what to write in the configuration.",
+    "sync": "Pull proposals, supports, comments and answers into the database.",
+    "status": "Show what is in the database and how the last runs went.",
+    "runs": "Show the newest runs: what they did, what they cost, how they ended.",
+    "query": "Ask the database with SQL; it can only be read.",
+    "explain": "Tell where a proposal came from and what was seen of it when.",
+    "quarantine": "Records that could not be understood: list, show, replay.",
+    "sandbox": "Serve a toy city that behaves like a real platform.",
+    "config": "Show the configuration without secrets, or its schema.",
+}
+
+
+class _Verbs(TyperGroup):
+    """Finds a verb's module by its name."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f".{cmd_name}", __package__)
+        group = getattr(module, "app", None)
+        if group is None:
+            group = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
+            group.command(name=cmd_name)(module.run)
+        return _named(group, cmd_name)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+def _named(group: typer.Typer, name: str) -> Any:
+    command = typer.main.get_command(group)
+    command.name = name
+    return command
+
 
 app = typer.Typer(
+    cls=_Verbs,
     name="civicsync",
-    help="Joins CONSUL Democracy, Decidim and Your Priorities in one database.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -36,13 +80,9 @@ def options(
     ] = False,
 ) -> None:
     """Joins CONSUL Democracy, Decidim and Your Priorities in one database."""
+    from .state import state
+
     state.config_file = config_file
-
-
-for module in (init, check, discover, sync, status, runs, query, explain, sandbox):
-    app.command(name=module.NAME)(module.run)
-app.add_typer(quarantine.app, name="quarantine")
-app.add_typer(config.app, name="config")
 
 
 def main() -> None:

@@ -10,7 +10,6 @@ import typer
 from ...core.database import DatabaseError, read_only
 from .common import configuration, database, err, fail, print_json, print_table
 
-NAME = "query"
 TABLE_LIMIT = 200
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 

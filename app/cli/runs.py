@@ -7,7 +7,6 @@ import typer
 from ...core import runs as journal
 from .common import chosen, configuration, database, print_json, print_table
 
-NAME = "runs"
 COLUMNS = {
     "id": "run",
     "instance": "instance",

@@ -9,8 +9,6 @@ import typer
 from ...connectors.registry import UnknownPlatform, resolve
 from .common import EXIT_USAGE, fail
 
-NAME = "sandbox"
-
 
 def run(
     platform: Annotated[str, typer.Argument(help="consul, decidim or your-priorities.")],

@@ -9,7 +9,6 @@ from ...core import runs as journal
 from ...core.absence import totals
 from .common import chosen, configuration, database, print_json, print_table
 
-NAME = "status"
 COLUMNS = {
     "instance": "instance",
     "platform": "platform",

@@ -25,7 +25,6 @@ from ...core.clock import Clock
 from ...sync.pull import Options, Outcome, Puller
 from .common import EXIT_FAILED, EXIT_STOPPED, chosen, configuration, database, err, out, print_json, print_table
 
-NAME = "sync"
 COLUMNS = {
     "instance": "instance",
     "outcome": "outcome",
@@ -33,12 +32,12 @@ COLUMNS = {
     "proposals": "proposals",
     "supports": "supports",
     "comments": "comments",
-    "quarantined": "quarantined",
+    "quarantined": "held",
     "created": "new",
     "changed": "changed",
     "gone": "gone",
     "requests": "requests",
-    "platform_seconds": "platform s",
+    "platform_seconds": "worked s",
     "seconds": "seconds",
 }
 
@@ -81,7 +80,8 @@ def _row(engine: Engine, outcome: Outcome) -> dict[str, Any]:
         "outcome": outcome.outcome,
         "message": outcome.message,
         "notes": outcome.notes,
-        **outcome.counts(), "newly_quarantined": outcome.written.quarantined,
+        **outcome.counts(),
+        "newly_quarantined": outcome.written.quarantined,
         **totals(engine, outcome.instance),
     }
 

@@ -67,7 +67,7 @@ class Comments:
         ]
         async for page in self._of(changed, set()):
             yield page
-        fewer = any(before.get(target, 0) > counts.get(target, 0) for target in before)
+        fewer = any(before.get(target, 0) > count for target, count in counts.items())
         if fewer or self.stored.pending(SCOPE):
             present = await self._ids(set())
             yield Page(SCOPE, present=[f"comment/{own}" for own in present], complete=True)

@@ -73,8 +73,10 @@ class LightSweep:
             for i, (name, at) in enumerate(batch):
                 goes_on = self._take(found[name], data, f"p{i}", name)
                 if goes_on and at + page >= more[name]:
-                    offsets.append((name, more[name]))
-                    more[name] += page
+                    # More than expected: as many pages again as were read, so that a surprise costs few requests.
+                    ahead = min(self.dialect.light_pages, max(1, more[name] // page))
+                    offsets += [(name, more[name] + i * page) for i in range(ahead)]
+                    more[name] += ahead * page
         return found
 
     def _take(self, rows: Rows, data: Mapping[str, Any], alias: str, name: str) -> bool:

@@ -178,7 +178,7 @@ class _Walk:
 
     def argument(self, field: FieldNode, name: str) -> int | None:
         """An integer argument, written or from a variable."""
-        for argument in (field.arguments or ()):
+        for argument in field.arguments or ():
             if argument.name.value == name:
                 if isinstance(argument.value, IntValueNode):
                     return int(argument.value.value)

@@ -202,7 +202,7 @@ class _Run:
     def _arguments(self, node: FieldNode, definition: Any, path: list[Any]) -> None:
         name = node.name.value
         given = {argument.name.value for argument in (node.arguments or ())}
-        for argument in (node.arguments or ()):
+        for argument in node.arguments or ():
             own = argument.name.value
             expected = definition.args.get(own)
             if expected is None:
