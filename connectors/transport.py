@@ -25,7 +25,14 @@ import msgspec
 from gql import GraphQLRequest, gql
 from gql.transport.async_transport import AsyncTransport
 from graphql import ExecutionResult, GraphQLError
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_exponential,
+    wait_random,
+)
 
 from ..core.clock import Clock
 from .errors import ConnectorError, Malformed, NotFound, Refused, Throttled, Unreachable
@@ -225,7 +232,7 @@ class Transport:
         allow: frozenset[int],
         json: bool,
     ) -> Answer:
-        backoff = wait_exponential_jitter(initial=0.5, max=30, jitter=1)
+        backoff = wait_exponential(multiplier=0.5, max=30) + wait_random(0, 1)
         started = self._clock.monotonic()
 
         def wait(state: RetryCallState) -> float:

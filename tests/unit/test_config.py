@@ -50,11 +50,17 @@ def test_all_mistakes_at_once_with_their_places(tmp_path: Path) -> None:
     text = GOOD.replace("contact: a@b.example", "contct: x").replace("15m", "often").replace("consul", "consl")
     text += "  other:\n    platform: consul\n    url: ideas.example\n    evry: 1h\n    politeness: {timeout: soon}\n"
     found = problems(tmp_path, text)
-    assert any(line.startswith("civicsync.yaml:2:31: operator.contct: unknown key; did you mean contact?") for line in found)
+    assert any(
+        line.startswith("civicsync.yaml:2:31: operator.contct: unknown key; did you mean contact?") for line in found
+    )
     assert any("operator.contact: missing" in line for line in found)
-    assert any(line.startswith("civicsync.yaml:6:15: instances.ideas.platform: unknown platform 'consl'") for line in found)
+    assert any(
+        line.startswith("civicsync.yaml:6:15: instances.ideas.platform: unknown platform 'consl'") for line in found
+    )
     assert any(line.startswith("civicsync.yaml:11:10: instances.other.url: found 'ideas.example'") for line in found)
-    assert any(line.startswith("civicsync.yaml:12:5: instances.other.evry: unknown key; did you mean every?") for line in found)
+    assert any(
+        line.startswith("civicsync.yaml:12:5: instances.other.evry: unknown key; did you mean every?") for line in found
+    )
     assert any(line.startswith("civicsync.yaml:13:27: instances.other.politeness.timeout:") for line in found)
 
 

@@ -34,9 +34,9 @@ def test_hostile_html_is_made_safe(hostile: str) -> None:
 def test_plain_text_survives_as_html(typed: str) -> None:
     text = simple("nl", "t", typed)
     assert "<script" not in text.html
-    assert html.unescape(text.html.replace("<p>", "").replace("</p>", "").replace("<br>", "")).replace("\n", "").replace(
-        " ", ""
-    ) == text.plain.replace("\n", "").replace(" ", "")
+    assert html.unescape(text.html.replace("<p>", "").replace("</p>", "").replace("<br>", "")).replace(
+        "\n", ""
+    ).replace(" ", "") == text.plain.replace("\n", "").replace(" ", "")
 
 
 @given(st.text())

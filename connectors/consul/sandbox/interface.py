@@ -115,7 +115,7 @@ class Interface:
             "tags": lambda row, _a, _c: self.database.taggings.get((row.kind, row.id), []),
             "milestones": lambda row, _a, _c: self.database.milestones_of.get((row.kind, row.id), []),
             "votesFor": self._votes_for,
-            "hotScore": lambda row, _a, _c: row["hot_score"] or 0,
+            "hotScore": _hot_score,
             "confidenceScore": lambda row, _a, _c: (row["cached_votes_up"] or 0) * 100 or 1,
             "cachedVotesTotal": lambda row, _a, _c: (row["cached_votes_up"] or 0) + (row["cached_votes_down"] or 0),
             "geozone": lambda row, _a, _c: self.database.tables["geozones"].by_id.get(row["geozone_id"]),
@@ -176,10 +176,8 @@ class Interface:
         match = re.match(r"\s*(\d+)", str(given).replace("\x00", ""))
         own = int(match[1]) if match else 0
         row = self.database.tables[table].by_id.get(own) if own <= _INT4 else None
-        if self.dialect == "B":
-            found = row is not None and not row.hidden
-        else:
-            found = row is not None and self._shown(row)
+        # B looks single records up among all that are not hidden, internal comments included (docs/platforms/consul.md 4.1).
+        found = row is not None and (not row.hidden if self.dialect == "B" else self._shown(row))
         if found:
             self._charge_row(table)
             return row
@@ -236,6 +234,13 @@ class Interface:
             if user["public_activity"]
             else []
         )
+
+
+def _hot_score(row: Row, _arguments: Any, _context: Any) -> int:
+    score = row["hot_score"] or 0
+    if score > _INT4:
+        raise RequestFailed(500)
+    return score
 
 
 def hour(moment: datetime) -> str:

@@ -1,5 +1,6 @@
 """The sandbox's web side: routes, statuses and error bodies as Rails gives them (docs/platforms/consul.md 1, 5 and 9)."""
 
+import base64
 import json
 import re
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from ...testing.sandbox import Operation, Sandbox
 from .changes import Changes
 from .interface import Interface, dialect_of
 from .model import Database, Row, populate
+from .recorded import fill
 
 ENABLED = ("nl", "es", "ca", "en")
 _UPPER = "application/json; charset=UTF-8"
@@ -40,7 +42,7 @@ class ConsulSandbox(Sandbox):
         self.dialect = dialect_of(self.version)
         self.locale = locale
         self.enabled: tuple[str, ...] = ENABLED
-        self.graphql_off = self.maintenance = self.basic_auth = False
+        self.graphql_off = self.maintenance = self.basic_auth = self.force_ssl = False
         self.processes: dict[str, str | None] = dict.fromkeys(
             ("debates", "proposals", "polls", "budgets", "legislation"), "t"
         )
@@ -61,6 +63,15 @@ class ConsulSandbox(Sandbox):
         if not request.path.startswith("/graphql") or response.status != 200:
             return response
         return _session(Response.json(_emptied(json.loads(response.body)), rails=True))
+
+    def load_recorded(self, version: str) -> None:
+        """Replace the city by a recorded one (see `recorded.versions`)."""
+        self.version, self.dialect = version, dialect_of(version)
+        self.locale, self.enabled = "es", ("es", "en", "ca", "de")
+        self.database = Database(self.seed)
+        fill(self.database, version, self.locale)
+        self.interface = Interface(self.database, version, self.locale, self.charge)
+        self._named = Changes(self)
 
     def plant_private_data(self) -> list[str]:
         """Private data where a real one holds or leaks it: names of users, e-mails, numbers of documents, addresses of voters."""
@@ -93,7 +104,7 @@ class ConsulSandbox(Sandbox):
     def _truth_of(self, row: Row) -> dict[str, Any]:
         state = "withdrawn" if row["retired_at"] else "open"
         if row.kind == "investment":
-            state = {"undecided": "open", "feasible": "evaluating", "unfeasible": "rejected"}[row["feasibility"]]
+            state = {"undecided": "open", "feasible": "evaluating", "unfeasible": "rejected"}[row["feasibility"] or "undecided"]
         draft = row.kind == "proposal" and row["published_at"] is None and not row["cached_votes_up"]
         return {
             "id": str(row.id),
@@ -108,13 +119,17 @@ class ConsulSandbox(Sandbox):
 
     def handle(self, request: Request) -> Response:
         """Answer as the real one."""
-        if self.maintenance:
-            return Response.html("<html><body><h1>Maintenance</h1></body></html>", 503).with_headers(
-                ("Retry-After", "3600")
+        if self.force_ssl and request.scheme == "http":
+            status = 301 if request.method in {"GET", "HEAD"} else 308
+            return Response(
+                status, [("Location", f"https://{request.host}{request.path}"), ("Content-Type", "text/html")], b""
             )
-        if self.basic_auth and request.path != "/sitemap.xml" and "authorization" not in request.headers:
+        if self.maintenance:
+            return Response.html("<html><body><h1>Maintenance</h1></body></html>", 503).adding("Retry-After", "3600")
+        if self.basic_auth and request.path != "/sitemap.xml" and request.headers.get("authorization") != _BASIC:
             denied = Response.html("HTTP Basic: Access denied.\n", 401)
-            return denied.adding("WWW-Authenticate", 'Basic realm="Application"')
+            denied = denied.adding("WWW-Authenticate", 'Basic realm="Application"')
+            return _session(denied) if request.cookies else denied
         if request.path in {"/graphql", "/graphql.json"}:
             return self._graphql(request)
         if request.path == "/consul.json":
@@ -281,6 +296,7 @@ class ConsulSandbox(Sandbox):
         return _session(Response.html(f'<html lang="{self.locale}"><body>{items}</body></html>'))
 
 
+_BASIC = "Basic " + base64.b64encode(b"staging:toy-password").decode()
 _KIND_OF = {"Proposal": "proposal", "Debate": "debate", "Budget::Investment": "investment"}
 
 

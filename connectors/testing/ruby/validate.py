@@ -7,6 +7,7 @@ from typing import Any
 from graphql import (
     DocumentNode,
     FieldNode,
+    FloatValueNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
@@ -213,7 +214,7 @@ class _Run:
                     text += f" (Did you mean {' or '.join(f'`{each}`' for each in close)}?)" if close else ""
                 self._add(text, argument, [*path, own], extensions)
                 continue
-            self._value(argument.value, expected.type, node, own, [*path, own])
+            self._value(argument.value, expected.type, node, own, [*path, own], argument)
         missing = [
             each for each, argument in definition.args.items() if is_required_argument(argument) and each not in given
         ]
@@ -222,9 +223,9 @@ class _Run:
             extensions = {"code": "missingRequiredArguments", "className": "Field", "name": name, "arguments": listed}
             self._add(f"Field '{name}' is missing required arguments: {listed}", node, path, extensions)
 
-    def _value(self, value: ValueNode, kind: Any, node: FieldNode, name: str, path: list[Any]) -> None:
+    def _value(self, value: ValueNode, kind: Any, node: FieldNode, name: str, path: list[Any], place: Node) -> None:
         if isinstance(value, VariableNode):
-            self._variable(value, kind, name, path)
+            self._variable(value, kind, name, path, place)
             return
         named = get_named_type(kind)
         if isinstance(value, ObjectValueNode) and isinstance(named, GraphQLInputObjectType):
@@ -245,15 +246,21 @@ class _Run:
             for each in value.fields:
                 if each.name.value in named.fields:
                     self._value(
-                        each.value, named.fields[each.name.value].type, node, each.name.value, [*path, each.name.value]
+                        each.value,
+                        named.fields[each.name.value].type,
+                        node,
+                        each.name.value,
+                        [*path, each.name.value],
+                        each,
                     )
             return
-        if value_from_ast(value, kind) is Undefined:
+        decimal_id = isinstance(value, FloatValueNode) and named.name == "ID"
+        if decimal_id or value_from_ast(value, kind) is Undefined:
             text = f"Argument '{name}' on Field '{node.name.value}' has an invalid value ({print_ast(value)}). Expected type '{kind}'."
             extensions = {"code": "argumentLiteralsIncompatible", "typeName": "Field", "argumentName": name}
             self._add(text, node, path, extensions)
 
-    def _variable(self, value: VariableNode, kind: Any, name: str, path: list[Any]) -> None:
+    def _variable(self, value: VariableNode, kind: Any, name: str, path: list[Any], place: Node) -> None:
         own = value.name.value
         self.variables_used.add(own)
         declared = self.variables.get(own)
@@ -275,7 +282,7 @@ class _Run:
                 else "Nullability mismatch",
             }
             text = f"{extensions['errorMessage']} on variable ${own} and argument {name} ({given} / {kind})"
-            self._add(text, value, path, extensions)
+            self._add(text, place, path, extensions)
 
 
 def variable_problems(
