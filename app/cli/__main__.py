@@ -1,0 +1,5 @@
+"""`python -m civicsync.app.cli`."""
+
+from .main import main
+
+main()
