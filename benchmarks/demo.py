@@ -16,7 +16,11 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "demo"
 PROGRAM = [sys.executable, "-m", "civicsync.app.cli"]
-CITIES = {"participa-west": ("decidim", 4711, 300), "plaza": ("consul", 4712, 300), "ideas": ("your-priorities", 4713, 120)}
+CITIES = {
+    "participa-west": ("decidim", 4711, 300),
+    "plaza": ("consul", 4712, 300),
+    "ideas": ("your-priorities", 4713, 120),
+}
 QUERIES = (
     "SELECT instance, kind, count(*) AS n, sum(supports) AS supports FROM proposals WHERE gone_at IS NULL GROUP BY 1, 2",
     "SELECT instance, title, supports, comments FROM proposals ORDER BY supports DESC LIMIT 10",

@@ -47,19 +47,27 @@ def state(version: str) -> dict[str, Any]:
             if other["id"] == row["id"]:
                 other.update({field: value for field, value in row.items() if field not in other})
     extra: dict[str, Any] = {"tags": {}, "milestones": {}, "hidden": {}, "singles": {}}
-    nested = [data(name).get("proposal") or {} for name in ("142-proposal-nested-milestones", "143-proposal-nested-all")]
+    nested = [
+        data(name).get("proposal") or {} for name in ("142-proposal-nested-milestones", "143-proposal-nested-all")
+    ]
     nested += (data("244-complexity-2430-ok").get("proposals") or {}).get("nodes") or []
     for proposal in nested:
         known = {row["id"] for row in tables["votes"]}
         tables["votes"] += [
-            row for row in (proposal.get("votesFor") or {}).get("nodes") or [] if row["id"] not in known and "votableId" in row
+            row
+            for row in (proposal.get("votesFor") or {}).get("nodes") or []
+            if row["id"] not in known and "votableId" in row
         ]
         for part in ("tags", "milestones"):
             if part in proposal:
                 extra[part][proposal["id"]] = [row["id"] for row in proposal[part]["nodes"]]
     for name in ("170-leak-user-publicProposals", "171-leak-user-publicComments"):
         user = data(name).get("user") or {}
-        for field, table in (("publicProposals", "proposals"), ("publicDebates", "debates"), ("publicComments", "comments")):
+        for field, table in (
+            ("publicProposals", "proposals"),
+            ("publicDebates", "debates"),
+            ("publicComments", "comments"),
+        ):
             known = {row["id"] for row in tables[table]}
             rows = [row for row in (user.get(field) or {}).get("nodes") or [] if row["id"] not in known]
             extra["hidden"].setdefault(table, []).extend({**row, "author": user["id"]} for row in rows)
@@ -78,5 +86,11 @@ def state(version: str) -> dict[str, Any]:
 if __name__ == "__main__":
     for each in ("2.1.1", "2.2.2", "2.5.1"):
         made = state(each)
-        (TARGET / f"{each}.json").write_text(json.dumps(made, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
-        print(each, {name: len(rows) for name, rows in made["tables"].items()}, {k: len(v) for k, v in made["hidden"].items()})
+        (TARGET / f"{each}.json").write_text(
+            json.dumps(made, ensure_ascii=False, separators=(",", ":")), encoding="utf-8"
+        )
+        print(
+            each,
+            {name: len(rows) for name, rows in made["tables"].items()},
+            {k: len(v) for k, v in made["hidden"].items()},
+        )

@@ -12,10 +12,13 @@ from sqlalchemy import Connection, Table, insert
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.type_api import TypeEngine
 
+from .tables import UTCMoment
+
 IN_CHUNK = 900
 """How many values one IN list takes; larger ones turn PostgreSQL's plan slow."""
 
-_COPY_FROM = 20
+_BULK_FROM = 20
+_SQLITE_MOMENT = "%Y-%m-%d %H:%M:%S.%f"
 
 
 def chunks(values: Sequence[str], size: int = IN_CHUNK) -> Iterable[Sequence[str]]:
@@ -28,10 +31,12 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str,
     """Insert rows that are known not to be there. All rows have the same keys."""
     if not rows:
         return
-    if connection.dialect.name == "postgresql" and len(rows) >= _COPY_FROM:
+    if len(rows) < _BULK_FROM:
+        connection.execute(insert(table), list(rows))
+    elif connection.dialect.name == "postgresql":
         _copy(connection, table, rows)
     else:
-        connection.execute(insert(table), list(rows))
+        _executemany(connection, table, rows)
 
 
 def upsert(
@@ -58,13 +63,39 @@ def _copy(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]
     columns = ", ".join(f'"{name}"' for name in names)
     driver: Any = connection.connection.driver_connection
     with driver.cursor() as cursor, cursor.copy(f'COPY "{table.name}" ({columns}) FROM STDIN') as copy:
+        write = copy.write_row
         for row in rows:
-            values = [row[name] for name in names]
+            values = list(row.values())
             for index in json_columns:
                 if values[index] is not None:
                     values[index] = msgspec.json.encode(values[index]).decode()
-            copy.write_row(values)
+            write(values)
+
+
+def _executemany(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """SQLite's own executemany: the values as SQLAlchemy would bind them, without its price per row."""
+    names = list(rows[0])
+    moments = [index for index, name in enumerate(names) if _is_moment(table.c[name].type)]
+    json_columns = [index for index, name in enumerate(names) if _is_json(table.c[name].type)]
+    columns = ", ".join(f'"{name}"' for name in names)
+    marks = ", ".join("?" * len(names))
+    ready: list[list[Any]] = []
+    for row in rows:
+        values = list(row.values())
+        for index in moments:
+            if values[index] is not None:
+                values[index] = values[index].strftime(_SQLITE_MOMENT)
+        for index in json_columns:
+            if values[index] is not None:
+                values[index] = msgspec.json.encode(values[index]).decode()
+        ready.append(values)
+    driver: Any = connection.connection.driver_connection
+    driver.executemany(f'INSERT INTO "{table.name}" ({columns}) VALUES ({marks})', ready)
 
 
 def _is_json(column_type: TypeEngine[Any]) -> bool:
     return column_type.__visit_name__ == "JSON"
+
+
+def _is_moment(column_type: TypeEngine[Any]) -> bool:
+    return isinstance(column_type, UTCMoment)

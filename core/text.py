@@ -44,9 +44,10 @@ _SANITISER = nh3.Cleaner(
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
 )
-_BREAK_BEFORE = re.compile(r"<(?:br\s*/?|/p|/li|/h[1-6]|/div|/tr|/blockquote|hr\s*/?)>", re.IGNORECASE)
-_TAG = re.compile(r"<[^>]*>")
-_SPACES = re.compile(r"[ \t]+")
+_ASCII_CONTROLS = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 127))
+_BREAK = re.compile(r"<(?:br\s*/?|/p|/li|/h[1-6]|/div|/tr|/blockquote|hr\s*/?)>|(<[^>]*>)", re.IGNORECASE)
+_AROUND_BREAKS = re.compile(r"[ \t]*\n[ \t]*")
+_SPACES = re.compile(r"[ \t]{2,}|\t")
 _BLANK_LINES = re.compile(r"\n{3,}")
 
 
@@ -54,7 +55,14 @@ def tidy(value: str) -> str:
     """Line breaks as `\\n`; invisible characters that can deceive a reader removed."""
     if "\r" in value:
         value = value.replace("\r\n", "\n").replace("\r", "\n")
+    if value.isascii():
+        # The table is far quicker than the pattern, and most texts need only this.
+        return value.translate(_ASCII_CONTROLS) if _has_control(value) else value
     return _INVISIBLE.sub("", value)
+
+
+def _has_control(value: str) -> bool:
+    return not value.replace("\n", "").replace("\t", "").isprintable()
 
 
 def clean_html(value: str) -> str:
@@ -68,13 +76,21 @@ def clean_html(value: str) -> str:
 def html_to_plain(safe: str) -> str:
     """The readable text of sanitised HTML, with line breaks where blocks end."""
     if "<" in safe:
-        safe = _TAG.sub("", _BREAK_BEFORE.sub("\n", safe))
+        safe = _BREAK.sub(_break_or_nothing, safe)
     if "&" in safe:
         safe = html_module.unescape(safe)
-    if "\n" in safe or "  " in safe or "\t" in safe:
-        safe = "\n".join(_SPACES.sub(" ", line).strip() for line in safe.split("\n"))
-        safe = _BLANK_LINES.sub("\n\n", safe)
+    if "  " in safe or "\t" in safe:
+        safe = _SPACES.sub(" ", safe)
+    if "\n" in safe:
+        if " \n" in safe or "\n " in safe:
+            safe = _AROUND_BREAKS.sub("\n", safe)
+        if "\n\n\n" in safe:
+            safe = _BLANK_LINES.sub("\n\n", safe)
     return safe.strip()
+
+
+def _break_or_nothing(match: "re.Match[str]") -> str:
+    return "" if match[1] else "\n"
 
 
 def plain_to_html(value: str) -> str:

@@ -114,7 +114,8 @@ class _Pull:
             self.collections.remove("investments")
         self.names = reader.context.keep_names
         self.drafts: set[str] = set(self.stored.memory("drafts") or ())
-        self.seen: dict[str, set[str]] = {}
+        self.seen: dict[str, dict[str, str | None]] = {}
+        self.published: set[str] = set()
         self.lists: dict[bool, tuple[set[str], int | None]] = {}
 
     async def pages(self) -> AsyncIterator[Page]:
@@ -123,6 +124,7 @@ class _Pull:
         known = {
             name: {split_ref(r)[1]: t for r, t in (await self.stored.tokens(name)).items()} for name in self.collections
         }
+        self.published = set(known.get("proposals", ()))
         small = [name for name in ("geozones", "budgets") if name in self.dialect.collections]
         read_all = {
             n for n in self.collections if self.request.full or not known[n] or self.stored.cursor(n) is not None
@@ -134,7 +136,7 @@ class _Pull:
                     yield page
         for name in resumed:
             known[name] = {split_ref(r)[1]: t for r, t in (await self.stored.tokens(name)).items()}
-        expected = {name: self.seen.get(name) or set(known[name]) for name in self.collections}
+        expected = {name: set(self.seen.get(name) or known[name]) for name in self.collections}
         if "proposals" in expected:
             expected["proposals"] |= self.drafts
         light = await self.sweep.settle({**expected, **{name: set[str]() for name in small}})
@@ -143,7 +145,7 @@ class _Pull:
             items = [self.mapper.item(name, node) for node in light.rows[name].values()]
             yield Page(name, items, complete=True)
         for name in self.collections:
-            trusted = self.seen.get(name, set()) if name in read_all and name not in resumed else None
+            trusted = self.seen.get(name, {}) if name in read_all and name not in resumed else None
             async for page in self._changed(name, light, known[name], trusted):
                 yield page
         comments = Comments(self.api, self.dialect, self.mapper, self.request, self.sweep, self.names, self.drafts)
@@ -171,7 +173,7 @@ class _Pull:
         pages = shape.pages_per_request(self.dialect)
         cursor = self.stored.cursor(name)
         offset = int(cursor["offset"]) if cursor else 0
-        seen = self.seen.setdefault(name, set())
+        seen = self.seen.setdefault(name, {})
         goes_on = True
         while goes_on:
             parts = [(f"p{i}", shape, offset + i * rows, rows) for i in range(pages)]
@@ -190,13 +192,13 @@ class _Pull:
                     break
             offset += pages * rows
             kept = await self._public(name, list(items.values()))
-            seen.update(split_ref(each)[1] for each in items)
+            seen.update((split_ref(each)[1], item.token) for each, item in items.items())
             memory = {"drafts": sorted(self.drafts, key=int)} if name == "proposals" and len(kept) < len(items) else {}
             ends = name == "votes" and not goes_on
             yield Page(name, kept, next={"offset": offset}, total=expected or None, memory=memory, complete=ends)
 
     async def _changed(
-        self, name: str, light: Light, known: Mapping[str, str], trusted: set[str] | None
+        self, name: str, light: Light, known: Mapping[str, str], trusted: Mapping[str, str | None] | None
     ) -> AsyncIterator[Page]:
         """The rows that the light sweep shows as new or changed, then the claim that these are all."""
         rows = light.rows[name]
@@ -241,14 +243,13 @@ class _Pull:
         """Leave out drafts: proposals without any support that the public list does not show (docs/platforms/consul.md 7)."""
         if name != "proposals" or self.reader.settings.drafts == "include":
             return items
-        tokens = await self.stored.tokens(name)
         doubtful = {
             split_ref(item.ref)[1]
             for item in items
             if item.counters is not None
             and item.counters.supports == 0
             and not item.raw.get("retiredAt")
-            and item.ref not in tokens
+            and split_ref(item.ref)[1] not in self.published
         }
         old = {split_ref(item.ref)[1] for item in items if self._archived(item)} & doubtful
         unlisted = (

