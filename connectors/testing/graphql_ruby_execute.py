@@ -21,17 +21,16 @@ from graphql import (
     InlineFragmentNode,
     OperationDefinitionNode,
     SelectionSetNode,
-    Undefined,
     get_named_type,
     is_abstract_type,
     is_leaf_type,
-    value_from_ast,
 )
 
 from .graphql_ruby_cost import included
 from .graphql_ruby_paging import Connection, connection_field
 from .graphql_ruby_profile import ErrorEntry, FieldError, Null, RequestFailed, RubyProfile
 from .graphql_ruby_validate import field_of, located
+from .graphql_ruby_variables import values_of
 
 Resolver = Callable[[Any, Mapping[str, Any], Any], Any]
 TypeOf = Callable[[Any], str]
@@ -155,16 +154,7 @@ class Execution:
 
     def _arguments(self, node: FieldNode, definition: Any) -> dict[str, Any]:
         given = {each.name.value: each.value for each in node.arguments or ()}
-        values: dict[str, Any] = {}
-        for name, argument in definition.args.items():
-            value: Any = Undefined
-            if name in given:
-                value = value_from_ast(given[name], argument.type, self.variables)
-            if value is Undefined:
-                value = argument.default_value
-            if value is not Undefined:
-                values[name] = value
-        return values
+        return values_of(given, definition.args, self.variables)
 
     def _introspection(self, field: _Field) -> Resolver:
         info: Any = SimpleNamespace(schema=self.schema)
@@ -172,13 +162,25 @@ class Execution:
         arguments = field.definition.args
         args = {arguments[name].out_name or name: value for name, value in field.args.items()}
         ordered = field.place == "__Schema.types"
+        known = None if field.place != "__Schema.directives" else self._directives()
 
         def call(obj: Any, _args: Mapping[str, Any], _context: Any) -> Any:
-            value = resolve(obj, info, **args) if resolve else getattr(obj, field.definition.ast_node.name.value, None)
+            value: Any = (
+                resolve(obj, info, **args) if resolve else getattr(obj, field.definition.ast_node.name.value, None)
+            )
+            if known is not None:
+                return [each for each in value if each.name in known]
             # The gem lists types by name, graphql-core in the order of the schema's text.
             return sorted(value, key=lambda each: each.name) if ordered else value
 
         return call
+
+    def _directives(self) -> set[str]:
+        """graphql-core lists all that it knows; the gem learned the last two later."""
+        names = {each.name for each in self.schema.directives}
+        if self.profile.gem < (2, 0):
+            names -= {"specifiedBy"}
+        return names - {"oneOf"} if self.profile.gem < (2, 0, 21) else names
 
     # Running: once per object
 

@@ -12,10 +12,8 @@ from graphql import (
     DirectiveNode,
     DocumentNode,
     FieldNode,
-    FloatValueNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
-    GraphQLEnumType,
     GraphQLInputObjectType,
     GraphQLList,
     GraphQLNamedType,
@@ -40,12 +38,13 @@ from graphql import (
     is_required_input_field,
     print_ast,
     type_from_ast,
-    value_from_ast,
 )
 from graphql.type import SchemaMetaFieldDef, TypeMetaFieldDef, TypeNameMetaFieldDef
 
+from .graphql_ruby_literals import arguments_text, fits, fragments_of, mismatch_of
 from .graphql_ruby_profile import ErrorEntry
 from .graphql_ruby_syntax import did_you_mean
+from .graphql_ruby_variables import default_of
 
 Path = list[Any]
 Definition = OperationDefinitionNode | FragmentDefinitionNode
@@ -208,8 +207,8 @@ class _Validation:
             other = first.setdefault(key, node)
             if other.name.value != node.name.value:
                 listed, what = f"{other.name.value} or {node.name.value}", "a field conflict"
-            elif _arguments(other) != _arguments(node):
-                listed, what = f"{_arguments(other)} or {_arguments(node)}", "an argument conflict"
+            elif arguments_text(other) != arguments_text(node):
+                listed, what = f"{arguments_text(other)} or {arguments_text(node)}", "an argument conflict"
             else:
                 continue
             self.found.append(
@@ -307,7 +306,7 @@ class _Validation:
             self._value(each.value, expected, own, each, scope, here)
             if isinstance(each.value, VariableNode) or len(self.found) > before:
                 continue
-            if not _fits(each.value, expected.type):
+            if not fits(each.value, expected.type):
                 text = f"Argument '{own}' on {what} '{name}' has an invalid value ({print_ast(each.value)}). "
                 text += f"Expected type '{expected.type}'."
                 self._add(text, parent, here, code="argumentLiteralsIncompatible", typeName=what, argumentName=own)
@@ -352,7 +351,7 @@ class _Validation:
             for _ in range(depth):
                 wanted = wanted.of_type if isinstance(wanted, GraphQLNonNull) else wanted
                 wanted = wanted.of_type if isinstance(wanted, GraphQLList) else wanted
-            mismatch = _mismatch(effective, wanted, expected.default_value is not Undefined)
+            mismatch = mismatch_of(effective, wanted, default_of(expected) is not Undefined)
             if mismatch:
                 text = f"{mismatch} on variable ${own} and argument {name} ({given} / {expected.type})"
                 extensions = {"variableName": own, "typeName": str(given), "argumentName": name}
@@ -365,7 +364,7 @@ class _Validation:
         for definition in self.document.definitions:
             if isinstance(definition, OperationDefinitionNode):
                 declared = {each.variable.name.value: each for each in definition.variable_definitions or ()}
-                for name in _reached(definition.selection_set, self.fragments):
+                for name in fragments_of(definition.selection_set, self.fragments):
                     reaching.setdefault(name, []).append(declared)
         return reaching
 
@@ -374,7 +373,7 @@ class _Validation:
         for scope in self.scopes:
             if isinstance(scope.node, FragmentDefinitionNode):
                 continue
-            reached = [by_fragment[name] for name in _reached(scope.node.selection_set, self.fragments)]
+            reached = [by_fragment[name] for name in fragments_of(scope.node.selection_set, self.fragments)]
             used = [scope, *reached]
             for name in scope.declared:
                 if not any(name in each.used for each in used):
@@ -390,79 +389,19 @@ class _Validation:
         reached: set[str] = set()
         for scope in self.scopes:
             if isinstance(scope.node, OperationDefinitionNode):
-                reached |= set(_reached(scope.node.selection_set, self.fragments))
+                reached |= set(fragments_of(scope.node.selection_set, self.fragments))
             for node, path in scope.spreads:
                 name = node.name.value
                 if name not in self.fragments:
                     text = f"Fragment {name} was used, but not defined"
                     self._add(text, node, path, code="useAndDefineFragment", fragmentName=name)
         for name, node in self.fragments.items():
-            if name in _reached(node.selection_set, self.fragments):
+            if name in fragments_of(node.selection_set, self.fragments):
                 text = f"Fragment {name} contains an infinite loop"
                 self._add(text, node, [f"fragment {name}"], code="infiniteLoop", fragmentName=name)
             elif name not in reached:
                 text = f"Fragment {name} was defined, but not used"
                 self._add(text, node, [f"fragment {name}"], code="useAndDefineFragment", fragmentName=name)
-
-
-def _reached(selections: SelectionSetNode, fragments: Mapping[str, FragmentDefinitionNode]) -> list[str]:
-    """The fragments that a selection uses, directly or through others."""
-    found: list[str] = []
-    waiting: list[SelectionSetNode] = [selections]
-    while waiting:
-        for node in waiting.pop().selections:
-            if isinstance(node, FragmentSpreadNode):
-                name = node.name.value
-                if name in fragments and name not in found:
-                    found.append(name)
-                    waiting.append(fragments[name].selection_set)
-            elif isinstance(node, FieldNode | InlineFragmentNode) and node.selection_set is not None:
-                waiting.append(node.selection_set)
-    return found
-
-
-def _arguments(node: FieldNode) -> str:
-    inner = ",".join(f'{each.name.value}:"{print_ast(each.value)}"' for each in node.arguments or ())
-    return "{" + inner.replace('""', '"\\"').replace('\\"",', '\\"",') + "}"
-
-
-def _fits(value: ValueNode, kind: Any) -> bool:
-    """Is this literal good for that type? Variables inside it are, whatever they hold."""
-    if isinstance(value, VariableNode):
-        return True
-    if isinstance(kind, GraphQLNonNull):
-        return not isinstance(value, NullValueNode) and _fits(value, kind.of_type)
-    if isinstance(value, NullValueNode):
-        return True
-    if isinstance(kind, GraphQLList):
-        items = value.values if isinstance(value, ListValueNode) else [value]
-        return all(_fits(each, kind.of_type) for each in items)
-    if isinstance(kind, GraphQLInputObjectType):
-        return isinstance(value, ObjectValueNode)
-    if isinstance(kind, GraphQLEnumType):
-        return value_from_ast(value, kind) is not Undefined
-    if isinstance(value, FloatValueNode) and kind.name == "ID":
-        return False
-    if kind.name in {"ID", "Int", "Float", "String", "Boolean"}:
-        return value_from_ast(value, kind) is not Undefined
-    return True
-
-
-def _mismatch(given: Any, wanted: Any, has_default: bool) -> str | None:
-    if get_named_type(given) is not get_named_type(wanted):
-        return "Type mismatch"
-    if str(given).count("[") != str(wanted).count("["):
-        return "List dimension mismatch"
-    if has_default and isinstance(wanted, GraphQLNonNull):
-        wanted = wanted.of_type
-    while True:
-        if isinstance(wanted, GraphQLNonNull) and not isinstance(given, GraphQLNonNull):
-            return "Nullability mismatch"
-        wanted = wanted.of_type if isinstance(wanted, GraphQLNonNull) else wanted
-        given = given.of_type if isinstance(given, GraphQLNonNull) else given
-        if not isinstance(wanted, GraphQLList):
-            return None
-        wanted, given = wanted.of_type, given.of_type
 
 
 __all__ = ["field_of", "located", "validate"]

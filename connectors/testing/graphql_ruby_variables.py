@@ -14,8 +14,13 @@ from graphql import (
     GraphQLList,
     GraphQLNonNull,
     GraphQLSchema,
+    ListValueNode,
+    NullValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     Undefined,
+    ValueNode,
+    VariableNode,
     get_location,
     print_ast,
     type_from_ast,
@@ -70,8 +75,8 @@ class _Coercion:
         for name, field in kind.fields.items():
             if name in value:
                 coerced[name] = self.value(field.type, value[name], [*path, name])
-            elif field.default_value is not Undefined:
-                coerced[name] = field.default_value
+            elif (default := default_of(field)) is not Undefined:
+                coerced[name] = default
             elif isinstance(field.type, GraphQLNonNull):
                 self.wrong([*path, name], "Expected value to not be null")
         return coerced
@@ -91,6 +96,51 @@ class _Coercion:
         return float(value) if kind.name == "Float" else value
 
 
+def default_of(definition: Any) -> Any:
+    """The default of an argument or input field; Undefined if it has none."""
+    default = definition.default
+    if default is None:
+        return Undefined
+    return default.value if default.literal is None else literal_value(default.literal, definition.type, {})
+
+
+def literal_value(node: ValueNode, kind: Any, variables: Mapping[str, Any]) -> Any:
+    """What a literal stands for, defaults of input objects included; Undefined for a variable not given.
+
+    graphql-core's value_from_ast does not know the defaults of input fields any more.
+    """
+    if isinstance(kind, GraphQLNonNull):
+        kind = kind.of_type
+    if isinstance(node, VariableNode):
+        return variables.get(node.name.value, Undefined)
+    if isinstance(node, NullValueNode):
+        return None
+    if isinstance(kind, GraphQLList):
+        items = node.values if isinstance(node, ListValueNode) else [node]
+        values = [literal_value(each, kind.of_type, variables) for each in items]
+        return [None if each is Undefined else each for each in values]
+    if isinstance(kind, GraphQLInputObjectType):
+        given = {each.name.value: each.value for each in node.fields} if isinstance(node, ObjectValueNode) else {}
+        return values_of(given, kind.fields, variables)
+    if isinstance(kind, GraphQLEnumType):
+        return getattr(node, "value", None)
+    return value_from_ast(node, kind, dict(variables))
+
+
+def values_of(
+    given: Mapping[str, ValueNode], definitions: Mapping[str, Any], variables: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Arguments of a field, or fields of an input object, with their defaults."""
+    values: dict[str, Any] = {}
+    for name, definition in definitions.items():
+        value = literal_value(given[name], definition.type, variables) if name in given else Undefined
+        if value is Undefined:
+            value = default_of(definition)
+        if value is not Undefined:
+            values[name] = value
+    return values
+
+
 def coerce_variables(
     schema: GraphQLSchema, operation: OperationDefinitionNode, given: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[ErrorEntry]]:
@@ -103,7 +153,7 @@ def coerce_variables(
         if kind is None:
             continue
         if name not in given and each.default_value is not None:
-            values[name] = value_from_ast(each.default_value, kind)  # pyright: ignore[reportArgumentType]
+            values[name] = literal_value(each.default_value, kind, {})
             continue
         if name not in given and not isinstance(kind, GraphQLNonNull):
             continue

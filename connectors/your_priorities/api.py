@@ -95,4 +95,3 @@ def table(value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Malformed(f"{where}: expected an object, got {type(value).__name__}", status=200)
     return cast(dict[str, Any], value)
-

@@ -3,6 +3,7 @@
 There is no version to ask for (docs/platforms/your-priorities.md 11): what an instance can do is tried out by `reader.probe`.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 VERSION = "2026-07"
@@ -75,7 +76,7 @@ def activities(scope: str, own: str) -> str:
     return f"api/activities/{scope}/{own}"
 
 
-def group_type(node: dict[str, Any]) -> str:
+def group_type(node: Mapping[str, Any]) -> str:
     """The platform's word for what a group is for."""
     if node.get("is_group_folder"):
         return "folder"

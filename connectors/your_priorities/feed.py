@@ -29,7 +29,9 @@ class Feed:
         self.pull = pull
         self.scope = f"answers@group/{pull.own}"
         state = pull.stored.memory(self.scope)
-        self.state: Mapping[str, Any] = state if isinstance(state, Mapping) and state.get("by") == MAPPING.decode() else {}
+        self.state: Mapping[str, Any] = (
+            state if isinstance(state, Mapping) and state.get("by") == MAPPING.decode() else {}
+        )
 
     async def pages(self) -> AsyncIterator[Page]:
         """What is new in the feed, then the past of posts that came back."""
@@ -48,7 +50,9 @@ class Feed:
             if oldest is not None:
                 before = _stepped(oldest, before)
             done = {"by": MAPPING.decode(), "newest": top.get("at") or newest, "top": top.get("id")}
-            kept = done if ended else {**self.state, "by": MAPPING.decode(), "unfinished": {"before": before, "top": top}}
+            kept = (
+                done if ended else {**self.state, "by": MAPPING.decode(), "unfinished": {"before": before, "top": top}}
+            )
             items = [item for item in map(self.pull.mapper.status_change, activities) if item is not None]
             if items or kept != self.state:
                 yield Page(self.scope, items, memory={self.scope: kept})

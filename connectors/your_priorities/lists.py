@@ -125,7 +125,9 @@ class Lists:
                     break
                 continue
             found.append(self.pull.item(node))
-            contradictions += node.get("official_status") in dialects.LISTED and str(node.get("group_id")) == self.pull.own
+            contradictions += (
+                node.get("official_status") in dialects.LISTED and str(node.get("group_id")) == self.pull.own
+            )
             if contradictions >= DOUBTS:
                 raise Malformed(
                     f"the lists of group/{self.pull.own} leave out posts that are there",

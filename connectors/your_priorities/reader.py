@@ -78,8 +78,12 @@ class YourPrioritiesReader:
         nodes = [("domain", found.domain), *(("community", node) for node in found.communities.values())]
         known = await request.stored.tokens(SPACES)
         refused = list(found.refused)
-        note = f"not allowed to read {', '.join(found.refused)}; what was read earlier is kept" if found.refused else None
-        yield Page(SPACES, [self.mapper.space(kind, node) for kind, node in nodes if node.get("id") is not None], note=note)
+        note = (
+            f"not allowed to read {', '.join(found.refused)}; what was read earlier is kept" if found.refused else None
+        )
+        yield Page(
+            SPACES, [self.mapper.space(kind, node) for kind, node in nodes if node.get("id") is not None], note=note
+        )
         configured = {f"group/{own}" for own in self.settings.groups}
         configured |= {f"community/{own}" for own in self.settings.communities}
         groups = self._chosen(request, found, known)
@@ -164,7 +168,11 @@ class YourPrioritiesReader:
                 hint="Your Priorities answers 500 to a host name it does not know: is `url` the address people use?",
                 status=500,
             ) from None
-        if not isinstance(boot, dict) or not isinstance(boot.get("domain"), dict) or "domain_name" not in boot["domain"]:
+        if (
+            not isinstance(boot, dict)
+            or not isinstance(boot.get("domain"), dict)
+            or "domain_name" not in boot["domain"]
+        ):
             raise NotThisPlatform(f"{self.context.transport.url}: /api/domains is not that of Your Priorities")
         return boot
 
@@ -236,9 +244,13 @@ def _capabilities(group: str | None, order: str, marks: bool, found: Found) -> l
         Capability("votes", False, "Your Priorities lists no single votes on proposals"),
         Capability("changed-since", False, "Your Priorities tells no date of change: lists are read and compared"),
         Capability(
-            "order", order == "oldest", "" if order == "oldest" else "this version cannot list oldest first; slower to be sure"
+            "order",
+            order == "oldest",
+            "" if order == "oldest" else "this version cannot list oldest first; slower to be sure",
         ),
-        Capability("marks", marks, "" if marks else "publishers' marks cannot be listed here: copies are found by their text"),
+        Capability(
+            "marks", marks, "" if marks else "publishers' marks cannot be listed here: copies are found by their text"
+        ),
         Capability(
             "sitemap",
             found.sitemap is not False,
@@ -271,4 +283,3 @@ def _warnings(found: Found) -> list[str]:
             notes.append(f"group/{own} hides its debate from visitors: arguments are left out")
     notes.append("Your Priorities does not tell the language of a text: it is und until somebody had it translated")
     return notes
-

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ...testing.ruby import Engine, RequestFailed, RubyProfile
+from ...testing.graphql_ruby import Engine, RequestFailed, RubyProfile
 from .model import Database, Row
 
 MADRID = ZoneInfo("Europe/Madrid")
@@ -53,7 +53,7 @@ def profile_of(version: str) -> RubyProfile:
     """The gem and limits of a release (docs/platforms/consul.md 0 and 3.3)."""
     match dialect_of(version):
         case "A":
-            return RubyProfile((1, 11), 8, 2500, "consul_a", page=50, backward_paging=False)
+            return RubyProfile((1, 11), 8, 2500, "consul_a", page=50, previous_page_after_cursor=False)
         case "B":
             return RubyProfile((1, 12))
         case _:

@@ -1,0 +1,192 @@
+"""What differs between Decidim 0.27 and 0.32, and every GraphQL document the reader can send.
+
+Facts: docs/platforms/decidim.md 1.7 (interface), 1.2 (limits), 1.10 (how to tell releases apart). Nothing here talks to the network.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+PAGE = 50
+ROOTS = {
+    "participatoryProcesses": "process",
+    "assemblies": "assembly",
+    "conferences": "conference",
+    "initiatives": "initiative",
+    "consultations": "consultation",
+}
+"""Root lists of participatory spaces, and our kind for each; a site has those of its modules."""
+PATHS = {"process": "processes", "assembly": "assemblies", "conference": "conferences", "initiative": "initiatives"}
+_SLUGLESS = frozenset({"consultations"})
+_TEXT = "{translations{locale text machineTranslated}}"
+_NAME = "{translations{locale text}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One release line. `checked`: hidden objects are null (0.28.5 and later, 0.29.2 and later, 0.30 and later)."""
+
+    name: str
+    checked: bool = True
+    withdrawn: bool = True
+    taxonomies: bool = True
+    likes: bool = True
+    timestamps: bool = True
+    aliases: int = 5
+
+    @property
+    def endorsements(self) -> str:
+        """The field that counts endorsements."""
+        return "likesCount" if self.likes else "endorsementsCount"
+
+    def to_facts(self) -> dict[str, Any]:
+        """As JSON."""
+        names = ("name", "checked", "withdrawn", "taxonomies", "likes", "timestamps", "aliases")
+        return {name: getattr(self, name) for name in names}
+
+
+def dialect_of(missing: set[str], version: str | None) -> Dialect:
+    """The dialect from the fields that the interface lacks, and the version if the site discloses one."""
+    likes, taxonomies = "likesCount" not in missing, "taxonomies" not in missing
+    withdrawn, timestamps = "withdrawn" not in missing, "updatedAt" not in missing
+    numbers = tuple(int(part) for part in (version or "").split(".")[:3] if part.isdigit())
+    if timestamps:
+        name = "0.32"
+    elif likes:
+        name = "0.31"
+    elif taxonomies:
+        name = "0.30"
+    elif withdrawn:
+        name = "0.29"
+    else:
+        name = "0.27" if numbers[:2] <= (0, 27) and numbers else "0.28"
+    checked = taxonomies or numbers >= (0, 29, 2) or ((0, 28, 5) <= numbers < (0, 29))
+    # From 0.30's later patches on five aliases are the most; below there is no limit (docs/platforms/decidim.md 1.2).
+    return Dialect(name, checked, withdrawn, taxonomies, likes, timestamps, aliases=5 if taxonomies else 20)
+
+
+PROBE = (
+    'query Probe{component(id:"0"){...on Proposals{proposals(first:1){nodes{withdrawn taxonomies{id} likesCount}}} updatedAt}}'
+)
+"""One static check for every rung of the ladder: whatever is missing is named in `errors`."""
+ROOT_PROBE = "query Roots{" + " ".join(f"{root}{{id}}" for root in ROOTS) + "}"
+VERSION = "query Version{decidim{version applicationName}}"
+
+
+def spaces_selection(dialect: Dialect, roots: Sequence[str]) -> str:
+    """Every space with its components; in 0.32 also the gate: when a component last changed."""
+    gate = " updatedAt" if dialect.timestamps else ""
+    parts: list[str] = []
+    for root in roots:
+        slug = "" if root in _SLUGLESS else " slug"
+        parts.append(f"{root}{{id{slug} type title{_NAME} components{{id __typename name{_NAME} weight{gate}}}}}")
+    return " ".join(parts)
+
+
+def spaces_document(dialect: Dialect, roots: Sequence[str], ride: str = "") -> str:
+    """The spaces, with whatever may ride along in the same request."""
+    return f"query Spaces{{{spaces_selection(dialect, roots)} {ride}}}"
+
+
+def light_selection(dialect: Dialect, component: str, after: str | None) -> str:
+    """A light page: what moves when something happens to a proposal."""
+    cursor = f', after:"{after}"' if after else ""
+    withdrawn = " withdrawn" if dialect.withdrawn else ""
+    likes = " likesCount" if dialect.likes else ""
+    fields = f"id updatedAt voteCount totalCommentsCount state{withdrawn}{likes}"
+    page = f'proposals(first:{PAGE}{cursor}, order:{{id:"asc"}}){{nodes{{{fields}}} pageInfo{{hasNextPage endCursor}}}}'
+    return f'component(id:"{component}"){{id ...on Proposals{{{page}}}}}'
+
+
+def light_document(dialect: Dialect, component: str, after: str | None) -> str:
+    """One light page."""
+    return f"query Light{{{light_selection(dialect, component, after)}}}"
+
+
+def record_fields(dialect: Dialect, *, names: bool) -> str:
+    """A whole proposal, without comments: one deleted comment would turn it null (docs/platforms/decidim.md 1.7 Q5)."""
+    withdrawn = "withdrawn withdrawnAt " if dialect.withdrawn else ""
+    grouped = "taxonomies{id name" + _NAME + "}" if dialect.taxonomies else f"category{{id name{_NAME}}} scope{{id name{_NAME}}}"
+    author = "author{__typename id" + (" name" if names else "") + "}"
+    return (
+        f"id reference state {withdrawn}voteCount totalCommentsCount {dialect.endorsements} createdAt updatedAt publishedAt "
+        f"answeredAt official createdInMeeting address title{_TEXT} body{_TEXT} answer{_TEXT} {author} {grouped} meeting{{id}}"
+    )
+
+
+def record_document(dialect: Dialect, component: str, after: str | None, *, names: bool) -> str:
+    """One page of whole proposals."""
+    cursor = f', after:"{after}"' if after else ""
+    fields = record_fields(dialect, names=names)
+    page = f'proposals(first:{PAGE}{cursor}, order:{{id:"asc"}}){{nodes{{{fields}}} pageInfo{{hasNextPage endCursor}}}}'
+    return f'query Records{{component(id:"{component}"){{id ...on Proposals{{{page}}}}}}}'
+
+
+def by_id_document(dialect: Dialect, component: str, ids: Sequence[str], *, names: bool, light: bool = False) -> str:
+    """Single proposals, alias `r<position>`."""
+    fields = "id" if light else record_fields(dialect, names=names)
+    parts = " ".join(f'r{position}:proposal(id:"{each}"){{{fields}}}' for position, each in enumerate(ids))
+    return f'query Single{{component(id:"{component}"){{id ...on Proposals{{{parts}}}}}}}'
+
+
+_COMMENT = "id body createdAt alignment upVotes downVotes hasComments"
+
+
+def comments_document(component: str, ids: Sequence[str]) -> str:
+    """Two levels of comments of several proposals, alias `c<position>`; authors are left out (docs/platforms/decidim.md 1.7 Q5)."""
+    levels = f"comments{{{_COMMENT} comments{{{_COMMENT}}}}}"
+    parts = " ".join(f'c{position}:proposal(id:"{each}"){{id {levels}}}' for position, each in enumerate(ids))
+    return f'query Comments{{component(id:"{component}"){{id ...on Proposals{{{parts}}}}}}}'
+
+
+def replies_document(ids: Sequence[str], locale: str) -> str:
+    """Two more levels below comments, alias `c<position>`."""
+    levels = f"comments{{{_COMMENT} comments{{{_COMMENT}}}}}"
+    kind = "Decidim::Comments::Comment"
+    parts = [
+        f'c{position}:commentable(id:"{each}",type:"{kind}",locale:"{locale}",toggleTranslations:false){{id {levels}}}'
+        for position, each in enumerate(ids)
+    ]
+    return "query Replies{" + " ".join(parts) + "}"
+
+
+def budgets_document(dialect: Dialect, component: str) -> str:
+    """All budgets of a component with their projects (names in snake case are the platform's own)."""
+    votes = "confirmedVotes " if dialect.likes else ""
+    grouped = "taxonomies{id name" + _NAME + "}" if dialect.taxonomies else f"category{{id name{_NAME}}} scope{{id name{_NAME}}}"
+    project = (
+        f"id title{_TEXT} description{_TEXT} budget_amount selected {votes}createdAt updatedAt reference totalCommentsCount {grouped}"
+    )
+    budget = f"id title{_NAME} total_budget projects{{{project}}}"
+    return f'query Budgets{{component(id:"{component}"){{id ...on Budgets{{budgets(first:20){{nodes{{{budget}}}}}}}}}}}'
+
+
+def debates_document(dialect: Dialect, component: str, after: str | None, *, names: bool) -> str:
+    """A page of debates."""
+    cursor = f', after:"{after}"' if after else ""
+    likes = "likesCount " if dialect.likes else ""
+    grouped = "taxonomies{id name" + _NAME + "}" if dialect.taxonomies else f"category{{id name{_NAME}}} scope{{id name{_NAME}}}"
+    author = "author{__typename id" + (" name" if names else "") + "}"
+    fields = (
+        f"id title{_TEXT} description{_TEXT} createdAt updatedAt reference totalCommentsCount {likes}{author} {grouped}"
+    )
+    page = f"debates(first:{PAGE}{cursor}){{nodes{{{fields}}} pageInfo{{hasNextPage endCursor}}}}"
+    return f'query Debates{{component(id:"{component}"){{id ...on Debates{{{page}}}}}}}'
+
+
+def documents(dialect: Dialect) -> Mapping[str, str]:
+    """Every kind of document this dialect can be sent, at its largest, for the tests."""
+    roots = ["participatoryProcesses", "assemblies"]
+    few = [str(each) for each in range(dialect.aliases)]
+    return {
+        "version": VERSION,
+        "spaces": spaces_document(dialect, roots, light_selection(dialect, "1", "NTA")),
+        "light": light_document(dialect, "1", "NTA"),
+        "records": record_document(dialect, "1", "NTA", names=True),
+        "by id": by_id_document(dialect, "1", few, names=True),
+        "by id light": by_id_document(dialect, "1", few, names=True, light=True),
+        "comments": comments_document("1", few),
+        "replies": replies_document(few, "ca"),
+        "budgets": budgets_document(dialect, "1"),
+        "debates": debates_document(dialect, "1", "NTA", names=True),
+    }

@@ -1,0 +1,177 @@
+"""The sandbox's database: rows as dictionaries with the platform's own column names, and the lists cut from them.
+
+What the interface shows of a row is the views' business; who may see it is `Rights`' business.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+Row = dict[str, Any]
+
+TABLES = ("domains", "communities", "groups", "categories", "users", "posts", "points", "activities", "changes")
+STATUS = {"open": (0,), "successful": (2,), "failed": (-2,), "in_progress": (-1, 1)}
+RATED_AT_MOST = 1500
+
+
+def stamp(value: datetime) -> str:
+    """A time as Sequelize writes it into JSON."""
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Database:
+    """All rows by table and id. Call `touch` after changing posts of a group, so that its lists are cut anew."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, dict[int, Row]] = {name: {} for name in TABLES}
+        self.members: set[tuple[str, int, int]] = set()
+        """("groups", id, user id): members; the same with "…_admins"."""
+        self.points_of: dict[int, list[Row]] = defaultdict(list)
+        self.posts_of: dict[int, list[Row]] = defaultdict(list)
+        self.activities_of: dict[int, list[Row]] = defaultdict(list)
+        self.votes: dict[tuple[int, int], int] = {}
+        """(post, user) to value, of votes cast after the city was built."""
+        self.version = 0
+        self._lists: dict[tuple[int, str, str | None, str], list[Row]] = {}
+
+    def __getattr__(self, name: str) -> dict[int, Row]:
+        if name in TABLES:
+            return self.tables[name]
+        raise AttributeError(name)
+
+    def add(self, table: str, row: Row) -> Row:
+        """Insert a row; an id is given out when it has none."""
+        rows = self.tables[table]
+        row.setdefault("id", max(rows, default=0) + 1 if table != "points" else self._next_point())
+        rows[row["id"]] = row
+        if table == "posts":
+            self.posts_of[row["group_id"]].append(row)
+            self.touch(row["group_id"])
+        elif table == "points":
+            self.points_of[row["post_id"]].append(row)
+            self._last_point = max(getattr(self, "_last_point", 0), row["id"])
+        elif table == "activities":
+            self.activities_of[row["group_id"]].append(row)
+        return row
+
+    def _next_point(self) -> int:
+        last: int = self.__dict__.get("_last_point", 0)
+        return last + 1
+
+    def touch(self, group: int | None = None) -> None:
+        """The lists of a group (None: all) are stale, and so is everything rendered from its rows."""
+        self.version += 1
+        if group is None:
+            self._lists.clear()
+        else:
+            for key in [key for key in self._lists if key[0] == group]:
+                del self._lists[key]
+
+    def listed(self, group: int, order: str, category: str | None, status: str) -> list[Row]:
+        """The visible posts of one of the four lists, in order."""
+        key = (group, order, category, status)
+        found = self._lists.get(key)
+        if found is None:
+            wanted = STATUS[status]
+            found = [
+                post
+                for post in self.posts_of[group]
+                if self.visible(post)
+                and post["official_status"] in wanted
+                and (category is None or post["category_id"] == int(category))
+            ]
+            found.sort(key=_ORDER.get(order, _ORDER["top"]))
+            if order in {"newest", "random"}:
+                found.sort(key=_ORDER["newest"], reverse=True)
+            self._lists[key] = found
+        return found
+
+    @staticmethod
+    def visible(post: Row) -> bool:
+        """Neither deleted nor blocked."""
+        return not post["deleted"] and post["status"] == "published"
+
+    def live_points(self, post: int) -> list[Row]:
+        """Arguments and comments of a post as R9 and R10 count them: those whose author still exists."""
+        return [point for point in self.points_of[post] if not point["deleted"] and point["user_id"] in self.users]
+
+    def feed(self, groups: Iterable[int], now: str, keep: Callable[[Row], bool] = lambda row: True) -> list[Row]:
+        """Activities of these groups that the worker has written by now, newest first."""
+        found = [
+            one
+            for group in groups
+            for one in self.activities_of[group]
+            if not one["deleted"] and one["created_at"] <= now and keep(one)
+        ]
+        found.sort(key=lambda one: one["created_at"], reverse=True)
+        return found
+
+    def move(self, post: Row, group: int) -> None:
+        """To another group; its activities go along and keep their time (4.2)."""
+        old = post["group_id"]
+        self.posts_of[old].remove(post)
+        post["group_id"] = group
+        self.posts_of[group].append(post)
+        self.posts_of[group].sort(key=lambda row: row["id"])
+        for one in [one for one in self.activities_of[old] if one["post_id"] == post["id"]]:
+            self.activities_of[old].remove(one)
+            one["group_id"] = group
+            self.activities_of[group].append(one)
+        for point in self.points_of[post["id"]]:
+            point["group_id"] = group
+        self.touch()
+
+
+_ORDER: dict[str, Callable[[Row], Any]] = {
+    "oldest": lambda post: post["created_at"],
+    "newest": lambda post: post["created_at"],
+    "random": lambda post: post["created_at"],
+    "alphabetical": lambda post: post["name"].casefold(),
+    "most_debated": lambda post: -post["counter_points"],
+    "top": lambda post: post["counter_endorsements_down"] - post["counter_endorsements_up"],
+}
+
+
+class Rights:
+    """Who may see what (docs/platforms/your-priorities.md 3); `user` is None for a visitor."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def _is(self, kind: str, own: int, user: int | None) -> bool:
+        return user is not None and (
+            (kind, own, user) in self.database.members or (f"{kind}_admins", own, user) in self.database.members
+        )
+
+    def domain(self, row: Row | None, user: int | None) -> bool:
+        """View domain."""
+        return row is not None and (row["access"] == 0 or self._is("domains", row["id"], user))
+
+    def community(self, row: Row | None, user: int | None) -> bool:
+        """View community."""
+        if row is None or row["deleted"]:
+            return False
+        return row["access"] == 0 or row["user_id"] == user or self._is("communities", row["id"], user)
+
+    def group(self, row: Row | None, user: int | None) -> bool:
+        """View group: public only inside a public community, members and admins otherwise."""
+        if row is None or row["deleted"]:
+            return False
+        community = self.database.communities[row["community_id"]]
+        if row["access"] in {0, 3} and community["access"] == 0:
+            return True
+        if user is not None and row["user_id"] == user:
+            return True
+        if self._is("groups", row["id"], user):
+            return True
+        return row["access"] in {0, 3} and self._is("communities", community["id"], user)
+
+    def post(self, row: Row | None, user: int | None) -> bool:
+        """View post: the community's access is not asked for in a public group."""
+        if row is None or not self.database.visible(row):
+            return False
+        group = self.database.groups[row["group_id"]]
+        if group["deleted"]:
+            return False
+        return group["access"] == 0 or (user is not None and row["user_id"] == user) or self.group(group, user)
