@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import httpx
 import msgspec
@@ -209,6 +209,17 @@ class Transport:
         """POST JSON that only reads (it is repeated after a failure). Redirects are never followed; a 3xx is returned."""
         headers = {"Content-Type": "application/json", "Accept": "application/json", **(headers or {})}
         return await self._send("POST", self._address(path), params, headers, msgspec.json.encode(body), allow, True)
+
+    async def post_form(
+        self, path: str, form: Mapping[str, str], *, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """POST a form once, without repeating it and without following a redirect: signing in."""
+        content = urlencode(form).encode()
+        headers = {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})}
+        try:
+            return await self._once("POST", self._address(path), None, headers, content, frozenset())
+        except _Again as error:
+            raise error.final from error.__cause__
 
     def _address(self, path: str) -> str:
         url = path if "://" in path else f"{self.url}/{path.lstrip('/')}"

@@ -93,11 +93,11 @@ class RowMaker:
         return row
 
     def best(self, texts: Sequence[Text]) -> Text | None:
-        """The text to show first: an original in the instance's first language, else what comes nearest."""
+        """The text to show first: in the instance's first language, an original before a machine's."""
         if len(texts) < 2:
             return texts[0] if texts else None
         return min(
-            texts, key=lambda text: (not text.title and not text.html, text.machine, self.rank.get(text.locale, 99))
+            texts, key=lambda text: (not text.title and not text.html, self.rank.get(text.locale, 99), text.machine)
         )
 
     def name(self, names: Names) -> str:

@@ -1,0 +1,27 @@
+"""Decidim (docs/platforms/decidim.md)."""
+
+from typing import Any
+
+from ..contract import Connector
+from .mapping import rebuild
+from .reader import DecidimReader
+from .settings import DecidimSettings
+
+VERSIONS = ("0.27", "0.28.4", "0.28.6", "0.29", "0.30", "0.30.9", "0.31", "0.32")
+
+
+def _sandbox(**options: Any) -> Any:
+    from .sandbox import DecidimSandbox
+
+    return DecidimSandbox(**options)
+
+
+CONNECTOR = Connector(
+    platform="decidim",
+    settings=DecidimSettings,
+    reader=DecidimReader,
+    versions=VERSIONS,
+    requests_per_minute=95,
+    rebuild=rebuild,
+    sandbox=_sandbox,
+)

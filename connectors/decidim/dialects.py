@@ -65,9 +65,7 @@ def dialect_of(missing: set[str], version: str | None) -> Dialect:
     return Dialect(name, checked, withdrawn, taxonomies, likes, timestamps, aliases=5 if taxonomies else 20)
 
 
-PROBE = (
-    'query Probe{component(id:"0"){...on Proposals{proposals(first:1){nodes{withdrawn taxonomies{id} likesCount}}} updatedAt}}'
-)
+PROBE = 'query Probe{component(id:"0"){...on Proposals{proposals(first:1){nodes{withdrawn taxonomies{id} likesCount}}} updatedAt}}'
 """One static check for every rung of the ladder: whatever is missing is named in `errors`."""
 ROOT_PROBE = "query Roots{" + " ".join(f"{root}{{id}}" for root in ROOTS) + "}"
 VERSION = "query Version{decidim{version applicationName}}"
@@ -106,7 +104,11 @@ def light_document(dialect: Dialect, component: str, after: str | None) -> str:
 def record_fields(dialect: Dialect, *, names: bool) -> str:
     """A whole proposal, without comments: one deleted comment would turn it null (docs/platforms/decidim.md 1.7 Q5)."""
     withdrawn = "withdrawn withdrawnAt " if dialect.withdrawn else ""
-    grouped = "taxonomies{id name" + _NAME + "}" if dialect.taxonomies else f"category{{id name{_NAME}}} scope{{id name{_NAME}}}"
+    grouped = (
+        "taxonomies{id name" + _NAME + "}"
+        if dialect.taxonomies
+        else f"category{{id name{_NAME}}} scope{{id name{_NAME}}}"
+    )
     author = "author{__typename id" + (" name" if names else "") + "}"
     return (
         f"id reference state {withdrawn}voteCount totalCommentsCount {dialect.endorsements} createdAt updatedAt publishedAt "
@@ -153,10 +155,12 @@ def replies_document(ids: Sequence[str], locale: str) -> str:
 def budgets_document(dialect: Dialect, component: str) -> str:
     """All budgets of a component with their projects (names in snake case are the platform's own)."""
     votes = "confirmedVotes " if dialect.likes else ""
-    grouped = "taxonomies{id name" + _NAME + "}" if dialect.taxonomies else f"category{{id name{_NAME}}} scope{{id name{_NAME}}}"
-    project = (
-        f"id title{_TEXT} description{_TEXT} budget_amount selected {votes}createdAt updatedAt reference totalCommentsCount {grouped}"
+    grouped = (
+        "taxonomies{id name" + _NAME + "}"
+        if dialect.taxonomies
+        else f"category{{id name{_NAME}}} scope{{id name{_NAME}}}"
     )
+    project = f"id title{_TEXT} description{_TEXT} budget_amount selected {votes}createdAt updatedAt reference totalCommentsCount {grouped}"
     budget = f"id title{_NAME} total_budget projects{{{project}}}"
     return f'query Budgets{{component(id:"{component}"){{id ...on Budgets{{budgets(first:20){{nodes{{{budget}}}}}}}}}}}'
 
@@ -165,7 +169,11 @@ def debates_document(dialect: Dialect, component: str, after: str | None, *, nam
     """A page of debates."""
     cursor = f', after:"{after}"' if after else ""
     likes = "likesCount " if dialect.likes else ""
-    grouped = "taxonomies{id name" + _NAME + "}" if dialect.taxonomies else f"category{{id name{_NAME}}} scope{{id name{_NAME}}}"
+    grouped = (
+        "taxonomies{id name" + _NAME + "}"
+        if dialect.taxonomies
+        else f"category{{id name{_NAME}}} scope{{id name{_NAME}}}"
+    )
     author = "author{__typename id" + (" name" if names else "") + "}"
     fields = (
         f"id title{_TEXT} description{_TEXT} createdAt updatedAt reference totalCommentsCount {likes}{author} {grouped}"

@@ -33,7 +33,18 @@ _HASHTAG = re.compile(r"gid://[^/\s\"<]+/Decidim::Hashtag/\d+/_?([^\s<&\"]+)")
 _GID = re.compile(r"gid://[^\s<\"]+")
 _CONTENT = (
     *("id", "reference", "state", "withdrawn", "withdrawnAt", "createdAt", "publishedAt", "answeredAt", "official"),
-    *("createdInMeeting", "address", "title", "body", "description", "answer", "category", "scope", "taxonomies", "meeting"),
+    *(
+        "createdInMeeting",
+        "address",
+        "title",
+        "body",
+        "description",
+        "answer",
+        "category",
+        "scope",
+        "taxonomies",
+        "meeting",
+    ),
     *("budget_amount", "selected", "total_budget"),
 )
 _AUTHOR_KINDS = {"User": "person", "UserGroup": "group", "Organization": "organization", "Meeting": "meeting"}
@@ -116,7 +127,9 @@ class Mapper:
         supports = number(node, "confirmedVotes" if kind == "project" else "voteCount")
         endorsed = node.get("likesCount", node.get("endorsementsCount"))
         comments = number(node, "totalCommentsCount")
-        return Counters(supports=supports, endorsements=endorsed if isinstance(endorsed, int) else None, comments=comments)
+        return Counters(
+            supports=supports, endorsements=endorsed if isinstance(endorsed, int) else None, comments=comments
+        )
 
     def item(self, kind: str, node: dict[str, Any], path: str, space: Ref, amendments: Mapping[str, str]) -> Item:
         """A proposal, project or debate. `path` is its address without the id; `amendments` maps emendations to what they amend."""
@@ -223,12 +236,21 @@ class Mapper:
         if answered and native not in {None, "not_answered"}:
             when = moment(raw, "answeredAt")
             records.append(
-                Answer(id=f"{kind}-{own}", target=f"{kind}/{own}", state=state, native_state=native, texts=answered, answered_at=when)
+                Answer(
+                    id=f"{kind}-{own}",
+                    target=f"{kind}/{own}",
+                    state=state,
+                    native_state=native,
+                    texts=answered,
+                    answered_at=when,
+                )
             )
         return records
 
     def _group(self, node: Mapping[str, Any], kind: str) -> Category:
-        return Category(kind="taxonomy" if kind == "taxonomy" else "category", id=str(node["id"]), names=names(node.get("name")))
+        return Category(
+            kind="taxonomy" if kind == "taxonomy" else "category", id=str(node["id"]), names=names(node.get("name"))
+        )
 
     def _area(self, node: Any) -> Area | None:
         return Area(kind="scope", id=str(node["id"]), names=names(node.get("name"))) if isinstance(node, dict) else None

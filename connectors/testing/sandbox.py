@@ -54,6 +54,10 @@ class _Change:
     arguments: dict[str, Any]
 
 
+class NoAnswer(Exception):
+    """What `handle` raises where the real platform never answers; the client is left waiting, as by the fault `hang`."""
+
+
 class Sandbox(ABC):
     """One platform with a seeded city in memory, as an ASGI application.
 
@@ -227,7 +231,8 @@ class Sandbox(ABC):
     async def _answer_with(self, fault: Fault | None, request: Request, wire: Wire) -> Response | None:
         """The answer, or None when the client gets none."""
         if fault is None:
-            return self.answer(request)
+            response = self._unless_silent(request)
+            return response if response is not None else await wire.hang()
         kind = fault.kind
         if kind in INSTEAD:
             return instead(fault)
@@ -237,7 +242,9 @@ class Sandbox(ABC):
             return await wire.hang()
         if kind == "slow":
             await self._sleep(fault.seconds)
-        response = self.answer(request)
+        response = self._unless_silent(request)
+        if response is None:
+            return await wire.hang()
         if kind == "reset_after_store":
             return await wire.abort()
         if kind == "timeout_after_store":
@@ -247,6 +254,12 @@ class Sandbox(ABC):
         if kind == "cut_json":
             return replace(response.without("content-length", "etag"), body=cut(response.body))
         return response if kind in KINDS else self.mangle(kind, request, response)
+
+    def _unless_silent(self, request: Request) -> Response | None:
+        try:
+            return self.answer(request)
+        except NoAnswer:
+            return None
 
     def _apply_changes(self) -> None:
         due = [change for change in self._changes if change.due <= self._seen]

@@ -116,7 +116,8 @@ class GroupPull:
             self.reader.post_of[own] = post
         cursor = self.stored.cursor(self.points_scope) or {}
         everything = bool(cursor.get("all", self.request.full))
-        after, earlier = int(cursor.get("after", 0)), set(cursor.get("read") or ())
+        after = int(cursor.get("after", 0))
+        earlier: set[str] = set(cursor.get("read") or ())
         due = sorted(
             (own for own, token in tokens.items() if self._due(token, bool(comments.get(own)), everything)), key=int
         )

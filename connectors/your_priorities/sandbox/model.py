@@ -4,7 +4,7 @@ What the interface shows of a row is the views' business; who may see it is `Rig
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,13 +15,18 @@ STATUS = {"open": (0,), "successful": (2,), "failed": (-2,), "in_progress": (-1,
 RATED_AT_MOST = 1500
 
 
+def written(activity: Row) -> str:
+    """When the worker wrote an activity."""
+    return str(activity["created_at"])
+
+
 def stamp(value: datetime) -> str:
     """A time as Sequelize writes it into JSON."""
     return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Database:
-    """All rows by table and id. Call `touch` after changing posts of a group, so that its lists are cut anew."""
+    """All rows by table and id. Call `touch` after changing anything of a group, so that its lists and feeds are cut anew."""
 
     def __init__(self) -> None:
         self.tables: dict[str, dict[int, Row]] = {name: {} for name in TABLES}
@@ -33,6 +38,8 @@ class Database:
         self.votes: dict[tuple[int, int], int] = {}
         """(post, user) to value, of votes cast after the city was built."""
         self.version = 0
+        self._last: dict[str, int] = dict.fromkeys(TABLES, 0)
+        self._feeds: dict[tuple[int, ...], list[Row]] = {}
         self._lists: dict[tuple[int, str, str | None, str], list[Row]] = {}
 
     def __getattr__(self, name: str) -> dict[int, Row]:
@@ -40,28 +47,29 @@ class Database:
             return self.tables[name]
         raise AttributeError(name)
 
+    def next_id(self, table: str) -> int:
+        """The number that the next row of a table gets."""
+        return self._last[table] + 1
+
     def add(self, table: str, row: Row) -> Row:
-        """Insert a row; an id is given out when it has none."""
-        rows = self.tables[table]
-        row.setdefault("id", max(rows, default=0) + 1 if table != "points" else self._next_point())
-        rows[row["id"]] = row
+        """Insert a row."""
+        own: int = row["id"]
+        self.tables[table][own] = row
+        self._last[table] = max(self._last[table], own)
         if table == "posts":
             self.posts_of[row["group_id"]].append(row)
             self.touch(row["group_id"])
         elif table == "points":
             self.points_of[row["post_id"]].append(row)
-            self._last_point = max(getattr(self, "_last_point", 0), row["id"])
         elif table == "activities":
             self.activities_of[row["group_id"]].append(row)
+            self._feeds.clear()
         return row
-
-    def _next_point(self) -> int:
-        last: int = self.__dict__.get("_last_point", 0)
-        return last + 1
 
     def touch(self, group: int | None = None) -> None:
         """The lists of a group (None: all) are stale, and so is everything rendered from its rows."""
         self.version += 1
+        self._feeds.clear()
         if group is None:
             self._lists.clear()
         else:
@@ -96,15 +104,13 @@ class Database:
         """Arguments and comments of a post as R9 and R10 count them: those whose author still exists."""
         return [point for point in self.points_of[post] if not point["deleted"] and point["user_id"] in self.users]
 
-    def feed(self, groups: Iterable[int], now: str, keep: Callable[[Row], bool] = lambda row: True) -> list[Row]:
-        """Activities of these groups that the worker has written by now, newest first."""
-        found = [
-            one
-            for group in groups
-            for one in self.activities_of[group]
-            if not one["deleted"] and one["created_at"] <= now and keep(one)
-        ]
-        found.sort(key=lambda one: one["created_at"], reverse=True)
+    def feed(self, groups: tuple[int, ...]) -> list[Row]:
+        """All activities of these groups, oldest first."""
+        found = self._feeds.get(groups)
+        if found is None:
+            found = [one for group in groups for one in self.activities_of[group] if not one["deleted"]]
+            found.sort(key=written)
+            self._feeds[groups] = found
         return found
 
     def move(self, post: Row, group: int) -> None:
@@ -129,7 +135,8 @@ _ORDER: dict[str, Callable[[Row], Any]] = {
     "random": lambda post: post["created_at"],
     "alphabetical": lambda post: post["name"].casefold(),
     "most_debated": lambda post: -post["counter_points"],
-    "top": lambda post: post["counter_endorsements_down"] - post["counter_endorsements_up"],
+    # Ties have no order of their own; `tie` is where a recording happened to show them.
+    "top": lambda post: (post["counter_endorsements_down"] - post["counter_endorsements_up"], post.get("tie", 0)),
 }
 
 

@@ -3,75 +3,84 @@
 The key lists were taken from recorded answers (docs/platforms/your-priorities.md 3).
 """
 
+from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 import msgspec
 
 from .model import Database, Row
 
+
+@cache
+def columns(names: str) -> tuple[str, ...]:
+    """Column names, written as one line."""
+    return tuple(names.split())
+
+
 _COUNTERS = "counter_communities counter_users counter_groups counter_points counter_posts counter_organizations"
 _ABOUT = "message_to_users message_for_new_idea google_analytics_code"
 _REST = "only_admins_can_create_communities theme_id other_social_media_info public_api_keys info_texts configuration"
-DOMAIN = f"id name domain_name access deleted description default_locale {_ABOUT} {_COUNTERS} {_REST}".split()
-BOOT_DOMAIN = (
+DOMAIN = columns(f"id name domain_name access deleted description default_locale {_ABOUT} {_COUNTERS} {_REST}")
+BOOT_DOMAIN = columns(
     f"id name domain_name access deleted default_locale description {_ABOUT} {_COUNTERS} {_REST} language data "
     "created_at updated_at"
-).split()
-COMMUNITY = (
+)
+COMMUNITY = columns(
     "id access configuration counter_groups counter_organizations counter_points counter_posts counter_users created_at "
     "default_locale hostname language description domain_id google_analytics_code name only_admins_can_create_groups "
     "status theme_id updated_at weight is_community_folder in_community_folder_id"
-).split()
-BOOT_COMMUNITY = (
+)
+BOOT_COMMUNITY = columns(
     "id name hostname access deleted default_locale google_analytics_code description website is_community_folder "
     "in_community_folder_id ip_address user_agent weight status counter_posts counter_points counter_groups counter_users "
     "counter_organizations counter_flags only_admins_can_create_groups theme_id other_social_media_info configuration "
     "language data created_at updated_at domain_id user_id"
-).split()
-GROUP = (
+)
+GROUP = columns(
     "id name access google_analytics_code is_group_folder in_group_folder_id status weight theme_id community_id created_at "
     "updated_at configuration language objectives counter_posts counter_points counter_users user_id"
-).split()
-CATEGORY = "id name description deleted icon_file_name language created_at updated_at group_id".split()
-USER = "id description name facebook_id google_id github_id twitter_id legacy_passwords_disabled".split()
-_POST = (
+)
+CATEGORY = columns("id name description deleted icon_file_name language created_at updated_at group_id")
+USER = columns("id description name facebook_id google_id github_id twitter_id legacy_passwords_disabled")
+_POST = columns(
     "id name description public_data status content_type official_status counter_endorsements_up cover_media_type "
     "counter_endorsements_down group_id language counter_points counter_flags location created_at category_id"
-).split()
-_POST_WHOLE = (
+)
+_POST_WHOLE = columns(
     "id content_type name description status official_status ip_address user_agent deleted deleted_at status_changed_at "
     "official_status_changed_at counter_endorsements_up counter_endorsements_down counter_points counter_all_activities "
     "counter_main_activities counter_impressions counter_flags data public_data position location cover_media_type "
     "legacy_post_id user_interaction_profile language created_at updated_at CategoryId group_id category_id user_id UserId"
-).split()
-_POST_ACTIVE = (
+)
+_POST_ACTIVE = columns(
     "id content_type name description status deleted status_changed_at official_status_changed_at counter_endorsements_up "
     "counter_endorsements_down counter_points public_data position location cover_media_type legacy_post_id language"
-).split()
-_POST_OPEN = (
+)
+_POST_OPEN = columns(
     "id name description status official_status counter_endorsements_up cover_media_type counter_endorsements_down "
     "counter_points counter_flags data location created_at"
-).split()
-_POINT = (
+)
+_POINT = columns(
     "id name content user_id value counter_quality_up counter_quality_down embed_data language created_at public_data"
-).split()
-_POINT_WHOLE = (
+)
+_POINT_WHOLE = columns(
     "id name content_type content status value website deleted deleted_at counter_revisions counter_quality_up "
     "counter_quality_down counter_flags embed_data data public_data language created_at updated_at group_id "
     "post_status_change_id post_id community_id domain_id user_id image_id parent_point_id PostId UserId"
-).split()
-_POINT_ACTIVE = (
+)
+_POINT_ACTIVE = columns(
     "id name content_type content status value website deleted counter_revisions counter_quality_up embed_data "
     "counter_quality_down public_data language user_id"
-).split()
-_ACTIVITY = (
+)
+_ACTIVITY = columns(
     "id access type sub_type status object actor target context user_interaction_profile deleted created_at updated_at "
     "domain_id community_id group_id post_id point_id invite_id user_id image_id post_status_change_id"
-).split()
-_CHANGE = "id subject content status published_at deleted status_changed_to".split()
+)
+_CHANGE = columns("id subject content status published_at deleted status_changed_to")
 
 
-def pick(row: Row, names: list[str]) -> dict[str, Any]:
+def pick(row: Row, names: Iterable[str]) -> dict[str, Any]:
     """These columns of a row; what a row does not have is null."""
     return {name: row.get(name) for name in names}
 
@@ -83,7 +92,7 @@ class Views:
         self.db = database
         self._rendered: dict[tuple[str, int], tuple[int, msgspec.Raw]] = {}
 
-    def _once(self, kind: str, own: int, value: Any) -> msgspec.Raw:
+    def _once(self, kind: str, own: int, value: Callable[[], Any]) -> msgspec.Raw:
         """The part of a post that is the same for all posts of its group, encoded once per state of the database."""
         key = (kind, own)
         held = self._rendered.get(key)
@@ -127,7 +136,7 @@ class Views:
             **pick(row, GROUP),
             **({} if admins is None else {"GroupAdmins": [{"id": own} for own in admins]}),
             "Community": {
-                **pick(community, "id theme_id name access google_analytics_code configuration".split()),
+                **pick(community, columns("id theme_id name access google_analytics_code configuration")),
                 "only_admins_can_create_groups": community["only_admins_can_create_groups"],
                 "Domain": pick(domain, ["id", "theme_id", "name"]),
             },
@@ -148,7 +157,7 @@ class Views:
         return {
             **pick(row, GROUP),
             "Community": {
-                **pick(community, names.split()),
+                **pick(community, columns(names)),
                 "Domain": pick(domain, ["id", "theme_id", "name", "configuration"]),
                 "CommunityHeaderImages": [],
             },
@@ -175,9 +184,9 @@ class Views:
         community = self.db.communities[row["community_id"]]
         names = "id name theme_id access google_analytics_code configuration only_admins_can_create_groups"
         return {
-            **pick(row, "id configuration name theme_id access".split()),
+            **pick(row, columns("id configuration name theme_id access")),
             "Categories": [self.category(one["id"], icons=False) for one in self.categories(own)],
-            "Community": pick(community, names.split()),
+            "Community": pick(community, columns(names)),
         }
 
     def single_post(self, row: Row) -> dict[str, Any]:
@@ -197,9 +206,9 @@ class Views:
         community = self.db.communities[row["community_id"]]
         names = "id name theme_id google_analytics_code configuration only_admins_can_create_groups"
         return {
-            **pick(row, "id configuration name theme_id access language".split()),
+            **pick(row, columns("id configuration name theme_id access language")),
             "Categories": [self.category(one["id"], icons=False) for one in self.categories(own)],
-            "Community": {**pick(community, names.split()), "Domain": self.domain(community["domain_id"])},
+            "Community": {**pick(community, columns(names)), "Domain": self.domain(community["domain_id"])},
         }
 
     def found_post(self, row: Row) -> dict[str, Any]:
@@ -213,7 +222,7 @@ class Views:
             "Points": [pick(one, ["id", "content"]) for one in points],
             "PostHeaderImages": row.get("images") or [],
             "PostVideos": [],
-            "Group": pick(group, "id configuration name theme_id access".split()),
+            "Group": pick(group, columns("id configuration name theme_id access")),
         }
 
     def open_post(self, row: Row) -> dict[str, Any]:
@@ -271,7 +280,7 @@ class Views:
 
     def _revision(self, row: Row, one: Row) -> dict[str, Any]:
         return {
-            **pick(one, "id name content status value website embed_data deleted created_at updated_at".split()),
+            **pick(one, columns("id name content status value website embed_data deleted created_at updated_at")),
             "PointId": row["id"],
             "point_id": row["id"],
             "user_id": row["user_id"],
@@ -281,7 +290,7 @@ class Views:
     def _quality(self, row: Row, one: Row) -> dict[str, Any]:
         voter = self.db.users.get(one["user_id"])
         return {
-            **pick(one, "id value status deleted data created_at updated_at".split()),
+            **pick(one, columns("id value status deleted data created_at updated_at")),
             "PointId": row["id"],
             "point_id": row["id"],
             "user_id": one["user_id"],
@@ -311,7 +320,7 @@ class Views:
 
     def _active_post(self, row: Row) -> dict[str, Any]:
         group = self.db.groups[row["group_id"]]
-        names = "id configuration theme_id access".split()
+        names = columns("id configuration theme_id access")
         return {
             **pick(row, _POST_ACTIVE),
             "Group": self._once("active", group["id"], lambda: pick(group, names)),
@@ -322,7 +331,7 @@ class Views:
         }
 
     def _active_point(self, row: Row) -> dict[str, Any]:
-        names = "id name content status value website deleted embed_data".split()
+        names = columns("id name content status value website deleted embed_data")
         author = self.db.users.get(row["user_id"])
         return {
             **pick(row, _POINT_ACTIVE),

@@ -1,0 +1,177 @@
+"""Asking Decidim: partial answers, errors that are normal, sign-in where a site forces it (docs/platforms/decidim.md 1.1, 1.3).
+
+Reads anonymously wherever the site lets us: a token would also show private spaces. Knows no records.
+"""
+
+import csv
+import io
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..contract import Context
+from ..errors import ConnectorError, Interface, Malformed, NotFound, NotThisPlatform, Refused
+from .settings import DecidimSettings
+
+_TOKEN = re.compile(r'name="authenticity_token"[^>]*value="([^"]+)"|name="csrf-token"[^>]*content="([^"]+)"')
+_LANGUAGE = re.compile(r"<html[^>]*\slang=[\"']([A-Za-z-]{2,12})[\"']")
+MAX_UNZIPPED = 2_000_000_000
+
+
+class Api:
+    """One Decidim organization."""
+
+    def __init__(self, context: Context, settings: DecidimSettings) -> None:
+        self.transport = context.transport
+        self.settings = settings
+        self._cookie: str | None = None
+
+    async def ask(self, document: str) -> tuple[dict[str, Any], list[Any]]:
+        """Data and errors of a document. Errors about single objects are normal and stay beside the data.
+
+        Raises:
+            Interface: a field or root is not there.
+            Refused: the site forces sign-in, and the configuration does not say how.
+            Malformed: no data at all.
+        """
+        data, errors = await self.ask_raw(document)
+        codes = {_code(error) for error in errors}
+        if "undefinedField" in codes or "argumentNotAccepted" in codes:
+            raise Interface("the interface has changed since it was probed", hint="`civicsync check` looks again")
+        if data is None:
+            first = errors[0].get("message") if errors and isinstance(errors[0], dict) else "no data"
+            raise Malformed(f"GraphQL answered without data: {str(first)[:200]}")
+        return data, errors
+
+    async def ask_raw(self, document: str) -> tuple[dict[str, Any] | None, list[Any]]:
+        """Data and errors, whatever they are."""
+        if self.settings.sign_in and self._cookie is None:
+            await self._sign_in()
+        headers = {"Cookie": self._cookie} if self._cookie else None
+        try:
+            answer = await self.transport.graphql("api", document, headers=headers)
+        except Refused as error:
+            hint = (
+                "the site lets only signed-in people read: set `sign_in: true` with a participant's email and password"
+            )
+            raise Refused(
+                error.message, hint=error.hint if self.settings.sign_in else hint, status=error.status
+            ) from error
+        return answer.data, answer.errors
+
+    async def identify(self, document: str) -> tuple[dict[str, Any] | None, list[Any]]:
+        """The first question to an unknown address.
+
+        Raises:
+            NotThisPlatform: no Decidim answers there.
+        """
+        try:
+            data, errors = await self.ask_raw(document)
+        except (NotFound, Malformed) as error:
+            raise NotThisPlatform(f"{self.transport.url}/api is not Decidim's: {error.message}") from error
+        if not isinstance(data, dict) or "decidim" not in data:
+            raise NotThisPlatform(f"{self.transport.url}/api answers GraphQL, but not Decidim's")
+        return data, errors
+
+    async def language(self) -> str | None:
+        """The language of the start page: the organization's own, which the interface does not tell."""
+        try:
+            answer = await self.transport.get("/", headers={"Accept": "text/html"}, allow=frozenset({401, 403, 404}))
+        except ConnectorError:
+            return None
+        match = _LANGUAGE.search(answer.text[:5000])
+        return match[1] if match else None
+
+    async def _sign_in(self) -> None:
+        """A participant's session, as the site's own form makes it (docs/platforms/decidim.md 4.4)."""
+        if self.settings.email is None or self.settings.password is None:
+            raise Refused(
+                "sign_in is on, but email or password is missing", hint="set both, as ${ENV_NAME} or file:path"
+            )
+        page = await self.transport.get("users/sign_in", headers={"Accept": "text/html"})
+        match = _TOKEN.search(page.text)
+        cookie = _session(page.headers)
+        if match is None or cookie is None:
+            raise Malformed("the sign-in page holds no form")
+        form = {
+            "authenticity_token": match[1] or match[2],
+            "user[email]": self.settings.email.get_secret_value(),
+            "user[password]": self.settings.password.get_secret_value(),
+        }
+        answer = await self.transport.post_form("users/sign_in", form, headers={"Cookie": cookie})
+        location = answer.headers.get("location", "")
+        if answer.status != 302 or location.rstrip("/").endswith("/users/sign_in") or _session(answer.headers) is None:
+            raise Refused(
+                "signing in failed",
+                hint="check email and password; after many failures an account is locked for an hour",
+            )
+        self._cookie = _session(answer.headers)
+
+    async def open_data(self, path: str, etag: str | None) -> tuple[list[dict[str, str]] | None, str | None, str]:
+        """One open-data file (0.30 and later): its rows, its ETag and its final path; no rows when it did not change.
+
+        Raises:
+            NotFound: the site has no such file (yet).
+        """
+        headers = {"If-None-Match": etag} if etag else None
+        answer = await self.transport.get(path, headers=headers)
+        if answer.status == 304:
+            return None, etag, path
+        if "csv" not in answer.media_type and "octet" not in answer.media_type:
+            raise NotFound(f"{path}: no open data there (yet)")
+        final = answer.url.removeprefix(self.transport.url).lstrip("/")
+        return list(_rows(answer.body)), answer.headers.get("etag"), final
+
+    async def open_data_zip(self) -> dict[str, list[dict[str, str]]]:
+        """All open-data files (below 0.30 only as one archive), by entity."""
+        answer = await self.transport.get("open-data/download")
+        if "zip" not in answer.media_type:
+            raise NotFound("open-data/download: no open data there (yet)")
+        try:
+            archive = zipfile.ZipFile(io.BytesIO(answer.body))
+        except zipfile.BadZipFile as error:
+            raise Malformed("open-data/download: not a zip file") from error
+        if sum(info.file_size for info in archive.infolist()) > MAX_UNZIPPED:
+            raise Malformed("open-data/download: too large when unpacked")
+        found: dict[str, list[dict[str, str]]] = {}
+        for info in archive.infolist():
+            match = re.search(r"open-data-(\w+)\.csv$", info.filename)
+            if match and match[1] in {"proposals", "proposal_comments", "projects"}:
+                found[match[1]] = list(_rows(archive.read(info)))
+        return found
+
+
+def _rows(body: bytes) -> Iterator[dict[str, str]]:
+    """The rows of a file: separator `;`, columns by name, the quote before formulas taken away (docs/platforms/decidim.md 5)."""
+    csv.field_size_limit(10_000_000)
+    reader = csv.DictReader(io.StringIO(body.decode("utf-8-sig", "replace"), newline=""), delimiter=";")
+    for row in reader:
+        yield {name: _unquoted(value) for name, value in row.items() if name and isinstance(value, str)}
+
+
+def _unquoted(value: str) -> str:
+    return value[1:] if len(value) > 1 and value[0] == "'" and value[1] in "=+-@" else value
+
+
+def _code(error: Any) -> str | None:
+    return (error.get("extensions") or {}).get("code") if isinstance(error, dict) else None
+
+
+def missing_fields(errors: list[Any]) -> set[str]:
+    """The fields that static validation names as not there."""
+    return {
+        str((error.get("extensions") or {}).get("fieldName"))
+        for error in errors
+        if isinstance(error, dict) and _code(error) == "undefinedField"
+    }
+
+
+def has_code(errors: list[Any], code: str) -> bool:
+    """Whether an error of this code is among them."""
+    return any(_code(error) == code for error in errors)
+
+
+def _session(headers: Mapping[str, str]) -> str | None:
+    match = re.search(r"(_session_id|_decidim_session)=([^;,]+)", headers.get("set-cookie", ""))
+    return f"{match[1]}={match[2]}" if match else None

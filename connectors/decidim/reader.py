@@ -1,0 +1,289 @@
+"""Reading Decidim: spaces first, then every component by the cheapest complete way of its release.
+
+0.32 tells when a component last changed, so an unchanged one costs nothing; before, a light sweep finds what moved. Comments come from
+the site's own open-data file where it offers one, else proposal by proposal. docs/explanation/performance.md has what each way costs.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, cast
+
+from ...core.identity import Ref, split_ref
+from ...core.records import Space
+from ..contract import Capability, Context, Page, Probe, PullRequest
+from ..errors import Interface
+from .api import Api, missing_fields
+from .components import ComponentPull
+from .dialects import (
+    PROBE,
+    ROOT_PROBE,
+    ROOTS,
+    VERSION,
+    Dialect,
+    by_id_document,
+    dialect_of,
+    light_selection,
+    spaces_document,
+)
+from .mapping import Mapper, component_path
+from .opendata import OpenData
+from .settings import DecidimSettings
+
+_LAST = {"Proposals": "proposals", "Debates": "debates", "Budgets": "budgets"}
+
+
+class DecidimReader:
+    """Reads one organization; implements `connectors.contract.Reader` and `Confirms`."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.settings = cast(DecidimSettings, context.settings)
+        self.api = Api(context, self.settings)
+        self._pull: _Pull | None = None
+
+    async def probe(self) -> Probe:
+        """What answers there: four requests."""
+        data, _ = await self.api.identify(VERSION)
+        about = (data or {}).get("decidim") or {}
+        version = about.get("version")
+        _, errors = await self.api.ask_raw(PROBE)
+        dialect = dialect_of(missing_fields(errors), version)
+        _, errors = await self.api.ask_raw(ROOT_PROBE)
+        roots = [root for root in ROOTS if root not in missing_fields(errors)]
+        spaces, _ = await self.api.ask(spaces_document(dialect, roots))
+        locales = self.settings.locales or _first_of(await self.api.language(), _locales(spaces))
+        facts = {"dialect": dialect.to_facts(), "roots": roots}
+        return Probe(
+            platform="decidim",
+            version=version,
+            dialect=dialect.name,
+            title=str(about.get("applicationName") or ""),
+            locales=locales,
+            capabilities=_capabilities(dialect, self.settings),
+            strategy=_strategy(dialect, self.settings),
+            warnings=_warnings(dialect, version, self.settings),
+            facts=facts,
+        )
+
+    async def discover(self, probe: Probe) -> Sequence[Space]:
+        """All public spaces and their components."""
+        dialect = Dialect(**probe.facts["dialect"])
+        data, _ = await self.api.ask(spaces_document(dialect, probe.facts["roots"]))
+        tree = Tree(Mapper(self.context, dialect), data, probe.facts["roots"])
+        return [r for item in tree.items for r in (item.build() if item.build else ()) if isinstance(r, Space)]
+
+    async def pull(self, request: PullRequest) -> AsyncIterator[Page]:
+        """Everything that is public and may have changed."""
+        self._pull = _Pull(self, request)
+        async for page in self._pull.pages():
+            yield page
+
+    async def still_there(self, refs: Sequence[Ref]) -> Mapping[Ref, bool | None]:
+        """Ask for single proposals; whatever belongs to a component that does not answer cannot be told."""
+        if self._pull is None:
+            return dict.fromkeys(refs)
+        return await self._pull.still_there(refs)
+
+
+class Tree:
+    """The spaces of one answer: items for the store, and the components with their addresses."""
+
+    def __init__(self, mapper: Mapper, data: Mapping[str, Any], roots: Sequence[str]) -> None:
+        self.items: list[Any] = []
+        self.components: dict[str, dict[str, Any]] = {}
+        for root in roots:
+            for space in data.get(root) or ():
+                if space is None:
+                    continue
+                kind = ROOTS[root]
+                own, slug = (
+                    str(space["id"]),
+                    str(space.get("slug") or (f"i-{space['id']}" if kind == "initiative" else "")),
+                )
+                path = component_path(kind, slug, "0", "x")
+                address = path.split("/f/")[0] if path else None
+                kept = {"id": own, "title": space.get("title"), "type": space.get("type"), "path": address}
+                self.items.append(mapper.simple_item(kind, kept))
+                for component in space.get("components") or ():
+                    if component is not None:
+                        self._component(mapper, component, kind, own, slug)
+
+    def _component(self, mapper: Mapper, component: Mapping[str, Any], kind: str, space: str, slug: str) -> None:
+        own, manifest = str(component["id"]), str(component.get("__typename"))
+        last = _LAST.get(manifest, "")
+        path = component_path(kind, slug, own, last)
+        kept = {"id": own, "name": component.get("name"), "type": manifest, "parent": f"{kind}/{space}"}
+        kept["path"] = path.rsplit(f"/{last}/", 1)[0] if path and last else None
+        self.items.append(mapper.simple_item("component", kept))
+        self.components[own] = {
+            "type": manifest,
+            "path": path,
+            "gate": component.get("updatedAt"),
+            "space": f"{kind}/{space}",
+        }
+
+
+class _Pull:
+    """One pull: what it knows along the way."""
+
+    def __init__(self, reader: DecidimReader, request: PullRequest) -> None:
+        self.reader = reader
+        self.api = reader.api
+        self.request = request
+        self.stored = request.stored
+        self.dialect = Dialect(**request.probe.facts["dialect"])
+        self.mapper = Mapper(reader.context, self.dialect)
+        locale = next(iter(request.probe.locales), "en")
+        self.open_data = OpenData(self.api, self.mapper, self.dialect, self.stored, locale)
+        self.components: dict[str, dict[str, Any]] = {}
+
+    async def pages(self) -> AsyncIterator[Page]:
+        """Spaces, components, comments."""
+        roots: list[str] = list(self.request.probe.facts["roots"])
+        ride = self._ride()
+        selection = light_selection(self.dialect, ride, None) if ride else ""
+        data, errors = await self.api.ask(spaces_document(self.dialect, roots, selection))
+        for root in roots:
+            if data.get(root) is None:
+                raise Interface(f"{root} could not be listed any more")
+        tree = Tree(self.mapper, data, roots)
+        self.components = tree.components
+        if ride and ride not in tree.components:
+            ride = None
+        yield Page("spaces", tree.items, complete=True, memory={"first_component": self._first()})
+        wanted = self._wanted()
+        if any(c["type"] == "Proposals" for c in self.components.values()):
+            async for page in self.open_data.second_source(full=self.request.full):
+                yield page
+        for own in wanted:
+            component = self.components[own]
+            pull = ComponentPull(self, own, component, page=(data, errors) if own == ride else None)
+            async for page in pull.pages():
+                yield page
+        learned = self.open_data.learned()
+        if learned:
+            yield Page("open-data", memory=learned)
+        if self.reader.settings.comments and any(self.components[own]["type"] == "Proposals" for own in wanted):
+            counts = self.open_data.counts
+            async for page in self.open_data.comments(self.components, counts, full=self.request.full):
+                yield page
+
+    def _wanted(self) -> list[str]:
+        asked = self.request.spaces
+        if not asked:
+            return list(self.components)
+        return [own for own, c in self.components.items() if f"component/{own}" in asked or c["space"] in asked]
+
+    def _first(self) -> str | None:
+        return next((own for own, c in self.components.items() if c["type"] == "Proposals"), None)
+
+    def _ride(self) -> str | None:
+        """Which component's first light page rides along with the spaces: saves one request of a light sweep."""
+        first = self.stored.memory("first_component")
+        if self.dialect.timestamps or self.request.full or not first or self.request.spaces:
+            return None
+        return str(first) if self.stored.cursor(f"proposals@component/{first}") is None else None
+
+    async def still_there(self, refs: Sequence[Ref]) -> Mapping[Ref, bool | None]:
+        """True, False or cannot tell, by reference."""
+        found: dict[Ref, bool | None] = dict.fromkeys(refs)
+        waiting = [each for each in refs if split_ref(each)[0] == "proposal"]
+        for own, component in self.components.items():
+            if component["type"] != "Proposals":
+                continue
+            here = [
+                each for each in waiting if each in self.open_data.members.get(own, ()) or len(self.components) == 1
+            ]
+            candidates = here or waiting
+            for start in range(0, len(candidates), self.dialect.aliases):
+                batch = candidates[start : start + self.dialect.aliases]
+                ids = [split_ref(each)[1] for each in batch]
+                data, _ = await self.api.ask(by_id_document(self.dialect, own, ids, names=False, light=True))
+                answered = data.get("component")
+                if not isinstance(answered, dict):
+                    continue
+                for position, each in enumerate(batch):
+                    hidden = split_ref(each)[1] in self.open_data.hidden
+                    there = answered.get(f"r{position}") is not None and not hidden
+                    found[each] = True if there else (found[each] or False)
+        for each in refs:
+            kind, own = split_ref(each)
+            if kind in {"process", "assembly", "conference", "initiative", "component", "budget", "project", "debate"}:
+                # These lists came whole and without an error in this very pull.
+                found[each] = False
+            elif kind == "comment":
+                found[each] = await self.open_data.comment_is_there(own)
+            elif kind in {"taxonomy", "category", "scope"}:
+                found[each] = None
+        return found
+
+
+def _locales(data: Mapping[str, Any]) -> list[str]:
+    seen: dict[str, None] = {}
+    for spaces in data.values():
+        for space in spaces or ():
+            for row in ((space or {}).get("title") or {}).get("translations") or ():
+                seen.setdefault(str(row.get("locale")))
+    return list(seen)
+
+
+def _first_of(language: str | None, locales: list[str]) -> list[str]:
+    return locales if language not in locales else [language, *(each for each in locales if each != language)]
+
+
+def _capabilities(dialect: Dialect, settings: DecidimSettings) -> list[Capability]:
+    gate = (
+        "tells when a component last changed"
+        if dialect.timestamps
+        else "from Decidim 0.32 on; before, a light sweep finds changes"
+    )
+    comments = settings.comments
+    return [
+        Capability("proposals", True),
+        Capability("endorsements or likes", True, "as counts, never with names"),
+        Capability("comments", comments, "" if comments else "off: `comments: true` reads them"),
+        Capability("budgets and projects", True),
+        Capability(
+            "votes of projects", dialect.likes, "where the site shows them" if dialect.likes else "from Decidim 0.31 on"
+        ),
+        Capability("debates", True),
+        Capability("individual votes", False, "the platform shows none"),
+        Capability("cheap look for changes", dialect.timestamps, gate),
+        Capability(
+            "moderated proposals are left out",
+            dialect.checked,
+            "" if dialect.checked else "only by comparison with open data",
+        ),
+    ]
+
+
+def _strategy(dialect: Dialect, settings: DecidimSettings) -> list[str]:
+    if dialect.timestamps:
+        lines = [
+            "one request for all spaces tells which components changed; only these are read again, fifty proposals a page"
+        ]
+        lines.append("likes, taxonomies and attachments do not show as a change: everything is read once a day")
+    else:
+        lines = ["fifty proposals a page, counters only; then whole proposals of what changed, everything once a day"]
+    if settings.comments:
+        single = dialect.taxonomies and settings.open_data
+        lines.append(
+            "comments from the site's open-data file, asked only when it changed; newer ones one by one"
+            if single
+            else "comments of the proposals whose number of comments changed"
+        )
+    lines.append("what is missing from a whole sweep is asked for one by one before it is believed gone")
+    return lines
+
+
+def _warnings(dialect: Dialect, version: str | None, settings: DecidimSettings) -> list[str]:
+    warnings: list[str] = []
+    if not dialect.checked:
+        text = f"this release ({version or dialect.name}) still shows moderated proposals in its interface"
+        warnings.append(
+            f"{text}; they are left out by comparison with its open data"
+            if settings.open_data
+            else f"{text}, and `open_data` is off: they will be stored"
+        )
+    if settings.api_key is not None:
+        warnings.append("API credentials are never used for reading: they would show private and unpublished spaces")
+    return warnings

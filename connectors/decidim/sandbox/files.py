@@ -1,0 +1,71 @@
+"""The sandbox's open data: CSV with `;`, columns by name, times in UTC (docs/platforms/decidim.md 5)."""
+
+import csv
+import io
+from typing import TYPE_CHECKING, Any
+
+from ...testing.city import PRIVATE
+from .model import Proposal
+
+if TYPE_CHECKING:
+    from .web import DecidimSandbox
+
+
+def _written(rows: list[dict[str, Any]]) -> bytes:
+    if not rows:
+        return b"\n"
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, columns, delimiter=";", lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: _guarded(value) for name, value in row.items()})
+    return buffer.getvalue().encode()
+
+
+def _guarded(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@"} else value
+
+
+def _public(sandbox: "DecidimSandbox") -> list[Proposal]:
+    rows = sandbox.database.proposals["proposal"].values()
+    return [row for row in rows if sandbox.is_public(row)]
+
+
+def proposals_csv(sandbox: "DecidimSandbox") -> bytes:
+    """Published, not hidden, amendments and withdrawn ones included."""
+    rows: list[dict[str, Any]] = []
+    for row in _public(sandbox):
+        line: dict[str, Any] = {"id": row.id, "author/id": row.author or "", "author/name": f"{PRIVATE} {row.author}"}
+        line |= {f"title/{locale}": text for locale, (text, _) in row.title.items()}
+        line["component/id"] = row.component.id
+        line["is_amend"] = "true" if row.amends is not None else "false"
+        line["original_proposal/url"] = sandbox.address_of(row.amends) if row.amends is not None else ""
+        rows.append(line)
+    return _written(rows)
+
+
+def comments_csv(sandbox: "DecidimSandbox") -> bytes:
+    """All comments that are neither hidden nor deleted, of public proposals."""
+    rows: list[dict[str, Any]] = []
+    for row in _public(sandbox):
+        for comment in row.all_comments:
+            if comment.hidden or comment.deleted:
+                continue
+            above = comment.parent
+            rows.append(
+                {
+                    "id": comment.id,
+                    "created_at": comment.created_at.strftime("%Y-%m-%d %H:%M:%S UTC"),
+                    "body": comment.body,
+                    "locale": "nl",
+                    "author/id": comment.author,
+                    "author/name": f"{PRIVATE} {comment.author}",
+                    "alignment": comment.alignment,
+                    "depth": comment.depth,
+                    "commentable_id": above.id if above else row.id,
+                    "commentable_type": "Decidim::Comments::Comment" if above else "Decidim::Proposals::Proposal",
+                    "root_commentable_url": f"https://toy.example{sandbox.address_of(row)}",
+                }
+            )
+    return _written(rows)

@@ -1,0 +1,370 @@
+"""The sandbox's GraphQL: who sees what, per release (docs/platforms/decidim.md 1.4 to 1.8)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from ...testing.graphql_ruby import Engine, FieldError, Null, RequestFailed, RubyProfile
+from .model import Comment, Component, Proposal, Space, Translated, any_text
+
+if TYPE_CHECKING:
+    from .web import DecidimSandbox
+
+AMSTERDAM = ZoneInfo("Europe/Amsterdam")
+_LINES = ("0.27", "0.28", "0.29", "0.30", "0.31", "0.32")
+_CODES = {"unauthorized": "UNAUTHORIZED_OBJECT_ERROR", "missing": "NOT_FOUND_ERROR"}
+_TAXONOMIES = ("Groen", "Verkeer", "Cultuur", "Wonen")
+
+
+def line_of(version: str) -> str:
+    """The release line of a version."""
+    return ".".join(version.split(".")[:2])
+
+
+def is_checked(version: str) -> bool:
+    """Whether hidden objects are null (docs/platforms/decidim.md 0.1)."""
+    return line_of(version) not in {"0.27", "0.28", "0.29"} or version == "0.28.6"
+
+
+def profile_of(version: str) -> RubyProfile:
+    """The gem and limits of a release (docs/platforms/decidim.md 0, 1.2)."""
+    gem = {"0.27": (1, 12), "0.28": (2, 0), "0.29": (2, 2), "0.30": (2, 2), "0.31": (2, 4), "0.32": (2, 6)}[
+        line_of(version)
+    ]
+    patched = version == "0.30.9" or line_of(version) in {"0.31", "0.32"}
+    return RubyProfile(
+        gem=(2, 4) if version == "0.30.9" else gem,
+        max_depth=15,
+        max_complexity=5000,
+        rule="flat" if gem < (2, 0) else "multiplied",
+        page=50,
+        max_aliases=5 if patched else None,
+        alias_error_twice=version == "0.30.9",
+        max_recursion=2 if patched else None,
+        introspection=not patched,
+    )
+
+
+class Interface:
+    """The GraphQL of one organization, as an anonymous visitor sees it."""
+
+    def __init__(self, sandbox: "DecidimSandbox") -> None:
+        self.sandbox = sandbox
+        self.version = sandbox.version
+        self.line = line_of(self.version)
+        self.checked = is_checked(self.version)
+        self.at = _LINES.index(self.line)
+        sdl = (Path(__file__).parent / "schemas" / f"{self.line}.graphql").read_text(encoding="utf-8")
+        self.engine = Engine(sdl, self._resolvers(), profile_of(self.version), type_of=_type_of)
+
+    def execute(self, query: str, variables: Mapping[str, Any], operation: str | None) -> dict[str, Any]:
+        """The body of the answer."""
+        return self.engine.execute(query, variables, operation, None)
+
+    def _resolvers(self) -> dict[str, Callable[..., Any]]:
+        found: dict[str, Callable[..., Any]] = {
+            "Query.decidim": lambda _o, _a, _c: {"version": self._disclosed(), "applicationName": "Wijk doet mee"},
+            "Query.organization": lambda _o, _a, _c: {},
+            "Query.session": lambda _o, _a, _c: None,
+            "Query.participatoryProcesses": lambda _o, _a, _c: self._spaces("process"),
+            "Query.assemblies": lambda _o, _a, _c: self._spaces("assembly"),
+            "Query.component": lambda _o, a, _c: self._component(a["id"]),
+            "Query.commentable": self._commentable,
+            "Query.participatoryProcess": lambda _o, a, _c: self._one_space("process", a),
+            "Query.assembly": lambda _o, a, _c: self._one_space("assembly", a),
+            "TranslatedField.translations": _translations,
+            "TranslatedField.translation": lambda t, a, _c: t.get(a["locale"], (None, False))[0],
+            "TranslatedField.locales": lambda t, _a, _c: list(t),
+        }
+        for kind in ("ParticipatoryProcess", "Assembly"):
+            found |= {f"{kind}.{name}": resolver for name, resolver in self._space_fields().items()}
+        for kind in ("Proposals", "Budgets", "Debates", "Meetings", "Component"):
+            found |= {f"{kind}.{name}": resolver for name, resolver in self._component_fields().items()}
+        for kind in ("Proposal", "Project", "Debate"):
+            found |= {f"{kind}.{name}": resolver for name, resolver in self._row_fields().items()}
+        found["Project.title"] = found["Debate.title"] = lambda r, _a, _c: r.title
+        found |= {f"Budget.{name}": resolver for name, resolver in self._budget_fields().items()}
+        found |= {f"Comment.{name}": resolver for name, resolver in self._comment_fields().items()}
+        return found
+
+    def _disclosed(self) -> str | None:
+        full = {"0.27": "0.27.10", "0.29": "0.29.1"}.get(self.version, self.version)
+        return full if self.at < _LINES.index("0.30") else None
+
+    # Spaces and components
+
+    def _spaces(self, kind: str) -> list[Space]:
+        return [s for s in self.sandbox.database.spaces if s.kind == kind and s.published and not s.private]
+
+    def _one_space(self, kind: str, arguments: Mapping[str, Any]) -> Any:
+        for space in self._spaces(kind):
+            if str(space.id) == arguments.get("id") or space.slug == arguments.get("slug"):
+                return space
+        return self._gone("Participatory process", "missing")
+
+    def _space_fields(self) -> dict[str, Callable[..., Any]]:
+        return {
+            "id": lambda s, _a, _c: s.id,
+            "slug": lambda s, _a, _c: s.slug,
+            "title": lambda s, _a, _c: s.title,
+            "type": lambda s, _a, _c: "Decidim::ParticipatoryProcess" if s.kind == "process" else "Decidim::Assembly",
+            "components": self._components_of,
+        }
+
+    def _components_of(self, space: Space, arguments: Mapping[str, Any], _context: Any) -> list[Any]:
+        wanted = ((arguments.get("filter") or {}).get("type") or "").lower()
+        rows = [c for c in space.components if not wanted or c.kind.lower() == wanted]
+        # Unpublished ones: left out, or null in between (docs/platforms/decidim.md 1.4).
+        if self.checked and self.line != "0.32":
+            return [c if c.published else Null() for c in rows]
+        return [c for c in rows if c.published]
+
+    def _component(self, own: str) -> Any:
+        component = self.sandbox.database.components.get(int(own)) if str(own).isdigit() else None
+        if component is None or not component.published:
+            return None
+        open_space = component.space.published and not component.space.private
+        if self.checked and not open_space:
+            return self._gone("Component", "unauthorized") if self.line == "0.32" else None
+        return component
+
+    def _component_fields(self) -> dict[str, Callable[..., Any]]:
+        return {
+            "id": lambda c, _a, _c: c.id,
+            "name": lambda c, _a, _c: c.name,
+            "weight": lambda _o, _a, _c: 0,
+            "updatedAt": lambda c, _a, _c: stamp(c.updated_at),
+            "createdAt": lambda c, _a, _c: stamp(c.updated_at),
+            "publishedAt": lambda c, _a, _c: stamp(c.updated_at),
+            "visible": lambda _o, _a, _c: True,
+            "proposals": self._listed,
+            "proposal": lambda c, a, _c: self._single(c, a["id"]),
+            "debates": lambda c, _a, _c: [self._guarded(r) for r in c.rows if not r.draft and not r.deleted],
+            "budgets": lambda c, _a, _c: [(c, n) for n in sorted({r.budget for r in c.rows})],
+        }
+
+    # Proposals
+
+    def _listed(self, component: Component, arguments: Mapping[str, Any], _context: Any) -> Sequence[Any]:
+        rows = [row for row in component.rows if not row.draft and not row.deleted]
+        for key, later in (("publishedSince", True), ("publishedBefore", False)):
+            limit = (arguments.get("filter") or {}).get(key)
+            if limit is not None:
+                try:
+                    day = datetime.fromisoformat(str(limit)[:10]).replace(tzinfo=ZoneInfo("UTC"))
+                except ValueError:
+                    raise FieldError("Invalid date format for publishedBefore") from None
+                rows = [row for row in rows if (row.created_at >= day) == later]
+        order = arguments.get("order") or {}
+        if str(order.get("id", "asc")).lower() == "desc":
+            rows = rows[::-1]
+        return _Guarded(rows, self._guarded)
+
+    def _guarded(self, row: Proposal) -> Any:
+        return self._gone("Proposal", "unauthorized") if row.hidden and self.checked else row
+
+    def _single(self, component: Component, own: str) -> Any:
+        row = self.sandbox.database.proposals["proposal"].get(int(own)) if str(own).isdigit() else None
+        if row is None or row.component is not component or row.draft or row.deleted:
+            return self._gone("Proposal", "missing")
+        self.sandbox.charge(self.sandbox.costs.single)
+        return self._guarded(row)
+
+    def _gone(self, name: str, why: str) -> Any:
+        """Null; from 0.32 on with an error that says which kind of null."""
+        if self.line != "0.32":
+            return Null()
+        text = (
+            f"You cannot view or edit this {name} because you do not have permissions"
+            if why == "unauthorized"
+            else f"{name} not found"
+        )
+        return Null(text, {"code": _CODES[why]})
+
+    def _row_fields(self) -> dict[str, Callable[..., Any]]:
+        return {
+            "id": lambda r, _a, _c: r.id,
+            "title": lambda r, _a, _c: r.title,
+            "body": lambda r, _a, _c: r.body,
+            "description": lambda r, _a, _c: r.body,
+            "reference": lambda r, _a, _c: f"WEST-PROP-{r.created_at:%Y-%m}-{r.id}",
+            "address": lambda r, _a, _c: r.address,
+            "coordinates": lambda r, _a, _c: (
+                {"latitude": None, "longitude": None}
+                if r.place is None
+                else dict(zip(("latitude", "longitude"), r.place, strict=True))
+            ),
+            "state": self._state,
+            "answer": lambda r, _a, _c: r.answer if r.answer and (r.state_published or self.at < 4) else None,
+            "answeredAt": lambda r, _a, _c: stamp(r.answered_at) if r.state_published or self.at < 4 else None,
+            "createdAt": lambda r, _a, _c: stamp(r.created_at),
+            "updatedAt": lambda r, _a, _c: stamp(r.updated_at),
+            "publishedAt": lambda r, _a, _c: stamp(r.created_at),
+            "official": lambda r, _a, _c: r.official,
+            "createdInMeeting": lambda r, _a, _c: r.meeting is not None,
+            "meeting": lambda r, _a, _c: None if r.meeting is None else {"id": r.meeting},
+            "voteCount": lambda r, _a, _c: None if r.component.votes_hidden else r.votes,
+            "confirmedVotes": lambda r, _a, _c: r.votes,
+            "withdrawn": lambda r, _a, _c: r.withdrawn_at is not None,
+            "withdrawnAt": lambda r, _a, _c: stamp(r.withdrawn_at),
+            "author": self._author,
+            "authorsCount": lambda _o, _a, _c: 1,
+            "category": lambda r, _a, _c: self._group(r.group),
+            "scope": lambda _o, _a, _c: None,
+            "taxonomies": lambda r, _a, _c: [g] if (g := self._group(r.group)) else [],
+            "endorsementsCount": lambda r, _a, _c: r.likes,
+            "likesCount": lambda r, _a, _c: r.likes,
+            "totalCommentsCount": lambda r, _a, _c: r.count,
+            "hasComments": lambda r, _a, _c: r.count > 0,
+            "comments": lambda r, a, _c: self._comments(r.comments, a),
+            "amendments": lambda _o, _a, _c: [],
+            "type": lambda r, _a, _c: f"Decidim::{r.component.kind}::{r.kind.title()}",
+            "budget_amount": lambda r, _a, _c: r.amount,
+            "selected": lambda r, _a, _c: r.selected,
+            "url": lambda r, _a, _c: self.sandbox.address_of(r),
+        }
+
+    def _group(self, own: int | None) -> dict[str, Any] | None:
+        return None if own is None else {"id": own, "name": {"nl": (_TAXONOMIES[own - 1], False)}}
+
+    def _state(self, row: Proposal, _arguments: Any, _context: Any) -> str | None:
+        if row.amends is not None:
+            return row.state
+        if row.withdrawn_at is not None:
+            return "withdrawn" if self.at < 2 else (row.state if row.state_published and row.state else "not_answered")
+        return row.state if row.state_published else None
+
+    def _author(self, row: Any, _arguments: Any, _context: Any) -> Any:
+        own = row.author
+        if own is None:
+            return None
+        if self.checked and own in self.sandbox.database.deleted_users:
+            return self._gone("User", "unauthorized")
+        person = self.sandbox.city.person(own)
+        return {
+            "__typename": "User",
+            "id": own,
+            "name": person.name,
+            "nickname": f"@{person.nickname}",
+            "deleted": False,
+        }
+
+    # Budgets and comments
+
+    def _budget_fields(self) -> dict[str, Callable[..., Any]]:
+        return {
+            "id": lambda b, _a, _c: b[1],
+            "title": lambda b, _a, _c: {"nl": (f"Begroting {b[1]}", False)},
+            "total_budget": lambda _o, _a, _c: 100_000,
+            "projects": self._projects,
+        }
+
+    def _projects(self, budget: tuple[Component, int], _arguments: Any, _context: Any) -> list[Any]:
+        rows = [row for row in budget[0].rows if row.budget == budget[1]]
+        # 0.28.6 shows them to signed-in people only (docs/platforms/decidim.md 1.4).
+        return [Null() for _ in rows] if self.version == "0.28.6" else rows
+
+    def _comments(self, comments: list[Comment], arguments: Mapping[str, Any]) -> list[Any]:
+        order = arguments.get("orderBy")
+        if order in {"best_rated", "most_discussed"} and self.line != "0.32":
+            raise RequestFailed(500)
+        single = arguments.get("singleCommentId")
+        rows = [c for c in comments if not c.hidden and (single is None or str(c.id) == single)]
+        self.sandbox.charge(self.sandbox.costs.comment * len(rows))
+        if self.checked:
+            # A deleted comment is unauthorised in a list that may hold no null (docs/platforms/decidim.md 1.7 Q5).
+            return [self._gone("Comment", "unauthorized") if c.deleted else c for c in rows]
+        return list(rows)
+
+    def _comment_fields(self) -> dict[str, Callable[..., Any]]:
+        return {
+            "id": lambda c, _a, _c: c.id,
+            "body": lambda c, _a, _c: c.body,
+            "createdAt": lambda c, _a, _c: stamp(c.created_at),
+            "alignment": lambda c, _a, _c: c.alignment,
+            "upVotes": lambda c, _a, _c: c.ups,
+            "downVotes": lambda c, _a, _c: c.downs,
+            "author": self._author,
+            "hasComments": lambda c, _a, _c: any(not r.hidden for r in c.children),
+            "totalCommentsCount": lambda c, _a, _c: len(c.children),
+            "comments": lambda c, a, _c: self._comments(c.children, a),
+            "type": lambda _o, _a, _c: "Decidim::Comments::Comment",
+        }
+
+    def _commentable(self, _root: Any, arguments: Mapping[str, Any], _context: Any) -> Any:
+        own, kind = arguments["id"], arguments["type"]
+        if arguments["locale"] not in self.sandbox.locales:
+            if self.at < 3:
+                raise RequestFailed(500)
+            raise FieldError(f"{arguments['locale']} is not a valid locale")
+        number = int(own) if str(own).isdigit() else 0
+        if kind == "Decidim::Comments::Comment":
+            comment = self.sandbox.database.comments.get(number)
+            if comment is not None and not comment.hidden and not comment.deleted:
+                return _Typed("Comment", comment)
+            found: Any = None
+        elif kind == "Decidim::Proposals::Proposal":
+            found = self.sandbox.database.proposals["proposal"].get(number)
+            if found is not None and not found.draft and not found.deleted:
+                return self._guarded(found) if found.hidden else _Typed("Proposal", found)
+        else:
+            if self.at < 3:
+                raise RequestFailed(500)
+            raise FieldError("Invalid commentable type")
+        if self.at < 3 and self.version == "0.28.6":
+            raise RequestFailed(500)
+        return None
+
+
+class _Guarded(Sequence[Any]):
+    """Rows of a page with hidden ones as null; only the rows that are shown are looked at."""
+
+    def __init__(self, rows: Sequence[Proposal], guard: Callable[[Proposal], Any]) -> None:
+        self._rows = rows
+        self._guard = guard
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self._guard(row) for row in self._rows[index]]
+        return self._guard(self._rows[index])
+
+
+class _Typed:
+    """An object with the name of its GraphQL type."""
+
+    def __init__(self, typename: str, inner: Any) -> None:
+        self.typename = typename
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+def _type_of(value: Any) -> str:
+    if isinstance(value, Component):
+        return value.kind
+    return value["__typename"] if isinstance(value, dict) else value.typename
+
+
+def _translations(text: Translated, arguments: Mapping[str, Any], _context: Any) -> list[dict[str, Any]]:
+    wanted = arguments.get("locales")
+    return [
+        {"locale": locale, "text": value, "machineTranslated": machine}
+        for locale, (value, machine) in sorted(text.items())
+        if wanted is None or locale in wanted
+    ]
+
+
+def stamp(moment: datetime | None) -> str | None:
+    """A time with the organization's offset, to the second."""
+    return None if moment is None else moment.astimezone(AMSTERDAM).isoformat(timespec="seconds")
+
+
+def main_title(row: Proposal, locale: str) -> str:
+    """A title as the unified schema shows it first."""
+    return any_text(row.title, locale) or ""

@@ -1,0 +1,277 @@
+"""The sandbox's web side: routes, limits, redirects and error bodies as Rails gives them (docs/platforms/decidim.md 1.1, 1.2, 5)."""
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ....core.text import plain_title
+from ...testing.city import PRIVATE, City
+from ...testing.graphql_ruby import RequestFailed
+from ...testing.http import Request, Response
+from ...testing.sandbox import Operation, Sandbox
+from .changes import Changes
+from .files import comments_csv, proposals_csv
+from .interface import Interface, is_checked, line_of
+from .model import LOCALES, Database, Proposal, populate
+
+_BROKEN = {"errors": [{"message": "Internal Server error"}], "data": {}}
+_STATES = {"evaluating": "evaluating", "accepted": "accepted", "rejected": "rejected", None: "open"}
+THROTTLE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Seconds that a real server works (docs/explanation/performance.md): per proposal of a page, single proposal, comment, gate."""
+
+    light: float
+    record: float
+    single: float
+    comment: float
+    gate: float
+
+
+_COSTS = {
+    "0.27": Costs(0.0106, 0.0142, 0.034, 0.018, 0.03),
+    "0.28": Costs(0.0106, 0.0142, 0.034, 0.018, 0.03),
+    "0.29": Costs(0.0106, 0.0142, 0.034, 0.018, 0.03),
+    "0.30": Costs(0.034, 0.0366, 0.075, 0.035, 0.05),
+    "0.31": Costs(0.034, 0.0366, 0.075, 0.035, 0.05),
+    "0.32": Costs(0.034, 0.0366, 0.075, 0.035, 0.05),
+}
+
+
+class DecidimSandbox(Sandbox):
+    """One organization in memory."""
+
+    platform = "decidim"
+    default_version = "0.32"
+    extra_faults = frozenset({"empty"})
+
+    def __init__(
+        self, *, comments_each: float = 2.0, plain: bool = False, throttle: bool = True, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self.locales = LOCALES
+        self.line = line_of(self.version)
+        self.costs = _COSTS[self.line]
+        self.forced_sign_in = self.no_open_data = False
+        self._throttle = throttle
+        self._minute: tuple[int, int] = (0, 0)
+        self.city = City(self.seed)
+        self.database = Database()
+        populate(self.database, self.city, self.size, comments_each=comments_each, plain=plain)
+        self.interface = Interface(self)
+        self._named = Changes(self)
+        self.export_open_data()
+
+    def instance_block(self, url: str) -> dict[str, Any]:
+        block = {"platform": "decidim", "url": url, "email": "robot@toy.example", "password": "toy-password-123"}
+        if self.line in {"0.31", "0.32"}:
+            block |= {"api_key": "toy-key", "api_secret": "toy-secret"}
+        return block
+
+    def operations(self) -> Mapping[str, Operation]:
+        return self._named.named()
+
+    def export_open_data(self) -> None:
+        """What a real site's nightly task does."""
+        self.files = {"proposals": proposals_csv(self), "proposal_comments": comments_csv(self)}
+
+    def mangle(self, kind: str, request: Request, response: Response) -> Response:
+        """`empty`: every list of a right answer comes back empty."""
+        if request.path.rstrip("/") != "/api" or response.status != 200:
+            return response
+        return Response.json(_emptied(json.loads(response.body)))
+
+    def plant_private_data(self) -> list[str]:
+        """Names and addresses of authors carry the token; the interface and open data show them to everybody."""
+        self.private = True
+        self.export_open_data()
+        return [PRIVATE]
+
+    private = False
+
+    def truth(self) -> dict[str, Any]:
+        """What the tables hold; `public`: what an anonymous reader of this release should get."""
+        rows = [row for kind in self.database.proposals.values() for row in kind.values()]
+        return {
+            "proposals": [self._truth_of(row) for row in rows],
+            "comments": [
+                {
+                    "id": str(c.id),
+                    "kind": "comment",
+                    "target": f"proposal/{c.target.id}",
+                    "public": self.is_public(c.target) and not c.hidden and not c.deleted,
+                    "body": c.body,
+                }
+                for c in self.database.comments.values()
+            ],
+        }
+
+    def is_public(self, row: Proposal) -> bool:
+        """Whether everybody may see it."""
+        space = row.component.space
+        reachable = row.component.published and space.published and not space.private
+        if row.kind == "project" and self.version == "0.28.6":
+            return False
+        return reachable and not (row.hidden or row.draft or row.deleted)
+
+    def _truth_of(self, row: Proposal) -> dict[str, Any]:
+        published = row.state if row.state_published or row.amends is not None else None
+        state = "withdrawn" if row.withdrawn_at else _STATES.get(published, "other")
+        supports: int | None = None if row.component.votes_hidden else row.votes
+        if row.kind == "project":
+            state, supports = (
+                ("accepted" if row.selected else "open"),
+                (row.votes if self.line in {"0.31", "0.32"} else None),
+            )
+        elif row.kind == "debate":
+            state, supports = "open", None
+        title = row.title.get(self.locales[0]) or next(iter(row.title.values()))
+        return {
+            "id": str(row.id),
+            "kind": row.kind,
+            "title": plain_title(title[0]),
+            "state": state,
+            "supports": supports,
+            "comments": row.count,
+            "public": self.is_public(row),
+            "author": str(row.author) if row.author is not None else None,
+        }
+
+    def address_of(self, row: Proposal) -> str:
+        """The public address, with the locale that wanders in 0.32."""
+        space = row.component.space
+        path = {"process": "processes", "assembly": "assemblies"}[space.kind]
+        prefix = f"/{self.rng.choice(self.locales)}" if self.line == "0.32" else ""
+        return f"{prefix}/{path}/{space.slug}/f/{row.component.id}/proposals/{row.id}"
+
+    def handle(self, request: Request) -> Response:
+        """Answer as the real one."""
+        if self._throttle and self._too_many():
+            return Response.text("Retry later\n", 429)
+        path = request.path.rstrip("/") or "/"
+        if path == "/api" and request.method == "POST":
+            return self._api(request)
+        if path == "/api":
+            if request.method == "OPTIONS":
+                cors = [("access-control-allow-methods", "POST, OPTIONS"), ("access-control-max-age", "7200")]
+                return Response(200, cors, b"")
+            return Response.redirect("/api/docs", 301)
+        if "open-data" in path or path.startswith("/rails/active_storage"):
+            return self._open_data(request, path)
+        if path == "/":
+            return Response.html(f'<!DOCTYPE html><html lang="{self.locales[0]}"><body>Decidim</body></html>')
+        if request.method != "GET":
+            return Response(422, [("Content-Type", "text/html; charset=utf-8")], b"")
+        if request.accepts("application/json"):
+            return Response.text("500 Internal Server Error\n", 500)
+        return Response.html("<html><head><title>404</title></head></html>", 404)
+
+    def _too_many(self) -> bool:
+        minute = int(self.clock().timestamp() // 60)
+        count = self._minute[1] + 1 if self._minute[0] == minute else 1
+        self._minute = (minute, count)
+        return count > THROTTLE
+
+    def _api(self, request: Request) -> Response:
+        if self.forced_sign_in and "_session_id=signed-in" not in request.headers.get("cookie", ""):
+            prefix = f"/{self.locales[0]}" if self.line == "0.32" else ""
+            return Response.redirect(f"http://{request.host}{prefix}/users/sign_in")
+        try:
+            query, variables, operation = self._parameters(request)
+            if query is None:
+                return self._json({"errors": [{"message": "No query string was present"}]})
+            answer = self.interface.execute(query, variables, operation)
+        except (ValueError, RequestFailed):
+            return self._json(_BROKEN, 500)
+        self._charge(answer.get("data"))
+        return self._json(answer)
+
+    def _parameters(self, request: Request) -> tuple[str | None, Mapping[str, Any], str | None]:
+        if request.media_type == "application/json":
+            body = json.loads(request.body)
+            if not isinstance(body, dict) or not isinstance(body.get("query"), str):
+                if isinstance(body, dict) and self.version == "0.30.9":
+                    return None, {}, None
+                raise ValueError("no query")
+        elif request.media_type in {"application/x-www-form-urlencoded", "multipart/form-data"}:
+            body = {name: values[-1] for name, values in request.form().items()}
+        else:
+            return None, {}, None
+        variables = body.get("variables") or {}
+        if isinstance(variables, str):
+            variables = json.loads(variables) if variables else {}
+        if not isinstance(variables, dict):
+            raise ValueError("variables")
+        return body.get("query"), variables, body.get("operationName")
+
+    def _charge(self, data: Any) -> None:
+        if not isinstance(data, dict):
+            return
+        if "participatoryProcesses" in data:
+            self.charge(self.costs.gate)
+        page = (data.get("component") or {}).get("proposals") if isinstance(data.get("component"), dict) else None
+        for node in (page or {}).get("nodes") or ():
+            self.charge(self.costs.record if node and "body" in node else self.costs.light)
+
+    def _json(self, value: Any, status: int = 200) -> Response:
+        response = Response.json(value, status)
+        return response.adding("Access-Control-Allow-Origin", "*") if status == 200 else response
+
+    def _open_data(self, request: Request, path: str) -> Response:
+        if self.no_open_data:
+            return Response.redirect("/")
+        if self.line in {"0.27", "0.28", "0.29"}:
+            if path == "/open-data/download":
+                return Response.redirect(f"http://{request.host}/rails/active_storage/blobs/redirect/1/open-data.zip")
+            if "/blobs/" in path:
+                return Response.redirect(f"http://{request.host}/rails/active_storage/disk/1/open-data.zip")
+            if "/disk/" in path:
+                self.charge(0.3)
+                return Response(200, [("Content-Type", "application/zip")], self._zip(request.host))
+            return Response.html("", 404)
+        match = re.fullmatch(r"(?:/(\w\w))?/open-data/download(?:/(\w+))?", path)
+        if match is None:
+            return Response.html("", 404)
+        if self.line == "0.32" and match[1] is None:
+            return Response.redirect(f"http://{request.host}/{self.locales[0]}{path}", 301)
+        if match[2] is None:
+            return Response(200, [("Content-Type", "application/zip")], self._zip(request.host))
+        if match[2] not in self.files:
+            return Response.html("", 404)
+        headers = [("Content-Type", "text/csv"), ("Cache-Control", "max-age=0, private, must-revalidate")]
+        response = Response(200, headers, self.files[match[2]]).with_etag(request)
+        self.charge(0.2 if response.status == 304 else 0.3)
+        return response
+
+    def _zip(self, host: str) -> bytes:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, body in self.files.items():
+                archive.writestr(f"{host}-open-data-{name}.csv", body)
+        return buffer.getvalue()
+
+    @property
+    def checked(self) -> bool:
+        """Whether this release hides moderated objects in its interface."""
+        return is_checked(self.version)
+
+
+def _emptied(answer: Any) -> Any:
+    if isinstance(answer, dict):
+        return {
+            name: (
+                []
+                if name in {"nodes", "participatoryProcesses", "assemblies"}
+                else False
+                if name == "hasNextPage"
+                else _emptied(value)
+            )
+            for name, value in answer.items()
+        }
+    return answer

@@ -1,0 +1,248 @@
+"""What can happen to a sandbox between two requests: what citizens, moderators and operators do."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from ...testing.city import PRIVATE
+from ...testing.sandbox import Operation
+from .model import Row, stamp
+from .populate import ADMIN, BOT, FIRST_PERSON, activity, category, group, point, post, revision, status_change
+
+if TYPE_CHECKING:
+    from .web import YourPrioritiesSandbox
+
+
+class Changes:
+    """Named changes of one sandbox; ids are numbers or text."""
+
+    def __init__(self, sandbox: "YourPrioritiesSandbox") -> None:
+        self.sandbox = sandbox
+
+    @property
+    def db(self) -> Any:
+        return self.sandbox.database
+
+    def named(self) -> dict[str, Operation]:
+        """All changes by name."""
+        names = (
+            "edit support oppose comment reply edit_comment hide_comment delete_comment hide restore delete withdraw"
+        )
+        names += " answer answer_text add_proposal erase_author anonymize move_post odd_status category edit_category"
+        names += " remove_category lose_permission regain_permission hide_group add_group empty fill login_page login_page_off"
+        names += " configure"
+        return {name: getattr(self, name) for name in names.split()}
+
+    def _now(self, milliseconds: int = 0) -> str:
+        return stamp(self.sandbox.clock() + timedelta(milliseconds=milliseconds))
+
+    def _post(self, own: Any) -> Row:
+        return self.db.posts[int(own)]
+
+    def _touched(self, row: Row) -> None:
+        row["updated_at"] = self._now()
+        self.db.touch(row["group_id"])
+
+    def edit(self, id: Any, title: str | None = None, description: str | None = None, **values: Any) -> None:
+        row = self._post(id)
+        if title is not None:
+            row["name"] = title
+        if description is not None:
+            row["description"] = description
+        for name in values.keys() & {"location", "category_id", "language"}:
+            row[name] = values[name]
+        self._touched(row)
+
+    def support(self, id: Any, times: int = 1) -> int:
+        row = self._post(id)
+        row["counter_endorsements_up"] += times
+        self._touched(row)
+        return int(row["counter_endorsements_up"])
+
+    def oppose(self, id: Any, times: int = 1) -> int:
+        row = self._post(id)
+        row["counter_endorsements_down"] += times
+        self._touched(row)
+        return int(row["counter_endorsements_down"])
+
+    def comment(self, id: Any, body: str = "Góð hugmynd!", value: int = 1, author: int = FIRST_PERSON) -> str:
+        row = self._post(id)
+        number = self.db.next_id("points")
+        self.db.add("points", point(number, row, author, value, body, self._now()))
+        row["counter_points"] += 1
+        activity(self.db, "activity.point.new", row, author, self._now(120), point_id=number)
+        self._touched(row)
+        return str(number)
+
+    def reply(self, id: Any, body: str = "Sammála þessu!", author: int = FIRST_PERSON) -> str:
+        parent = self.db.points[int(id)]
+        row = self._post(parent["post_id"])
+        number = self.db.next_id("points")
+        self.db.add("points", point(number, row, author, 0, body, self._now(), parent_point_id=parent["id"]))
+        return str(number)
+
+    def edit_comment(self, id: Any, body: str = "Breytt") -> None:
+        row = self.db.points[int(id)]
+        row["revisions"].append(
+            revision(2_000_000 + len(row["revisions"]) + row["id"] * 10, body, row["value"], self._now())
+        )
+
+    def hide_comment(self, id: Any) -> None:
+        row = self.db.points[int(id)]
+        row["status"] = "blocked"
+        self._count(row)
+
+    def delete_comment(self, id: Any) -> None:
+        row = self.db.points[int(id)]
+        row["deleted"] = True
+        self._count(row)
+
+    def _count(self, row: Row) -> None:
+        about = self._post(row["post_id"])
+        if row["content_type"] == 0:
+            about["counter_points"] -= 1
+        self._touched(about)
+
+    def hide(self, id: Any) -> None:
+        row = self._post(id)
+        row["status"] = "blocked"
+        self._touched(row)
+
+    def restore(self, id: Any) -> None:
+        row = self._post(id)
+        row["status"], row["deleted"] = "published", False
+        self._touched(row)
+
+    def delete(self, id: Any) -> None:
+        row = self._post(id)
+        row["deleted"] = True
+        for one in [*self.db.points_of[row["id"]], *self.db.activities_of[row["group_id"]]]:
+            if one.get("post_id") == row["id"]:
+                one["deleted"] = True
+        self._touched(row)
+
+    withdraw = delete
+
+    def answer(self, id: Any, status: int = 2, content: str = "Samþykkt.") -> str:
+        row = self._post(id)
+        row["official_status"] = status
+        change = status_change(self.db, row, status, content, self._now(90))
+        self._touched(row)
+        return str(change["id"])
+
+    def answer_text(self, id: Any, content: str = "Uppfærsla.") -> str:
+        return str(status_change(self.db, self._post(id), None, content, self._now(90))["id"])
+
+    def odd_status(self, id: Any, status: int | None = 7) -> None:
+        row = self._post(id)
+        row["official_status"] = status
+        self._touched(row)
+
+    def add_proposal(
+        self, title: str = "Ný hugmynd", group: Any = 1, description: str = "", status: int = 0, author: int = BOT
+    ) -> str:
+        number = self.db.next_id("posts")
+        row = post(number, int(group), author, title, description, self._now(), official_status=status)
+        self.db.add("posts", row)
+        self.db.groups[int(group)]["counter_posts"] += 1
+        self.db.groups[int(group)]["updated_at"] = self._now()
+        activity(self.db, "activity.post.new", row, author, self._now(107))
+        return str(number)
+
+    def erase_author(self, id: Any) -> None:
+        own = self._post(id)["user_id"]
+        self.db.users.pop(own or 0, None)
+        self.db.touch()
+
+    def anonymize(self, id: Any) -> None:
+        self._post(id)["user_id"] = ADMIN
+        self.db.touch()
+
+    def move_post(self, id: Any, group: Any) -> None:
+        self.db.move(self._post(id), int(group))
+
+    def category(self, name: str = "Nýr flokkur", group: Any = 1) -> str:
+        number = self.db.next_id("categories")
+        self.db.add("categories", category(number, name, int(group), self._now()))
+        self.db.touch()
+        return str(number)
+
+    def edit_category(self, id: Any, name: str = "Breytt") -> None:
+        self.db.categories[int(id)]["name"] = name
+        self.db.touch()
+
+    def remove_category(self, id: Any) -> None:
+        self.db.categories[int(id)]["deleted"] = True
+        self.db.touch()
+
+    def lose_permission(self, group: Any = 1) -> None:
+        self.db.groups[int(group)]["access"] = 1
+        self.db.touch()
+
+    def regain_permission(self, group: Any = 1) -> None:
+        self.db.groups[int(group)]["access"] = 0
+        self.db.touch()
+
+    def hide_group(self, group: Any = 1) -> None:
+        self.db.groups[int(group)]["status"] = "hidden"
+        self.db.touch()
+
+    def add_group(self, name: str = "Nýr hópur", community: Any = 1, **settings: Any) -> str:
+        number = self.db.next_id("groups")
+        self.db.add("groups", group(number, name, int(community), self._now(), settings))
+        return str(number)
+
+    def configure(self, group: Any = 1, **values: Any) -> None:
+        self.db.groups[int(group)]["configuration"].update(values)
+        self.db.touch()
+
+    def empty(self) -> None:
+        self.sandbox.lists_empty = True
+
+    def fill(self) -> None:
+        self.sandbox.lists_empty = False
+
+    def login_page(self) -> None:
+        self.sandbox.page_instead = True
+
+    def login_page_off(self) -> None:
+        self.sandbox.page_instead = False
+
+
+def plant(sandbox: "YourPrioritiesSandbox") -> list[str]:
+    """Private data wherever the platform serves or keeps it, names included; never in what citizens typed."""
+    db = sandbox.database
+    for own, row in db.users.items():
+        row["name"] = f"{PRIVATE} name {own}"
+        for name in ("facebook_id", "google_id", "github_id", "twitter_id"):
+            row[name] = f"{PRIVATE}-{name}-{own}"
+        row["description"] = f"{PRIVATE} about me"
+        row["images"] = [{"id": own, "formats": f'["https://media.example/{PRIVATE}.png"]'}]
+    contact = {"name": PRIVATE, "email": f"{PRIVATE}@mail.example", "telephone": f"+354 {PRIVATE}", "address": PRIVATE}
+    for row in [*db.posts.values(), *db.points.values()]:
+        row["ip_address"], row["user_agent"] = f"10.{PRIVATE}", f"Browser {PRIVATE}"
+        row["data"] = {
+            "contact": contact,
+            "attachment": {"url": f"https://media.example/{PRIVATE}.pdf"},
+            "moderation": {"lastReportedBy": [{"userEmail": f"{PRIVATE}@mail.example"}]},
+            "browserFingerprint": PRIVATE,
+            "publicPrivateData": {"note": PRIVATE},
+        }
+    for row in db.points.values():
+        voter = {
+            "user_id": BOT,
+            "data": {"browserFingerprint": PRIVATE},
+            "status": "active",
+            "deleted": False,
+            "value": 1,
+        }
+        row["qualities"] = [
+            {**voter, "id": row["id"], "created_at": row["created_at"], "updated_at": row["created_at"]}
+        ]
+    for row in db.communities.values():
+        row["ip_address"], row["user_agent"] = f"10.{PRIVATE}", PRIVATE
+        row["data"] = {"token": PRIVATE}
+    for row in db.domains.values():
+        row["data"], row["public_api_keys"] = {"token": PRIVATE}, {"key": PRIVATE}
+        row["google_analytics_code"] = PRIVATE
+    db.touch()
+    return [PRIVATE]
