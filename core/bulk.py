@@ -18,7 +18,6 @@ IN_CHUNK = 900
 """How many values one IN list takes; larger ones turn PostgreSQL's plan slow."""
 
 _BULK_FROM = 20
-_SQLITE_MOMENT = "%Y-%m-%d %H:%M:%S.%f"
 
 
 def chunks(values: Sequence[str], size: int = IN_CHUNK) -> Iterable[Sequence[str]]:
@@ -84,7 +83,7 @@ def _executemany(connection: Connection, table: Table, rows: Sequence[Mapping[st
         values = list(row.values())
         for index in moments:
             if values[index] is not None:
-                values[index] = values[index].strftime(_SQLITE_MOMENT)
+                values[index] = values[index].isoformat(" ", "microseconds")[:26]
         for index in json_columns:
             if values[index] is not None:
                 values[index] = msgspec.json.encode(values[index]).decode()

@@ -39,7 +39,11 @@ class Item:
     build: Callable[[], Sequence[Record]] | None = None
     counters: Counters | None = None
     token: str | None = None
-    raw: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    raw: Mapping[str, Any] | Callable[[], Mapping[str, Any]] = field(default_factory=dict[str, Any])
+
+    def kept(self) -> dict[str, Any]:
+        """The allow-listed raw form, for quarantine."""
+        return dict(self.raw() if callable(self.raw) else self.raw)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ class Quarantine:
         table = table_of(QuarantineRow)
         bad = {item.ref for item, _, _ in failed}
         for item, where, why in failed:
-            values = {"field": where, "reason": why, "raw": dict(item.raw), "last_seen_at": now, "scope": scope}
+            values = {"field": where, "reason": why, "raw": item.kept(), "last_seen_at": now, "scope": scope}
             mine = (table.c.instance == self.instance, table.c.ref == item.ref)
             if item.ref in self.refs:
                 connection.execute(update(table).where(*mine).values(times=table.c.times + 1, **values))

@@ -126,11 +126,31 @@ class Mapper:
         self.locale = locale
         self.budget = budget
         self.url = context.transport.url
+        self._salt = f"{locale}|{budget}|".encode()
 
     def item(self, collection: str, node: dict[str, Any]) -> Item:
         """One row as an item; the mapping itself happens only when its digest is new."""
-        own = node.get("id")
         kind = KIND.get(collection) or {"geozones": "geozone", "budgets": "budget", "votes": "vote"}[collection]
+        hasher = hashlib.blake2b(self._salt, digest_size=16, key=MAPPING)
+        hasher.update(msgspec.json.encode([value for name, value in node.items() if name not in _COUNTS]))
+        found, mark = None, None
+        if collection in KIND:
+            try:
+                found = counters(collection, node)
+            except (MappingError, ValueError):
+                found = None
+            mark = token(collection, node) if collection != "comments" else None
+        return Item(
+            f"{kind}/{node.get('id')}",
+            hasher.digest(),
+            lambda: self.build(self.raw(collection, node), self._author(node)),
+            found,
+            mark,
+            lambda: self.raw(collection, node),
+        )
+
+    def raw(self, collection: str, node: Mapping[str, Any]) -> dict[str, Any]:
+        """What may be kept of a node: named fields, and a pseudonym instead of its author."""
         raw = {name: value for name, value in node.items() if name in _ALLOWED}
         raw["collection"] = collection
         author = self._author(node)
@@ -139,23 +159,7 @@ class Mapper:
         for nested, names in _NESTED.items():
             if nested in node:
                 raw[nested] = [{name: row.get(name) for name in names} for row in _rows(node[nested])]
-        content = {name: value for name, value in raw.items() if name not in _COUNTS}
-        digest = hashlib.blake2b(
-            msgspec.json.encode([content, self.locale, self.budget]), digest_size=16, key=MAPPING
-        ).digest()
-        counted = collection in KIND
-        try:
-            found = counters(collection, node) if counted else None
-        except (MappingError, ValueError):
-            found = None
-        return Item(
-            ref=f"{kind}/{own}",
-            digest=digest,
-            build=lambda: self.build(raw, author),
-            counters=found,
-            token=token(collection, node) if counted and collection != "comments" else None,
-            raw=raw,
-        )
+        return raw
 
     def build(self, raw: Mapping[str, Any], author: Author | None = None) -> list[Record]:
         """The records of one allow-listed node."""
@@ -168,6 +172,7 @@ class Mapper:
         return records
 
     def _author(self, node: Mapping[str, Any]) -> Author | None:
+        """The author as a pseudonym: named nowhere else in what is kept."""
         found = node.get("publicAuthor")
         if not isinstance(found, dict) or found.get("id") is None:
             return None
@@ -176,7 +181,8 @@ class Mapper:
 
     def _proposals(self, raw: Mapping[str, Any]) -> list[Record]:
         own = identifier(raw)
-        counters("proposals", raw)
+        if not isinstance(raw.get("cachedVotesUp"), int | None):
+            raise MappingError("cachedVotesUp", "not a whole number")
         retired = moment(raw, "retiredAt")
         reason = raw.get("retiredReason")
         summary, description = raw.get("summary") or "", raw.get("description") or ""

@@ -221,9 +221,13 @@ class _Pull:
         kind = KIND[name]
         drafts = self.drafts if name == "proposals" else set[str]()
         present = [f"{kind}/{own}" for own in rows if own not in drafts]
-        items = (
-            [self._counted(name, own, rows[own]) for own in rows if own not in drafts] if trusted is not None else []
-        )
+        # Counters that moved after the record was read.
+        seen = trusted or {}
+        items = [
+            self._counted(name, own, rows[own])
+            for own in rows
+            if seen.get(own) not in {None, marks[own]} and own not in drafts
+        ]
         note = None if name in light.settled else f"{name}: the list kept changing; what is missing is judged next time"
         memory = {"drafts": sorted(self.drafts, key=int)} if name == "proposals" else {}
         yield Page(
@@ -248,10 +252,10 @@ class _Pull:
             for item in items
             if item.counters is not None
             and item.counters.supports == 0
-            and not item.raw.get("retiredAt")
+            and not item.kept().get("retiredAt")
             and split_ref(item.ref)[1] not in self.published
         }
-        old = {split_ref(item.ref)[1] for item in items if self._archived(item)} & doubtful
+        old = {own for item in items if (own := split_ref(item.ref)[1]) in doubtful and self._archived(item)}
         unlisted = (
             doubtful - await self._listed(doubtful - old, archived=False) - await self._listed(old, archived=True)
         )
@@ -275,7 +279,7 @@ class _Pull:
 
     def _archived(self, item: Item) -> bool:
         """Older than a year: only the list of the archive shows it."""
-        created = str(item.raw.get("publicCreatedAt") or "")[:10]
+        created = str(item.kept().get("publicCreatedAt") or "")[:10]
         return (
             created
             < self.reader.context.clock.now().replace(year=self.reader.context.clock.now().year - 1).date().isoformat()

@@ -73,7 +73,7 @@ class MemoryStore:
                 try:
                     records = list(item.build())
                 except (MappingError, ValidationError) as error:
-                    self.quarantine.append((item.ref, str(error), item.raw))
+                    self.quarantine.append((item.ref, str(error), item.kept()))
                     continue
                 row = Row(None, page.scope, item.digest)
                 self.rows[item.ref] = row

@@ -242,7 +242,7 @@ class Mapper:
         if image is not None:
             owner = f"proposal/{own}"
             records.append(Attachment(kind="image", id=identifier(image), owner=owner, url=typed(image, "url")))
-        return [*records, *_authors(raw, name)]
+        return [*records, *self._authors(raw, name)]
 
     def build_point(self, raw: Mapping[str, Any], name: str | None = None) -> list[Record]:
         """An argument or a comment on one."""
@@ -261,7 +261,7 @@ class Mapper:
             created_at=moment(raw, "created_at"),
             updated_at=moment(raw, "edited"),
         )
-        return [record, *_authors(raw, name)]
+        return [record, *self._authors(raw, name)]
 
     def build_answer(self, raw: Mapping[str, Any]) -> list[Record]:
         """An official text; `status_changed_to` is a number written as text, null for a text alone (3.2)."""
@@ -307,6 +307,11 @@ class Mapper:
         name = plain_title(str(user.get("name") or "")) if self.names and shown else ""
         return self.context.pseudonym(str(user["id"])), name or None
 
+    def _authors(self, raw: Mapping[str, Any], name: str | None) -> list[Author]:
+        """Where names are kept, a group that hides them must not wipe out what another group shows of the same person."""
+        own = raw.get("author")
+        return [Author(id=own, name=name)] if own and (name is not None or not self.names) else []
+
 
 def rebuild(context: Context, reference: Ref, raw: Mapping[str, Any]) -> Sequence[Record]:
     """Map a node from quarantine again."""
@@ -328,11 +333,6 @@ def rebuild(context: Context, reference: Ref, raw: Mapping[str, Any]) -> Sequenc
 
 def _digest(raw: Mapping[str, Any], name: str | None = None) -> bytes:
     return hashlib.blake2b(msgspec.json.encode([raw, name]), digest_size=16, key=MAPPING).digest()
-
-
-def _authors(raw: Mapping[str, Any], name: str | None) -> list[Author]:
-    own = raw.get("author")
-    return [Author(id=own, name=name)] if own else []
 
 
 def _language(raw: Mapping[str, Any]) -> str:

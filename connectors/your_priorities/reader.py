@@ -217,7 +217,7 @@ class YourPrioritiesReader:
         return [own for own in groups if f"group/{own}" in wanted or f"community/{found.groups.get(own)}" in wanted]
 
     def _built(self, kind: str, node: Mapping[str, Any]) -> Space:
-        return self.mapper.build_space(self.mapper.space(kind, node).raw)
+        return self.mapper.build_space(self.mapper.space(kind, node).kept())
 
 
 _PLURAL = {"group": "groups", "community": "communities", "domain": "domains"}
@@ -240,7 +240,7 @@ def _capabilities(group: str | None, order: str, marks: bool, found: Found) -> l
         Capability("comments", group is not None, "comments on arguments, edits and votes on them: at every full pull"),
         Capability("answers", group is not None, answers),
         Capability("categories", True),
-        Capability("names", True, "only where the group shows them"),
+        Capability("names", True, "only where the group shows them; a named person has one pseudonym in all groups"),
         Capability("votes", False, "Your Priorities lists no single votes on proposals"),
         Capability("changed-since", False, "Your Priorities tells no date of change: lists are read and compared"),
         Capability(

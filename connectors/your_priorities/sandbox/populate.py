@@ -21,7 +21,11 @@ _SPECIAL = (7, 8, 9, 11)
 
 @cache
 def _configurations() -> str:
-    return files("civicsync.connectors.your_priorities.sandbox").joinpath("configurations.json").read_text(encoding="utf-8")
+    return (
+        files("civicsync.connectors.your_priorities.sandbox")
+        .joinpath("configurations.json")
+        .read_text(encoding="utf-8")
+    )
 
 
 def configuration(kind: str, **values: Any) -> Row:

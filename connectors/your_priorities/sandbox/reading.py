@@ -7,6 +7,7 @@ from typing import Any
 from ...testing.http import Request, Response
 from .feeds import FeedRoutes
 from .posts import PostRoutes
+from .routes import plain
 from .spaces import SpaceRoutes
 
 Handler = Callable[..., Response]
@@ -42,6 +43,10 @@ class Reading(SpaceRoutes, PostRoutes, FeedRoutes):
             (f"points/{own}/comments", self.comments),
             (f"activities/(domains|communities|groups|posts)/{own}", self.activities),
             (f"categories/{own}", self.category),
+            (f"posts/{own}/translatedText", self.translated),
+            (f"groups/{own}/(?:export_group|users|moderate_all_content|flagged_content|stats_[a-z]+)", self.for_admins),
+            (f"communities/{own}/(?:export_users|export_logins|getFraudAudits|stats_[a-z]+)", self.for_admins),
+            ("externalIds/([^/]+)/points", self.for_admins),
             (f"news_feeds/[a-z]+/{own}", self.news_feed),
         ]
         self.table = [(re.compile(f"/api/{pattern}"), handler) for pattern, handler in table]
@@ -53,3 +58,11 @@ class Reading(SpaceRoutes, PostRoutes, FeedRoutes):
             if match:
                 return handler(request, *match.groups())
         return None
+
+    def for_admins(self, request: Request, own: str) -> Response:
+        """Tools of administrators: personal data, and nothing for a visitor. Nobody here is let in."""
+        return plain(401)
+
+    def translated(self, request: Request, own: str) -> Response:
+        """R24: 500 without an account at the translation service, which none here has."""
+        return plain(500) if self.visible_post(own) is not None else plain(401)

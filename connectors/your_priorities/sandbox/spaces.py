@@ -63,7 +63,7 @@ class SpaceRoutes(Routes):
         if row is None or not self.rights.community(row, self.user):
             return plain(401)
         groups = [one for one in self.db.groups.values() if one["community_id"] == row["id"] and self._on_page(one)]
-        groups.sort(key=lambda one: -one["counter_users"])
+        groups.sort(key=lambda one: (-one["counter_users"], one.get("tie", 0)))
         self.charge(0.03 + 0.002 * len(groups))
         key = f"cache:community_groups:{own}:{self.user or 0}"
         listed = self.cached(key, lambda: Response.json([self._listed_group(one) for one in groups]).body)

@@ -25,6 +25,11 @@ _BAD = re.compile(r"attach|scrapy|obot|takeout|aibot|bigfoot|lwp-request|pycurl"
 _BAD_LIMIT, _BAD_WINDOW = 30, 900.0
 _LOOPBACK = re.compile(r"(127\.\d+\.\d+\.\d+|localhost|[\w.-]+\.localhost|\[::1\])(:\d+)?")
 _STATES = {0: "open", 1: "in_progress", -1: "in_progress", 2: "accepted", -2: "rejected"}
+_NOTIFICATIONS = {
+    name: {"method": 2, "frequency": 1}
+    for name in ("my_posts", "all_group", "my_points", "newsletter", "all_community", "my_posts_endorsements")
+}
+_NOTIFICATIONS["my_points_endorsements"] = {"method": 2, "frequency": 2}
 _SUFFIXES = frozenset({"is", "org", "net", "ai", "com", "nl"})
 
 
@@ -92,7 +97,7 @@ class YourPrioritiesSandbox(Sandbox):
         if limited is not None:
             return _dressed(limited)
         if self._for_robots(request):
-            return self._session(request, _dressed(self._page()))
+            return _dressed(self._page())
         self.reading.host = self._host(request.host)
         self.reading.user = self.sessions.get(request.cookies.get(COOKIE, ""))
         response = self._routed(request)
@@ -217,7 +222,10 @@ class YourPrioritiesSandbox(Sandbox):
         entries += [f"post/{post['id']}" for row in groups for post in db.posts_of[row["id"]] if db.visible(post)]
         urls = "".join(f"<url><loc>https://{request.host}/{entry}</loc></url>" for entry in entries)
         return (
-            '<?xml version="1.0" encoding="UTF-8"?><urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">'
+            '<?xml version="1.0" encoding="UTF-8"?><urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9" '
+            'xmlns:news="http://www.google.com/schemas/sitemap-news/0.9" xmlns:xhtml="http://www.w3.org/1999/xhtml" '
+            'xmlns:image="http://www.google.com/schemas/sitemap-image/1.1" '
+            'xmlns:video="http://www.google.com/schemas/sitemap-video/1.1">'
             f"{urls}</urlset>"
         )
 
@@ -249,7 +257,7 @@ class YourPrioritiesSandbox(Sandbox):
         names = "id description name facebook_id google_id github_id twitter_id legacy_passwords_disabled"
         names += " notifications_settings profile_data email ssn default_locale"
         found = {name: row.get(name) for name in names.split()}
-        found["notifications_settings"] = row.get("notifications_settings") or {}
+        found["notifications_settings"] = row.get("notifications_settings") or _NOTIFICATIONS
         lists = {name: [] for name in ("UserProfileImages", "UserHeaderImages", "PointQualities", "Ratings")}
         votes = [
             {"id": number, "value": value, "post_id": post, "Post": {"group_id": self.database.posts[post]["group_id"]}}
