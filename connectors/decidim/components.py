@@ -38,6 +38,7 @@ class ComponentPull:
         self.space: Ref = f"component/{own}"
         self.path = str(component["path"] or "")
         self.names = pull.reader.context.keep_names
+        self.known: set[str] = set()
 
     async def pages(self) -> AsyncIterator[Page]:
         """All pages of this component; none when its gate did not move."""
@@ -71,6 +72,7 @@ class ComponentPull:
     async def _proposals(self, scope: str) -> AsyncIterator[Page]:
         tokens = dict(await self.stored.tokens(scope))
         self.pull.open_data.members[self.own] = set(tokens)
+        self.known = {each.partition("/")[2] for each in tokens}
         everything = (
             self.pull.request.full or not tokens or self.stored.cursor(scope) is not None or self.dialect.timestamps
         )
@@ -113,6 +115,8 @@ class ComponentPull:
         """Whole proposals in the order of their ids: new ones come at the end, so only a removal can shift a page."""
         cursor = self.stored.cursor(scope)
         after: str | None = cursor["after"] if cursor else None
+        if cursor:
+            self.pull.open_data.before |= self.known
         hidden = self.pull.open_data.hidden
         while True:
             data, _ = await self.api.ask(record_document(self.dialect, self.own, after, names=self.names))
@@ -130,6 +134,8 @@ class ComponentPull:
         return self.mapper.item("proposal", node, self.path, self.space, self.pull.open_data.amendments)
 
     def _count(self, own: str, node: Mapping[str, Any]) -> None:
+        if own not in self.known:
+            self.pull.open_data.fresh.add(own)
         count = node.get("totalCommentsCount")
         self.pull.open_data.counts[own] = (self.own, count if isinstance(count, int) else 0)
         self.pull.open_data.members.setdefault(self.own, set()).add(f"proposal/{own}")

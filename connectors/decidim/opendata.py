@@ -14,6 +14,7 @@ from .dialects import Dialect, comments_document, replies_document
 from .mapping import Mapper, target_of_url
 
 SCOPE = "comments"
+_REPLY = "Decidim::Comments::Comment"
 _PROPOSALS, _COMMENTS = "open-data/download/proposals", "open-data/download/proposal_comments"
 
 
@@ -30,6 +31,10 @@ class OpenData:
         self.hidden: set[str] = set(stored.memory("hidden") or ())
         self.counts: dict[str, tuple[str, int]] = {}
         self.members: dict[str, set[str]] = {}
+        self.fresh: set[str] = set()
+        self.before: set[str] = set()
+        """Seen by the process that this pull resumes."""
+        self.components: Mapping[str, Any] = {}
         self.zip_comments: list[dict[str, str]] | None = None
 
     @property
@@ -57,7 +62,7 @@ class OpenData:
             for row in exported
             if row.get("is_amend", "").lower() == "true" and row.get("id")
         }
-        memory: dict[str, Any] = {"second_source": True, "amendments": self.amendments}
+        memory: dict[str, Any] = {"second_source": self.dialect.checked or None, "amendments": self.amendments}
         if not self.dialect.checked:
             self.exported = {int(row["id"]) for row in exported if row.get("id", "").isdigit()}
             self.hidden = _Older(self.exported)
@@ -67,13 +72,18 @@ class OpenData:
 
     def learned(self) -> Mapping[str, Any]:
         """What the next, lighter pull must know: the hidden proposals that were met."""
-        return {"hidden": sorted(self.hidden.met, key=int)} if isinstance(self.hidden, _Older) else {}
+        if not isinstance(self.hidden, _Older):
+            return {}
+        return {"hidden": sorted(self.hidden.met, key=int), "second_source": True}
 
     async def comments(
         self, components: Mapping[str, Any], counts: Mapping[str, tuple[str, int]], *, full: bool
     ) -> AsyncIterator[Page]:
         """Comments: the file when it changed, then live what the file is too old for."""
+        self.components = components
         known: dict[str, int] = dict(self.stored.memory("comment_counts") or {})
+        for own in self.fresh:
+            known.pop(own, None)  # new, or back after it was hidden: its comments went with it
         if self.single_files and self.api.settings.open_data:
             try:
                 async for page in self._from_file(known):
@@ -100,19 +110,35 @@ class OpenData:
         """The rows of the file in pages; the file holds all, so the last page claims so."""
         known.clear()
         items: list[Item] = []
-        for row in rows:
+        kept: set[str] = set()
+        alive = await self._alive()
+        for row in sorted(rows, key=lambda each: int(each.get("depth") or 0)):
             target = target_of_url(row.get("root_commentable_url", ""))
             if target is None or not row.get("id"):
                 continue
-            items.append(self._row(row, target))
             own = target.partition("/")[2]
             known[own] = known.get(own, 0) + 1
+            # The file may be older than what was hidden since; and a reply to something hidden is shown nowhere.
+            orphan = row.get("commentable_type") == _REPLY and row.get("commentable_id") not in kept
+            if orphan or (target.startswith("proposal/") and own not in alive):
+                continue
+            kept.add(row["id"])
+            items.append(self._row(row, target))
         for start in range(0, len(items), 1000):
             yield Page(SCOPE, items[start : start + 1000], total=len(items))
         yield Page(SCOPE, complete=True, memory={**memory, "comment_counts": dict(known)})
 
+    async def _alive(self) -> set[str]:
+        """The proposals that are there: those just seen, and those of components that did not change."""
+        alive = set(self.counts) | self.before
+        for own in self.components:
+            if own not in self.members:
+                tokens = await self.stored.tokens(f"proposals@component/{own}")
+                alive.update(each.partition("/")[2] for each in tokens)
+        return alive
+
     def _row(self, row: Mapping[str, str], target: str) -> Item:
-        parent = row.get("commentable_id") if row.get("commentable_type") == "Decidim::Comments::Comment" else None
+        parent = row.get("commentable_id") if row.get("commentable_type") == _REPLY else None
         author = row.get("author/id")
         raw: dict[str, Any] = {
             "id": row["id"],

@@ -112,6 +112,14 @@ class MemoryStore:
                 continue
             row.missing += 1
             row.gone = row.missing >= (2 if self.twice else 1)
+            if row.gone:
+                self._bury(ref)
+
+    def _bury(self, target: Ref) -> None:
+        """What hangs on something that is gone goes with it."""
+        for row in self.rows.values():
+            if getattr(row.record, "target", None) == target:
+                row.gone, row.digest, row.token = True, None, None
 
 
 async def pull(

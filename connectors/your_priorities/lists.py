@@ -43,13 +43,11 @@ class Lists:
         resumed = bool(cursor)
         for walk in range(WALKS):
             self.calm = True
-            async for page in self._walk(cursor):
+            async for page in self._walk(cursor, walk):
                 yield page
             if self.calm:
                 break
-            cursor = {}
-            if walk == 0 and resumed:
-                resumed = False
+            cursor, resumed = {}, False
         self.pull.settled = self.calm
         found: list[Item] = []
         if not resumed:
@@ -57,7 +55,7 @@ class Lists:
         note = None if self.calm else f"{self.pull.scope}: the lists kept changing; what is missing is judged next time"
         yield Page(self.pull.scope, found, next=self.pull.cursor(), note=note)
 
-    async def _walk(self, cursor: Cursor) -> AsyncIterator[Page]:
+    async def _walk(self, cursor: Cursor, walk: int) -> AsyncIterator[Page]:
         start = str(cursor.get("status") or self.statuses[0])
         statuses = self.statuses[self.statuses.index(start) :] if start in self.statuses else self.statuses
         for status in statuses:
@@ -68,7 +66,7 @@ class Lists:
             here: set[str] = set()
             goes_on = True
             while goes_on:
-                posts, total = await self._page(status, offset)
+                posts, total = await self._page(status, offset, walk)
                 offset += len(posts)
                 high = max(high, total)
                 goes_on = len(posts) >= dialects.PAGE and offset < total
@@ -89,9 +87,14 @@ class Lists:
                 if posts:
                     yield Page(self.pull.scope, fresh, next=at, total=self.total)
 
-    async def _page(self, status: str, offset: int) -> tuple[list[Any], int]:
+    async def _page(self, status: str, offset: int, walk: int) -> tuple[list[Any], int]:
         path = dialects.posts(self.pull.own, self.order, status)
-        answer = await self.pull.api.maybe(path, offset=str(offset))
+        params = {"offset": str(offset)}
+        if walk:
+            # Pages are cached for seconds, each for itself: one from before a deletion next to one from after it would be seen
+            # again. The seed orders nothing here, but it is part of the cache's key (docs/platforms/your-priorities.md 1.6).
+            params["randomSeed"] = str(walk)
+        answer = await self.pull.api.maybe(path, **params)
         if answer is None:
             raise Refused(
                 f"{path}: not allowed (status 401) although the group is", hint="was it closed just now?", status=401

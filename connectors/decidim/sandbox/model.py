@@ -33,6 +33,11 @@ class Comment:
     deleted: bool = False
     children: "list[Comment]" = field(default_factory=list["Comment"])
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether it stands in the public tree: neither it nor what it answers is hidden or deleted."""
+        return not (self.hidden or self.deleted) and (self.parent is None or self.parent.is_shown)
+
 
 @dataclass(slots=True, eq=False)
 class Proposal:

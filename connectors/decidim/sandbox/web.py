@@ -105,7 +105,7 @@ class DecidimSandbox(Sandbox):
                     "id": str(c.id),
                     "kind": "comment",
                     "target": f"proposal/{c.target.id}",
-                    "public": self.is_public(c.target) and not c.hidden and not c.deleted,
+                    "public": self.is_public(c.target) and c.is_shown,
                     "body": c.body,
                 }
                 for c in self.database.comments.values()

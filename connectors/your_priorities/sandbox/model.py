@@ -136,7 +136,10 @@ _ORDER: dict[str, Callable[[Row], Any]] = {
     "alphabetical": lambda post: post["name"].casefold(),
     "most_debated": lambda post: -post["counter_points"],
     # Ties have no order of their own; `tie` is where a recording happened to show them.
-    "top": lambda post: (post["counter_endorsements_down"] - post["counter_endorsements_up"], post.get("tie", 1_000_000)),
+    "top": lambda post: (
+        post["counter_endorsements_down"] - post["counter_endorsements_up"],
+        post.get("tie", 1_000_000),
+    ),
 }
 
 
