@@ -62,7 +62,7 @@ class OpenData:
             for row in exported
             if row.get("is_amend", "").lower() == "true" and row.get("id")
         }
-        memory: dict[str, Any] = {"second_source": self.dialect.checked or None, "amendments": self.amendments}
+        memory: dict[str, Any] = {"second_source": self.single_files or None, "amendments": self.amendments}
         if not self.dialect.checked:
             self.exported = {int(row["id"]) for row in exported if row.get("id", "").isdigit()}
             self.hidden = _Older(self.exported)
@@ -72,9 +72,10 @@ class OpenData:
 
     def learned(self) -> Mapping[str, Any]:
         """What the next, lighter pull must know: the hidden proposals that were met."""
-        if not isinstance(self.hidden, _Older):
+        if self.zip_comments is None and not isinstance(self.hidden, _Older):
             return {}
-        return {"hidden": sorted(self.hidden.met, key=int), "second_source": True}
+        hidden = sorted(self.hidden.met, key=int) if isinstance(self.hidden, _Older) else []
+        return {"hidden": hidden, "second_source": True}
 
     async def comments(
         self, components: Mapping[str, Any], counts: Mapping[str, tuple[str, int]], *, full: bool

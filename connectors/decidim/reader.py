@@ -159,13 +159,13 @@ class _Pull:
             pull = ComponentPull(self, own, component, page=(data, errors) if own == ride else None)
             async for page in pull.pages():
                 yield page
-        learned = self.open_data.learned()
-        if learned:
-            yield Page("open-data", memory=learned)
         if self.reader.settings.comments and any(self.components[own]["type"] == "Proposals" for own in wanted):
             counts = self.open_data.counts
             async for page in self.open_data.comments(self.components, counts, full=self.request.full):
                 yield page
+        learned = self.open_data.learned()
+        if learned:
+            yield Page("open-data", memory=learned)
 
     def _wanted(self) -> list[str]:
         asked = self.request.spaces
