@@ -1,5 +1,6 @@
 """The journal: instances, runs and leases. What `status` and `runs` show, and what keeps two processes apart."""
 
+import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -80,11 +81,29 @@ def take_lease(engine: Engine, name: str, holder: str, now: datetime, seconds: f
         )
         if taken.rowcount:
             return True
-        if connection.execute(select(LEASE.c.name).where(LEASE.c.name == name)).first() is not None:
+        other = connection.execute(select(LEASE.c.holder).where(LEASE.c.name == name)).scalar()
+        if other is not None and not _is_dead(other, holder):
             return False
+        if other is not None:
+            connection.execute(LEASE.delete().where(LEASE.c.name == name, LEASE.c.holder == other))
         row = {"name": name, "holder": holder, "until": now + timedelta(seconds=seconds)}
         upsert(connection, LEASE, [row], keep=("holder", "until"))
         return connection.execute(select(LEASE.c.holder).where(LEASE.c.name == name)).scalar() == holder
+
+
+def _is_dead(other: str, mine: str) -> bool:
+    """Whether a holder (`host:process:…`) was a process of this machine that is no more: killed, so its lease is free."""
+    host, _, rest = other.partition(":")
+    process = rest.partition(":")[0]
+    if host != mine.partition(":")[0] or not process.isdigit():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def free_lease(engine: Engine, name: str, holder: str) -> None:

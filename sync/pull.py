@@ -18,10 +18,10 @@ import msgspec
 from sqlalchemy import Engine
 
 from ..config.model import Config, seconds
-from ..connectors.contract import Capability, Connector, Context, Page, Probe, PullRequest, Reader
+from ..connectors.contract import Connector, Context, Page, Probe, PullRequest, Reader
 from ..connectors.errors import ConnectorError, Interface, Throttled
 from ..connectors.registry import open_transport, resolve, user_agent
-from ..connectors.transport import Transport
+from ..connectors.transport import Stats, Transport
 from ..core import runs
 from ..core.absence import purge
 from ..core.clock import Clock
@@ -30,7 +30,8 @@ from ..core.privacy import pseudonymiser
 from ..core.store import InstanceStore, Written
 from .sweep import judge
 
-LEASE_SECONDS = 900.0
+LEASE_SECONDS = 120.0
+HEARTBEAT_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ class Puller:
         self.backends = backends or {}
         self.holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._writing = asyncio.Lock()
+        self._stats: dict[str, Stats] = {}
 
     def connector(self, name: str) -> Connector:
         """The connector of an instance."""
@@ -131,11 +133,13 @@ class Puller:
             result.outcome, result.message = "busy", "another process is pulling this instance; nothing was done"
             return result
         started = self.clock.monotonic()
+        heartbeat = asyncio.ensure_future(self._keep_lease(lease))
         try:
             row = await asyncio.to_thread(runs.instance_row, self.engine, name)
             full = options.full or self._full_is_due(name, row)
             run_id = await asyncio.to_thread(runs.start_run, self.engine, name, self.clock.now(), full=full)
             async with self.reader(name) as (reader, transport):
+                self._stats[name] = transport.stats
                 try:
                     await self._run(name, reader, row, full, options, result)
                 except Throttled as error:
@@ -153,6 +157,7 @@ class Puller:
             result.seconds = round(self.clock.monotonic() - started, 3)
             await asyncio.to_thread(self._close, run_id, name, full, result)
         finally:
+            heartbeat.cancel()
             await asyncio.to_thread(runs.free_lease, self.engine, lease, self.holder)
         return result
 
@@ -191,13 +196,13 @@ class Puller:
                 async with self._writing:
                     result.written.add(await asyncio.to_thread(store.write, page))
                 result.pages += 1
+                result.requests = self._stats[name].requests
                 if page.note:
                     result.notes.append(page.note)
                 if page.complete:
                     blocked |= await self._judge(store, reader, page.scope, options, result)
                 if self.progress:
                     self.progress(name, page, result)
-                await self._renew(name, result)
                 if options.limit is not None and result.written.seen >= options.limit:
                     result.outcome, result.message = "limited", f"stopped after {result.written.seen} records as asked"
                     return
@@ -243,11 +248,11 @@ class Puller:
             result.notes.append(verdict.note)
         return verdict.blocked
 
-    async def _renew(self, name: str, result: Outcome) -> None:
-        if result.pages % 20 == 0:
-            await asyncio.to_thread(
-                runs.take_lease, self.engine, f"pull:{name}", self.holder, self.clock.now(), LEASE_SECONDS
-            )
+    async def _keep_lease(self, lease: str) -> None:
+        """Renew a lease for as long as the run goes on, however long one answer takes."""
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)  # the process's own life, whatever clock a test gives
+            await asyncio.to_thread(runs.take_lease, self.engine, lease, self.holder, self.clock.now(), LEASE_SECONDS)
 
     def _close(self, run_id: int, name: str, full: bool, result: Outcome) -> None:
         now = self.clock.now()

@@ -24,7 +24,10 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_STOPPED = 130
 
-out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+out = Console(highlight=False)
+# A table that is cut off helps nobody: a narrow terminal wraps its lines instead, a file gets whole ones.
+if not sys.stdout.isatty() or out.width < 110:
+    out = Console(highlight=False, width=110 if sys.stdout.isatty() else 160)
 err = Console(stderr=True, highlight=False)
 
 

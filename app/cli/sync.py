@@ -32,12 +32,12 @@ COLUMNS = {
     "proposals": "proposals",
     "supports": "supports",
     "comments": "comments",
-    "quarantined": "held",
+    "quarantined": "quarantined",
     "created": "new",
     "changed": "changed",
     "gone": "gone",
     "requests": "requests",
-    "platform_seconds": "worked s",
+    "platform_seconds": "platform s",
     "seconds": "seconds",
 }
 

@@ -184,6 +184,8 @@ async def test_what_goes_is_gone_and_what_returns_is_back() -> None:
     town.change("hide", id=hidden)
     town.change("delete", id=deleted)
     town.change("delete_comment", id=comment)
+    blocked = next(o for o, row in town.public("comments").items() if row["target"] == f"proposal/{argued}")
+    town.change("hide_comment", id=blocked)
     await town.pull()
     town.check()
     assert town.store.rows[f"proposal/{hidden}"].gone and town.store.rows[f"proposal/{deleted}"].gone
@@ -316,6 +318,22 @@ async def test_killed_anywhere_it_goes_on(stop: int) -> None:
     town.change("hide", id=own)
     while not await _pages(town, stop + runs * 2):
         runs += 1
+    town.check()
+
+
+@pytest.mark.parametrize("stop", range(8, 20))
+async def test_killed_among_the_arguments_it_still_notices_what_went(stop: int) -> None:
+    town = Town()
+    await town.pull()
+    posts = town.sandbox.database.posts
+    seen: set[str] = set()
+    for own, row in town.public("comments").items():
+        if row["target"] not in seen and posts[int(row["target"].split("/")[1])]["group_id"] == 1:
+            seen.add(row["target"])
+            town.change("delete_comment", id=own)
+    assert len(seen) > 41
+    assert not await _pages(town, stop)
+    await town.pull()
     town.check()
 
 

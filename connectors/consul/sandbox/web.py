@@ -10,8 +10,8 @@ from typing import Any
 
 from ....core.text import plain_title
 from ...testing.city import PRIVATE, City
-from ...testing.http import Request, Response
 from ...testing.graphql_ruby import RequestFailed
+from ...testing.http import Request, Response
 from ...testing.sandbox import Operation, Sandbox
 from .changes import Changes
 from .interface import Interface, dialect_of

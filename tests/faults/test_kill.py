@@ -1,0 +1,14 @@
+"""A process that is killed, again and again, while its source changes: the next whole run makes everything right."""
+
+import pytest
+
+from benchmarks.killing import kill_and_compare
+
+
+@pytest.mark.parametrize(
+    ("platform", "version"), [("decidim", "0.32"), ("consul", "2.5.1"), ("your-priorities", "2026-07")]
+)
+def test_killed_at_boundaries_and_at_any_moment(platform: str, version: str) -> None:
+    result = kill_and_compare(platform, version, size=60, boundaries=2, moments=3)
+    assert result.differences == []
+    assert result.kills >= 4
