@@ -42,8 +42,9 @@ def fill(database: Database, at: str | None = None) -> None:
     for row in data["points"]:
         if row["post_id"] in database.posts and (at is None or row["created_at"] <= at):
             database.add("points", _point(row, database.posts[row["post_id"]]))
+    about = {row.get("post_status_change_id"): row["post_id"] for row in data["activities"]}
     for row in data["changes"]:
-        database.add("changes", row)
+        database.add("changes", {**row, "post_id": about[row["id"]]})
     for row in data["activities"]:
         if at is None or row["created_at"] <= at:
             database.add("activities", {**_ACTIVITY, **row})
