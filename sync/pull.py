@@ -30,6 +30,7 @@ from ..core.privacy import pseudonymiser
 from ..core.store import InstanceStore, Written
 from .sweep import judge
 
+_STOPPED = "stopped; what was read is kept, the next run goes on from there"
 LEASE_SECONDS = 120.0
 HEARTBEAT_SECONDS = 30.0
 
@@ -190,28 +191,38 @@ class Puller:
         locales = self.config.instances[name].locales or list(probe.locales)
         store = await asyncio.to_thread(InstanceStore, self.engine, name, locales, self.clock)
         request = PullRequest(probe=probe, stored=store, full=full, spaces=options.spaces)
-        blocked = False
+        finished: list[str] = []
+        failure: ConnectorError | None = None
         async with contextlib.aclosing(self._until_stopped(reader.pull(request))) as pages:
-            async for page in pages:
-                async with self._writing:
-                    result.written.add(await asyncio.to_thread(store.write, page))
-                result.pages += 1
-                result.requests = self._stats[name].requests
-                if page.note:
-                    result.notes.append(page.note)
-                if page.complete:
-                    blocked |= await self._judge(store, reader, page.scope, options, result)
-                if self.progress:
-                    self.progress(name, page, result)
-                if options.limit is not None and result.written.seen >= options.limit:
-                    result.outcome, result.message = "limited", f"stopped after {result.written.seen} records as asked"
-                    return
+            try:
+                async for page in pages:
+                    async with self._writing:
+                        result.written.add(await asyncio.to_thread(store.write, page))
+                    result.pages += 1
+                    result.requests = self._stats[name].requests
+                    if page.note:
+                        result.notes.append(page.note)
+                    if page.complete:
+                        finished.append(page.scope)
+                    if self.progress:
+                        self.progress(name, page, result)
+                    if options.limit is not None and result.written.seen >= options.limit:
+                        result.outcome, result.message = (
+                            "limited",
+                            f"stopped after {result.written.seen} records as asked",
+                        )
+                        return
+            except Interface:
+                raise
+            except ConnectorError as error:
+                failure = error  # what was swept to its end before may still be judged
         if self.stop.is_set():
-            result.outcome, result.message = (
-                "stopped",
-                "stopped; what was read is kept, the next run goes on from there",
-            )
-        elif blocked:
+            result.outcome, result.message = "stopped", _STOPPED
+            return
+        blocked = await self._judge(store, reader, finished, options, result)
+        if failure is not None:
+            raise failure
+        if blocked:
             result.outcome = "undecided"
             result.message = "more is missing than a run may believe; see the notes"
         else:
@@ -239,13 +250,15 @@ class Puller:
             if close is not None:
                 await close()
 
-    async def _judge(self, store: InstanceStore, reader: Reader, scope: str, options: Options, result: Outcome) -> bool:
+    async def _judge(
+        self, store: InstanceStore, reader: Reader, scopes: list[str], options: Options, result: Outcome
+    ) -> bool:
         percent = self.config.safety.max_gone_percent
-        verdict = await judge(store, reader, scope, max_percent=percent, accept=options.accept_missing)
+        accept = options.accept_missing
+        verdict = await judge(store, reader, list(dict.fromkeys(scopes)), max_percent=percent, accept=accept)
         result.gone += verdict.gone
         result.missing += verdict.missed
-        if verdict.note:
-            result.notes.append(verdict.note)
+        result.notes.extend(verdict.notes)
         return verdict.blocked
 
     async def _keep_lease(self, lease: str) -> None:

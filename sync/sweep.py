@@ -3,7 +3,7 @@
 Missed twice in a row, confirmed one by one where the platform allows it, and never many at once without the admin's word.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..connectors.contract import Confirms, Reader
@@ -11,37 +11,63 @@ from ..connectors.errors import ConnectorError
 from ..core.absence import Missing, count_within, find_missing, mark
 from ..core.identity import Ref
 from ..core.store import InstanceStore
+from ..core.tables import ProposalRow, rows_of
 
+_HANGING = ("comments", "points", "answers", "votes")
+_PROPOSALS = ("proposals", "posts", "projects", "budgets@", "debates", "investments")
+_WAY_OUT = "If this is right, run `civicsync sync` again with --accept-missing"
 ALWAYS_ALLOWED = 3
 """So many may go missing at once whatever the percentage says: small spaces lose a proposal now and then."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was decided about one scope. `blocked`: too much is missing; nothing was marked, the admin must say."""
+    """What was decided. `blocked`: too much is missing; nothing was marked, the admin must say."""
 
     missed: int = 0
     gone: int = 0
-    note: str = ""
+    notes: tuple[str, ...] = ()
     blocked: bool = False
 
+    def plus(self, other: "Verdict") -> "Verdict":
+        """Both together."""
+        notes = (*self.notes, *other.notes)
+        return Verdict(self.missed + other.missed, self.gone + other.gone, notes, self.blocked or other.blocked)
 
-async def judge(store: InstanceStore, reader: Reader, scope: str, *, max_percent: float, accept: bool) -> Verdict:
-    """Decide about a scope whose sweep is complete, and write it down.
+
+async def judge(
+    store: InstanceStore, reader: Reader, scopes: Sequence[str], *, max_percent: float, accept: bool
+) -> Verdict:
+    """Decide about all scopes whose sweep is complete, together, and write it down.
+
+    Together, because half a platform may go missing in many small pieces: if too much is missing anywhere, or in all, nothing is
+    marked anywhere. What hangs on proposals is judged after them, so that it is not counted twice.
 
     Args:
-        max_percent: more missing than this percentage of the scope (and more than `ALWAYS_ALLOWED`) blocks.
+        max_percent: more missing than this percentage (and more than `ALWAYS_ALLOWED`) blocks.
         accept: the admin said that what is missing is gone: no second sweep is waited for, no percentage holds.
     """
-    missing = find_missing(store, scope)
-    back = [ref for ref in store.pending(scope) if ref not in missing.refs]
+    own = [scope for scope in scopes if not scope.startswith(_HANGING)]
+    total = Verdict()
+    for group in (own, [scope for scope in scopes if scope not in own]):
+        found = [find_missing(store, scope) for scope in group]
+        notes = [] if accept else _too_much(store, found, max_percent)
+        if notes or total.blocked:
+            for missing in found:
+                _close(store, missing)
+            lost = sum(len(missing.refs) for missing in found)
+            total = Verdict(total.missed + lost, total.gone, (*total.notes, *notes), blocked=True)
+            continue
+        for missing in found:
+            total = total.plus(await _decide(store, reader, missing, accept=accept))
+    return total
+
+
+async def _decide(store: InstanceStore, reader: Reader, missing: Missing, *, accept: bool) -> Verdict:
+    back = [ref for ref in store.pending(missing.scope) if ref not in missing.refs]
     if not missing.refs:
-        _close(store, scope, back)
+        _close(store, missing)
         return Verdict()
-    too_many = _too_many(store, missing, max_percent)
-    if too_many and not accept:
-        _close(store, scope, back)
-        return Verdict(missed=len(missing.refs), note=too_many, blocked=True)
     due = [ref for ref, before in missing.refs.items() if accept or before >= 1]
     confirmed: Mapping[Ref, bool | None] = dict.fromkeys(due, False)
     if due and isinstance(reader, Confirms):
@@ -49,32 +75,41 @@ async def judge(store: InstanceStore, reader: Reader, scope: str, *, max_percent
             confirmed = await reader.still_there(due)
         except ConnectorError as error:
             mark(store, present=back, missed=[], gone={})
-            return Verdict(missed=len(missing.refs), note=f"{scope}: could not confirm what is missing: {error}")
+            return Verdict(len(missing.refs), notes=(f"{missing.scope}: could not confirm what is missing: {error}",))
     gone = {ref: "not public on its platform any more" for ref in due if confirmed.get(ref) is False}
     there = [ref for ref in due if confirmed.get(ref) is True]
     first = [ref for ref in missing.refs if ref not in due]
     mark(store, present=[*back, *there], missed=first, gone=gone)
-    store.sweeps.end(scope)
-    return Verdict(missed=len(first), gone=len(gone))
+    store.sweeps.end(missing.scope)
+    return Verdict(len(first), len(gone))
 
 
-def _close(store: InstanceStore, scope: str, back: list[Ref]) -> None:
+def _close(store: InstanceStore, missing: Missing) -> None:
+    back = [ref for ref in store.pending(missing.scope) if ref not in missing.refs]
     if back:
         mark(store, present=back, missed=[], gone={})
-    store.sweeps.end(scope)
+    store.sweeps.end(missing.scope)
+
+
+def _too_much(store: InstanceStore, found: Sequence[Missing], max_percent: float) -> list[str]:
+    notes = [note for missing in found if (note := _too_many(store, missing, max_percent))]
+    proposals = [missing for missing in found if any(rows_of(ref) is ProposalRow for ref in missing.refs)]
+    lost, alive = sum(len(m.refs) for m in proposals), sum(m.alive for m in found if m.scope.startswith(_PROPOSALS))
+    if not notes and len(proposals) > 1 and lost > max(ALWAYS_ALLOWED, alive * max_percent / 100):
+        notes.append(
+            f"{lost} of {alive} proposals are missing in {len(proposals)} places; nothing was marked as gone. {_WAY_OUT}"
+        )
+    return notes
 
 
 def _too_many(store: InstanceStore, missing: Missing, max_percent: float) -> str:
     count = len(missing.refs)
     if count > max(ALWAYS_ALLOWED, missing.alive * max_percent / 100):
-        return (
-            f"{missing.scope}: {count} of {missing.alive} are missing; nothing was marked as gone. "
-            "If this is right, run `civicsync sync` again with --accept-missing"
-        )
+        return f"{missing.scope}: {count} of {missing.alive} are missing; nothing was marked as gone. {_WAY_OUT}"
     inside, everything = count_within(store, list(missing.refs))
     if inside > max(ALWAYS_ALLOWED, everything * max_percent / 100):
         return (
             f"{missing.scope}: {count} spaces with {inside} of {everything} proposals are missing; nothing was marked as gone. "
-            "If this is right, run `civicsync sync` again with --accept-missing"
+            f"{_WAY_OUT}"
         )
     return ""

@@ -314,12 +314,13 @@ def _post(database: Database, city: City, i: int, author: int) -> Row:
     if i % 1000 in {21, 70}:
         status = 7
     latitude, longitude = city.place(i)
+    dice = city.rng("votes", i)
     values: Row = {
         "official_status": None if i % 1000 == 91 else status,
         "status": "blocked" if i % 23 == 5 else "published",
         "deleted": i % 17 == 3,
-        "counter_endorsements_up": 1 + i * 13 % 90,
-        "counter_endorsements_down": i * 5 % 12,
+        "counter_endorsements_up": 1 + dice.randrange(90),
+        "counter_endorsements_down": dice.randrange(12),
         "location": {"latitude": latitude, "longitude": longitude, "map_zoom": 15} if i % 3 == 0 else None,
     }
     if above == 1 and i % 4:
