@@ -300,18 +300,20 @@ def costs() -> list[Row]:
         (
             "consul",
             "2.5.1",
-            {"plain": True, "comments_each": 3.5},
+            {"plain": True, "comments_each": 3.0},
             "first 150 s, unchanged at most 11 requests",
-            lambda a, b: a.platform_seconds <= 155 and b.requests <= 11,
+            lambda a, b: a.platform_seconds <= 150.5 and b.requests <= 11,
         ),
-        ("consul", "2.5.1", {"comments_each": 3.5}, "(with tags, budgets and drafts; no bar)", lambda a, b: True),
-        ("consul", "2.1.1", {"plain": True, "comments_each": 3.5}, "unchanged 1 request", lambda a, b: b.requests == 1),
+        ("consul", "2.5.1", {"comments_each": 3.0}, "(with tags, budgets and drafts; no bar)", lambda a, b: True),
+        ("consul", "2.1.1", {"plain": True, "comments_each": 3.0}, "unchanged 1 request", lambda a, b: b.requests == 1),
         ("your-priorities", "2026-07", {}, "the floor: 4 lists of 20 a page per group", lambda a, b: True),
     ]
     for platform, version, options, bar, good in cases:
         with tempfile.TemporaryDirectory() as folder:
             city = City(platform, version, Path(folder), size=5000, charge=True, **options)
-            first, second = city.pull(), city.pull()
+            first = city.pull()
+            city.clock.advance(3600)  # a later run: the platform's own limit per minute has forgotten the first
+            second = city.pull()
             comments = city.rows("SELECT count(*) FROM comments")[0][0]
             probed = first.requests
             figure = f"first {probed} requests {first.platform_seconds:.1f} s ({comments} comments), unchanged {second.requests} requests {second.platform_seconds:.2f} s"

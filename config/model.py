@@ -59,7 +59,7 @@ class Config(Frame):
 
 
 class RawConfig(Frame):
-    """The file before its instances are handed to their platforms' own models."""
+    """The whole file, before its instances are handed to their platforms' own models."""
 
     instances: dict[InstanceName, dict[str, Any]] = Field(min_length=1)
 

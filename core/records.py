@@ -20,7 +20,7 @@ UNKNOWN_LOCALE = "und"
 
 
 class State(StrEnum):
-    """What a proposal's official status means, whatever word the platform uses (docs/platforms/states.md)."""
+    """What a proposal's official status means, whatever word the platform uses (docs/reference/states.md)."""
 
     OPEN = "open"
     EVALUATING = "evaluating"

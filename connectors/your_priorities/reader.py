@@ -10,7 +10,7 @@ from typing import Any, cast
 from ...core.identity import Ref, split_ref
 from ...core.records import Space
 from ..contract import Capability, Context, Page, Probe, PullRequest
-from ..errors import Malformed, NotFound, NotThisPlatform, Refused, Unreachable
+from ..errors import Interface, Malformed, NotFound, NotThisPlatform, Refused, Unreachable
 from . import dialects
 from .api import Api, rows, table
 from .finding import Finder, Found
@@ -58,6 +58,7 @@ class YourPrioritiesReader:
                 "communities": list(found.communities),
                 "groups": found.groups,
                 "order": order,
+                "asked": self._asked(),
             },
         )
 
@@ -193,18 +194,23 @@ class YourPrioritiesReader:
         return None, "oldest", False
 
     async def _targets(self, probe: Probe) -> Found:
-        """What the probe found; in a later run with the communities' pages of today, for groups that are new since."""
+        """What the probe found; in a later run with the communities' pages of today, for groups that are new since.
+
+        Raises:
+            Interface: other groups or communities are configured than when the instance was probed.
+        """
         if self._found is not None:
             return self._found
-        boot = {"domain": {"id": None}}
-        found = Found(domain=boot["domain"])
+        if probe.facts.get("asked") != self._asked():
+            raise Interface("other groups or communities are configured than when the instance was probed")
+        found = Found(domain={"id": None})
         await self.finder.walk(found, [str(own) for own in probe.facts.get("communities") or ()])
         for own, community in (probe.facts.get("groups") or {}).items():
             found.groups.setdefault(str(own), community)
-        if self.settings.groups and not self.settings.communities:
-            wanted = {str(own) for own in self.settings.groups}
-            found.groups = {own: above for own, above in found.groups.items() if own in wanted}
         return found
+
+    def _asked(self) -> dict[str, list[int]]:
+        return {"groups": list(self.settings.groups), "communities": list(self.settings.communities)}
 
     def _chosen(self, request: PullRequest, found: Found, known: Mapping[Ref, str]) -> list[str]:
         """The groups of this run. Without a configured choice a known group is asked for even when no page lists it any more."""

@@ -172,13 +172,13 @@ def populate(database: Database, city: City, size: int, *, comments_each: float 
         database.tables["tags"].add(Row(i, "tag", {}, None, city.moment(i), {"name": name, "kind": None}))
     for i in range(1, size + 1):
         _proposal(database, city, i, people, plain)
-    for i in range(1, size // 10 + 1):
+    for i in range(1, 0 if plain else size // 10 + 1):
         _debate(database, city, i, people)
     if size and not plain:
         _budgets(database, city, size, people)
     comments = int(size * comments_each)
     for i in range(1, comments + 1):
-        _comment(database, city, i, size, people)
+        _comment(database, city, i, size, people, plain)
     for row in _commented(database):
         database.count_comments(row)
     _votes(database, city, min(size, 60), people)
@@ -254,9 +254,9 @@ def _budgets(database: Database, city: City, size: int, people: int) -> None:
         database.tables["investments"].add(row)
 
 
-def _comment(database: Database, city: City, i: int, size: int, people: int) -> None:
+def _comment(database: Database, city: City, i: int, size: int, people: int, plain: bool) -> None:
     kinds = ("Proposal",) * 17 + ("Debate", "Budget::Investment", "Poll")
-    kind = kinds[i % 20]
+    kind = "Proposal" if plain else kinds[i % 20]
     own, heap = 0, None
     if kind == "Proposal":
         own, heap = 1 + i * 13 % max(size, 1), "proposals"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...testing.city import PRIVATE
 from ...testing.sandbox import Operation
-from .model import Row, stamp
+from .model import Database, Row, stamp
 from .populate import ADMIN, BOT, FIRST_PERSON, activity, category, group, point, post, revision, status_change
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ class Changes:
         self.sandbox = sandbox
 
     @property
-    def db(self) -> Any:
+    def db(self) -> Database:
+        """The database of now: loading recordings replaces it."""
         return self.sandbox.database
 
     def named(self) -> dict[str, Operation]:
@@ -43,6 +44,7 @@ class Changes:
         self.db.touch(row["group_id"])
 
     def edit(self, id: Any, title: str | None = None, description: str | None = None, **values: Any) -> None:
+        """The author writes something else."""
         row = self._post(id)
         if title is not None:
             row["name"] = title
@@ -53,18 +55,21 @@ class Changes:
         self._touched(row)
 
     def support(self, id: Any, times: int = 1) -> int:
+        """Votes in favour."""
         row = self._post(id)
         row["counter_endorsements_up"] += times
         self._touched(row)
         return int(row["counter_endorsements_up"])
 
     def oppose(self, id: Any, times: int = 1) -> int:
+        """Votes against."""
         row = self._post(id)
         row["counter_endorsements_down"] += times
         self._touched(row)
         return int(row["counter_endorsements_down"])
 
     def comment(self, id: Any, body: str = "Góð hugmynd!", value: int = 1, author: int = FIRST_PERSON) -> str:
+        """Somebody argues; the worker writes it into the feed a moment later."""
         row = self._post(id)
         number = self.db.next_id("points")
         self.db.add("points", point(number, row, author, value, body, self._now()))
@@ -74,6 +79,7 @@ class Changes:
         return str(number)
 
     def reply(self, id: Any, body: str = "Sammála þessu!", author: int = FIRST_PERSON) -> str:
+        """Somebody comments on an argument: that moves no counter and is in no feed."""
         parent = self.db.points[int(id)]
         row = self._post(parent["post_id"])
         number = self.db.next_id("points")
@@ -81,17 +87,20 @@ class Changes:
         return str(number)
 
     def edit_comment(self, id: Any, body: str = "Breytt") -> None:
+        """Adds a revision: nothing else moves (4.3)."""
         row = self.db.points[int(id)]
         row["revisions"].append(
             revision(2_000_000 + len(row["revisions"]) + row["id"] * 10, body, row["value"], self._now())
         )
 
     def hide_comment(self, id: Any) -> None:
+        """A moderator blocks an argument."""
         row = self.db.points[int(id)]
         row["status"] = "blocked"
         self._count(row)
 
     def delete_comment(self, id: Any) -> None:
+        """An argument is deleted."""
         row = self.db.points[int(id)]
         row["deleted"] = True
         self._count(row)
@@ -103,16 +112,19 @@ class Changes:
         self._touched(about)
 
     def hide(self, id: Any) -> None:
+        """A moderator blocks a post."""
         row = self._post(id)
         row["status"] = "blocked"
         self._touched(row)
 
     def restore(self, id: Any) -> None:
+        """A post is approved again."""
         row = self._post(id)
         row["status"], row["deleted"] = "published", False
         self._touched(row)
 
     def delete(self, id: Any) -> None:
+        """A post is deleted, and with it, by the worker, what hangs on it."""
         row = self._post(id)
         row["deleted"] = True
         for one in [*self.db.points_of[row["id"]], *self.db.activities_of[row["group_id"]]]:
@@ -123,6 +135,7 @@ class Changes:
     withdraw = delete
 
     def answer(self, id: Any, status: int = 2, content: str = "Samþykkt.") -> str:
+        """An official status with its text."""
         row = self._post(id)
         row["official_status"] = status
         change = status_change(self.db, row, status, content, self._now(90))
@@ -130,9 +143,11 @@ class Changes:
         return str(change["id"])
 
     def answer_text(self, id: Any, content: str = "Uppfærsla.") -> str:
+        """An official text that changes no status."""
         return str(status_change(self.db, self._post(id), None, content, self._now(90))["id"])
 
     def odd_status(self, id: Any, status: int | None = 7) -> None:
+        """A status that no list shows (0.3)."""
         row = self._post(id)
         row["official_status"] = status
         self._touched(row)
@@ -140,6 +155,7 @@ class Changes:
     def add_proposal(
         self, title: str = "Ný hugmynd", group: Any = 1, description: str = "", status: int = 0, author: int = BOT
     ) -> str:
+        """Somebody posts; the author has voted for it already."""
         number = self.db.next_id("posts")
         row = post(number, int(group), author, title, description, self._now(), official_status=status)
         self.db.add("posts", row)
@@ -149,62 +165,77 @@ class Changes:
         return str(number)
 
     def erase_author(self, id: Any) -> None:
+        """The account of an author is deleted: `User` is null from now on."""
         own = self._post(id)["user_id"]
         self.db.users.pop(own or 0, None)
         self.db.touch()
 
     def anonymize(self, id: Any) -> None:
+        """Another user stands as author from now on."""
         self._post(id)["user_id"] = ADMIN
         self.db.touch()
 
     def move_post(self, id: Any, group: Any) -> None:
+        """To another group."""
         self.db.move(self._post(id), int(group))
 
     def category(self, name: str = "Nýr flokkur", group: Any = 1) -> str:
+        """A new category."""
         number = self.db.next_id("categories")
         self.db.add("categories", category(number, name, int(group), self._now()))
         self.db.touch()
         return str(number)
 
     def edit_category(self, id: Any, name: str = "Breytt") -> None:
+        """Another name for a category."""
         self.db.categories[int(id)]["name"] = name
         self.db.touch()
 
     def remove_category(self, id: Any) -> None:
+        """A category is deleted."""
         self.db.categories[int(id)]["deleted"] = True
         self.db.touch()
 
     def lose_permission(self, group: Any = 1) -> None:
+        """A group is closed."""
         self.db.groups[int(group)]["access"] = 1
         self.db.touch()
 
     def regain_permission(self, group: Any = 1) -> None:
+        """A group is opened again."""
         self.db.groups[int(group)]["access"] = 0
         self.db.touch()
 
     def hide_group(self, group: Any = 1) -> None:
+        """A group is left out of all pages, and still readable."""
         self.db.groups[int(group)]["status"] = "hidden"
         self.db.touch()
 
     def add_group(self, name: str = "Nýr hópur", community: Any = 1, **settings: Any) -> str:
+        """A new group; `settings` go into its configuration."""
         number = self.db.next_id("groups")
         self.db.add("groups", group(number, name, int(community), self._now(), settings))
         return str(number)
 
     def configure(self, group: Any = 1, **values: Any) -> None:
+        """Changes the configuration of a group."""
         self.db.groups[int(group)]["configuration"].update(values)
         self.db.touch()
 
     def empty(self) -> None:
+        """All lists come back empty although nothing is gone."""
         self.sandbox.lists_empty = True
 
     def fill(self) -> None:
+        """Lists come back as they are."""
         self.sandbox.lists_empty = False
 
     def login_page(self) -> None:
+        """Every address answers a page to sign in, with status 200."""
         self.sandbox.page_instead = True
 
     def login_page_off(self) -> None:
+        """The end of that."""
         self.sandbox.page_instead = False
 
 
