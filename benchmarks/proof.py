@@ -316,7 +316,8 @@ def costs() -> list[Row]:
             second = city.pull()
             comments = city.rows("SELECT count(*) FROM comments")[0][0]
             probed = first.requests
-            figure = f"first {probed} requests {first.platform_seconds:.1f} s ({comments} comments), unchanged {second.requests} requests {second.platform_seconds:.2f} s"
+            one = f"first {probed} requests {first.platform_seconds:.1f} s ({comments} comments)"
+            figure = f"{one}, unchanged {second.requests} requests {second.platform_seconds:.2f} s"
             rows.append(Row(f"cost of 5,000 proposals, {platform} {version}", bar, figure, good(first, second)))
     return rows
 

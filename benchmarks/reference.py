@@ -29,7 +29,8 @@ def _config(schema: dict[str, Any]) -> str:
         "# Configuration",
         "",
         "One YAML 1.2 file, `civicsync.yaml` unless `--config` names another. Unknown and duplicate keys are errors. Any text may hold",
-        "`${ENV_NAME}`; a secret is always `${ENV_NAME}` or `file:path`. This page is made from the models; so is `config/civicsync.schema.json`,",
+        "`${ENV_NAME}`; a secret is always `${ENV_NAME}` or `file:path`. This page is made from the models; so is",
+        "`config/civicsync.schema.json`,",
         "which editors use to complete and check.",
         "",
     ]

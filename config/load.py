@@ -99,7 +99,7 @@ class _Loader:
         self._check_secrets(RawConfig, self.tree, ())
         self._stop_if_wrong()
         assert raw is not None
-        return Config.model_construct(**{**dict(raw), "instances": ready})
+        return Config.model_construct(None, **{**dict(raw), "instances": ready})
 
     def _parse(self) -> Any:
         yaml = YAML(typ="rt")

@@ -458,7 +458,7 @@ class _GraphQLChannel(AsyncTransport):
             raise Malformed(f"{_where('POST', answer.url)}: not a GraphQL answer", status=answer.status)
         return ExecutionResult(body.get("data"), [_Reported(error) for error in body.get("errors") or ()])
 
-    async def subscribe(self, request: GraphQLRequest) -> Any:
+    def subscribe(self, request: GraphQLRequest, *_: Any, **__: Any) -> Any:
         """No platform offers subscriptions."""
         raise Malformed("GraphQL subscriptions are not offered by any platform")
 

@@ -62,7 +62,8 @@ def find_missing(store: InstanceStore, scope: str) -> Missing:
                 table.c.instance == store.instance, table.c.scope == scope, table.c.gone_at.is_(None)
             )
             lost: dict[Ref, tuple[int, str | None]] = {}
-            for row in connection.execute(query.execution_options(yield_per=5000)):
+            for found in connection.execute(query.execution_options(yield_per=5000)):
+                row: list[Any] = list(found)
                 alive += 1
                 if row[0][cut:] not in seen:
                     lost[row[0][cut:]] = (row[1], row[2] if len(row) > 2 else None)

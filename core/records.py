@@ -6,7 +6,7 @@ A record never holds a person's id, name (unless the configuration says so), e-m
 
 from datetime import UTC
 from enum import StrEnum
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -36,7 +36,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     table: ClassVar[str]
-    kind: str
+    kind: Any
     id: str
 
     @property

@@ -16,7 +16,8 @@ INSTANCE, RUN, LEASE = table_of(InstanceRow), table_of(RunRow), table_of(LeaseRo
 def instance_row(engine: Engine, name: str) -> Mapping[str, Any] | None:
     """What is known of an instance."""
     with engine.connect() as connection:
-        return connection.execute(select(INSTANCE).where(INSTANCE.c.name == name)).mappings().first()
+        row = connection.execute(select(INSTANCE).where(INSTANCE.c.name == name)).mappings().first()
+        return dict(row) if row is not None else None
 
 
 def save_instance(engine: Engine, row: Mapping[str, Any]) -> None:
@@ -115,4 +116,5 @@ def free_lease(engine: Engine, name: str, holder: str) -> None:
 def lease_of(engine: Engine, name: str) -> Mapping[str, Any] | None:
     """Who holds a lease."""
     with engine.connect() as connection:
-        return connection.execute(select(LEASE).where(LEASE.c.name == name)).mappings().first()
+        row = connection.execute(select(LEASE).where(LEASE.c.name == name)).mappings().first()
+        return dict(row) if row is not None else None

@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -50,7 +50,7 @@ def configuration() -> Config:
 
 
 @contextlib.contextmanager
-def database(config: Config) -> Iterator[Engine]:
+def database(config: Config) -> Generator[Engine, None, None]:
     """The migrated database, or the end with a reason."""
     try:
         engine = open_engine(parse_url(config.database, state.config_file.resolve().parent))

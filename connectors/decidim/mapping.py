@@ -166,10 +166,11 @@ class Mapper:
         kind = raw.get("kind")
         if not raw.get("id"):
             raise MappingError("id", "missing")
+        records: list[Record]
         if kind in {"proposal", "project", "debate"}:
             records = self._proposal(str(kind), raw)
         elif kind == "comment":
-            records: list[Record] = [self._comment(raw)]
+            records = [self._comment(raw)]
         elif kind == "taxonomy":
             records = [Category(kind="taxonomy", id=str(raw["id"]), names=names(raw.get("name")))]
         elif kind in {"category"}:
@@ -203,32 +204,30 @@ class Mapper:
         groups += [self._group(raw["category"], "category")] if raw.get("category") else []
         area = self._area(raw.get("scope"))
         meeting = raw.get("meeting") or {}
-        records: list[Record] = [
-            Proposal(
-                kind="amendment" if amends is not None else kind,  # pyright: ignore[reportArgumentType]
-                id=own,
-                space=raw.get("space"),
-                texts=texts(raw.get("title"), raw.get("body") if kind == "proposal" else raw.get("description")),
-                state=state,
-                native_state=native,
-                reference=raw.get("reference"),
-                url=f"{self.url}{raw['path']}{own}" if raw.get("path") else None,
-                author=raw.get("author"),
-                official=bool(raw.get("official")),
-                created_at=moment(raw, "createdAt"),
-                published_at=moment(raw, "publishedAt"),
-                updated_at=moment(raw, "updatedAt"),
-                withdrawn_at=moment(raw, "withdrawnAt"),
-                categories=tuple(group.ref for group in groups),
-                areas=(area.ref,) if area else (),
-                address=plain_title(raw.get("address")) or None,
-                amends=f"proposal/{amends}" if amends else None,
-                from_meeting=f"meeting/{meeting['id']}" if meeting.get("id") else None,
-                amount=number(raw, "budget_amount"),
-                selected=raw.get("selected"),
-            ),
-            *groups,
-        ]
+        proposal = Proposal(
+            kind="amendment" if amends is not None else kind,  # pyright: ignore[reportArgumentType]
+            id=own,
+            space=raw.get("space"),
+            texts=texts(raw.get("title"), raw.get("body") if kind == "proposal" else raw.get("description")),
+            state=state,
+            native_state=native,
+            reference=raw.get("reference"),
+            url=f"{self.url}{raw['path']}{own}" if raw.get("path") else None,
+            author=raw.get("author"),
+            official=bool(raw.get("official")),
+            created_at=moment(raw, "createdAt"),
+            published_at=moment(raw, "publishedAt"),
+            updated_at=moment(raw, "updatedAt"),
+            withdrawn_at=moment(raw, "withdrawnAt"),
+            categories=tuple(group.ref for group in groups),
+            areas=(area.ref,) if area else (),
+            address=plain_title(raw.get("address")) or None,
+            amends=f"proposal/{amends}" if amends else None,
+            from_meeting=f"meeting/{meeting['id']}" if meeting.get("id") else None,
+            amount=number(raw, "budget_amount"),
+            selected=raw.get("selected"),
+        )
+        records: list[Record] = [proposal, *groups]
         if area:
             records.append(area)
         # Up to 0.30 an answer shows before it is published: then the state is still empty (docs/platforms/decidim.md 1.7 Q2).

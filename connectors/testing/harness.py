@@ -1,6 +1,6 @@
 """What a connector's test needs to run its reader against its sandbox in one line, in-process, in no time."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,7 +15,7 @@ TEST_KEY = "0123456789abcdef" * 4
 @asynccontextmanager
 async def reading(
     connector: Connector, backend: Any, *, url: str = "http://127.0.0.1:9", clock: Clock | None = None, **settings: Any
-) -> AsyncIterator[tuple[Reader, Context]]:
+) -> AsyncGenerator[tuple[Reader, Context], None]:
     """A reader of `backend` (a sandbox: its own instance block gives the settings) and the context it was given."""
     clock = clock or FakeClock()
     block = (

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...testing.city import PRIVATE, City
 
-Texts = dict[str, dict[str, str | None]]
+Texts = dict[str, Any]
 
 
 @dataclass(slots=True, eq=False)
@@ -195,7 +195,11 @@ def _commented(database: Database) -> Iterator[Row]:
 
 def _proposal(database: Database, city: City, i: int, people: int, plain: bool) -> None:
     locale = city.locale(i)
-    text = {"title": city.title(i, locale), "summary": f"{city.title(i, locale)}.", "description": city.body(i, locale)}
+    text: dict[str, str | None] = {
+        "title": city.title(i, locale),
+        "summary": f"{city.title(i, locale)}.",
+        "description": city.body(i, locale),
+    }
     if i % 60 == 9:
         text["description"] = None
     created = city.moment(i)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...testing.city import City
 
-Translated = dict[str, tuple[str | None, bool]]
+Translated = dict[str, Any]
 """Text per locale, and whether a machine made it."""
 LOCALES = ("nl", "en")
 
@@ -51,7 +51,7 @@ class Proposal:
     created_at: datetime
     updated_at: datetime
     author: int | None = None
-    answer: Translated = field(default_factory=dict[str, tuple[str | None, bool]])
+    answer: Translated = field(default_factory=dict[str, Any])
     state: str | None = None
     state_published: bool = True
     answered_at: datetime | None = None
