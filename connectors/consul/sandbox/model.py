@@ -155,13 +155,11 @@ def populate(database: Database, city: City, size: int, *, comments_each: float 
     for i in range(1, people + 1):
         person = city.person(i)
         values = {
-            "username": person.nickname,
+            "username": person.nickname if i % 53 else None,
             "public_activity": i % 7 != 0,
             "email": person.email,
             "phone": person.phone,
         }
-        if i % 53 == 0:
-            values["username"] = None
         database.tables["users"].add(Row(i, "user", {}, None, city.moment(i), values, hidden=i % 97 == 0))
     for i, name in enumerate(("Centrum", "Noord", "Zuid", "Haven", "Oude Stad"), start=1):
         database.tables["geozones"].add(Row(i, "geozone", {}, None, city.moment(i), {"name": name}))

@@ -156,7 +156,10 @@ class DecidimSandbox(Sandbox):
             return Response.text("Retry later\n", 429)
         path = request.path.rstrip("/") or "/"
         if path == "/api" and request.method == "POST":
-            return self._api(request)
+            response = self._api(request)
+            # A session that is sent is renewed (docs/platforms/decidim.md 4.4: 30 minutes from the last answer).
+            renewed = "_session_id=toy; path=/; secure; HttpOnly; SameSite=Lax"
+            return response.adding("Set-Cookie", renewed) if "_session_id" in request.cookies else response
         if path == "/api":
             if request.method == "OPTIONS":
                 cors = [("access-control-allow-methods", "POST, OPTIONS"), ("access-control-max-age", "7200")]
