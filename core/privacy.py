@@ -7,6 +7,7 @@ instance another one, so that nobody can be followed across platforms.
 import hashlib
 import hmac
 from collections.abc import Callable
+from functools import lru_cache
 
 MINIMUM_KEY_LENGTH = 32
 
@@ -34,6 +35,7 @@ def pseudonymiser(secret: str, instance: str) -> Callable[[str], str]:
     check_key(secret)
     instance_key = hmac.digest(secret.encode(), b"civicsync:instance:" + instance.encode(), hashlib.sha256)
 
+    @lru_cache(maxsize=16_384)
     def pseudonym(user_id: str) -> str:
         return hmac.digest(instance_key, user_id.encode(), hashlib.sha256).hex()[:32]
 

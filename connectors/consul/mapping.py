@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -66,7 +67,7 @@ def _rows(connection: Any) -> list[dict[str, Any]]:
 def normal(node: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
     """A node with dialect C's field names."""
     if not dialect.snake:
-        return dict(node)
+        return node if isinstance(node, dict) else dict(node)
     return {CAMEL.get(name, name): value for name, value in node.items()}
 
 
@@ -91,14 +92,23 @@ def moment(node: Mapping[str, Any], name: str) -> datetime | None:
     value = node.get(name)
     if value is None:
         return None
-    match = _MOMENT.match(value) if isinstance(value, str) else None
-    if match is None:
+    found = _moment(value) if isinstance(value, str) else None
+    if found is None:
         raise MappingError(name, "not a time")
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _moment(value: str) -> datetime | None:
+    """Times are cut to the hour, so many rows share one."""
+    match = _MOMENT.match(value)
+    if match is None:
+        return None
     zone = "+00:00" if match[3] in {"UTC", "Z"} else match[3]
     try:
         return datetime.fromisoformat(f"{match[1]}T{match[2]}{zone}").astimezone(UTC)
     except ValueError:
-        raise MappingError(name, "not a time") from None
+        return None
 
 
 def token(collection: str, node: Mapping[str, Any]) -> str:
@@ -143,17 +153,21 @@ class Mapper:
         return Item(
             f"{kind}/{node.get('id')}",
             hasher.digest(),
-            lambda: self.build(self.raw(collection, node), self._author(node)),
+            lambda: self._built(collection, node),
             found,
             mark,
             lambda: self.raw(collection, node),
         )
 
-    def raw(self, collection: str, node: Mapping[str, Any]) -> dict[str, Any]:
+    def _built(self, collection: str, node: Mapping[str, Any]) -> list[Record]:
+        author = self._author(node)
+        return self.build(self.raw(collection, node, author), author)
+
+    def raw(self, collection: str, node: Mapping[str, Any], author: Author | None = None) -> dict[str, Any]:
         """What may be kept of a node: named fields, and a pseudonym instead of its author."""
         raw = {name: value for name, value in node.items() if name in _ALLOWED}
         raw["collection"] = collection
-        author = self._author(node)
+        author = author or self._author(node)
         if author is not None:
             raw["author"] = author.id
         for nested, names in _NESTED.items():
