@@ -42,12 +42,34 @@ def timed(command: list[str] | str, folder: Path, environment: dict[str, str] | 
             shell=isinstance(command, str),
             env={**os.environ, **(environment or {})},
         )
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = status
+        peak = 0
+        while process.poll() is None:
+            # The highest mark of the process itself; what wait4 reports may be that of whoever started it.
+            peak = max(peak, _high_water(process.pid))
+            time.sleep(0.02)
     seconds = time.monotonic() - began
-    if status != 0:
+    if process.returncode != 0:
         raise RuntimeError(f"{command}: {log.read_text(errors='replace')[-2000:]}")
-    return Run(seconds, usage.ru_maxrss / 1024)
+    return Run(seconds, peak / 1024)
+
+
+def _high_water(process: int) -> int:
+    """The peak resident memory of a process and its children so far, in kB."""
+    total = 0
+    for own in [process, *_children(process)]:
+        try:
+            status = Path(f"/proc/{own}/status").read_text()
+        except OSError:
+            continue
+        total += next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")), 0)
+    return total
+
+
+def _children(process: int) -> list[int]:
+    try:
+        return [int(own) for own in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 @contextmanager
