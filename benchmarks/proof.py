@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from defusedxml import ElementTree
 from sqlalchemy import text
 
 from civicsync.config.load import load
@@ -111,14 +112,11 @@ def recordings() -> list[Row]:
         command = [sys.executable, "-m", "pytest", "-q", "-o", "junit_family=xunit1", f"--junitxml={report}", *tests]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         xml = report.read_text() if report.exists() else ""
-    import re
-
     rows: list[Row] = []
-    for match in re.finditer(r'<testcase [^>]*name="([^"]+)"[^>]*>(.*?)</testcase>', xml, re.DOTALL):
-        for figure in re.findall(r'name="recordings" value="([^"]+)"', match[2]):
-            rows.append(
-                Row(f"recorded exchanges, {match[1]}", "all alike, exceptions named", figure, done.returncode == 0)
-            )
+    for case in ElementTree.fromstring(xml).iter("testcase") if xml else ():
+        what = f"recorded exchanges, {case.get('classname', '').rpartition('.')[2].removeprefix('test_')} {case.get('name')}"
+        for figure in (p.get("value", "") for p in case.iter("property") if p.get("name") == "recordings"):
+            rows.append(Row(what, "all alike, exceptions named", figure, done.returncode == 0))
     return rows or [Row("recorded exchanges", "all alike", done.stdout[-300:], False)]
 
 

@@ -126,9 +126,8 @@ class _Pull:
         }
         self.published = set(known.get("proposals", ()))
         small = [name for name in ("geozones", "budgets") if name in self.dialect.collections]
-        read_all = {
-            n for n in self.collections if self.request.full or not known[n] or self.stored.cursor(n) is not None
-        }
+        read_all = {n for n in self.collections if self.request.full or self.stored.cursor(n) is not None}
+        read_all |= {n for n in self.collections if not known[n] and not self.stored.memory(f"read@{n}")}
         resumed = {name for name in read_all if self.stored.cursor(name) is not None}
         for name in self.collections:
             if name in read_all:
@@ -229,7 +228,9 @@ class _Pull:
             if seen.get(own) not in {None, marks[own]} and own not in drafts
         ]
         note = None if name in light.settled else f"{name}: the list kept changing; what is missing is judged next time"
-        memory = {"drafts": sorted(self.drafts, key=int)} if name == "proposals" else {}
+        memory: dict[str, Any] = {f"read@{name}": True}
+        if name == "proposals":
+            memory["drafts"] = sorted(self.drafts, key=int)
         yield Page(
             name, items, present=present, complete=name in light.settled, total=len(present), memory=memory, note=note
         )
