@@ -1,7 +1,7 @@
 """What `civicsync init` writes: a configuration that explains itself."""
 
 TEMPLATE = """\
-# yaml-language-server: $schema=https://raw.githubusercontent.com/civicsync/civicsync/main/config/civicsync.schema.json
+# yaml-language-server: $schema=civicsync.schema.json
 # The configuration of civicsync. Every key: docs/reference/config.md. Check it with: civicsync check
 civicsync: 1
 

@@ -44,7 +44,7 @@ def run(
     if "://" in address:
         candidates = [(resolve(name), {"platform": name, "url": address}) for name in platforms()]
         name = re.sub(r"[^a-z0-9]+", "-", (urlsplit(address).hostname or "").lower()).strip("-") or "my-instance"
-        agent = user_agent("discover", "https://codeberg.org/civicsync")
+        agent = user_agent("civicsync discover", "")
     else:
         config = configuration()
         if address not in config.instances:

@@ -1,5 +1,6 @@
 """`civicsync init`: a commented configuration to edit, and a key in a file only its owner can read."""
 
+import json
 import os
 import secrets
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from ...config.schema import json_schema
 from ...config.template import TEMPLATE
 from .common import EXIT_USAGE, fail, out
 from .state import state
@@ -27,7 +29,9 @@ def run(
     key = file.parent / KEY_FILE
     made = make_key(key)
     file.write_text(TEMPLATE.replace("KEY_FILE", KEY_FILE), encoding="utf-8")
-    out.print(Text(f"wrote {file}"), soft_wrap=True)
+    schema = file.parent / "civicsync.schema.json"
+    schema.write_text(json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    out.print(Text(f"wrote {file}, and {schema.name} so that editors can complete and check it"), soft_wrap=True)
     if made:
         out.print(
             Text(
