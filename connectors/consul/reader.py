@@ -112,6 +112,10 @@ class _Pull:
         self.collections = [c for c in ("proposals", "debates", "investments") if c in dialect.collections]
         if not facts.get("budgets") and "investments" in self.collections:
             self.collections.remove("investments")
+        if request.spaces:
+            homes = {"section/proposals": "proposals", "section/debates": "debates"}
+            asked = {homes.get(each, "investments" if each.startswith("budget/") else "") for each in request.spaces}
+            self.collections = [name for name in self.collections if name in asked]
         self.names = reader.context.keep_names
         self.drafts: set[str] = set(self.stored.memory("drafts") or ())
         self.seen: dict[str, dict[str, str | None]] = {}

@@ -214,3 +214,14 @@ async def test_an_empty_looking_platform_is_not_an_empty_one(platform: str, vers
         sandbox.plant()
         await pull(reader, store, probe=probe, full=True)
         same(sandbox, store, list(probe.locales))
+
+
+async def test_only_the_spaces_that_were_asked_for() -> None:
+    async with city("consul", "2.5.1") as (_, reader, _):
+        store = MemoryStore()
+        await pull(reader, store, spaces=["section/debates"])
+        assert store.alive("debate") and not store.alive("proposal", "investment")
+    async with city("decidim", "0.32") as (_, reader, _):
+        store = MemoryStore()
+        await pull(reader, store, spaces=["component/30"])
+        assert store.alive("debate") and not store.alive("proposal", "project")
