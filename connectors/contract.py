@@ -120,6 +120,8 @@ class Connector:
     """The platform's own known limit, with a little room."""
     keep_cookies: bool = False
     """Whether the transport keeps a cookie jar; without one, a sticky locale cannot follow us."""
+    writer: Callable[..., Any] | None = None
+    """(connectors.writing.WriteContext) -> connectors.writing.Writer; None: this platform is only read."""
     rebuild: Callable[[Context, Ref, Mapping[str, Any]], Sequence[Record]] | None = None
     """Maps a raw node from quarantine again."""
     sandbox: Callable[..., Any] | None = None

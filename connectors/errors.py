@@ -8,21 +8,31 @@ ConnectorError
 +-- Malformed         an answer that is not what the platform sends
 +-- Interface         the platform's interface is not the one probed; probing again may help
 +-- NotThisPlatform   something else answers there
++-- WriteError        a write did not end with the platform's word that it is done
+    +-- CannotDo      not tried: it cannot be done here
+    +-- Rejected      the platform refused this content; nothing is stored
+    +-- NotDone       nothing is stored for certain; later it may work
+    +-- MaybeDone     it may be stored: look it up before anything is sent again
 MappingError          one record is not as the contract says: quarantine, not a failure
 """
 
 from ..core.pages import MappingError
 
 __all__ = [
+    "CannotDo",
     "ConnectorError",
     "Interface",
     "Malformed",
     "MappingError",
+    "MaybeDone",
+    "NotDone",
     "NotFound",
     "NotThisPlatform",
     "Refused",
+    "Rejected",
     "Throttled",
     "Unreachable",
+    "WriteError",
 ]
 
 
@@ -65,3 +75,27 @@ class Interface(ConnectorError):
 
 class NotThisPlatform(ConnectorError):
     """Something else answers at this address."""
+
+
+class WriteError(ConnectorError):
+    """A write did not end with the platform's word that it is done."""
+
+
+class CannotDo(WriteError):
+    """This cannot be done here: nothing was sent. The message says what and why, `hint` who could change it."""
+
+
+class Rejected(WriteError):
+    """The platform refused this content: nothing is stored, and the same again would be refused again."""
+
+
+class NotDone(WriteError):
+    """Nothing is stored for certain. `wait` is what the platform asked for, in seconds."""
+
+    def __init__(self, message: str, *, hint: str = "", status: int | None = None, wait: float | None = None) -> None:
+        super().__init__(message, hint=hint, status=status)
+        self.wait = wait
+
+
+class MaybeDone(WriteError):
+    """The request went out and no trustworthy answer came back: it may be stored."""

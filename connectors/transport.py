@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -35,12 +36,15 @@ from tenacity import (
 )
 
 from ..core.clock import Clock
-from .errors import ConnectorError, Malformed, NotFound, Refused, Throttled, Unreachable
+from .errors import ConnectorError, Malformed, MaybeDone, NotDone, NotFound, Refused, Throttled, Unreachable
 from .settings import Politeness
 
+# A browser gives `Secure` cookies back to the machine itself without TLS, and so do we; to nobody else.
+_LOOPBACK_COOKIES = DefaultCookiePolicy(secure_protocols=("https", "http"))
 MAX_REDIRECTS = 5
 MAX_ATTEMPTS = 6
 _RETRY_STATUS = frozenset({429, 500, 502, 503, 504})
+_JUDGED_BY_WRITER = frozenset(range(300, 500)) - {429}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,31 @@ class Answer:
             return msgspec.json.decode(self.body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Malformed(f"{_where('', self.url)}: the JSON is cut or broken", status=self.status) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One write as it goes out, and as a plan shows it: exactly one of `form` (pairs, in order) and `json`, or neither.
+
+    A value in angle quotes, such as `‹authenticity_token›`, is only known in a session; a plan never holds a secret.
+    """
+
+    method: str
+    path: str
+    form: tuple[tuple[str, str], ...] | None = None
+    json: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def body(self) -> tuple[bytes | None, dict[str, str]]:
+        """The encoded body and the headers that go with it."""
+        if self.form is not None:
+            return urlencode(self.form).encode(), {
+                "Content-Type": "application/x-www-form-urlencoded",
+                **self.headers,
+            }
+        if self.json is not None:
+            return msgspec.json.encode(self.json), {"Content-Type": "application/json", **self.headers}
+        return None, dict(self.headers)
 
 
 @dataclass(slots=True)
@@ -156,6 +185,7 @@ class Transport:
             verify=ssl.create_default_context() if verify_tls and transport is None else verify_tls,
             follow_redirects=False,
             headers={"User-Agent": user_agent, "Accept-Encoding": "gzip"},
+            cookies=CookieJar(_LOOPBACK_COOKIES if self._loopback else None),
             limits=httpx.Limits(max_connections=2, max_keepalive_connections=1),
             trust_env=not self._loopback,
         )
@@ -220,6 +250,35 @@ class Transport:
             return await self._once("POST", self._address(path), None, headers, content, frozenset())
         except _Again as error:
             raise error.final from error.__cause__
+
+    async def submit(self, request: Request) -> Answer:
+        """Send a write once: never repeated, no redirect followed. Every status below 500 but 429 is returned for the writer to judge.
+
+        Raises:
+            NotDone: it was never sent, or the platform asks to slow down (429, 503 with Retry-After).
+            MaybeDone: it went out, and no answer, half an answer or a server error came back.
+            Refused: the address is not of a configured host.
+        """
+        url = self._address(request.path)
+        where = _where(request.method, url)
+        content, headers = request.body()
+        try:
+            return await self._once(request.method, url, None, headers, content, _JUDGED_BY_WRITER)
+        except Malformed as error:
+            raise MaybeDone(f"{where}: it may be stored, the answer could not be read", status=error.status) from error
+        except _Again as error:
+            final = error.final
+            if isinstance(final, Throttled):
+                raise NotDone(
+                    final.message, hint="it is tried again later", status=final.status, wait=error.wait
+                ) from error
+            if isinstance(error.__cause__, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
+                raise NotDone(final.message, hint=final.hint) from error
+            raise MaybeDone(f"{final.message}; it may be stored all the same", status=final.status) from error
+
+    def forget_cookies(self) -> None:
+        """Start a new session."""
+        self._client.cookies.clear()
 
     def _address(self, path: str) -> str:
         url = path if "://" in path else f"{self.url}/{path.lstrip('/')}"
