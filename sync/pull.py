@@ -137,7 +137,10 @@ class Puller:
         heartbeat = asyncio.ensure_future(self._keep_lease(lease))
         try:
             row = await asyncio.to_thread(runs.instance_row, self.engine, name)
-            full = options.full or self._full_is_due(name, row)
+            # A first pull finds nothing stored, so it reads everything without being told; and if it was interrupted, what it had
+            # finished need not be read again.
+            first = row is None or row["last_full_at"] is None
+            full = options.full or (not first and self._full_is_due(name, row))
             run_id = await asyncio.to_thread(runs.start_run, self.engine, name, self.clock.now(), full=full)
             async with self.reader(name) as (reader, transport):
                 self._stats[name] = transport.stats
@@ -156,7 +159,7 @@ class Puller:
                 result.requests, result.retries = stats.requests, stats.retries
                 result.bytes, result.platform_seconds = stats.bytes, round(stats.platform_seconds, 3)
             result.seconds = round(self.clock.monotonic() - started, 3)
-            await asyncio.to_thread(self._close, run_id, name, full, result)
+            await asyncio.to_thread(self._close, run_id, name, full or first, result)
         finally:
             heartbeat.cancel()
             await asyncio.to_thread(runs.free_lease, self.engine, lease, self.holder)

@@ -112,14 +112,15 @@ class Api:
         """One open-data file (0.30 and later): its rows, its ETag and its final path; no rows when it did not change.
 
         Raises:
-            NotFound: the site has no such file (yet).
+            NotFound: the site has no such file.
+            Malformed: something else came: the file is not made yet, or a page stands in front of it.
         """
         headers = {"If-None-Match": etag} if etag else None
         answer = await self.transport.get(path, headers=headers)
         if answer.status == 304:
             return None, etag, path
         if "csv" not in answer.media_type and "octet" not in answer.media_type:
-            raise NotFound(f"{path}: no open data there (yet)")
+            raise Malformed(f"{path}: no open data there (yet)")
         final = answer.url.removeprefix(self.transport.url).lstrip("/")
         return list(_rows(answer.body)), answer.headers.get("etag"), final
 
@@ -127,7 +128,7 @@ class Api:
         """All open-data files (below 0.30 only as one archive), by entity."""
         answer = await self.transport.get("open-data/download")
         if "zip" not in answer.media_type:
-            raise NotFound("open-data/download: no open data there (yet)")
+            raise Malformed("open-data/download: no open data there (yet)")
         try:
             archive = zipfile.ZipFile(io.BytesIO(answer.body))
         except zipfile.BadZipFile as error:

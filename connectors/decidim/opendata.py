@@ -55,18 +55,20 @@ class OpenData:
                 exported, self.zip_comments = files.get("proposals", []), files.get("proposal_comments")
         except (NotFound, Malformed, Refused) as error:
             note = f"open data could not be read: {error.message}"
-            yield Page("open-data", memory={"second_source": False}, note=note)
+            # A site without such a file is not asked again before the next full pull; anything else may be better next time.
+            memory = {"second_source": False} if isinstance(error, NotFound) else {}
+            yield Page("open-data", memory=memory, note=note)
             return
         self.amendments = {
             row["id"]: _last_number(row.get("original_proposal/url", ""))
             for row in exported
             if row.get("is_amend", "").lower() == "true" and row.get("id")
         }
-        memory: dict[str, Any] = {"second_source": self.single_files or None, "amendments": self.amendments}
+        learned: dict[str, Any] = {"second_source": self.single_files or None, "amendments": self.amendments}
         if not self.dialect.checked:
             self.exported = {int(row["id"]) for row in exported if row.get("id", "").isdigit()}
             self.hidden = _Older(self.exported)
-        yield Page("open-data", memory=memory)
+        yield Page("open-data", memory=learned)
 
     exported: "set[int] | None" = None
 
