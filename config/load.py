@@ -24,6 +24,7 @@ from .model import Config, RawConfig
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _FILE = "file:"
 M = TypeVar("M", bound=BaseModel)
+_INTERVALS = {"every", "full_every", "purge_gone_after", "settle", "older_than", "younger_than", "max_age"}
 _TYPES = {
     "dict_type": "expected a mapping (key: value)",
     "model_type": "expected a mapping (key: value)",
@@ -97,9 +98,25 @@ class _Loader:
             if isinstance(block, dict):
                 ready[str(name)] = self._instance(str(name), block)
         self._check_secrets(RawConfig, self.tree, ())
+        self._check_routes(data)
         self._stop_if_wrong()
         assert raw is not None
         return Config.model_construct(None, **{**dict(raw), "instances": ready})
+
+    def _check_routes(self, data: dict[str, Any]) -> None:
+        instances, routes = data.get("instances"), data.get("routes")
+        known = list(instances) if isinstance(instances, dict) else []
+        for name, route in (routes if isinstance(routes, dict) else {}).items():
+            ends = {side: route.get(side) for side in ("from", "to")} if isinstance(route, dict) else {}
+            named = {side: end.get("instance") for side, end in ends.items() if isinstance(end, dict)}
+            for side, instance in named.items():
+                if isinstance(instance, str) and instance not in known:
+                    self._problem(
+                        ("routes", name, side, "instance"), f"found {instance!r}", f"name one of: {', '.join(known)}"
+                    )
+            if len(named) == 2 and len(set(named.values())) == 1:
+                where = ("routes", name, "to", "instance")
+                self._problem(where, "a route from an instance to itself", "name another instance")
 
     def _parse(self) -> Any:
         yaml = YAML(typ="rt")
@@ -242,7 +259,7 @@ def _explain(model: type[BaseModel], detail: Any) -> tuple[str, str]:
     shown = f"found {value!r}" if isinstance(value, str | int | float | bool) and not secret else "found something else"
     if value is None:
         shown = "found nothing"
-    if kind == "string_pattern_mismatch" and place and place[-1] in {"every", "full_every", "purge_gone_after"}:
+    if kind == "string_pattern_mismatch" and place and place[-1] in _INTERVALS:
         return shown, "expected an interval such as 90s, 15m, 6h or 1d"
     if "[key]" in place:
         return shown, "a name has small letters, digits and hyphens only"
@@ -251,9 +268,10 @@ def _explain(model: type[BaseModel], detail: Any) -> tuple[str, str]:
 
 def _nearest(model: type[BaseModel], place: tuple[Any, ...]) -> str:
     for step in place[:-1]:
-        info = model.model_fields.get(str(step))
+        fields = {each.alias or own: each for own, each in model.model_fields.items()}
+        info = fields.get(str(step))
         nested = [info.annotation, *get_args(info.annotation)] if info else []
         model = next((a for a in nested if isinstance(a, type) and issubclass(a, BaseModel)), model)
-    names = list(model.model_fields)
+    names = [info.alias or name for name, info in model.model_fields.items()]
     close = difflib.get_close_matches(str(place[-1]), names, n=1)
     return f"did you mean {close[0]}?" if close else f"known keys: {', '.join(names)}"

@@ -6,8 +6,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, SerializeAsAny
 
 from ..connectors.settings import InstanceSettings, Interval, Settings
+from .routes import Route
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+RouteName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 InstanceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
 
@@ -34,6 +36,10 @@ class Safety(Settings):
 
     max_gone_percent: Annotated[float, Field(ge=0, le=100)] = 5.0
     """A complete sweep that misses more of a scope than this marks nothing and asks (at least 3 may always go)."""
+    settle: Interval = "10s"
+    """A write whose answer was lost and that cannot be found is looked up again after this, before it is sent again."""
+    attempts: Annotated[int, Field(ge=1, le=100)] = 5
+    """So often is one write tried in all before it waits for a person."""
 
 
 class Frame(Settings):
@@ -49,6 +55,8 @@ class Frame(Settings):
     """What is done with people's data."""
     safety: Safety = Safety()
     """When a run stops and asks."""
+    routes: dict[RouteName, Route] = Field(default_factory=dict)
+    """What is copied where, by a name of your choice (small letters, digits, hyphens)."""
 
 
 class Config(Frame):

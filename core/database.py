@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, NoSuchModuleError, OperationalError
 
 from .views import VIEWS, fingerprint
 
-HEAD = "0001"
+HEAD = "0002"
 
 
 class DatabaseError(Exception):

@@ -31,15 +31,18 @@ class UTCMoment(TypeDecorator[datetime]):
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
-def _json() -> Any:
+def json_column() -> Any:
+    """A nullable JSON column."""
     return Field(default=None, sa_column=Column(Json))
 
 
-def _moment(**options: Any) -> Any:
+def moment(**options: Any) -> Any:
+    """A nullable UTC moment."""
     return Field(default=None, sa_type=UTCMoment, **options)
 
 
-def _long() -> Any:
+def long_text() -> Any:
+    """A text of any length, empty by default."""
     return Field(default="", sa_column=Column(Text, nullable=False))
 
 
@@ -53,10 +56,10 @@ class Row(SQLModel):
     scope: str = ""
     digest: bytes | None = Field(default=None, sa_type=LargeBinary)
     token: str | None = None
-    first_seen_at: datetime | None = _moment()
-    changed_at: datetime | None = _moment()
+    first_seen_at: datetime | None = moment()
+    changed_at: datetime | None = moment()
     missing_runs: int = 0
-    gone_at: datetime | None = _moment()
+    gone_at: datetime | None = moment()
     gone_reason: str | None = None
 
 
@@ -66,8 +69,8 @@ class SpaceRow(Row, table=True):
     __tablename__: ClassVar[Any] = "space"
     __table_args__ = (Index("ix_space_scope", "instance", "scope"),)
     parent_key: str | None = None
-    name: str = _long()
-    names: Any = _json()
+    name: str = long_text()
+    names: Any = json_column()
     native_type: str | None = None
     status: str | None = None
     url: str | None = None
@@ -80,7 +83,7 @@ class ProposalRow(Row, table=True):
     __tablename__: ClassVar[Any] = "proposal"
     __table_args__ = (Index("ix_proposal_scope", "instance", "scope"), Index("ix_proposal_space", "space_key"))
     space_key: str | None = None
-    title: str = _long()
+    title: str = long_text()
     locale: str = "und"
     state: str = "open"
     native_state: str | None = None
@@ -88,10 +91,10 @@ class ProposalRow(Row, table=True):
     url: str | None = None
     author: str | None = None
     official: bool = False
-    created_at: datetime | None = _moment()
-    published_at: datetime | None = _moment()
-    updated_at: datetime | None = _moment()
-    withdrawn_at: datetime | None = _moment()
+    created_at: datetime | None = moment()
+    published_at: datetime | None = moment()
+    updated_at: datetime | None = moment()
+    withdrawn_at: datetime | None = moment()
     address: str | None = None
     latitude: float | None = None
     longitude: float | None = None
@@ -114,9 +117,9 @@ class ProposalTextRow(SQLModel, table=True):
     proposal_key: str = Field(primary_key=True)
     locale: str = Field(primary_key=True)
     machine: bool = Field(default=False, primary_key=True)
-    title: str = _long()
-    html: str = _long()
-    plain: str = _long()
+    title: str = long_text()
+    html: str = long_text()
+    plain: str = long_text()
 
 
 class ProposalVersionRow(SQLModel, table=True):
@@ -127,9 +130,9 @@ class ProposalVersionRow(SQLModel, table=True):
     version: int = Field(primary_key=True)
     state: str
     native_state: str | None = None
-    texts: Any = _json()
-    seen_from: datetime | None = _moment()
-    seen_until: datetime | None = _moment()
+    texts: Any = json_column()
+    seen_from: datetime | None = moment()
+    seen_until: datetime | None = moment()
 
 
 class TallyRow(SQLModel, table=True):
@@ -169,12 +172,12 @@ class CommentRow(Row, table=True):
     parent_key: str | None = None
     locale: str = "und"
     machine: bool = False
-    html: str = _long()
-    plain: str = _long()
+    html: str = long_text()
+    plain: str = long_text()
     alignment: int = 0
     author: str | None = None
-    created_at: datetime | None = _moment()
-    updated_at: datetime | None = _moment()
+    created_at: datetime | None = moment()
+    updated_at: datetime | None = moment()
     supports: int | None = None
     opposes: int | None = None
     endorsements: int | None = None
@@ -189,9 +192,9 @@ class AnswerRow(Row, table=True):
     target_key: str
     state: str | None = None
     native_state: str | None = None
-    plain: str = _long()
-    texts: Any = _json()
-    answered_at: datetime | None = _moment()
+    plain: str = long_text()
+    texts: Any = json_column()
+    answered_at: datetime | None = moment()
     cost: str | None = None
 
 
@@ -202,8 +205,8 @@ class CategoryRow(Row, table=True):
     __table_args__ = (Index("ix_category_scope", "instance", "scope"),)
     parent_key: str | None = None
     space_key: str | None = None
-    name: str = _long()
-    names: Any = _json()
+    name: str = long_text()
+    names: Any = json_column()
 
 
 class AreaRow(Row, table=True):
@@ -212,8 +215,8 @@ class AreaRow(Row, table=True):
     __tablename__: ClassVar[Any] = "area"
     __table_args__ = (Index("ix_area_scope", "instance", "scope"),)
     parent_key: str | None = None
-    name: str = _long()
-    names: Any = _json()
+    name: str = long_text()
+    names: Any = json_column()
 
 
 class VoteRow(Row, table=True):
@@ -223,7 +226,7 @@ class VoteRow(Row, table=True):
     __table_args__ = (Index("ix_vote_scope", "instance", "scope"), Index("ix_vote_target", "target_key"))
     target_key: str
     positive: bool | None = None
-    cast_at: datetime | None = _moment()
+    cast_at: datetime | None = moment()
 
 
 class AttachmentRow(SQLModel, table=True):
@@ -261,11 +264,11 @@ class InstanceRow(SQLModel, table=True):
     title: str = ""
     version: str | None = None
     dialect: str = ""
-    locales: Any = _json()
-    probe: Any = _json()
-    probed_at: datetime | None = _moment()
-    last_full_at: datetime | None = _moment()
-    last_success_at: datetime | None = _moment()
+    locales: Any = json_column()
+    probe: Any = json_column()
+    probed_at: datetime | None = moment()
+    last_full_at: datetime | None = moment()
+    last_success_at: datetime | None = moment()
 
 
 class RunRow(SQLModel, table=True):
@@ -276,10 +279,10 @@ class RunRow(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     instance: str
     started_at: datetime = Field(sa_type=UTCMoment)
-    ended_at: datetime | None = _moment()
+    ended_at: datetime | None = moment()
     outcome: str = "running"
     message: str = ""
-    notes: Any = _json()
+    notes: Any = json_column()
     full: bool = False
     pages: int = 0
     seen: int = 0
@@ -303,9 +306,9 @@ class CheckpointRow(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "checkpoint"
     instance: str = Field(primary_key=True)
     scope: str = Field(primary_key=True)
-    cursor: Any = _json()
+    cursor: Any = json_column()
     pages: int = 0
-    started_at: datetime | None = _moment()
+    started_at: datetime | None = moment()
 
 
 class SweepPageRow(SQLModel, table=True):
@@ -324,7 +327,7 @@ class MemoryRow(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "memory"
     instance: str = Field(primary_key=True)
     name: str = Field(primary_key=True)
-    value: Any = _json()
+    value: Any = json_column()
 
 
 class QuarantineRow(SQLModel, table=True):
@@ -338,9 +341,9 @@ class QuarantineRow(SQLModel, table=True):
     scope: str
     field: str
     reason: str
-    raw: Any = _json()
-    first_seen_at: datetime | None = _moment()
-    last_seen_at: datetime | None = _moment()
+    raw: Any = json_column()
+    first_seen_at: datetime | None = moment()
+    last_seen_at: datetime | None = moment()
     times: int = 1
 
 

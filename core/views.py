@@ -13,8 +13,8 @@ VIEWS: dict[str, str] = {
         SELECT p.instance, p.kind, p.remote_id, p.title, p.locale, p.state, p.native_state, p.supports, p.opposes, p.endorsements,
             p.comments, p.url, p.reference, s.name AS space, p.space_key, p.author, p.official, p.created_at, p.published_at,
             p.updated_at, p.withdrawn_at, p.address, p.latitude, p.longitude, p.amount, p.selected, p.amends_key, p.version, p.key,
-            p.{_CHILD.replace(", ", ", p.")}
-        FROM proposal p LEFT JOIN space s ON s.key = p.space_key""",
+            p.{_CHILD.replace(", ", ", p.")}, c.origin_key AS copy_of
+        FROM proposal p LEFT JOIN space s ON s.key = p.space_key LEFT JOIN publication c ON c.copy_key = p.key""",
     "texts": """
         SELECT p.instance, p.kind, p.remote_id, t.locale, t.machine, t.title, t.html, t.plain, t.proposal_key
         FROM proposal_text t JOIN proposal p ON p.key = t.proposal_key""",
@@ -57,6 +57,12 @@ VIEWS: dict[str, str] = {
         SELECT p.instance, p.kind, p.remote_id, p.title, p.supports, p.comments, p.created_at, p.url, p.key
         FROM proposal p WHERE p.gone_at IS NULL AND p.state IN ('open', 'evaluating') AND p.kind <> 'amendment'
         AND NOT EXISTS (SELECT 1 FROM answer a WHERE a.target_key = p.key AND a.gone_at IS NULL)""",
+    "publications": """
+        SELECT id, route, origin_key AS origin, target_instance || '/' || target_space AS target, state, remote_id, url, title, reason,
+            target_instance, target_space, copy_key, created_at, changed_at, sent_at FROM publication""",
+    "publication_events": """
+        SELECT e.id, e.publication_id, p.route, p.origin_key AS origin, e.at, e.what, e.detail
+        FROM publication_event e JOIN publication p ON p.id = e.publication_id""",
 }
 
 

@@ -4,7 +4,7 @@ import sqlmodel  # noqa: F401  a migration may name its column types
 from alembic import context
 from sqlmodel import SQLModel
 
-from civicsync.core import tables  # noqa: F401  fills the metadata
+from civicsync.core import ledger_tables, tables  # noqa: F401  fill the metadata
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=SQLModel.metadata, render_as_batch=True)
