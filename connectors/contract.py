@@ -4,7 +4,7 @@ A connector reads one platform through a `Transport` and speaks in `Page`s of `I
 sleeps, never logs a body. `connectors/testing/conformance.py` checks an implementation in one line.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -68,14 +68,24 @@ class Stored(Protocol):
         ...
 
 
+async def _nothing(_: str) -> Collection[Ref]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class PullRequest:
-    """One pull. `full` ignores gates and light sweeps; `spaces` limits it to these references (empty: all)."""
+    """One pull. `full` ignores gates and light sweeps; `spaces` limits it to these references (empty: all).
+
+    `done`: what the interrupted run that this one continues had read to its end (complete scopes, and what `Page.done` named); a
+    reader leaves it out. `seen` tells what the pages of an unfinished sweep that is resumed have shown so far.
+    """
 
     probe: Probe
     stored: Stored
     full: bool = False
     spaces: Sequence[Ref] = ()
+    done: Collection[str] = ()
+    seen: Callable[[str], Awaitable[Collection[Ref]]] = _nothing
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ statement executed many times.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -57,39 +58,47 @@ def upsert(
 
 
 def _copy(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    names = list(rows[0])
-    json_columns = [index for index, name in enumerate(names) if _is_json(table.c[name].type)]
+    names, values = _columns(table, rows)
     columns = ", ".join(f'"{name}"' for name in names)
     driver: Any = connection.connection.driver_connection
     with driver.cursor() as cursor, cursor.copy(f'COPY "{table.name}" ({columns}) FROM STDIN') as copy:
         write = copy.write_row
-        for row in rows:
-            values = list(row.values())
-            for index in json_columns:
-                if values[index] is not None:
-                    values[index] = msgspec.json.encode(values[index]).decode()
-            write(values)
+        for row in zip(*values, strict=True):
+            write(row)
 
 
 def _executemany(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """SQLite's own executemany: the values as SQLAlchemy would bind them, without its price per row."""
-    names = list(rows[0])
-    moments = [index for index, name in enumerate(names) if _is_moment(table.c[name].type)]
-    json_columns = [index for index, name in enumerate(names) if _is_json(table.c[name].type)]
+    names, values = _columns(table, rows)
+    for index, name in enumerate(names):
+        if _is_moment(table.c[name].type):
+            # Rows of one page share most of their times.
+            written = {moment: _written(moment) for moment in set(values[index])}
+            values[index] = [written[moment] for moment in values[index]]
     columns = ", ".join(f'"{name}"' for name in names)
     marks = ", ".join("?" * len(names))
-    ready: list[list[Any]] = []
-    for row in rows:
-        values = list(row.values())
-        for index in moments:
-            if values[index] is not None:
-                values[index] = values[index].isoformat(" ", "microseconds")[:26]
-        for index in json_columns:
-            if values[index] is not None:
-                values[index] = msgspec.json.encode(values[index]).decode()
-        ready.append(values)
     driver: Any = connection.connection.driver_connection
-    driver.executemany(f'INSERT INTO "{table.name}" ({columns}) VALUES ({marks})', ready)
+    driver.executemany(f'INSERT INTO "{table.name}" ({columns}) VALUES ({marks})', zip(*values, strict=True))
+
+
+def _columns(table: Table, rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[Sequence[Any]]]:
+    """The rows turned: names, and the values of each column. A column that is empty in all of them is left to the database."""
+    names: list[str] = []
+    values: list[Sequence[Any]] = []
+    for name, column in zip(rows[0], zip(*(row.values() for row in rows), strict=True), strict=True):
+        if column.count(None) == len(column):
+            continue
+        kind = table.c[name].type
+        ready: Sequence[Any] = column
+        if _is_json(kind):
+            ready = [None if value is None else msgspec.json.encode(value).decode() for value in column]
+        names.append(name)
+        values.append(ready)
+    return names, values
+
+
+def _written(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat(" ", "microseconds")[:26]
 
 
 def _is_json(column_type: TypeEngine[Any]) -> bool:

@@ -54,7 +54,8 @@ class Page:
     `next` resumes after this page. `complete` claims: everything public in `scope` was in the pages since the sweep began (items
     and `present`), so whatever else the store knows there is missing. A gate that shows no change sends neither. `memory` is kept
     as it is (ETags, gates) and read back by `Stored.memory`. `total` is the expected number of items, for progress.
-    `note` is a clear word for `runs`.
+    `note` is a clear word for `runs`. `done` names parts of the pull (besides a complete `scope`) that were read to their end: should
+    the run be interrupted after this page, the one that continues it is told so.
     """
 
     scope: str
@@ -65,3 +66,4 @@ class Page:
     memory: Mapping[str, Any] = field(default_factory=dict[str, Any])
     total: int | None = None
     note: str | None = None
+    done: Sequence[str] = ()

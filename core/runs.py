@@ -72,6 +72,11 @@ def runs(engine: Engine, instances: Sequence[str] = (), limit: int = 20) -> list
         return [dict(row) for row in connection.execute(query).mappings()]
 
 
+def last_run(engine: Engine, instance: str) -> Mapping[str, Any] | None:
+    """The newest run of an instance."""
+    return next(iter(runs(engine, [instance], 1)), None)
+
+
 def take_lease(engine: Engine, name: str, holder: str, now: datetime, seconds: float) -> bool:
     """Take or renew a lease; False when somebody else holds it."""
     with engine.begin() as connection:

@@ -1,19 +1,28 @@
 """Where each unfinished sweep stands: its cursor, and the references its pages saw so far.
 
 Both are written in the page's own transaction, so a killed run goes on after the last page that was committed, and a complete
-sweep knows everything it saw, also what an earlier process saw.
+sweep knows everything it saw, also what an earlier process saw. A sweep that is complete leaves a mark (a checkpoint without a
+cursor) until its run ends, so that the run that continues an interrupted one reads nothing twice and judges everything once.
 """
 
 import zlib
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, delete, select
+from sqlalchemy import Connection, Engine, delete, null, select, update
 
 from .bulk import upsert
 from .identity import Ref
 from .pages import Cursor, Page
 from .tables import CheckpointRow, SweepPageRow, table_of
+
+CONTINUED_WITHIN = timedelta(hours=6)
+"""What an interrupted run read longer ago than this is read again."""
+_JUDGED = -1
+"""The number of pages of a complete sweep that needs no verdict any more."""
+_NAMED = "~"
+"""Before the names of `Page.done`, which are no scopes."""
 
 
 class Sweeps:
@@ -29,6 +38,28 @@ class Sweeps:
             found = connection.execute(select(checkpoint).where(checkpoint.c.instance == instance)).mappings().all()
         self._cursors: dict[str, Cursor] = {row["scope"]: row["cursor"] for row in found if row["cursor"] is not None}
         self._page_counts = {row["scope"]: row["pages"] for row in found}
+        self._marks = {row["scope"]: row["started_at"] for row in found if row["cursor"] is None}
+        self.done: frozenset[str] = frozenset()
+        """What the interrupted run that this one continues had read to its end."""
+
+    def begin(self, now: datetime, *, continues: bool) -> list[str]:
+        """Start a run; when it `continues` an interrupted one, what that had finished stays so. Returns the scopes still to judge."""
+        if not continues:
+            self.forget()
+        kept = [name for name, at in self._marks.items() if at and now - at < CONTINUED_WITHIN]
+        self.done = frozenset(name.removeprefix(_NAMED) for name in kept)
+        unjudged = [name for name in kept if self._page_counts[name] != _JUDGED]
+        self._resumed.update(unjudged)
+        return unjudged
+
+    def forget(self) -> None:
+        """The run is over: drop the marks of what it finished."""
+        table = table_of(CheckpointRow)
+        where = (table.c.instance == self.instance, table.c.cursor.is_(null()))
+        with self.engine.begin() as connection:
+            connection.execute(delete(table).where(*where))
+        self._marks.clear()
+        self.done = frozenset()
 
     def cursor(self, scope: str) -> Cursor | None:
         """Where an unfinished sweep of this scope goes on; asking for it means to resume."""
@@ -40,13 +71,18 @@ class Sweeps:
     def keep(self, connection: Connection, page: Page, now: datetime) -> None:
         """Note what a page saw and where the next one goes on."""
         scope = page.scope
+        checkpoint = table_of(CheckpointRow)
+        marks = [{"scope": _NAMED + name, "pages": _JUDGED} for name in page.done]
+        if page.complete:
+            marks.append({"scope": scope, "pages": 0})
         sweeping = bool(page.items or page.present or page.next is not None or page.complete)
         if not sweeping:
+            self._mark(connection, marks, now)
             return
-        pages, checkpoint = table_of(SweepPageRow), table_of(CheckpointRow)
+        pages = table_of(SweepPageRow)
         mine = {"instance": self.instance, "scope": scope}
         if scope not in self._pages:
-            self._pages[scope] = self._page_counts.get(scope, 0) if scope in self._resumed else 0
+            self._pages[scope] = max(0, self._page_counts.get(scope, 0)) if scope in self._resumed else 0
             if scope not in self._resumed:
                 connection.execute(delete(pages).where(pages.c.instance == self.instance, pages.c.scope == scope))
         refs = [item.ref for item in page.items]
@@ -56,12 +92,23 @@ class Sweeps:
             connection.execute(pages.insert(), [{**mine, "page": self._pages[scope], "refs": blob}])
             self._pages[scope] += 1
         if page.complete:
-            where = (checkpoint.c.instance == self.instance, checkpoint.c.scope == scope)
-            connection.execute(delete(checkpoint).where(*where))
             self._cursors.pop(scope, None)
         elif page.next is not None:
             row = {**mine, "cursor": page.next, "pages": self._pages[scope], "started_at": now}
             upsert(connection, checkpoint, [row], keep=("started_at",))
+        elif scope in self._marks and self._page_counts.get(scope) != _JUDGED:
+            # Pages may follow the one that completes their scope; their numbers go on after it too.
+            row = (checkpoint.c.instance == self.instance, checkpoint.c.scope == scope)
+            connection.execute(update(checkpoint).where(*row).values(pages=self._pages[scope]))
+        self._mark(connection, marks, now)
+
+    def _mark(self, connection: Connection, marks: list[dict[str, Any]], now: datetime) -> None:
+        for mark in marks:
+            count = self._pages.get(mark["scope"], 0) if mark["pages"] != _JUDGED else _JUDGED
+            row = {"instance": self.instance, **mark, "cursor": None, "pages": count, "started_at": now}
+            upsert(connection, table_of(CheckpointRow), [row])
+            self._marks[mark["scope"]] = now
+            self._page_counts[mark["scope"]] = count
 
     def seen(self, scope: str) -> set[Ref]:
         """Every reference that the pages of the current sweep saw."""
@@ -75,9 +122,15 @@ class Sweeps:
 
     def end(self, scope: str) -> None:
         """Forget the pages of a sweep that was judged."""
-        table = table_of(SweepPageRow)
+        table, checkpoint = table_of(SweepPageRow), table_of(CheckpointRow)
         with self.engine.begin() as connection:
             connection.execute(delete(table).where(table.c.instance == self.instance, table.c.scope == scope))
+            marked = (
+                checkpoint.c.instance == self.instance,
+                checkpoint.c.scope == scope,
+                checkpoint.c.cursor.is_(null()),
+            )
+            connection.execute(update(checkpoint).where(*marked).values(pages=_JUDGED))
         self._pages.pop(scope, None)
         self._resumed.discard(scope)
         self._page_counts.pop(scope, None)

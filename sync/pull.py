@@ -31,6 +31,8 @@ from ..core.store import InstanceStore, Written
 from .sweep import judge
 
 _STOPPED = "stopped; what was read is kept, the next run goes on from there"
+_WHOLE = frozenset({"done", "undecided"})
+"""The outcomes of runs that read everything; any other one is continued by the next run."""
 LEASE_SECONDS = 120.0
 HEARTBEAT_SECONDS = 30.0
 
@@ -141,11 +143,17 @@ class Puller:
             # finished need not be read again.
             first = row is None or row["last_full_at"] is None
             full = options.full or (not first and self._full_is_due(name, row))
+            before = await asyncio.to_thread(runs.last_run, self.engine, name)
+            # An interrupted run is continued by the next one, as full as it was. Whoever asks for more than it read, or for certain
+            # spaces now, is not answered with what it read a while ago.
+            continues = before is not None and before["outcome"] not in _WHOLE and not options.spaces
+            continues = continues and (bool(before["full"]) or not options.full)  # pyright: ignore[reportOptionalSubscript]
+            full = full or (continues and bool(before["full"]))  # pyright: ignore[reportOptionalSubscript]
             run_id = await asyncio.to_thread(runs.start_run, self.engine, name, self.clock.now(), full=full)
             async with self.reader(name) as (reader, transport):
                 self._stats[name] = transport.stats
                 try:
-                    await self._run(name, reader, row, full, options, result)
+                    await self._run(name, reader, row, full, continues, options, result)
                 except Throttled as error:
                     result.outcome, result.message = "throttled", str(error)
                 except ConnectorError as error:
@@ -171,17 +179,19 @@ class Puller:
         age = (self.clock.now() - row["last_full_at"]).total_seconds()
         return age >= seconds(self.config.instances[name].full_every)
 
-    async def _run(self, name: str, reader: Reader, row: Any, full: bool, options: Options, result: Outcome) -> None:
-        known = None if row is None or full else row["probe"]
+    async def _run(
+        self, name: str, reader: Reader, row: Any, full: bool, continues: bool, options: Options, result: Outcome
+    ) -> None:
+        known = None if row is None or (full and not continues) else row["probe"]
         fresh = known is None
         probe = await self._probe(name, reader) if known is None else probe_from(known)
         try:
-            await self._pages(name, reader, probe, full, options, result)
+            await self._pages(name, reader, probe, full, continues, options, result)
         except Interface as error:
             if fresh:
                 raise
             result.notes.append(f"probed again: {error.message}")
-            await self._pages(name, reader, await self._probe(name, reader), True, options, result)
+            await self._pages(name, reader, await self._probe(name, reader), True, False, options, result)
 
     async def _probe(self, name: str, reader: Reader) -> Probe:
         probe = await reader.probe()
@@ -189,12 +199,20 @@ class Puller:
         return probe
 
     async def _pages(
-        self, name: str, reader: Reader, probe: Probe, full: bool, options: Options, result: Outcome
+        self, name: str, reader: Reader, probe: Probe, full: bool, continues: bool, options: Options, result: Outcome
     ) -> None:
         locales = self.config.instances[name].locales or list(probe.locales)
         store = await asyncio.to_thread(InstanceStore, self.engine, name, locales, self.clock)
-        request = PullRequest(probe=probe, stored=store, full=full, spaces=options.spaces)
-        finished: list[str] = []
+        # What an interrupted run swept to its end is judged by the run that continues it.
+        finished = await asyncio.to_thread(store.sweeps.begin, self.clock.now(), continues=continues)
+        request = PullRequest(
+            probe=probe,
+            stored=store,
+            full=full,
+            spaces=options.spaces,
+            done=store.sweeps.done,
+            seen=lambda scope: asyncio.to_thread(store.sweeps.seen, scope),
+        )
         failure: ConnectorError | None = None
         async with contextlib.aclosing(self._until_stopped(reader.pull(request))) as pages:
             try:
@@ -207,6 +225,8 @@ class Puller:
                         result.notes.append(page.note)
                     if page.complete:
                         finished.append(page.scope)
+                    elif page.next is not None and page.scope in finished:
+                        finished.remove(page.scope)  # it is swept anew
                     if self.progress:
                         self.progress(name, page, result)
                     if options.limit is not None and result.written.seen >= options.limit:
@@ -230,6 +250,7 @@ class Puller:
             result.message = "more is missing than a run may believe; see the notes"
         else:
             result.outcome = "done"
+        await asyncio.to_thread(store.sweeps.forget)
 
     async def _until_stopped(self, pages: AsyncIterator[Page]) -> AsyncGenerator[Page, None]:
         stopped = asyncio.ensure_future(self.stop.wait())

@@ -79,8 +79,9 @@ async def _decide(store: InstanceStore, reader: Reader, missing: Missing, *, acc
     gone = {ref: "not public on its platform any more" for ref in due if confirmed.get(ref) is False}
     there = [ref for ref in due if confirmed.get(ref) is True]
     first = [ref for ref in missing.refs if ref not in due]
-    mark(store, present=[*back, *there], missed=first, gone=gone)
+    # In this order: killed in between, the verdict waits for the next sweep; the other way round this one would count twice.
     store.sweeps.end(missing.scope)
+    mark(store, present=[*back, *there], missed=first, gone=gone)
     return Verdict(len(first), len(gone))
 
 

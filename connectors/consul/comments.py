@@ -6,6 +6,7 @@ The flat list is the cheapest (docs/explanation/performance.md); nested lists ar
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
+from ...core.identity import split_ref
 from ..contract import Item, Page, PullRequest
 from ..errors import Malformed, NotFound
 from .api import Api
@@ -32,6 +33,7 @@ class Comments:
         self.api = api
         self.dialect = dialect
         self.mapper = mapper
+        self.request = request
         self.stored = request.stored
         self.full = request.full
         self.sweep = sweep
@@ -41,13 +43,20 @@ class Comments:
 
     async def pages(self, light: Light, known: Mapping[str, Mapping[str, str]]) -> AsyncIterator[Page]:
         """All pages of comments. `known` are the tokens of the pull before, by collection and id."""
-        counts = _counts(light)
+        if SCOPE in self.request.done:
+            return
+        # Of collections that an interrupted run had finished there is no light sweep, but what it wrote.
+        finished = {name: marks for name, marks in known.items() if name in self.request.done}
+        counts = _known_counts(finished) | _counts(light)
         cursor = self.stored.cursor(SCOPE)
-        if self.full or cursor is not None or not self.stored.memory("comments_read"):
-            ids: set[str] = set()
+        # What an interrupted run found changed is not known any more, so the run that continues it reads all.
+        everything = self.full or bool(finished)
+        if everything or cursor is not None or not self.stored.memory("comments_read"):
+            ids = {split_ref(each)[1] for each in await self.request.seen(SCOPE)} if cursor else set[str]()
             first = not self.stored.memory("comments_read")
-            async for page in self._flat(int(cursor["offset"]) if cursor else 0, sum(counts.values()), ids):
-                yield page
+            if not (cursor and cursor.get("ended")):
+                async for page in self._flat(int(cursor["offset"]) if cursor else 0, sum(counts.values()), ids):
+                    yield page
             if cursor is None:
                 short = [target for target, count in counts.items() if self.found.get(target, 0) < count]
                 async for page in self._of(short, ids):
@@ -91,7 +100,9 @@ class Comments:
                 if not goes_on:
                     break
             offset += pages * rows
-            yield Page(SCOPE, list(items.values()), next={"offset": offset}, total=expected or None)
+            yield Page(
+                SCOPE, list(items.values()), next={"offset": offset, "ended": not goes_on}, total=expected or None
+            )
 
     async def _of(self, targets: Sequence[tuple[str, str]], ids: set[str]) -> AsyncIterator[Page]:
         waiting = [(collection, own, 0) for collection, own in targets if collection != "investments"]

@@ -129,9 +129,11 @@ class _Pull:
             name: {split_ref(r)[1]: t for r, t in (await self.stored.tokens(name)).items()} for name in self.collections
         }
         self.published = set(known.get("proposals", ()))
-        small = [name for name in ("geozones", "budgets") if name in self.dialect.collections]
-        read_all = {n for n in self.collections if self.request.full or self.stored.cursor(n) is not None}
-        read_all |= {n for n in self.collections if not known[n] and not self.stored.memory(f"read@{n}")}
+        done = self.request.done
+        open_ = [name for name in self.collections if name not in done]
+        small = [name for name in ("geozones", "budgets") if name in self.dialect.collections and name not in done]
+        read_all = {n for n in open_ if self.request.full or self.stored.cursor(n) is not None}
+        read_all |= {n for n in open_ if not known[n] and not self.stored.memory(f"read@{n}")}
         resumed = {name for name in read_all if self.stored.cursor(name) is not None}
         for name in self.collections:
             if name in read_all:
@@ -139,7 +141,7 @@ class _Pull:
                     yield page
         for name in resumed:
             known[name] = {split_ref(r)[1]: t for r, t in (await self.stored.tokens(name)).items()}
-        expected = {name: set(self.seen.get(name) or known[name]) for name in self.collections}
+        expected = {name: set(self.seen.get(name) or known[name]) for name in open_}
         if "proposals" in expected:
             expected["proposals"] |= self.drafts
         light = await self.sweep.settle({**expected, **{name: set[str]() for name in small}})
@@ -147,14 +149,14 @@ class _Pull:
         for name in small:
             items = [self.mapper.item(name, node) for node in light.rows[name].values()]
             yield Page(name, items, complete=True)
-        for name in self.collections:
+        for name in open_:
             trusted = self.seen.get(name, {}) if name in read_all and name not in resumed else None
             async for page in self._changed(name, light, known[name], trusted):
                 yield page
         comments = Comments(self.api, self.dialect, self.mapper, self.request, self.sweep, self.names, self.drafts)
         async for page in comments.pages(light, known):
             yield page
-        if self.reader.settings.votes and self.dialect.name != "A":
+        if self.reader.settings.votes and self.dialect.name != "A" and "votes" not in done:
             async for page in self._records("votes", 0):
                 yield page
 
@@ -177,7 +179,7 @@ class _Pull:
         cursor = self.stored.cursor(name)
         offset = int(cursor["offset"]) if cursor else 0
         seen = self.seen.setdefault(name, {})
-        goes_on = True
+        goes_on = not (cursor and cursor.get("ended"))
         while goes_on:
             parts = [(f"p{i}", shape, offset + i * rows, rows) for i in range(pages)]
             budget = self.sweep.budget
@@ -198,7 +200,8 @@ class _Pull:
             seen.update((split_ref(each)[1], item.token) for each, item in items.items())
             memory = {"drafts": sorted(self.drafts, key=int)} if name == "proposals" and len(kept) < len(items) else {}
             ends = name == "votes" and not goes_on
-            yield Page(name, kept, next={"offset": offset}, total=expected or None, memory=memory, complete=ends)
+            at = {"offset": offset, "ended": not goes_on}
+            yield Page(name, kept, next=at, total=expected or None, memory=memory, complete=ends)
 
     async def _changed(
         self, name: str, light: Light, known: Mapping[str, str], trusted: Mapping[str, str | None] | None

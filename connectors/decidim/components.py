@@ -14,7 +14,7 @@ from .dialects import (
     light_document,
     record_document,
 )
-from .mapping import token
+from .mapping import comments_in, token
 
 if TYPE_CHECKING:
     from .reader import _Pull  # pyright: ignore[reportPrivateUsage]
@@ -50,6 +50,9 @@ class ComponentPull:
         gate = self.component["gate"]
         memory = f"gate@{self.space}"
         settled = gate is not None and self.stored.memory(memory) == gate and self.stored.cursor(scope) is None
+        if scope in self.pull.request.done and (gate is None or settled) and self.dialect.checked:
+            await self._remember(scope)
+            return
         if settled and not self.pull.request.full and not self.stored.pending(scope):
             return
         last: Page | None = None
@@ -68,6 +71,15 @@ class ComponentPull:
                 total=last.total,
                 note=last.note,
             )
+
+    async def _remember(self, scope: str) -> dict[Ref, str]:
+        """What the process that this pull continues knew of the proposals it had read."""
+        tokens = dict(await self.stored.tokens(scope))
+        data = self.pull.open_data
+        if scope.startswith("proposals@"):
+            data.members.setdefault(self.own, set()).update(tokens)
+            data.counts.update((each.partition("/")[2], (self.own, comments_in(mark))) for each, mark in tokens.items())
+        return tokens
 
     async def _proposals(self, scope: str) -> AsyncIterator[Page]:
         tokens = dict(await self.stored.tokens(scope))
@@ -94,7 +106,8 @@ class ComponentPull:
             data, _ = await self.api.ask(by_id_document(self.dialect, self.own, part, names=self.names))
             answered = self._answered(data)
             nodes = [node for position in range(len(part)) if (node := answered.get(f"r{position}")) is not None]
-            yield Page(scope, [self._item(node) for node in nodes], total=len(public))
+            items = [self._item(node) for node in nodes]
+            yield Page(scope, items, total=len(public), memory=self.pull.open_data.back())
         for own, node in public.items():
             self._count(own, node)
         yield Page(scope, present=[f"proposal/{own}" for own in public], complete=True, total=len(public))
@@ -117,6 +130,7 @@ class ComponentPull:
         after: str | None = cursor["after"] if cursor else None
         if cursor:
             self.pull.open_data.before |= self.known
+            await self._remember(scope)
         hidden = self.pull.open_data.hidden
         while True:
             data, _ = await self.api.ask(record_document(self.dialect, self.own, after, names=self.names))
@@ -125,7 +139,8 @@ class ComponentPull:
             items = [self._item(node) for node in nodes]
             after = page["pageInfo"].get("endCursor") or after
             goes_on = bool(page["pageInfo"].get("hasNextPage"))
-            yield Page(scope, items, next={"after": after}, complete=not goes_on, total=expected or None)
+            back = self.pull.open_data.back()
+            yield Page(scope, items, next={"after": after}, complete=not goes_on, total=expected or None, memory=back)
             if not goes_on:
                 return
 

@@ -114,6 +114,12 @@ def token(node: Mapping[str, Any]) -> str:
     return f"{node.get('updatedAt')}|{node.get('voteCount')}|{node.get('totalCommentsCount')}|{state}"
 
 
+def comments_in(mark: str) -> int:
+    """The number of comments that a token tells."""
+    parts = mark.split("|")
+    return int(parts[2]) if len(parts) > 2 and parts[2].isdigit() else 0
+
+
 class Mapper:
     """Maps the nodes of one instance."""
 

@@ -4,7 +4,7 @@ It is made nightly, so it may be a day old: what it lacks is new or hidden, and 
 hidden (docs/platforms/decidim.md 5).
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any
 
 from ..contract import Item, Page, Stored
@@ -42,9 +42,11 @@ class OpenData:
         """Whether each file can be had alone (0.30 and later)."""
         return self.dialect.taxonomies
 
-    async def second_source(self, *, full: bool) -> AsyncIterator[Page]:
+    async def second_source(self, *, full: bool, done: Collection[str]) -> AsyncIterator[Page]:
         """Which proposals are amendments, and (on unchecked releases) which are hidden; when everything is read."""
         if not self.api.settings.open_data or not (full or self.stored.memory("second_source") is None):
+            return
+        if "second-source" in done:
             return
         try:
             if self.single_files:
@@ -68,7 +70,16 @@ class OpenData:
         if not self.dialect.checked:
             self.exported = {int(row["id"]) for row in exported if row.get("id", "").isdigit()}
             self.hidden = _Older(self.exported)
-        yield Page("open-data", memory=learned)
+        # A list of what is hidden is needed again by the run that continues this one.
+        alone = self.single_files and self.dialect.checked
+        yield Page("open-data", memory=learned, done=["second-source"] if alone else ())
+
+    def back(self) -> Mapping[str, Any]:
+        """Forget how many comments a proposal had that came back: kept with its page, should this run be interrupted."""
+        known: dict[str, int] = self.stored.memory("comment_counts") or {}
+        if self.fresh.isdisjoint(known):
+            return {}
+        return {"comment_counts": {own: count for own, count in known.items() if own not in self.fresh}}
 
     exported: "set[int] | None" = None
 

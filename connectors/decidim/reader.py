@@ -152,7 +152,7 @@ class _Pull:
         yield Page("spaces", tree.items, complete=True, memory={"first_component": self._first()})
         wanted = self._wanted()
         if any(c["type"] == "Proposals" for c in self.components.values()):
-            async for page in self.open_data.second_source(full=self.request.full):
+            async for page in self.open_data.second_source(full=self.request.full, done=self.request.done):
                 yield page
         for own in wanted:
             component = self.components[own]

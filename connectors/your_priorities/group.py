@@ -66,10 +66,17 @@ class GroupPull:
         yield self._categories(group)
         kind = dialects.group_type(group)
         if kind in {"folder", "link"} and not group.get("counter_posts"):
+            yield Page("spaces", done=[f"group/{self.own}"])
             return
         hidden = hides_debate(flags(group))
         async for page in self._posts(group, hidden, only_open=node.get("hasNonOpenPosts") is False):
             yield page
+
+    async def remember(self) -> None:
+        """Know the posts and arguments of a group that the run before, which this one continues, had read to its end."""
+        self.reader.group_of.update((split_ref(r)[1], self.own) for r in await self.stored.tokens(self.scope))
+        points = await self.stored.tokens(self.points_scope)
+        self.reader.post_of.update((split_ref(each)[1], post) for each, post in points.items())
 
     def _categories(self, group: Mapping[str, Any]) -> Page:
         listed = [one for one in rows(group.get("Categories", []), f"group/{self.own}") if not one.get("deleted")]
@@ -92,7 +99,7 @@ class GroupPull:
         async for page in feed.pages():
             yield page
         if hidden:
-            yield Page(self.scope, complete=self.settled)
+            yield Page(self.scope, complete=self.settled, done=[f"group/{self.own}"])
             return
         unread: set[str] = set()
         done: list[str] = []
@@ -100,7 +107,8 @@ class GroupPull:
             yield page
         yield Page(self.scope, complete=self.settled)
         # Read again: what this run read is among it, but only what was left unread is claimed without having been seen.
-        yield Page(self.points_scope, present=[f"point/{own}" for own in done], complete=self.settled and not unread)
+        present, complete = [f"point/{own}" for own in done], self.settled and not unread
+        yield Page(self.points_scope, present=present, complete=complete, done=[f"group/{self.own}"])
 
     def cursor(self) -> Cursor:
         """Where the posts' sweep stands once its lists are read."""

@@ -75,7 +75,7 @@ class YourPrioritiesReader:
 
     async def pull(self, request: PullRequest) -> AsyncIterator[Page]:
         """Group after group; a group that may not be read is left alone and named at the end."""
-        found = await self._targets(request.probe)
+        found = await self._targets(request.probe, walk=SPACES not in request.done)
         nodes = [("domain", found.domain), *(("community", node) for node in found.communities.values())]
         known = await request.stored.tokens(SPACES)
         refused = list(found.refused)
@@ -83,7 +83,10 @@ class YourPrioritiesReader:
             f"not allowed to read {', '.join(found.refused)}; what was read earlier is kept" if found.refused else None
         )
         yield Page(
-            SPACES, [self.mapper.space(kind, node) for kind, node in nodes if node.get("id") is not None], note=note
+            SPACES,
+            [self.mapper.space(kind, node) for kind, node in nodes if node.get("id") is not None],
+            note=note,
+            done=() if refused else [SPACES],
         )
         configured = {f"group/{own}" for own in self.settings.groups}
         configured |= {f"community/{own}" for own in self.settings.communities}
@@ -92,8 +95,11 @@ class YourPrioritiesReader:
         read = 0
         for own in groups:
             pull = GroupPull(self, request, own, everything)
-            async for page in pull.pages():
-                yield page
+            if f"group/{own}" in request.done:
+                await pull.remember()
+            else:
+                async for page in pull.pages():
+                    yield page
             read += pull.readable
             if not pull.readable:
                 refused.append(f"group/{own}")
@@ -193,8 +199,8 @@ class YourPrioritiesReader:
             return own, order, marks
         return None, "oldest", False
 
-    async def _targets(self, probe: Probe) -> Found:
-        """What the probe found; in a later run with the communities' pages of today, for groups that are new since.
+    async def _targets(self, probe: Probe, *, walk: bool) -> Found:
+        """What the probe found; in a later run with the communities' pages of today (`walk`), for groups that are new since.
 
         Raises:
             Interface: other groups or communities are configured than when the instance was probed.
@@ -204,7 +210,8 @@ class YourPrioritiesReader:
         if probe.facts.get("asked") != self._asked():
             raise Interface("other groups or communities are configured than when the instance was probed")
         found = Found(domain={"id": None})
-        await self.finder.walk(found, [str(own) for own in probe.facts.get("communities") or ()])
+        if walk:
+            await self.finder.walk(found, [str(own) for own in probe.facts.get("communities") or ()])
         for own, community in (probe.facts.get("groups") or {}).items():
             found.groups.setdefault(str(own), community)
         return found

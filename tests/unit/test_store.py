@@ -156,6 +156,35 @@ def test_a_resumed_sweep_knows_what_the_killed_process_saw(engine: Engine, clock
     assert set(find_missing(resumed, SCOPE).refs) == {"proposal/3"}
 
 
+def test_the_run_that_continues_an_interrupted_one_is_told_what_is_done(engine: Engine, clock: FakeClock) -> None:
+    interrupted = store(engine, clock)
+    assert interrupted.sweeps.begin(clock.now(), continues=False) == []
+    interrupted.write(Page(SCOPE, [item(1), item(2)], complete=True))
+    interrupted.write(Page(SCOPE, [item(3)]))
+    interrupted.write(Page("spaces", done=["walk"]))
+    following = store(engine, clock)
+    assert following.sweeps.begin(clock.now(), continues=True) == [SCOPE]
+    assert following.sweeps.done == {SCOPE, "walk"}
+    following.write(Page(SCOPE, [item(4)]))
+    assert following.sweeps.seen(SCOPE) == {f"proposal/{own}" for own in (1, 2, 3, 4)}
+    following.sweeps.end(SCOPE)
+    judged = store(engine, clock)
+    assert judged.sweeps.begin(clock.now(), continues=True) == []
+    judged.write(Page(SCOPE, [item(5)]))
+    assert store(engine, clock).sweeps.begin(clock.now(), continues=True) == [], "five alone are not what the sweep saw"
+
+
+@pytest.mark.parametrize(("hours", "continues"), [(0, False), (7, True)])
+def test_what_was_read_long_ago_or_for_another_run_is_read_again(
+    engine: Engine, clock: FakeClock, hours: int, continues: bool
+) -> None:
+    store(engine, clock).write(Page(SCOPE, [item(1)], complete=True))
+    clock.advance(hours * 3600)
+    following = store(engine, clock)
+    assert following.sweeps.begin(clock.now(), continues=continues) == []
+    assert not following.sweeps.done
+
+
 def test_a_sweep_that_begins_anew_forgets_the_old_one(engine: Engine, clock: FakeClock) -> None:
     store(engine, clock).write(Page(SCOPE, [item(1), item(2)], next={"after": 1}))
     fresh = store(engine, clock)
