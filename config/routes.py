@@ -109,7 +109,7 @@ class Route(Settings):
     language: Words = []
     """Which language of a text is published, the first that there is; unset: the one the origin shows first."""
     title: Template = "{{ title }}"
-    """Title of the copy; a Jinja template with title, author, state, supports, reference, space, instance, url, created."""
+    """Title of the copy; a Jinja template with title, author, state, reference, space, instance, url, created."""
     body: Template = "{{ body }}"
     """Body of the copy, HTML; the same names and `body`. Attribution, link and marker always follow it."""
     attribution: Template | None = None

@@ -61,9 +61,15 @@ def user_agent(operator: str, contact: str) -> str:
 
 
 def open_transport(
-    connector: Connector, settings: InstanceSettings, *, agent: str, clock: Clock, backend: Any = None
+    connector: Connector,
+    settings: InstanceSettings,
+    *,
+    agent: str,
+    clock: Clock,
+    backend: Any = None,
+    keep_cookies: bool | None = None,
 ) -> Transport:
-    """A transport for one instance, as polite as its platform asks."""
+    """A transport for one instance, as polite as its platform asks. `keep_cookies`: a session, whatever the platform's reading needs."""
     return Transport(
         settings.url,
         clock=clock,
@@ -71,6 +77,6 @@ def open_transport(
         politeness=settings.politeness,
         requests_per_minute=connector.requests_per_minute,
         verify_tls=settings.verify_tls,
-        keep_cookies=connector.keep_cookies,
+        keep_cookies=connector.keep_cookies if keep_cookies is None else keep_cookies,
         backend=backend,
     )

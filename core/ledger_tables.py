@@ -41,7 +41,6 @@ class PublicationRow(SQLModel, table=True):
     sent_payload: Any = json_column()
     copy_print: str | None = None
     """Fingerprint of what the platform showed right after our last write: anything else means that somebody edited the copy."""
-    answer_hash: str | None = None
     created_at: datetime = Field(sa_type=UTCMoment)
     changed_at: datetime = Field(sa_type=UTCMoment)
     sent_at: datetime | None = moment()

@@ -63,7 +63,6 @@ def upgrade() -> None:
         sa.Column("sent_hash", sa.String(), nullable=True),
         sa.Column("sent_payload", JSON, nullable=True),
         sa.Column("copy_print", sa.String(), nullable=True),
-        sa.Column("answer_hash", sa.String(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),

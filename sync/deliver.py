@@ -1,0 +1,320 @@
+"""Carrying out one operation: intent, effect, verdict; and finding out what became of a write whose answer was lost.
+
+An operation is claimed (`sending`) and committed before anything goes out. Certain failures go back into the queue; uncertain ones
+become `unknown` and are looked up on the platform; only what is proven absent is sent again. Nothing here decides what is published.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from ..connectors.errors import CannotDo, ConnectorError, MaybeDone, NotDone, Rejected
+from ..connectors.writing import AnswerDraft, Answers, Comments, Copy, Finds, Reading, Writer
+from ..core.identity import Ref
+from ..core.ledger import DuplicateCopy, Ledger, Operation, Publication, copy_columns
+from ..core.marker import markers_in
+from .plan import copy_of, editing, withdrawing
+from .render import answer_of, draft_of, fingerprint, prints
+
+_SKEW = timedelta(minutes=10)
+"""Clocks of platforms differ from ours: a copy is looked for from this much before its first sending."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one run did to its targets."""
+
+    sent: dict[str, int] = field(default_factory=dict[str, int])
+    refused: int = 0
+    failed: int = 0
+    unknown: int = 0
+    looked_up: int = 0
+    """Lost answers of which the platform told what became of them."""
+    conflicts: int = 0
+
+    def count(self, kind: str) -> None:
+        """One more that was confirmed."""
+        self.sent[kind] = self.sent.get(kind, 0) + 1
+
+
+class Conflict(Exception):
+    """Somebody changed or removed the copy; the text says what."""
+
+    def __init__(self, why: str, *, gone: bool = False) -> None:
+        super().__init__(why)
+        self.why = why
+        self.gone = gone
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """An operation with the publication it belongs to and where it writes."""
+
+    operation: Operation
+    publication: Publication
+    space: Ref
+    conflict: str = "manual"
+
+
+class Deliverer:
+    """Writes to one instance through one writer."""
+
+    def __init__(self, ledger: Ledger, writer: Writer, *, settle: timedelta, attempts: int) -> None:
+        self.ledger = ledger
+        self.writer = writer
+        self.settle = settle
+        self.attempts = attempts
+        self.tally = Tally()
+        self.trouble: str = ""
+        """The newest failure that was not about one text, for the breaker."""
+
+    # Sending ----------------------------------------------------------------------------------------------------------
+
+    async def send(self, job: Job, found: Copy | None = None) -> str:
+        """Carry out an approved operation; returns the state it ended in, or "taken" when somebody else has it."""
+        now = self.ledger.clock.now()
+        op = job.operation
+        claimed = self.ledger.move(
+            op,
+            "sending",
+            publication={"state": "sending"} if op.kind == "create" else None,
+            attempts=op.attempts + 1,
+            first_sent_at=op.first_sent_at or now,
+            not_before=None,
+            error="",
+        )
+        if claimed is None:
+            return "taken"
+        job = Job(claimed, job.publication, job.space, job.conflict)
+        self.trouble = ""
+        try:
+            return await self._carry_out(job, found)
+        except Conflict as error:
+            return self._conflict(job, error)
+        except (CannotDo, Rejected) as error:
+            return self._refuse(job, str(error))
+        except NotDone as error:
+            return self._later(job, error)
+        except ConnectorError as error:
+            # Whatever else went wrong went wrong somewhere in the middle: only the platform knows what is stored.
+            return self._unknown(job, error.message)
+        except DuplicateCopy:
+            return self._unknown(job, "the platform named a copy that belongs to another proposal; it is looked up")
+
+    async def _carry_out(self, job: Job, found: Copy | None) -> str:
+        match job.operation.kind:
+            case "create":
+                draft = draft_of(job.operation.payload or {})
+                return await self._made(job, await self.writer.create(job.space, draft, found))
+            case "edit":
+                return await self._edit(job)
+            case "withdraw":
+                reason = (job.operation.payload or {}).get("reason", "")
+                await withdrawing(self.writer).withdraw(job.space, copy_of(job.publication), reason)
+                return self._done(job, {"state": "withdrawn"})
+            case _:
+                return await self._answer(job)
+
+    async def _made(self, job: Job, copy: Copy) -> str:
+        op = job.operation
+        reading = await self._reading(copy)
+        if reading is not None:
+            there = markers_in(reading.plain)
+            if there and all(str(marker) != job.publication.marker for marker in there):
+                raise MaybeDone(f"the platform answered with {copy.ref}, which is another proposal's copy")
+        return self._done(
+            job,
+            {
+                "state": "sent",
+                "reason": "",
+                **copy_columns(job.publication.target_instance, copy.ref, copy.url, copy.how),
+                "sent_hash": op.payload_hash,
+                "sent_payload": op.payload,
+                "copy_print": fingerprint(reading.title, reading.plain) if reading is not None else None,
+                "sent_at": self.ledger.clock.now(),
+            },
+            detail=copy.url or copy.ref,
+        )
+
+    async def _edit(self, job: Job) -> str:
+        own, op = job.publication, job.operation
+        draft = draft_of(op.payload or {})
+        copy = copy_of(own)
+        before = await self.writer.read(copy)
+        if before is None:
+            raise Conflict("the copy is not there any more: a moderator may have removed it", gone=True)
+        seen = fingerprint(before.title, before.plain)
+        known = {own.copy_print, *prints(draft), *(prints(draft_of(own.sent_payload)) if own.sent_payload else ())}
+        if own.copy_print is not None and seen not in known and job.conflict != "origin_wins" and op.decided_by is None:
+            raise Conflict("somebody changed the copy on its platform")
+        after = await editing(self.writer).edit(job.space, copy, draft)
+        reading = await self._reading(after)
+        return self._done(
+            job,
+            {
+                "state": "sent",
+                "reason": "",
+                **copy_columns(own.target_instance, after.ref, after.url or own.url or "", after.how),
+                "sent_hash": op.payload_hash,
+                "sent_payload": op.payload,
+                "copy_print": fingerprint(reading.title, reading.plain) if reading is not None else None,
+                "title": draft.main.title,
+            },
+        )
+
+    async def _answer(self, job: Job) -> str:
+        answer = answer_of(job.operation.payload or {})
+        back = job.operation.kind == "answer_back"
+        ref = job.publication.origin_key.partition("/")[2] if back else copy_of(job.publication).ref
+        return self._done(job, None, detail=await self._tell(ref, answer))
+
+    async def _tell(self, ref: Ref, answer: AnswerDraft) -> str:
+        refused = "this platform takes neither official answers nor comments of ours"
+        if isinstance(self.writer, Answers):
+            try:
+                if await self.writer.has_answer(ref, answer):
+                    return "it was there already"
+                await self.writer.answer(ref, answer)
+            except CannotDo as error:
+                refused = error.message
+            else:
+                return "as an official answer"
+        if not isinstance(self.writer, Comments):
+            raise CannotDo(refused)
+        if await self.writer.has_comment(ref, answer.marker):
+            return "it was there already"
+        await self.writer.comment(ref, answer.texts[answer.locale])
+        return f"as a comment ({refused})"
+
+    async def _reading(self, copy: Copy) -> Reading | None:
+        """How the copy looks now; a failure here changes nothing about what was written."""
+        try:
+            return await self.writer.read(copy)
+        except ConnectorError:
+            return None
+
+    # How it ended -----------------------------------------------------------------------------------------------------
+
+    def _done(self, job: Job, publication: dict[str, Any] | None, detail: str = "") -> str:
+        op = job.operation
+        if self.ledger.move(op, "sent", publication=publication, detail=detail, error="", payload=None) is None:
+            return "taken"
+        self.tally.count(op.kind)
+        return "sent"
+
+    def _refuse(self, job: Job, why: str) -> str:
+        state = {"state": "refused", "reason": why} if job.operation.kind == "create" else {"reason": why}
+        self.ledger.move(job.operation, "refused", publication=state, detail=why, error=why)
+        self.tally.refused += 1
+        return "refused"
+
+    def _later(self, job: Job, error: NotDone) -> str:
+        op, now = job.operation, self.ledger.clock.now()
+        self.trouble = error.message
+        self.tally.failed += 1
+        publication = {"state": "approved"} if op.kind == "create" else None
+        if op.attempts >= self.attempts:
+            why = f"tried {op.attempts} times: {error.message}; `review approve` tries again"
+            publication = {"state": "awaiting_approval", "reason": why} if op.kind == "create" else None
+            self.ledger.move(op, "awaiting_approval", publication=publication, detail=why, error=why, attempts=0)
+            return "awaiting_approval"
+        wait = error.wait if error.wait is not None else min(2.0**op.attempts, 60.0)
+        self.ledger.move(
+            op,
+            "approved",
+            publication=publication,
+            event=f"{op.kind}: not sent",
+            detail=error.message,
+            error=error.message,
+            not_before=now + timedelta(seconds=wait),
+        )
+        return "approved"
+
+    def _unknown(self, job: Job, why: str) -> str:
+        op = job.operation
+        self.trouble = why
+        self.tally.unknown += 1
+        self.ledger.move(
+            op,
+            "unknown",
+            publication={"state": "unknown", "reason": why} if op.kind == "create" else None,
+            detail=why,
+            error=why,
+            not_before=self.ledger.clock.now() + self.settle,
+        )
+        return "unknown"
+
+    def _conflict(self, job: Job, error: Conflict) -> str:
+        state = "gone" if error.gone else "conflict"
+        if job.conflict == "target_wins" and not error.gone:
+            state = "sent"
+        why = f"{error.why}; the copy is left as it is" + ("" if state == "sent" else ", `review` decides")
+        publication = {"state": state, "reason": why, "sent_hash": job.operation.payload_hash}
+        self.ledger.move(job.operation, "cancelled", event="conflict", publication=publication, detail=why, error=why)
+        self.tally.conflicts += 1
+        return state
+
+    # What became of it ------------------------------------------------------------------------------------------------
+
+    def orphan(self, job: Job) -> Operation | None:
+        """An operation that a killed process left in `sending`: nobody knows what became of it."""
+        why = "the process that was sending it ended before the answer came"
+        return self.ledger.move(
+            job.operation,
+            "unknown",
+            publication={"state": "unknown", "reason": why} if job.operation.kind == "create" else None,
+            detail=why,
+            error=why,
+            not_before=self.ledger.clock.now() + self.settle,
+        )
+
+    async def resolve(self, job: Job) -> str:
+        """Ask the platform what became of an unknown operation; returns its new state (`unknown` if that cannot be told yet)."""
+        self.trouble = ""
+        try:
+            if job.operation.kind == "create":
+                return await self._resolve_create(job)
+            # Whether the text there is the old one, ours or a moderator's cannot be told by its fingerprint alone any more.
+            forget = {"copy_print": None} if job.operation.kind == "edit" else None
+            return self._again(job, "repeating it is harmless", forget)
+        except ConnectorError as error:
+            self.trouble = error.message
+            return "unknown"
+        except DuplicateCopy:
+            self.trouble = "two publications claim the same copy"
+            return "unknown"
+
+    async def _resolve_create(self, job: Job) -> str:
+        op = job.operation
+        if not isinstance(self.writer, Finds):
+            return "unknown"
+        since = (op.first_sent_at or op.created_at) - _SKEW
+        copy = await self.writer.find(job.space, draft_of(op.payload or {}), since)
+        if copy is None:
+            if op.not_before is not None and self.ledger.clock.now() < op.not_before:
+                return "unknown"  # it may still arrive: a server goes on after its client has left
+            return self._again(job, "it was looked up and is not there")
+        self.tally.looked_up += 1
+        if copy.complete:
+            return await self._made(job, copy)
+        approved = self.ledger.move(op, "approved", publication={"state": "approved"}, event="create: half made")
+        if approved is None:
+            return "taken"
+        return await self.send(Job(approved, job.publication, job.space, job.conflict), copy)
+
+    def _again(self, job: Job, why: str, also: dict[str, Any] | None = None) -> str:
+        op = job.operation
+        create = op.kind == "create"
+        if op.attempts >= self.attempts:
+            why = f"{why}, but it was tried {op.attempts} times; `review approve` tries again"
+            state = "awaiting_approval"
+        else:
+            state = "approved"
+        publication = {"state": state, "reason": why if state != "approved" else ""} if create else also
+        self.ledger.move(op, state, publication=publication, event=f"{op.kind}: {why}", error=why, not_before=None)
+        return state
+
+
+def due(operation: Operation, now: datetime) -> bool:
+    """Whether it may be sent now."""
+    return operation.not_before is None or operation.not_before <= now

@@ -1,0 +1,275 @@
+"""What may be published: the proposals of an instance as the database knows them, and which of them a route wants.
+
+Read-only. It says nothing about copies (`sync.guards`) and nothing about wording (`sync.render`).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Engine, func, or_, select
+
+from ..config.model import seconds
+from ..config.routes import Route, Where
+from ..core.bulk import chunks
+from ..core.identity import Key, Ref, key
+from ..core.ledger import PUBLICATION
+from ..core.records import State
+from ..core.tables import (
+    AnswerRow,
+    AreaRow,
+    AuthorRow,
+    CategoryRow,
+    ProposalAreaRow,
+    ProposalCategoryRow,
+    ProposalRow,
+    ProposalTextRow,
+    SpaceRow,
+    table_of,
+)
+
+PROPOSAL, TEXT, SPACE, ANSWER = (table_of(t) for t in (ProposalRow, ProposalTextRow, SpaceRow, AnswerRow))
+CATEGORY, AREA, AUTHOR = (table_of(t) for t in (CategoryRow, AreaRow, AuthorRow))
+IN_CATEGORY, IN_AREA = table_of(ProposalCategoryRow), table_of(ProposalAreaRow)
+
+
+@dataclass(frozen=True, slots=True)
+class OriginText:
+    """One language of an origin, original or machine translation."""
+
+    locale: str
+    machine: bool
+    title: str
+    html: str
+    plain: str
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A proposal as the database knows it now."""
+
+    key: Key
+    ref: Ref
+    instance: str
+    kind: str
+    title: str
+    locale: str
+    state: State
+    url: str | None
+    author: str | None
+    author_name: str | None
+    reference: str | None
+    space: str
+    created_at: datetime | None
+    published_at: datetime | None
+    latitude: float | None
+    longitude: float | None
+    address: str | None
+    gone_at: datetime | None
+    gone_reason: str | None
+    missing: int
+    texts: tuple[OriginText, ...] = ()
+    categories: tuple[tuple[Ref, str], ...] = ()
+    areas: tuple[tuple[Ref, str], ...] = ()
+
+    @property
+    def originals(self) -> tuple[OriginText, ...]:
+        """What people wrote; machine translations are never published."""
+        return tuple(text for text in self.texts if not text.machine)
+
+
+@dataclass(frozen=True, slots=True)
+class OfficialAnswer:
+    """The newest official answer to a proposal."""
+
+    key: Key
+    state: State
+    texts: tuple[OriginText, ...]
+    answered_at: datetime | None
+
+
+def new_origins(engine: Engine, route: Route, now: datetime, limit: int | None = None) -> list[Key]:
+    """The keys of the proposals that a route wants and that have no publication in its target yet, oldest first."""
+    source, where = route.source, route.source.where
+    known = select(PUBLICATION.c.id).where(
+        PUBLICATION.c.origin_key == PROPOSAL.c.key,
+        PUBLICATION.c.target_instance == route.to.instance,
+        PUBLICATION.c.target_space == route.to.space,
+    )
+    query = (
+        select(PROPOSAL.c.key)
+        .where(
+            PROPOSAL.c.instance == source.instance,
+            PROPOSAL.c.kind.in_(where.kind),
+            PROPOSAL.c.gone_at.is_(None),
+            PROPOSAL.c.state != State.WITHDRAWN.value,
+            ~known.exists(),
+            *_conditions(where, source.instance, now),
+        )
+        .order_by(func.coalesce(PROPOSAL.c.published_at, PROPOSAL.c.created_at), PROPOSAL.c.key)
+    )
+    if route.max_age is not None:
+        published = func.coalesce(PROPOSAL.c.published_at, PROPOSAL.c.created_at)
+        query = query.where(published >= now - timedelta(seconds=seconds(route.max_age)))
+    with engine.connect() as connection:
+        if source.space is not None:
+            query = query.where(PROPOSAL.c.space_key.in_(within(connection, source.instance, source.space)))
+        return list(connection.execute(query.limit(limit) if limit else query).scalars())
+
+
+def _conditions(where: Where, instance: str, now: datetime) -> list[Any]:
+    published = func.coalesce(PROPOSAL.c.published_at, PROPOSAL.c.created_at)
+    found: list[Any] = []
+    if where.state:
+        found.append(PROPOSAL.c.state.in_([state.value for state in where.state]))
+    if where.min_supports is not None:
+        found.append(PROPOSAL.c.supports >= where.min_supports)
+    if where.older_than is not None:
+        found.append(published <= now - timedelta(seconds=seconds(where.older_than)))
+    if where.younger_than is not None:
+        found.append(published >= now - timedelta(seconds=seconds(where.younger_than)))
+    for wanted, link, column, table in (
+        (where.category, IN_CATEGORY, "category_key", CATEGORY),
+        (where.area, IN_AREA, "area_key", AREA),
+    ):
+        if wanted:
+            keys = [key(instance, each) for each in wanted]
+            named = select(link.c.proposal_key).join(table, table.c.key == link.c[column], isouter=True)
+            named = named.where(
+                link.c.proposal_key == PROPOSAL.c.key, or_(link.c[column].in_(keys), table.c.name.in_(wanted))
+            )
+            found.append(named.exists())
+    text = select(TEXT.c.proposal_key).where(TEXT.c.proposal_key == PROPOSAL.c.key, TEXT.c.machine.is_(False))
+    if where.language:
+        found.append(text.where(TEXT.c.locale.in_(where.language)).exists())
+    if where.text:
+        pattern = where.text.lower()
+        holds = or_(
+            func.lower(TEXT.c.title).contains(pattern, autoescape=True),
+            func.lower(TEXT.c.plain).contains(pattern, autoescape=True),
+        )
+        found.append(text.where(holds).exists())
+    return found
+
+
+def within(connection: Connection, instance: str, space: Ref) -> list[Key]:
+    """A space and everything in it."""
+    rows = connection.execute(select(SPACE.c.key, SPACE.c.parent_key).where(SPACE.c.instance == instance)).all()
+    children: dict[Key, list[Key]] = {}
+    for own, parent in rows:
+        if parent is not None:
+            children.setdefault(parent, []).append(own)
+    found = [key(instance, space)]
+    for each in found:
+        found.extend(child for child in children.get(each, ()) if child not in found)
+    return found
+
+
+def load_origins(engine: Engine, keys: Iterable[Key]) -> dict[Key, Origin]:
+    """Proposals with their texts, categories and areas."""
+    found: dict[Key, Origin] = {}
+    with engine.connect() as connection:
+        for part in chunks(list(keys)):
+            found.update(_load(connection, part))
+    return found
+
+
+def _load(connection: Connection, keys: Sequence[Key]) -> dict[Key, Origin]:
+    texts: dict[Key, list[OriginText]] = {}
+    query = select(TEXT).where(TEXT.c.proposal_key.in_(keys)).order_by(TEXT.c.machine, TEXT.c.locale)
+    for row in connection.execute(query).mappings():
+        text = OriginText(row["locale"], row["machine"], row["title"], row["html"], row["plain"])
+        texts.setdefault(row["proposal_key"], []).append(text)
+    categories = _linked(connection, IN_CATEGORY, "category_key", CATEGORY, keys)
+    areas = _linked(connection, IN_AREA, "area_key", AREA, keys)
+    proposals = (
+        select(PROPOSAL, SPACE.c.name.label("space_name"), AUTHOR.c.name.label("author_name"))
+        .join(SPACE, SPACE.c.key == PROPOSAL.c.space_key, isouter=True)
+        .join(
+            AUTHOR,
+            (AUTHOR.c.instance == PROPOSAL.c.instance) & (AUTHOR.c.pseudonym == PROPOSAL.c.author),
+            isouter=True,
+        )
+        .where(PROPOSAL.c.key.in_(keys))
+    )
+    found: dict[Key, Origin] = {}
+    for row in connection.execute(proposals).mappings():
+        own = row["key"]
+        found[own] = Origin(
+            key=own,
+            ref=own.partition("/")[2],
+            instance=row["instance"],
+            kind=row["kind"],
+            title=row["title"],
+            locale=row["locale"],
+            state=State(row["state"]),
+            url=row["url"],
+            author=row["author"],
+            author_name=row["author_name"],
+            reference=row["reference"],
+            space=row["space_name"] or "",
+            created_at=row["created_at"],
+            published_at=row["published_at"],
+            latitude=row["latitude"],
+            longitude=row["longitude"],
+            address=row["address"],
+            gone_at=row["gone_at"],
+            gone_reason=row["gone_reason"],
+            missing=row["missing_runs"],
+            texts=tuple(texts.get(own, ())),
+            categories=tuple(categories.get(own, ())),
+            areas=tuple(areas.get(own, ())),
+        )
+    return found
+
+
+def _linked(
+    connection: Connection, link: Any, column: str, table: Any, keys: Sequence[Key]
+) -> dict[Key, list[tuple[Ref, str]]]:
+    query = (
+        select(link.c.proposal_key, link.c[column], table.c.name)
+        .join(table, table.c.key == link.c[column], isouter=True)
+        .where(link.c.proposal_key.in_(keys))
+        .order_by(link.c[column])
+    )
+    found: dict[Key, list[tuple[Ref, str]]] = {}
+    for own, other, name in connection.execute(query):
+        found.setdefault(own, []).append((other.partition("/")[2], name or ""))
+    return found
+
+
+def newest_answers(engine: Engine, keys: Iterable[Key]) -> dict[Key, OfficialAnswer]:
+    """The newest official answer of each proposal that has one."""
+    found: dict[Key, OfficialAnswer] = {}
+    with engine.connect() as connection:
+        for part in chunks(list(keys)):
+            query = (
+                select(ANSWER, PROPOSAL.c.state.label("proposal_state"))
+                .join(PROPOSAL, PROPOSAL.c.key == ANSWER.c.target_key)
+                .where(ANSWER.c.target_key.in_(part), ANSWER.c.gone_at.is_(None))
+                .order_by(func.coalesce(ANSWER.c.answered_at, ANSWER.c.first_seen_at), ANSWER.c.key)
+            )
+            for row in connection.execute(query).mappings():
+                texts = tuple(
+                    OriginText(each["locale"], each["machine"], "", each["html"], each["plain"])
+                    for each in row["texts"] or ()
+                    if not each["machine"]
+                )
+                state = State(row["state"] or row["proposal_state"])
+                if texts or state is not State.OPEN:
+                    found[row["target_key"]] = OfficialAnswer(row["key"], state, texts, row["answered_at"])
+    return found
+
+
+def same_title(engine: Engine, instance: str, titles: Iterable[str]) -> dict[str, list[Key]]:
+    """What is on an instance already under these very titles."""
+    found: dict[str, list[Key]] = {}
+    with engine.connect() as connection:
+        for part in chunks(list(titles)):
+            query = select(PROPOSAL.c.title, PROPOSAL.c.key).where(
+                PROPOSAL.c.instance == instance, PROPOSAL.c.title.in_(part), PROPOSAL.c.gone_at.is_(None)
+            )
+            for title, own in connection.execute(query):
+                found.setdefault(title, []).append(own)
+    return found

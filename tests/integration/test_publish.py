@@ -1,0 +1,202 @@
+"""The engine of publishing, against platforms in memory: every copy once, whatever the network, a crash or a lost database does."""
+
+from pathlib import Path
+
+import pytest
+from tests.support.mesh import Mesh
+
+from civicsync.connectors.testing.fake import FakePlatform
+from civicsync.core.records import State
+
+
+def mesh(folder: Path, count: int = 3, **route: object) -> Mesh:
+    made = Mesh(folder, "ab", **route)
+    for number in range(count):
+        made.worlds["a"].write(f"Meer bomen {number}", f"In straat {number}.\n\nDank u.")
+    made.pull()
+    return made
+
+
+def test_a_proposal_crosses_once_and_says_where_it_comes_from(tmp_path: Path) -> None:
+    world = mesh(tmp_path)
+    world.publish()
+    copies = world.worlds["b"].copies()
+    assert [post.title for post in copies] == ["Meer bomen 0", "Meer bomen 1", "Meer bomen 2"]
+    assert "In straat 0." in copies[0].body
+    assert f"{world.worlds['a'].url}/posts/1" in copies[0].body
+    assert "[civicsync:a/proposal/1~" in copies[0].body
+    assert world.states() == {"sent": 3}
+    assert world.round() == 0
+    assert world.worlds["a"].copies() == []
+
+
+def test_the_first_run_of_an_automatic_route_only_plans(tmp_path: Path) -> None:
+    world = mesh(tmp_path, first_run="plan")
+    outcomes = {each.route: each for each in world.publish()}
+    assert outcomes["a-to-b"].outcome == "planned"
+    assert world.writes() == 0
+    assert world.states() == {"planned": 3}
+    world.publish()
+    assert len(world.worlds["b"].copies()) == 3
+
+
+def test_a_dry_run_shows_the_requests_and_writes_nothing(tmp_path: Path) -> None:
+    world = mesh(tmp_path)
+    outcome = next(each for each in world.publish("a-to-b", dry_run=True))
+    assert len(outcome.requests) == 3
+    request = outcome.requests["create a/proposal/1"][0]
+    assert (request.method, request.json["title"]) == ("POST", "Meer bomen 0")
+    assert world.rows("SELECT * FROM publications") == []
+    assert world.writes() == 0
+
+
+@pytest.mark.parametrize(
+    "fault", ["refused", "429", "reset_before", "reset_after", "500_after", "timeout_after", "duplicate_reply"]
+)
+def test_one_run_ends_with_exactly_one_copy_each_whatever_the_network_does(tmp_path: Path, fault: str) -> None:
+    world = mesh(tmp_path, 20)
+    world.worlds["b"].faults.extend(["", "", "", "", fault] * 4)
+    world.publish()
+    titles = sorted(post.title for post in world.worlds["b"].copies())
+    assert titles == sorted(f"Meer bomen {number}" for number in range(20))
+    assert world.states() == {"sent": 20}
+    assert world.round() == 0
+
+
+def test_an_edit_follows_and_a_moderators_edit_stops_it(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 1)
+    world.publish()
+    world.worlds["a"].posts[1].body = "Anders."
+    world.round()
+    copy = world.worlds["b"].copies()[0]
+    assert "Anders." in copy.body
+    copy.body = "De moderator heeft dit ingekort."
+    world.worlds["a"].posts[1].body = "Nog eens anders."
+    world.round()
+    assert copy.body == "De moderator heeft dit ingekort."
+    assert world.states() == {"conflict": 1}
+    assert world.round() == 0
+
+
+def test_a_removed_origin_takes_its_copy_with_it_and_a_removed_copy_is_not_made_again(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 2)
+    world.publish()
+    world.worlds["a"].posts[1].hidden = True
+    next(post for post in world.worlds["b"].copies() if post.title == "Meer bomen 1").hidden = True
+    world.worlds["a"].posts[2].body = "Anders."
+    world.round()
+    assert world.worlds["b"].copies() == []
+    assert world.states() == {"withdrawn": 1, "gone": 1}
+    assert world.round() == 0
+
+
+def test_a_withdrawal_before_the_create_was_sent_cancels_it(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 1, approval="required")
+    world.publish()
+    assert world.states() == {"awaiting_approval": 1}
+    world.worlds["a"].posts[1].hidden = True
+    world.round()
+    assert world.states() == {"cancelled": 1}
+    assert world.writes() == 0
+
+
+def test_a_withdrawal_after_a_lost_answer_takes_back_what_was_made(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 1)
+    world.worlds["b"].faults.append("reset_after")
+    world.worlds["a"].posts[1].hidden = True  # after the pull, while the create is under way
+    world.publish()
+    world.round()
+    assert world.worlds["b"].copies() == []
+    assert world.states() == {"withdrawn": 1}
+
+
+def test_official_answers_travel_to_copies_and_back(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 2, follow={"answers_to_origin": True})
+    world.publish()
+    first = world.worlds["a"].posts[1]
+    first.state, first.answer, first.answered_at = State.ACCEPTED, "Dit doen we.", world.clock.now()
+    second = next(post for post in world.worlds["b"].copies() if post.title == "Meer bomen 1")
+    second.state, second.answer, second.answered_at = State.REJECTED, "Te duur.", world.clock.now()
+    world.round()
+    copy = next(post for post in world.worlds["b"].copies() if post.title == "Meer bomen 0")
+    assert copy.state is State.ACCEPTED
+    assert "Dit doen we." in copy.answer
+    assert world.worlds["a"].posts[2].state is State.REJECTED
+    assert "Te duur." in world.worlds["a"].posts[2].answer
+    world.round()
+    assert world.round() == 0
+
+
+def test_a_lost_ledger_is_rebuilt_from_the_markers(tmp_path: Path) -> None:
+    world = mesh(tmp_path)
+    empty = world.backup()
+    world.publish()
+    world.restore(empty)
+    world.round()
+    assert len(world.worlds["b"].copies()) == 3
+    assert world.states() == {"sent": 3}
+    assert world.round() == 0
+
+
+def test_forged_markers_are_not_believed(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 1)
+    world.publish()
+    genuine = world.worlds["b"].copies()[0].body
+    world.worlds["b"].write("Namaak", genuine, "citizen-9")
+    world.worlds["a"].write("Met merk", "tekst [civicsync:b/proposal/7~aaaaaaaaaaaaaaaa]")
+    world.round()
+    assert world.states() == {"sent": 1, "held": 2}
+    assert {post.title for post in world.worlds["b"].public()} == {"Meer bomen 0", "Namaak"}
+
+
+def test_caps_hold_and_the_rest_waits(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 7, max_per_run=3, max_per_day=5)
+    world.publish()
+    assert len(world.worlds["b"].copies()) == 3
+    world.publish()
+    assert len(world.worlds["b"].copies()) == 5
+    world.publish()
+    assert len(world.worlds["b"].copies()) == 5
+    world.clock.advance(86_400)
+    world.publish()
+    assert len(world.worlds["b"].copies()) == 7
+
+
+def test_a_text_that_is_refused_does_not_stop_the_others_and_is_tried_again_when_it_changed(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 2)
+    post = world.worlds["a"].write("refuse me", "tekst")
+    world.round()
+    assert world.states() == {"sent": 2, "refused": 1}
+    assert world.round() == 0
+    post.title = "neem mij wel"
+    world.round()
+    assert world.states() == {"sent": 3}
+
+
+def test_two_deployments_do_not_play_ping_pong(tmp_path: Path) -> None:
+    one = mesh(tmp_path / "one", 2)
+    two = Mesh(tmp_path / "two", "ab", key="fedcba9876543210" * 4, worlds=one.worlds)
+    two.clock = one.clock
+    for _ in range(20):
+        one.round()
+        two.round()
+    assert len(one.worlds["b"].copies()) == 2
+    assert one.worlds["a"].copies() == []
+
+
+def test_a_dead_platform_is_left_alone(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 8)
+    world.worlds["b"].faults.extend(["refused"] * 100)
+    outcome = world.publish("a-to-b")[0]
+    assert outcome.outcome == "partial"
+    assert "left alone" in outcome.message
+    assert len(world.worlds["b"].faults) == 95
+    assert "left alone until" in world.publish("a-to-b")[0].message
+    world.worlds["b"].faults.clear()
+    world.clock.advance(3600)
+    world.publish("a-to-b")
+    assert len(world.worlds["b"].copies()) == 8
+
+
+def platforms(world: Mesh) -> list[FakePlatform]:
+    return list(world.worlds.values())
