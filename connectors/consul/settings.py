@@ -4,7 +4,29 @@ from typing import Literal
 
 from pydantic import SecretStr
 
-from ..settings import InstanceSettings
+from ..settings import InstanceSettings, Settings
+
+
+class Account(Settings):
+    """An account of this installation."""
+
+    login: SecretStr
+    """E-mail or user name."""
+    password: SecretStr
+    """Its password."""
+
+
+class Management(Settings):
+    """How to publish in the organisation's name: no captcha, public at once, written as the person of a document."""
+
+    login: SecretStr | None = None
+    """E-mail or user name of a manager or administrator; unset: the account of `login`."""
+    password: SecretStr | None = None
+    """Its password."""
+    document_type: Literal["1", "2", "3"] = "1"
+    """What kind of document the person is known by there: 1 national identity document, 2 passport, 3 residence card."""
+    document_number: SecretStr
+    """Its number. The person must be verified there, and is best the account of `login` itself: only its author can change a proposal."""
 
 
 class ConsulSettings(InstanceSettings):
@@ -23,3 +45,7 @@ class ConsulSettings(InstanceSettings):
     """E-mail or user name of the account that publishes; reading never signs in."""
     password: SecretStr | None = None
     """Its password."""
+    management: Management | None = None
+    """The management interface, for publishing in the organisation's name; unset: only as the participant of `login`."""
+    administrator: Account | None = None
+    """The account that gives official answers (milestones); unset: the account of `login`, if it is an administrator."""

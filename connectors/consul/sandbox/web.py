@@ -1,10 +1,8 @@
-"""The sandbox's web side: routes, statuses and error bodies as Rails gives them (docs/platforms/consul.md 1, 5 and 9)."""
+"""The sandbox itself: its switches, `/graphql` with its statuses and error bodies, what its pages share (docs/platforms/consul.md 5)."""
 
 import base64
 import json
-import re
 from collections.abc import Mapping
-from datetime import timedelta
 from html import escape
 from typing import Any
 
@@ -16,7 +14,11 @@ from ...testing.sandbox import Operation, Sandbox
 from .changes import Changes
 from .interface import Interface, dialect_of
 from .model import Database, Row, populate
+from .people import ADMINISTRATOR, MANAGER, ROBOT, path_of, settle
 from .recorded import fill
+from .routes import answer, listed
+from .session import Sessions
+from .visit import slug
 
 ENABLED = ("nl", "es", "ca", "en")
 _UPPER = "application/json; charset=UTF-8"
@@ -46,14 +48,40 @@ class ConsulSandbox(Sandbox):
         self.processes: dict[str, str | None] = dict.fromkeys(
             ("debates", "proposals", "polls", "budgets", "legislation"), "t"
         )
+        self.sessions = Sessions(self.seed)
+        self.site, self.code = "Toy City", "CONSUL"
+        self.lockable = self.verification = self.translation_interface = False
+        self.maps = True
+        self.mails: dict[str, int] = {}
+        """E-mails by reason: what a connector that writes carelessly would send."""
+        self._translations = self.sequence = 0
         self.city = City(self.seed)
         self.database = Database(self.seed)
         populate(self.database, self.city, self.size, comments_each=comments_each, plain=plain)
         self.interface = Interface(self.database, self.version, locale, self.charge)
         self._named = Changes(self)
+        settle(self)
+
+    @property
+    def checked_locale(self) -> str:
+        """The language whose texts have their lengths checked: before 2.2 always English (docs/platforms/consul.md 11)."""
+        return self.locale if self.newer_than("2.2") else "en"
+
+    @property
+    def buttons_are_forms(self) -> bool:
+        """Links with `data-method` became forms (docs/platforms/consul.md 8.2, 4)."""
+        return self.newer_than("2.3")
 
     def instance_block(self, url: str) -> dict[str, Any]:
-        return {"platform": "consul", "url": url, "login": "robot@toy.example", "password": "toy-password"}
+        person = {"document_type": "1", "document_number": ROBOT["document"]}
+        return {
+            "platform": "consul",
+            "url": url,
+            "login": ROBOT["login"],
+            "password": ROBOT["password"],
+            "management": {**MANAGER, **person},
+            "administrator": dict(ADMINISTRATOR),
+        }
 
     def operations(self) -> Mapping[str, Operation]:
         return self._named.named()
@@ -62,7 +90,7 @@ class ConsulSandbox(Sandbox):
         """`empty`: every list of a right answer comes back empty."""
         if not request.path.startswith("/graphql") or response.status != 200:
             return response
-        return _session(Response.json(_emptied(json.loads(response.body)), rails=True))
+        return self._kept(request, Response.json(_emptied(json.loads(response.body)), rails=True))
 
     def load_recorded(self, version: str) -> None:
         """Replace the city by a recorded one (see `recorded.versions`)."""
@@ -131,13 +159,13 @@ class ConsulSandbox(Sandbox):
         if self.basic_auth and request.path != "/sitemap.xml" and request.headers.get("authorization") != _BASIC:
             denied = Response.html("HTTP Basic: Access denied.\n", 401)
             denied = denied.adding("WWW-Authenticate", 'Basic realm="Application"')
-            return _session(denied) if request.cookies else denied
+            return self._kept(request, denied) if request.cookies else denied
         if request.path in {"/graphql", "/graphql.json"}:
             return self._graphql(request)
         if request.path == "/consul.json":
             body = {"release": self.version, "features": self.processes}
-            return _session(Response.json(body).with_etag(request))
-        return self._web(request)
+            return self._kept(request, Response.json(body).with_etag(request))
+        return answer(self, request)
 
     def _graphql(self, request: Request) -> Response:
         if request.method not in {"GET", "POST", "HEAD"}:
@@ -148,15 +176,15 @@ class ConsulSandbox(Sandbox):
             query, variables, operation, body = self._parameters(request)
             if self.dialect == "A" and isinstance(body.get("variables"), dict):
                 return Response(204, [], b"")
-            answer = self.interface.execute(query, variables, operation, self._locale(request, body))
+            found = self.interface.execute(query, variables, operation, self._locale(request, body))
         except _Bad as bad:
             return bad.response
         except RequestFailed as failed:
             if self.dialect == "A":
                 return Response(204, [], b"")
             return self._error(request, failed.status, "Not Found" if failed.status == 404 else "Internal Server Error")
-        self._charge(answer)
-        response = _session(Response.json(answer, rails=True).with_etag(request))
+        self._charge(found)
+        response = self._kept(request, Response.json(found, rails=True).with_etag(request), body)
         return Response(response.status, response.headers, b"") if request.method == "HEAD" else response
 
     def _charge(self, answer: Any) -> None:
@@ -177,14 +205,14 @@ class ConsulSandbox(Sandbox):
             body |= self._body(request)
         query = body.get("query")
         if query is None:
-            raise _Bad(_session(Response.json({"message": "Query string not present"}, 400)))
+            raise _Bad(self._kept(request, Response.json({"message": "Query string not present"}, 400)))
         if not isinstance(query, str):
             if self.dialect == "B":
                 raise _Bad(self._error(request, 500, "Internal Server Error"))
             kind = {int: "Integer", dict: "ActionController::Parameters", list: "Array"}.get(type(query), "Object")
             text = f"Query string argument should be a String, got {kind} instead."
-            raise _Bad(_session(Response.json({"message": text}, 400)))
-        return query, self._variables(body.get("variables")), body.get("operationName") or None, body
+            raise _Bad(self._kept(request, Response.json({"message": text}, 400)))
+        return query, self._variables(request, body.get("variables")), body.get("operationName") or None, body
 
     def _body(self, request: Request) -> dict[str, Any]:
         kind = request.headers.get("content-type", "")
@@ -205,28 +233,34 @@ class ConsulSandbox(Sandbox):
             return Response.json({"status": 400, "error": "Bad Request"}, 400, content_type=_UPPER)
         return Response.html("", 400)
 
-    def _variables(self, given: Any) -> Mapping[str, Any]:
+    def _variables(self, request: Request, given: Any) -> Mapping[str, Any]:
         if given in (None, ""):
             return {}
         if isinstance(given, str):
             try:
                 given = json.loads(given)
             except ValueError:
-                raise _Bad(_session(Response.json({"message": "Error parsing JSON"}, 400))) from None
+                raise _Bad(self._kept(request, Response.json({"message": "Error parsing JSON"}, 400))) from None
             if given is None:
                 return {}
         if isinstance(given, dict):
             return given
         shown = json.dumps(given)
-        raise _Bad(_session(Response.json({"message": f"Unexpected parameter: {shown}"}, 400)))
+        raise _Bad(self._kept(request, Response.json({"message": f"Unexpected parameter: {shown}"}, 400)))
 
     def _locale(self, request: Request, body: Mapping[str, Any]) -> str:
         asked = str(body.get("locale") or (request.query.get("locale") or [""])[-1] or "")
-        kept = re.search(r"locale-(\w+)", request.cookies.get("_consul_session", ""))
-        for each in (asked, kept[1] if kept else ""):
-            if each in self.enabled:
-                return each
-        return self.locale
+        if asked in self.enabled:
+            return asked
+        return str(self.sessions.open(request).get("locale") or self.locale) if request.cookies else self.locale
+
+    def _kept(self, request: Request, response: Response, body: Mapping[str, Any] | None = None) -> Response:
+        """The answer with a new cookie; a language that was asked for stays in it (docs/platforms/consul.md 1)."""
+        session = self.sessions.open(request) if request.cookies else {}
+        asked = str((body or {}).get("locale") or (request.query.get("locale") or [""])[-1] or "")
+        if asked in self.enabled:
+            session["locale"] = asked
+        return self.sessions.keep(response, session)
 
     def _error(self, request: Request, status: int, text: str) -> Response:
         if "application/json" in request.headers.get("accept", ""):
@@ -235,75 +269,53 @@ class ConsulSandbox(Sandbox):
             f"<html><head><title>Error {status}</title></head><body><h1>{status}</h1></body></html>", status
         )
 
-    def _web(self, request: Request) -> Response:
-        if request.method not in {"GET", "HEAD"}:
-            return self._error(request, 404, "Not Found")
-        if request.path in {"/", "/welcome"}:
-            return _session(Response.html(f'<!DOCTYPE html><html lang="{self.locale}"><body>CONSUL</body></html>'))
-        if request.path == "/robots.txt":
-            rules = (
-                "User-agent: *\nDisallow: /users/\nDisallow: /comments/\nDisallow: /*?*order*\nDisallow: /*?*search*\n"
-            )
-            return Response(200, [("Content-Type", "text/plain; charset=utf-8")], rules.encode())
-        if request.path == "/sitemap.xml":
-            return self._sitemap(request)
-        if request.path == "/proposals":
-            return self._index(request)
-        match = re.fullmatch(r"/proposals/(\d+)(-[^/]*)?", request.path)
-        row = self.database.tables["proposals"].by_id.get(int(match[1])) if match else None
-        if row is None or row.hidden:
-            return self._error(request, 404, "Not Found")
-        slug = re.sub(r"[^a-z0-9]+", "-", (self.interface.text(row, "title", self.locale) or "").lower()).strip("-")
-        path = f"/proposals/{row.id}" + (f"-{slug}" if slug else "")
-        if request.path != path:
-            return _session(Response.redirect(path, 301))
-        draft = '<div class="callout primary">…</div>' if row["published_at"] is None else ""
-        return _session(
-            Response.html(f'<html lang="{self.locale}"><body>{draft}<div id="proposal_{row.id}"></div></body></html>')
-        )
+    # What the pages of the web side need
 
-    def _sitemap(self, request: Request) -> Response:
-        self.charge(0.001)
-        stamp = self.clock().replace(hour=3, minute=0, second=0, microsecond=0).isoformat()
-        rows = [r for name in ("proposals", "debates") for r in self.database.tables[name].rows if not r.hidden]
-        urls = "".join(
-            f"<url><loc>http://{request.host}/{r.kind}s/{r.id}</loc><lastmod>{stamp}</lastmod></url>" for r in rows
-        )
-        body = f'<?xml version="1.0" encoding="UTF-8"?><urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">{urls}</urlset>'
-        return Response(200, [("Content-Type", "application/xml")], body.encode())
+    def newer_than(self, release: str) -> bool:
+        """Whether this release is `release` or a later one."""
+        own, other = ([int(part) for part in each.split(".")] for each in (self.version, release))
+        return own >= other
 
-    def _index(self, request: Request) -> Response:
-        """The public list: published, not archived, not retired, newest score first."""
-        accept = request.headers.get("accept", "text/html")
-        if "text/html" not in accept and "*/*" not in accept:
-            return self._error(request, 406, "Not Acceptable")
-        if self.processes.get("proposals") != "t":
-            return self._error(request, 403, "Forbidden")
-        self.charge(0.7)
-        limit = self.clock() - timedelta(days=365)
-        archive = (request.query.get("order") or [""])[-1] == "archival_date"
-        rows = [
-            row
-            for row in self.database.tables["proposals"].rows
-            if not row.hidden
-            and row["published_at"] is not None
-            and row["retired_at"] is None
-            and (row.created_at < limit) == archive
-        ]
-        rows.sort(key=lambda row: (-(row["hot_score"] or 0), -row.id))
-        page = int((request.query.get("page") or ["1"])[0] or 1)
-        shown = rows[(page - 1) * 25 : page * 25]
-        titles = ((row.id, escape(self.interface.text(row, "title", self.locale) or "")) for row in shown)
-        items = "".join(f'<div id="proposal_{own}"><h3>{title}</h3></div>' for own, title in titles)
-        return _session(Response.html(f'<html lang="{self.locale}"><body>{items}</body></html>'))
+    def user_path(self, user: Row) -> str:
+        """The address of an author's page."""
+        return path_of(user)
+
+    def proposal_path(self, row: Row, locale: str) -> str:
+        """The address of a proposal, with the slug of its title if that has Latin letters."""
+        tail = slug(self.interface.text(row, "title", locale))
+        return f"/proposals/{row.id}-{tail}" if tail else f"/proposals/{row.id}"
+
+    def listed(self, params: dict[str, Any]) -> list[Row]:
+        """The rows of the public list."""
+        return listed(self, params)
+
+    def list_item(self, row: Row, locale: str) -> str:
+        """A proposal in any list."""
+        title = escape(self.interface.text(row, "title", locale) or "")
+        return f'<div id="proposal_{row.id}"><h3><a href="{self.proposal_path(row, locale)}">{title}</a></h3></div>'
+
+    def next_translation(self) -> int:
+        """The next number of the translations table."""
+        self._translations += 1
+        return self._translations
+
+    def next_proposal(self, *, peek: bool = False) -> int:
+        """The next number of the proposals' sequence: never given twice, even when nothing was stored."""
+        by_id = self.database.tables["proposals"].by_id
+        own = (self.sequence or max(by_id, default=0)) + 1
+        while own in by_id:
+            own += 1
+        if not peek:
+            self.sequence = own
+        return own
+
+    def mail(self, why: str, row: Row) -> None:
+        """Count an e-mail that the platform would send."""
+        self.mails[why] = self.mails.get(why, 0) + 1
 
 
 _BASIC = "Basic " + base64.b64encode(b"staging:toy-password").decode()
 _KIND_OF = {"Proposal": "proposal", "Debate": "debate", "Budget::Investment": "investment"}
-
-
-def _session(response: Response) -> Response:
-    return response.adding("Set-Cookie", "_consul_session=toy; path=/; secure; HttpOnly; SameSite=Lax")
 
 
 def _connections(data: Any) -> list[list[dict[str, Any]]]:
