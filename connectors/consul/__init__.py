@@ -3,6 +3,7 @@
 from typing import Any
 
 from ..contract import Connector
+from ..writing import WriteContext, Writer
 from .mapping import rebuild
 from .reader import ConsulReader
 from .settings import ConsulSettings
@@ -16,11 +17,18 @@ def _sandbox(**options: Any) -> Any:
     return ConsulSandbox(**options)
 
 
+def _writer(context: WriteContext) -> Writer:
+    from .writer import ConsulWriter
+
+    return ConsulWriter(context)
+
+
 CONNECTOR = Connector(
     platform="consul",
     settings=ConsulSettings,
     reader=ConsulReader,
     versions=VERSIONS,
+    writer=_writer,
     rebuild=rebuild,
     sandbox=_sandbox,
 )

@@ -18,16 +18,21 @@ _LISTED = re.compile(r'id="proposal_(\d+)"')
 _LANGUAGE = re.compile(r"<html[^>]*\slang=[\"']([A-Za-z-]{2,12})[\"']")
 
 
+def authorization(settings: ConsulSettings) -> dict[str, str]:
+    """The header of HTTP basic authentication, where a site has that in front of everything."""
+    if not (settings.basic_auth_user and settings.basic_auth_password):
+        return {}
+    pair = f"{settings.basic_auth_user.get_secret_value()}:{settings.basic_auth_password.get_secret_value()}"
+    return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
+
+
 class Api:
     """One CONSUL installation. `locale` is sent with every request, so that no cookie decides the language."""
 
     def __init__(self, context: Context, settings: ConsulSettings) -> None:
         self.transport = context.transport
         self.locale: str | None = settings.locales[0] if settings.locales else None
-        self._headers: dict[str, str] = {}
-        if settings.basic_auth_user and settings.basic_auth_password:
-            pair = f"{settings.basic_auth_user.get_secret_value()}:{settings.basic_auth_password.get_secret_value()}"
-            self._headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
+        self._headers = authorization(settings)
 
     async def release(self) -> tuple[str, Mapping[str, Any]]:
         """The release and the switched-on processes (docs/platforms/consul.md 0).

@@ -1,0 +1,232 @@
+"""CONSUL's web side for a writer: signing in, pages and what stands on them, sending a form once.
+
+It decides nothing about proposals. A page that cannot be had is `NotDone` or `CannotDo`; the texts of messages are never
+understood, only where they stand (docs/platforms/consul.md 8.2).
+"""
+
+import re
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from bs4 import BeautifulSoup, Tag
+from pydantic import SecretStr
+
+from ..errors import CannotDo, ConnectorError, MaybeDone, NotDone, Refused, Throttled, WriteError
+from ..transport import Answer, Request, is_loopback
+from ..writing import WriteContext
+from .api import authorization
+from .forms import HTML, TOKEN, filled
+from .settings import ConsulSettings
+
+SIGN_IN = "/users/sign_in"
+SECONDS = 4.5
+"""The captcha takes a form for a robot's before four seconds have passed (docs/platforms/consul.md 8.2)."""
+_PERSON = re.compile(r"^/users/(\d+)(?:-[^/]*)?$")
+_LOCALE = re.compile(r"[?&]locale=([A-Za-z]{2,3}(?:-[A-Za-z]{2,8})?)(?:&|$)")
+_COOKIE = "_consul_session"
+_SET = re.compile(rf"\b{_COOKIE}=([^;,]+)")
+_UNDERSTOOD = frozenset({401, 403, 404, 406, 410, 422})
+
+
+class Page:
+    """An answer of the site, read once."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self.status = answer.status
+        self.soup = BeautifulSoup(answer.text, "html.parser")
+
+    @property
+    def location(self) -> str:
+        """Where a redirect leads, without host and query."""
+        return urlsplit(self.answer.headers.get("location", "")).path
+
+    @property
+    def wants_sign_in(self) -> bool:
+        """Whether the session is over."""
+        return 300 <= self.status < 400 and self.location == SIGN_IN
+
+    def form(self, own: str) -> dict[str, str] | None:
+        """The fields of a form by its id: the values that a browser would send, unticked boxes left out."""
+        found = self.soup.find("form", id=own)
+        return _fields(found) if isinstance(found, Tag) else None
+
+    def longest(self, name: str, otherwise: int) -> int:
+        """How many characters a field takes by its own word."""
+        found = self.soup.select_one(f'[name="{name}"]')
+        value = str(found.get("maxlength") or "") if found is not None else ""
+        return int(value) if value.isdigit() else otherwise
+
+    def offers(self, ending: str) -> bool:
+        """Whether something on the page leads to an address with this ending: a link in old releases, a form in new ones."""
+        places = [*self.soup.find_all("a", href=True), *self.soup.find_all("form", action=True)]
+        return any(urlsplit(str(each.get("href") or each.get("action"))).path.endswith(ending) for each in places)
+
+    @property
+    def token(self) -> str | None:
+        """The token of the page, which every form of it takes."""
+        found = self.soup.find("meta", attrs={"name": "csrf-token"})
+        return str(found["content"]) if isinstance(found, Tag) and found.get("content") else None
+
+    @property
+    def person(self) -> tuple[str, str] | None:
+        """The number and the address of who is signed in; only right on pages that link to nobody else."""
+        for link in self.soup.find_all("a", href=True):
+            match = _PERSON.match(urlsplit(str(link["href"])).path)
+            if match:
+                return match[1], match[0]
+        return None
+
+    @property
+    def errors(self) -> str | None:
+        """What the site says is wrong with a form; None when it complains about nothing."""
+        if self.soup.select_one("#error_explanation, .form-error.is-visible") is None:
+            return None
+        beside = [each.get_text(" ", strip=True) for each in self.soup.select(".form-error.is-visible")]
+        return "; ".join(dict.fromkeys(beside))[:300] or "without saying which field"
+
+    @property
+    def locales(self) -> list[str]:
+        """The languages that the page leads to; its own first."""
+        html = self.soup.find("html")
+        own = str(html.get("lang") or "") if isinstance(html, Tag) else ""
+        places = [str(a["href"]) for a in self.soup.find_all("a", href=True)]
+        places += [str(o["value"]) for o in self.soup.find_all("option", value=True)]
+        return list(dict.fromkeys([*([own] if own else []), *(m[1] for each in places if (m := _LOCALE.search(each)))]))
+
+    @property
+    def listed(self) -> list[str]:
+        """The numbers of the proposals on a list, in its order."""
+        found = [str(each["id"]) for each in self.soup.find_all(id=re.compile(r"^proposal_\d+$"))]
+        return list(dict.fromkeys(each.partition("_")[2] for each in found))
+
+
+def _fields(form: Tag) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for field in form.find_all(["input", "textarea", "select"]):
+        name, kind = str(field.get("name") or ""), str(field.get("type") or "")
+        if (
+            not name
+            or kind in {"submit", "button", "file"}
+            or (kind in {"checkbox", "radio"} and not field.has_attr("checked"))
+        ):
+            continue
+        if field.name == "textarea":
+            # Browsers drop the line break that Rails writes behind the tag.
+            found[name] = field.get_text().removeprefix("\n")
+        elif field.name == "select":
+            chosen = field.find("option", selected=True)
+            found[name] = str(chosen.get("value") or "") if isinstance(chosen, Tag) else ""
+        else:
+            found[name] = str(field.get("value") or "")
+    return found
+
+
+@asynccontextmanager
+async def nothing_stored() -> AsyncGenerator[None]:
+    """Turns what reading raises into a writer's words: nothing has been stored by it."""
+    try:
+        yield
+    except WriteError:
+        raise
+    except Throttled as error:
+        raise NotDone(error.message, hint=error.hint, status=error.status) from error
+    except Refused as error:
+        raise CannotDo(error.message, hint=error.hint, status=error.status) from error
+    except ConnectorError as error:
+        raise NotDone(error.message, hint=error.hint, status=error.status) from error
+
+
+class Site:
+    """One session with the site; at most one account at a time is signed in."""
+
+    def __init__(self, context: WriteContext, settings: ConsulSettings) -> None:
+        self.transport = context.session
+        self.clock = context.reading.clock
+        self.base = context.session.url
+        self.who: str | None = None
+        """The login of who is signed in."""
+        self._people: dict[str, tuple[str, str]] = {}
+        self._refused: set[str] = set()
+        self._basic = authorization(settings)
+        # httpx copies its jar for every request and loses the jar's policy on the way, so that `Secure` cookies do not come back
+        # to this very machine without TLS; there the session is carried by hand.
+        self._by_hand = self.base.startswith("http://") and is_loopback(self.base)
+        self._session: str | None = None
+
+    async def get(self, path: str, params: Mapping[str, str] | None = None) -> Page:
+        """A page as it is; a redirect is not followed.
+
+        Raises:
+            NotDone, CannotDo: it cannot be had.
+        """
+        headers = {"Accept": HTML, **self._own_headers()}
+        async with nothing_stored():
+            answer = await self.transport.get(path, params=params, headers=headers, redirects=False, allow=_UNDERSTOOD)
+        return self._page(answer)
+
+    def _own_headers(self) -> dict[str, str]:
+        return {**self._basic, **({"Cookie": f"{_COOKIE}={self._session}"} if self._session else {})}
+
+    def _page(self, answer: Answer) -> Page:
+        match = _SET.search(answer.headers.get("set-cookie", "")) if self._by_hand else None
+        if match:
+            self._session = match[1]
+        return Page(answer)
+
+    async def send(self, request: Request, values: Mapping[str, str], *, without: str = "") -> Page:
+        """Send a planned write once, with what only the session knows. Raises: NotDone, MaybeDone."""
+        whole = filled(request, values, without=without)
+        sent = replace(whole, headers={**whole.headers, **self._own_headers()})
+        return self._page(await self.transport.submit(sent))
+
+    async def sign_in(self, login: SecretStr, password: SecretStr) -> tuple[str, str]:
+        """Be this account; returns its number and the address of its page.
+
+        Raises:
+            CannotDo: it is not let in. It is not tried again: some sites lock an account after 20 failures.
+        """
+        name = login.get_secret_value()
+        if self.who == name:
+            return self._people[name]
+        if name in self._refused:
+            raise CannotDo("the account was not let in", hint="are `login` and `password` right?")
+        self.forget()
+        page = await self.get(SIGN_IN)
+        form = page.form("new_user")
+        if form is None or "authenticity_token" not in form:
+            raise CannotDo(f"{SIGN_IN} shows no form to sign in", hint="does the site use another way to sign in?")
+        fields = [("user[login]", name), ("user[password]", password.get_secret_value()), ("user[remember_me]", "0")]
+        request = Request("POST", SIGN_IN, form=(("authenticity_token", TOKEN), *fields), headers={"Accept": HTML})
+        try:
+            answer = await self.send(request, {TOKEN: form["authenticity_token"]})
+        except MaybeDone as error:
+            raise NotDone(error.message, status=error.status) from error
+        if answer.status == 422:
+            raise NotDone("the site refused the token of its own form to sign in", hint="are cookies kept on the way?")
+        if answer.status != 302 or answer.location == SIGN_IN:
+            self._refused.add(name)
+            confirmed = (
+                "its e-mail address was never confirmed"
+                if answer.status == 302
+                else "wrong login or password, or it is blocked"
+            )
+            raise CannotDo(
+                f"the account was not let in: {confirmed}", hint="sign in by hand once to see what the site says"
+            )
+        person = (await self.get("/account")).person
+        if person is None:
+            raise CannotDo("the account signed in, but the site does not know it on the next page")
+        self.who, self._people[name] = name, person
+        return person
+
+    def forget(self) -> None:
+        """Start a new session."""
+        self.who = self._session = None
+        self.transport.forget_cookies()
+
+    async def wait(self, since: float) -> None:
+        """Let so much time pass since a form was loaded that nobody takes us for a robot."""
+        await self.clock.sleep(SECONDS - (self.clock.monotonic() - since))

@@ -1,0 +1,290 @@
+"""Writing to CONSUL: as a participant by the public forms, or in the organisation's name by the management interface.
+
+One form is loaded for one post; 302 alone is no success and 406 no failure; a lost answer is looked up, never sent again. Facts:
+docs/platforms/consul.md 8. Nothing here decides whether something may be published.
+"""
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from datetime import datetime
+
+from ...core.identity import Ref, split_ref
+from ..contract import Capability
+from ..errors import CannotDo, MaybeDone, NotDone
+from ..transport import Request
+from ..writing import (
+    Authored,
+    Copy,
+    Draft,
+    Fitted,
+    Limits,
+    Reading,
+    Standing,
+    Voice,
+    WriteContext,
+)
+from . import fitting, forms
+from .finding import copy_at
+from .forms import TOKEN, EditForm
+from .office import Office
+from .replies import Replies
+from .site import Page
+
+SPACE = "section/proposals"
+_PROPOSAL = re.compile(r"^/proposals/(\d+)")
+_PLACE = "proposal[map_location_attributes]"
+
+
+class ConsulWriter(Replies):
+    """Writes to one CONSUL installation; implements all of `connectors.writing`."""
+
+    def __init__(self, context: WriteContext) -> None:
+        super().__init__(context)
+        self.office = Office(self.site, self.settings)
+
+    # Who we are
+
+    async def check(self) -> Standing:
+        """Sign in with every account that is configured, and see what it may do."""
+        warnings: list[str] = []
+        official = await self._may(self.office.enter) if self.settings.management else "set `management`"
+        answers = await self._may(self.as_administrator)
+        person = None
+        if self.settings.login is not None or official:
+            person = await self.as_author()
+        if not official and self.settings.login is not None and self.settings.management is not None:
+            warnings.append(
+                "copies in the organisation's name can be changed and withdrawn only if the document of `management` "
+                "is that of the account of `login`"
+            )
+        participant = "" if self.settings.login is not None else "set `login` and `password`"
+        return Standing(
+            person[0] if person else None,
+            [
+                Capability("publish as a participant", not participant, participant),
+                Capability("publish in the organisation's name", not official, official),
+                Capability("change and withdraw copies", not participant, participant),
+                Capability("official answers", not answers, answers),
+                Capability("comments", not participant, participant),
+            ],
+            warnings,
+        )
+
+    async def _may(self, way: Callable[[], Awaitable[object]]) -> str:
+        try:
+            await way()
+        except CannotDo as error:
+            return str(error)
+        return ""
+
+    def _voice(self, voice: Voice | None) -> Voice:
+        return voice or ("official" if self.settings.management is not None else "participant")
+
+    # What can be made
+
+    async def limits(self, space: Ref, voice: Voice | None = None) -> Limits:
+        """The form's own word, and the languages that the site has."""
+        _only_proposals(space)
+        page = await self._new_form(self._voice(voice), None)
+        form = page.form("new_proposal") or {}
+        stem = "proposal[translations_attributes][0]"
+        locales = list(dict.fromkeys([*filter(None, [form.get(f"{stem}[locale]")]), *page.locales]))
+        return Limits(
+            title=(fitting.TITLE[0], min(fitting.TITLE[1], page.longest(f"{stem}[title]", fitting.TITLE[1]))),
+            body=(0, min(fitting.BODY, page.longest(f"{stem}[description]", fitting.BODY))),
+            summary=min(fitting.SUMMARY, page.longest(f"{stem}[summary]", fitting.SUMMARY)),
+            sends="html",
+            locales=locales,
+        )
+
+    def fit(self, space: Ref, draft: Draft) -> Fitted:
+        """See `fitting`."""
+        _only_proposals(space)
+        return fitting.fit(draft)
+
+    def plan_create(self, space: Ref, draft: Draft) -> Sequence[Request]:
+        """One form in the organisation's name; two as a participant, who publishes the draft."""
+        _only_proposals(space)
+        if self._voice(draft.voice) == "official":
+            return [forms.create(draft, self.site.base, office=True)]
+        return [forms.create(draft, self.site.base), forms.publish(forms.NUMBER, self.site.base)]
+
+    async def create(self, space: Ref, draft: Draft, found: Copy | None = None) -> Copy:
+        """Make it public; a draft that was found is published."""
+        _only_proposals(space)
+        if found is not None:
+            return found if found.complete else await self._publish(found)
+        voice = self._voice(draft.voice)
+        values = await self._names(draft)
+        page = await self._new_form(voice, draft.locale)
+        loaded = self.site.clock.monotonic()
+        form = page.form("new_proposal") or {}
+        self._suits(form, draft)
+        # A site without maps has no fields for a place.
+        without = "" if f"{_PLACE}[latitude]" in form else _PLACE
+        if voice == "official":
+            return await self.office.create(draft, page, values, without)
+        await self.site.wait(loaded)
+        request = forms.create(draft, self.site.base)
+        answer = await self.site.send(request, {**values, TOKEN: form["authenticity_token"]}, without=without)
+        made = _PROPOSAL.match(answer.location) if answer.status == 302 else None
+        if made is None or answer.location == "/proposals/new":
+            raise self.not_made(answer)
+        return await self._publish(copy_at(self.site, made[1], draft.locale, "participant", complete=False))
+
+    def _suits(self, form: dict[str, str], draft: Draft) -> None:
+        given = form.get("proposal[translations_attributes][0][locale]")
+        if given != draft.locale:
+            raise CannotDo(f"the site does not offer the language {draft.locale}", hint=f"it offers {given}")
+        if "proposal[responsible_name]" in form:
+            raise CannotDo(
+                "the site asks for the name of a person who is responsible", hint="verify the account there by document"
+            )
+
+    async def _names(self, draft: Draft) -> dict[str, str]:
+        if draft.category is None:
+            return {}
+        return {forms.category_name(draft): await self.finder.tag_name(split_ref(draft.category)[1])}
+
+    async def _new_form(self, voice: Voice, locale: str | None) -> Page:
+        if voice == "official":
+            return await self.office.form(locale)
+        return await self.form_page("/proposals/new", locale, "new_proposal")
+
+    async def _publish(self, copy: Copy) -> Copy:
+        """Publish a draft that exists: from here on every failure leaves something behind."""
+        own = split_ref(copy.ref)[1]
+        try:
+            await self.as_author()
+        except (CannotDo, NotDone) as error:
+            raise MaybeDone(f"the draft {copy.ref} is made, but not published: {error.message}") from error
+        try:
+            page = await self.authors_page(f"/proposals/{own}/created")
+            if page.status in {302, 404}:
+                raise CannotDo("the draft is not there any more, or it is not ours", status=page.status)
+            if page.status != 200 or page.token is None:
+                raise NotDone(f"the page of the draft cannot be read (status {page.status})", status=page.status)
+            if page.offers("/publish"):
+                answer = await self.site.send(forms.publish(own, self.site.base), {TOKEN: page.token})
+                if not (answer.status == 302 and _PROPOSAL.match(answer.location)):
+                    # A second time is refused (docs/platforms/consul.md 8.2, 4): then it was public already.
+                    await self._is_public(own, answer.status)
+        except NotDone as error:
+            raise MaybeDone(
+                f"the draft {copy.ref} is made, but not published: {error.message}", status=error.status
+            ) from error
+        return Copy(copy.ref, copy.url, copy.how)
+
+    async def _is_public(self, own: str, status: int) -> None:
+        page = await self.authors_page(f"/proposals/{own}/created")
+        if page.status != 200 or page.offers("/publish"):
+            raise MaybeDone(
+                f"proposal/{own} is a draft still: publishing was answered with status {status}", status=status
+            )
+
+    # What is there
+
+    async def read(self, copy: Copy) -> Reading | None:
+        """As everybody sees it."""
+        return await self.finder.read(copy.ref, copy.how.get("locale"))
+
+    async def find(self, space: Ref, draft: Draft, since: datetime) -> Copy | None:
+        """In our own list, drafts too; copies in the organisation's name in the public list, for they may be another's."""
+        _only_proposals(space)
+        if self.settings.login is not None:
+            _, address = await self.as_author()
+            async with aclosing(self.finder.own_list(self.site, address, since)) as mine:
+                async for each in mine:
+                    if draft.marker in each.text:
+                        return await self._found(each.own, draft)
+        if self.settings.management is not None:
+            async with aclosing(self.finder.public_list(self.site, since)) as everybodys:
+                async for each in everybodys:
+                    if draft.marker in each.text:
+                        return copy_at(self.site, each.own, draft.locale, "official", complete=True)
+        return None
+
+    async def _found(self, own: str, draft: Draft) -> Copy:
+        page = await self.authors_page(f"/proposals/{own}/created")
+        if page.status != 200:
+            raise NotDone(f"the page of proposal/{own} cannot be read now", status=page.status)
+        complete = not page.offers("/publish")
+        return copy_at(self.site, own, draft.locale, self._voice(draft.voice), complete=complete)
+
+    async def authored(self, space: Ref) -> AsyncIterator[Authored]:
+        """Everything that the account of `login` wrote."""
+        _only_proposals(space)
+        _, address = await self.as_author()
+        async for each in self.finder.own_list(self.site, address, None):
+            copy = copy_at(self.site, each.own, None, self._voice(None), complete=True)
+            yield Authored(copy, each.title, each.text, each.created_at)
+
+    # What changes it
+
+    def plan_edit(self, space: Ref, copy: Copy, draft: Draft) -> Sequence[Request]:
+        """One form for each language."""
+        own = split_ref(copy.ref)[1]
+        return [forms.edit(own, draft, locale, self.site.base) for locale in draft.texts]
+
+    async def edit(self, space: Ref, copy: Copy, draft: Draft) -> Copy:
+        """Replace the texts; the place is kept."""
+        own = split_ref(copy.ref)[1]
+        for locale in draft.texts:
+            page = await self.form_page(f"/proposals/{own}/edit", locale, f"edit_proposal_{own}")
+            loaded = self.site.clock.monotonic()
+            form = page.form(f"edit_proposal_{own}") or {}
+            request = forms.edit(own, draft, locale, self.site.base, _edit_form(form, locale))
+            await self.site.wait(loaded)
+            without = "" if f"{_PLACE}[latitude]" in form else _PLACE
+            answer = await self.site.send(request, {TOKEN: form["authenticity_token"]}, without=without)
+            made = _PROPOSAL.match(answer.location) if answer.status == 302 else None
+            if made is None or answer.location.endswith("/edit"):
+                raise self.not_made(answer)
+        return Copy(copy.ref, copy.url, {**copy.how, "locale": draft.locale})
+
+    def plan_withdraw(self, space: Ref, copy: Copy, reason: str) -> Sequence[Request]:
+        """The proposal is retired; a draft stays one."""
+        locale = str(copy.how.get("locale") or "‹locale›")
+        return [forms.retire(split_ref(copy.ref)[1], locale, reason, self.site.base)]
+
+    async def withdraw(self, space: Ref, copy: Copy, reason: str) -> None:
+        """Retire it. Nothing can be deleted here: it stays readable, with our explanation."""
+        own = split_ref(copy.ref)[1]
+        created = await self.authors_page(f"/proposals/{own}/created")
+        if created.status == 200 and created.offers("/publish"):
+            return
+        page = await self.form_page(f"/proposals/{own}/retire_form", copy.how.get("locale"), f"edit_proposal_{own}")
+        form = page.form(f"edit_proposal_{own}") or {}
+        stem = "proposal[translations_attributes][0]"
+        translation, locale = form.get(f"{stem}[id]"), form.get(f"{stem}[locale]")
+        if not translation or not locale:
+            raise CannotDo("the proposal has no text in the language of its copy", hint="somebody changed its language")
+        request = forms.retire(own, locale, reason, self.site.base, translation)
+        answer = await self.site.send(request, {TOKEN: form["authenticity_token"]})
+        if not (answer.status == 302 and _PROPOSAL.match(answer.location)):
+            raise self.not_made(answer)
+
+
+def _only_proposals(space: Ref) -> None:
+    if space != SPACE:
+        raise CannotDo(f"nothing can be published in {space} on CONSUL", hint=f"use {SPACE}")
+
+
+def _edit_form(form: dict[str, str], locale: str) -> EditForm:
+    """The id of the translation in this language, and the place as the form holds it."""
+    block = next(
+        (
+            m[1]
+            for n, v in form.items()
+            if v == locale and (m := re.search(r"translations_attributes\]\[(\d+)\]\[locale\]$", n))
+        ),
+        None,
+    )
+    if block is None:
+        raise CannotDo(f"the site does not offer the language {locale}")
+    own = form.get(f"proposal[translations_attributes][{block}][id]") or None
+    place = tuple(
+        (name, value) for name, value in form.items() if name.startswith(_PLACE) and not name.endswith("[id]")
+    )
+    return EditForm(own, place if all(value for _, value in place) else ())
