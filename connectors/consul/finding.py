@@ -93,6 +93,11 @@ class Finder:
         text = "\n".join(str(node.get(name) or "") for name in ("summary", "description"))
         return Written(own, str(node.get("title") or ""), text, moment(node, "publicCreatedAt"))
 
+    async def holds(self, own: str, marker: str) -> bool:
+        """Whether a proposal carries this marker."""
+        found = (await self.written([own]))[own]
+        return found is not None and marker in found.text
+
     async def own_list(self, site: Site, address: str, since: datetime | None) -> AsyncGenerator[Written]:
         """Everything that the account of this page wrote, drafts too, newest first; back to `since`."""
         async for each in self._walk(site, address, {"filter": "proposals"}, since):
@@ -127,9 +132,13 @@ class Finder:
         raise NotDone("the list of proposals does not end")
 
     def _checked(self, page: Page, path: str) -> list[str]:
-        """The numbers on a page that really is the list: a page to sign in, or an error, proves nothing."""
-        if page.status != 200:
-            raise NotDone(f"{path} cannot be read now (status {page.status})", status=page.status)
+        """The numbers on a page that really is the list.
+
+        A page to sign in, an error, or the empty list that strangers see of a private account prove nothing
+        (docs/platforms/consul.md 9): only a page for who is signed in does.
+        """
+        if page.status != 200 or not page.offers("/users/sign_out"):
+            raise NotDone(f"{path} cannot be read as who we are now (status {page.status})", status=page.status)
         return page.listed
 
     async def tag_name(self, own: str) -> str:

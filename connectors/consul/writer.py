@@ -124,14 +124,29 @@ class ConsulWriter(Replies):
         # A site without maps has no fields for a place.
         without = "" if f"{_PLACE}[latitude]" in form else _PLACE
         if voice == "official":
-            return await self.office.create(draft, page, values, without)
+            copy = await self.office.create(draft, page, values, without)
+            await self._is_ours(copy, draft)
+            return copy
         await self.site.wait(loaded)
         request = forms.create(draft, self.site.base)
         answer = await self.site.send(request, {**values, TOKEN: form["authenticity_token"]}, without=without)
         made = _PROPOSAL.match(answer.location) if answer.status == 302 else None
         if made is None or answer.location == "/proposals/new":
             raise self.not_made(answer)
-        return await self._publish(copy_at(self.site, made[1], draft.locale, "participant", complete=False))
+        copy = copy_at(self.site, made[1], draft.locale, "participant", complete=False)
+        await self._is_ours(copy, draft)
+        return await self._publish(copy)
+
+    async def _is_ours(self, copy: Copy, draft: Draft) -> None:
+        """Believe an answer only when the proposal that it names says what we sent: proxies have given old answers again."""
+        try:
+            ours = await self.finder.holds(split_ref(copy.ref)[1], draft.marker)
+        except (NotDone, CannotDo) as error:
+            raise MaybeDone(
+                f"{copy.ref} is made, but cannot be read now: {error.message}", status=error.status
+            ) from error
+        if not ours:
+            raise MaybeDone(f"the site answered with {copy.ref}, which is not what was sent")
 
     def _suits(self, form: dict[str, str], draft: Draft) -> None:
         given = form.get("proposal[translations_attributes][0][locale]")
@@ -193,17 +208,26 @@ class ConsulWriter(Replies):
         """In our own list, drafts too; copies in the organisation's name in the public list, for they may be another's."""
         _only_proposals(space)
         if self.settings.login is not None:
-            _, address = await self.as_author()
+            address = await self._own_address()
             async with aclosing(self.finder.own_list(self.site, address, since)) as mine:
                 async for each in mine:
                     if draft.marker in each.text:
                         return await self._found(each.own, draft)
         if self.settings.management is not None:
+            if self.settings.login is None:
+                await self.office.enter()
             async with aclosing(self.finder.public_list(self.site, since)) as everybodys:
                 async for each in everybodys:
                     if draft.marker in each.text:
                         return copy_at(self.site, each.own, draft.locale, "official", complete=True)
         return None
+
+    async def _own_address(self) -> str:
+        """The address of our own list, in a session that is alive."""
+        page = await self.authors_page("/account")
+        if page.person is None:
+            raise NotDone("the account's own page cannot be read now", status=page.status)
+        return page.person[1]
 
     async def _found(self, own: str, draft: Draft) -> Copy:
         page = await self.authors_page(f"/proposals/{own}/created")
@@ -215,7 +239,7 @@ class ConsulWriter(Replies):
     async def authored(self, space: Ref) -> AsyncIterator[Authored]:
         """Everything that the account of `login` wrote."""
         _only_proposals(space)
-        _, address = await self.as_author()
+        address = await self._own_address()
         async for each in self.finder.own_list(self.site, address, None):
             copy = copy_at(self.site, each.own, None, self._voice(None), complete=True)
             yield Authored(copy, each.title, each.text, each.created_at)

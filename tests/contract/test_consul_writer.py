@@ -205,6 +205,50 @@ async def test_what_a_lost_answer_is_called(voice: Literal["participant", "offic
             assert found.complete == (there.only["published_at"] is not None)
 
 
+@pytest.mark.parametrize("voice", VOICES)
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_an_old_answer_that_comes_again(version: str, voice: Literal["participant", "official"]) -> None:
+    """A proxy repeats the answer of the proposal before: it is not believed."""
+    other = MARKER.replace("/31~", "/30~")
+    async with city(version) as there:
+        first = a_draft(voice, "De eerste")
+        text = replace(first.main, html=f"<p>{other}</p>")
+        await there.writer.create(SPACE, replace(first, texts={"nl": text}, marker=other))
+        draft = there.writer.fit(SPACE, a_draft(voice)).draft
+        there.sandbox.plant(Fault("duplicate_reply", match=STEPS[voice, "create"]))
+        copy = await settled(there, draft)
+        assert copy.ref == f"proposal/{there.only.id}"
+        assert len(there.copies(other)) == 1
+
+
+@pytest.mark.parametrize("pattern", [r"^GET /users/\d+", r"^GET /proposals$"])
+@pytest.mark.parametrize("kind", ["html_200", "503", "hang"])
+async def test_a_list_that_cannot_be_read_proves_nothing(pattern: str, kind: str) -> None:
+    async with city() as there:
+        draft = there.writer.fit(SPACE, a_draft("official")).draft
+        there.sandbox.plant(Fault(kind, match=pattern, times=None))
+        with pytest.raises(NotDone):
+            await there.writer.find(SPACE, draft, there.clock.now())
+
+
+async def test_the_list_of_a_private_account_is_only_believed_when_signed_in() -> None:
+    async with city() as there:
+        draft = there.writer.fit(SPACE, a_draft("participant")).draft
+        await there.writer.create(SPACE, draft)
+        robot = next(u for u in there.sandbox.database.tables["users"].rows if u["email"] == "robot@toy.example")
+        robot.values["public_activity"] = False
+        ours = there.writer.site.get
+
+        async def signed_out(path: str, params: Any = None) -> Any:
+            if path.startswith("/users/") and path != "/users/sign_in":
+                there.sandbox.sessions = Sessions(99)
+            return await ours(path, params)
+
+        there.writer.site.get = signed_out
+        with pytest.raises(NotDone):
+            await there.writer.find(SPACE, draft, there.clock.now())
+
+
 async def test_asked_to_slow_down_nothing_is_stored() -> None:
     async with city() as there:
         draft = there.writer.fit(SPACE, a_draft("participant")).draft
@@ -362,10 +406,12 @@ async def test_texts_that_do_not_fit() -> None:
         assert len(short.title) == 4 and short.summary
         with pytest.raises(CannotDo):
             there.writer.fit(SPACE, Draft("nl", {"nl": LocalText("Titel", "<p>" + "x" * 6000 + "</p>", "")}, MARKER))
-        await there.writer.create(SPACE, fitted.draft)
+        marked = replace(own, html=f"{own.html}<p>{MARKER}</p>")
+        await there.writer.create(SPACE, replace(fitted.draft, texts={"nl": marked}))
         odd = LocalText("🚲 حديقة جديدة 新", f"<p>\x00{MARKER}</p>", "\x00", "😀")
         copy = await there.writer.create(SPACE, there.writer.fit(SPACE, Draft("nl", {"nl": odd}, MARKER)).draft)
-        assert copy.ref == f"proposal/{there.only.id}"
+        assert copy.ref == f"proposal/{there.copies()[-1].id}"
+        assert len(there.copies()) == 2
 
 
 async def test_what_the_site_refuses() -> None:

@@ -37,7 +37,7 @@ class ConsulSandbox(Sandbox):
 
     platform = "consul"
     default_version = "2.5.1"
-    extra_faults = frozenset({"empty"})
+    extra_faults = frozenset({"empty", "duplicate_reply"})
 
     def __init__(self, *, locale: str = "nl", comments_each: float = 3.0, plain: bool = False, **options: Any) -> None:
         super().__init__(**options)
@@ -55,6 +55,7 @@ class ConsulSandbox(Sandbox):
         self.mails: dict[str, int] = {}
         """E-mails by reason: what a connector that writes carelessly would send."""
         self._translations = self.sequence = 0
+        self._replies: dict[str, list[Response]] = {}
         self.city = City(self.seed)
         self.database = Database(self.seed)
         populate(self.database, self.city, self.size, comments_each=comments_each, plain=plain)
@@ -87,7 +88,9 @@ class ConsulSandbox(Sandbox):
         return self._named.named()
 
     def mangle(self, kind: str, request: Request, response: Response) -> Response:
-        """`empty`: every list of a right answer comes back empty."""
+        """`empty`: every list of a right answer comes back empty; `duplicate_reply`: the answer of the request before comes again."""
+        if kind == "duplicate_reply":
+            return self._replies.get(request.path, [response])[0]
         if not request.path.startswith("/graphql") or response.status != 200:
             return response
         return self._kept(request, Response.json(_emptied(json.loads(response.body)), rails=True))
@@ -165,7 +168,10 @@ class ConsulSandbox(Sandbox):
         if request.path == "/consul.json":
             body = {"release": self.version, "features": self.processes}
             return self._kept(request, Response.json(body).with_etag(request))
-        return answer(self, request)
+        response = answer(self, request)
+        if request.method == "POST":
+            self._replies[request.path] = [*self._replies.get(request.path, []), response][-2:]
+        return response
 
     def _graphql(self, request: Request) -> Response:
         if request.method not in {"GET", "POST", "HEAD"}:
