@@ -41,7 +41,7 @@ def _fit(text: LocalText, changes: list[str]) -> LocalText:
         changes.append(f"the title is shorter than {TITLE[0]} characters; dots are added")
     html = text.html.replace("\x00", "")
     shown = _shown(html)
-    if shown != html:
+    if _tags(shown) != _tags(html):
         changes.append("formatting that the site does not show is written as paragraphs, lists and emphasis")
     if len(shown) > BODY:
         shown = _shown(html, plain=True)
@@ -85,6 +85,11 @@ def _shown(html: str, *, plain: bool = False) -> str:
         elif not tag.get_text(strip=True):
             tag.decompose()
     return str(soup)
+
+
+def _tags(html: str) -> list[str]:
+    """The tags of a text in their order: attributes that nobody sees are nothing to tell of."""
+    return [tag.name for tag in BeautifulSoup(html, "html.parser").find_all(True)]
 
 
 def _break(soup: BeautifulSoup, tag: Tag) -> None:

@@ -48,11 +48,12 @@ class ConsulWriter(Replies):
     async def check(self) -> Standing:
         """Sign in with every account that is configured, and see what it may do."""
         warnings: list[str] = []
-        official = await self._may(self.office.enter) if self.settings.management else "set `management`"
+        # The account that will write comes last, so that it need not sign in again.
         answers = await self._may(self.as_administrator)
         person = None
-        if self.settings.login is not None or official:
+        if self.settings.login is not None or self.settings.management is None:
             person = await self.as_author()
+        official = await self._may(self.office.enter) if self.settings.management else "set `management`"
         if not official and self.settings.login is not None and self.settings.management is not None:
             warnings.append(
                 "copies in the organisation's name can be changed and withdrawn only if the document of `management` "
