@@ -16,6 +16,12 @@ def _sandbox(**options: Any) -> Any:
     return DecidimSandbox(**options)
 
 
+def _writer(context: Any) -> Any:
+    from .writer import DecidimWriter
+
+    return DecidimWriter(context)
+
+
 CONNECTOR = Connector(
     platform="decidim",
     settings=DecidimSettings,
@@ -23,5 +29,6 @@ CONNECTOR = Connector(
     versions=VERSIONS,
     requests_per_minute=95,
     rebuild=rebuild,
+    writer=_writer,
     sandbox=_sandbox,
 )

@@ -39,7 +39,7 @@ class Changes:
             "publish",
             "delete_author",
         )
-        names += ("switch", "empty", "erase_author")
+        names += ("switch", "empty", "erase_author", "moderator_edit", "configure", "account", "vote")
         return {name: getattr(self, name) for name in names}
 
     def _row(self, own: Any, kind: str = "proposal") -> Proposal:
@@ -158,8 +158,33 @@ class Changes:
             self._moved(row)
         return len(hidden)
 
+    def moderator_edit(self, id: Any, title: str | None = None, body: str | None = None) -> None:
+        """An administrator changes a copy, in the language it has first."""
+        self.edit(id, title, body)
+        self._row(id).versions += 1
+
+    def configure(self, component: int, **rules: Any) -> None:
+        """Set rules of a component (`model.Rules`)."""
+        found = self.sandbox.database.components[int(component)].rules
+        for name, value in rules.items():
+            if not hasattr(found, name):
+                raise ValueError(f"unknown rule {name!r}")
+            setattr(found, name, value)
+
+    def account(self, email: str = "robot@toy.example", **values: Any) -> None:
+        """Change an account: `admin`, `accepted_terms`, `blocked`, `password`, `locale` and so on."""
+        found = self.sandbox.accounts.by_email(email)
+        if found is None:
+            raise ValueError("no such account")
+        for name, value in values.items():
+            if not hasattr(found, name):
+                raise ValueError(f"unknown property {name!r}")
+            setattr(found, name, value)
+
+    vote = support
+
     def switch(self, **values: Any) -> None:
         for name, value in values.items():
-            if name not in {"forced_sign_in", "no_open_data"}:
+            if name not in {"forced_sign_in", "no_open_data", "closed_interface"}:
                 raise ValueError(f"unknown switch {name!r}")
             setattr(self.sandbox, name, bool(value))

@@ -1,13 +1,18 @@
 """The sandbox's GraphQL: who sees what, per release (docs/platforms/decidim.md 1.4 to 1.8)."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from ....core.text import plain_title
 from ...testing.graphql_ruby import Engine, FieldError, Null, RequestFailed, RubyProfile
+from .accounts import ANONYMOUS, Account, Caller
 from .model import Comment, Component, Proposal, Space, Translated, any_text
+from .mutations import Mutations, Typed
+from .texts import say
 
 if TYPE_CHECKING:
     from .web import DecidimSandbox
@@ -15,6 +20,7 @@ if TYPE_CHECKING:
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 _LINES = ("0.27", "0.28", "0.29", "0.30", "0.31", "0.32")
 _CODES = {"unauthorized": "UNAUTHORIZED_OBJECT_ERROR", "missing": "NOT_FOUND_ERROR"}
+_MUTATION = re.compile(r"\s*mutation\b")
 _TAXONOMIES = ("Groen", "Verkeer", "Cultuur", "Wonen")
 
 
@@ -43,12 +49,14 @@ def profile_of(version: str) -> RubyProfile:
         max_aliases=5 if patched else None,
         alias_error_twice=version == "0.30.9",
         max_recursion=2 if patched else None,
-        introspection=not patched,
+        introspection=(lambda caller: caller is not None and caller.admin) if patched else True,
     )
 
 
 class Interface:
-    """The GraphQL of one organization, as an anonymous visitor sees it."""
+    """The GraphQL of one organization; the context of a request is its `Caller`."""
+
+    taxonomies = frozenset(range(1, len(_TAXONOMIES) + 1))
 
     def __init__(self, sandbox: "DecidimSandbox") -> None:
         self.sandbox = sandbox
@@ -57,23 +65,36 @@ class Interface:
         self.checked = is_checked(self.version)
         self.at = _LINES.index(self.line)
         sdl = (Path(__file__).parent / "schemas" / f"{self.line}.graphql").read_text(encoding="utf-8")
-        self.engine = Engine(sdl, self._resolvers(), profile_of(self.version), type_of=_type_of)
+        self.mutations = Mutations(self)
+        resolvers = self._resolvers() | self.mutations.resolvers()
+        self.engine = Engine(sdl, resolvers, profile_of(self.version), type_of=_type_of)
 
-    def execute(self, query: str, variables: Mapping[str, Any], operation: str | None) -> dict[str, Any]:
+    def execute(
+        self, query: str, variables: Mapping[str, Any], operation: str | None, caller: Caller = ANONYMOUS
+    ) -> dict[str, Any]:
         """The body of the answer."""
-        return self.engine.execute(query, variables, operation, None)
+        changes = _MUTATION.match(query) is not None
+        if changes and not self.engine.problems(query):
+            away = self.mutations.unwelcome(caller)
+            if away is not None:
+                return away
+        elif not changes and not caller.reads:
+            text = say("no object", self.sandbox.spoken, "Query")
+            return {"errors": [{"message": text, "extensions": {"code": _CODES["unauthorized"]}}], "data": None}
+        return self.engine.execute(query, variables, operation, caller)
 
     def _resolvers(self) -> dict[str, Callable[..., Any]]:
         found: dict[str, Callable[..., Any]] = {
             "Query.decidim": lambda _o, _a, _c: {"version": self._disclosed(), "applicationName": "Wijk doet mee"},
             "Query.organization": lambda _o, _a, _c: {},
-            "Query.session": lambda _o, _a, _c: None,
-            "Query.participatoryProcesses": lambda _o, _a, _c: self._spaces("process"),
-            "Query.assemblies": lambda _o, _a, _c: self._spaces("assembly"),
-            "Query.component": lambda _o, a, _c: self._component(a["id"]),
+            "Query.session": lambda _o, _a, c: None if c.user is None else {"user": self.person(c.user)},
+            "Session.verifiedUserGroups": lambda _o, _a, _c: [],
+            "Query.participatoryProcesses": lambda _o, _a, c: self._spaces("process", c),
+            "Query.assemblies": lambda _o, _a, c: self._spaces("assembly", c),
+            "Query.component": lambda _o, a, c: self._component(a["id"], c),
             "Query.commentable": self._commentable,
-            "Query.participatoryProcess": lambda _o, a, _c: self._one_space("process", a),
-            "Query.assembly": lambda _o, a, _c: self._one_space("assembly", a),
+            "Query.participatoryProcess": lambda _o, a, c: self._one_space("process", a, c),
+            "Query.assembly": lambda _o, a, c: self._one_space("assembly", a, c),
             "TranslatedField.translations": _translations,
             "TranslatedField.translation": lambda t, a, _c: t.get(a["locale"], (None, False))[0],
             "TranslatedField.locales": lambda t, _a, _c: list(t),
@@ -95,11 +116,13 @@ class Interface:
 
     # Spaces and components
 
-    def _spaces(self, kind: str) -> list[Space]:
-        return [s for s in self.sandbox.database.spaces if s.kind == kind and s.published and not s.private]
+    def _spaces(self, kind: str, caller: Caller) -> list[Space]:
+        """Administrators and API users see private and unpublished ones too: never mirror what they see."""
+        rows = [s for s in self.sandbox.database.spaces if s.kind == kind]
+        return rows if self.checked and caller.admin else [s for s in rows if s.published and not s.private]
 
-    def _one_space(self, kind: str, arguments: Mapping[str, Any]) -> Any:
-        for space in self._spaces(kind):
+    def _one_space(self, kind: str, arguments: Mapping[str, Any], caller: Caller) -> Any:
+        for space in self._spaces(kind, caller):
             if str(space.id) == arguments.get("id") or space.slug == arguments.get("slug"):
                 return space
         return self._gone("Participatory process", "missing")
@@ -109,6 +132,7 @@ class Interface:
             "id": lambda s, _a, _c: s.id,
             "slug": lambda s, _a, _c: s.slug,
             "title": lambda s, _a, _c: s.title,
+            "publishedAt": lambda s, _a, _c: stamp(self.sandbox.city.moment(0)) if s.published else None,
             "type": lambda s, _a, _c: "Decidim::ParticipatoryProcess" if s.kind == "process" else "Decidim::Assembly",
             "components": self._components_of,
         }
@@ -121,12 +145,12 @@ class Interface:
             return [c if c.published else Null() for c in rows]
         return [c for c in rows if c.published]
 
-    def _component(self, own: str) -> Any:
+    def _component(self, own: str, caller: Caller) -> Any:
         component = self.sandbox.database.components.get(int(own)) if str(own).isdigit() else None
         if component is None or not component.published:
             return None
         open_space = component.space.published and not component.space.private
-        if self.checked and not open_space:
+        if self.checked and not open_space and not caller.admin:
             return self._gone("Component", "unauthorized") if self.line == "0.32" else None
         return component
 
@@ -176,11 +200,7 @@ class Interface:
         """Null; from 0.32 on with an error that says which kind of null."""
         if self.line != "0.32":
             return Null()
-        text = (
-            f"You cannot view or edit this {name} because you do not have permissions"
-            if why == "unauthorized"
-            else f"{name} not found"
-        )
+        text = say("no object" if why == "unauthorized" else "not found", self.sandbox.spoken, name)
         return Null(text, {"code": _CODES[why]})
 
     def _row_fields(self) -> dict[str, Callable[..., Any]]:
@@ -201,7 +221,7 @@ class Interface:
             "answeredAt": lambda r, _a, _c: stamp(r.answered_at) if r.state_published or self.at < 4 else None,
             "createdAt": lambda r, _a, _c: stamp(r.created_at),
             "updatedAt": lambda r, _a, _c: stamp(r.updated_at),
-            "publishedAt": lambda r, _a, _c: stamp(r.created_at),
+            "publishedAt": lambda r, _a, _c: stamp(r.published_at or r.created_at),
             "official": lambda r, _a, _c: r.official,
             "createdInMeeting": lambda r, _a, _c: r.meeting is not None,
             "meeting": lambda r, _a, _c: None if r.meeting is None else {"id": r.meeting},
@@ -211,9 +231,13 @@ class Interface:
             "withdrawnAt": lambda r, _a, _c: stamp(r.withdrawn_at),
             "author": self._author,
             "authorsCount": lambda _o, _a, _c: 1,
-            "category": lambda r, _a, _c: self._group(r.group),
+            "category": lambda r, _a, _c: self._group(next(iter(r.groups), None)),
             "scope": lambda _o, _a, _c: None,
-            "taxonomies": lambda r, _a, _c: [g] if (g := self._group(r.group)) else [],
+            "taxonomies": lambda r, _a, _c: [self._group(each) for each in r.groups],
+            "versionsCount": lambda r, _a, _c: r.versions,
+            "cost": lambda r, _a, _c: f"€ {r.cost:.2f}" if r.cost is not None and r.state_published else None,
+            "proposalState": self._proposal_state,
+            "authors": lambda r, a, c: [] if r.author is None else [self._author(r, a, c)],
             "endorsementsCount": lambda r, _a, _c: r.likes,
             "likesCount": lambda r, _a, _c: r.likes,
             "totalCommentsCount": lambda r, _a, _c: r.count,
@@ -236,12 +260,36 @@ class Interface:
             return "withdrawn" if self.at < 2 else (row.state if row.state_published and row.state else "not_answered")
         return row.state if row.state_published else None
 
+    def _proposal_state(self, row: Proposal, _arguments: Any, _context: Any) -> Any:
+        """It names a decision that is not published too (docs/platforms/decidim.md 1.7 Q2)."""
+        if row.state is None:
+            return None
+        states = self.sandbox.writing.states
+        return {"id": states.index(row.state) if row.state in states else 99, "title": {"nl": (row.state, False)}}
+
+    def person(self, account: Account) -> dict[str, Any]:
+        """Somebody who can sign in."""
+        return {
+            "__typename": "User",
+            "id": account.id,
+            "name": account.name,
+            "nickname": f"@{account.nickname}",
+            "deleted": False,
+            "avatarUrl": "https://toy.example/decidim-packs/media/images/default-avatar.svg",
+            "profilePath": f"/profiles/{account.nickname}",
+            "badge": "",
+            "groups": [],
+        }
+
     def _author(self, row: Any, _arguments: Any, _context: Any) -> Any:
         own = row.author
         if own is None:
             return None
         if self.checked and own in self.sandbox.database.deleted_users:
             return self._gone("User", "unauthorized")
+        account = self.sandbox.accounts.people.get(own)
+        if account is not None:
+            return self.person(account)
         person = self.sandbox.city.person(own)
         return {
             "__typename": "User",
@@ -282,6 +330,8 @@ class Interface:
         return {
             "id": lambda c, _a, _c: c.id,
             "body": lambda c, _a, _c: c.body,
+            "formattedBody": lambda c, _a, _c: f"<div><p>{plain_title(c.body)}</p></div>",
+            "url": lambda c, _a, _c: f"{self.sandbox.address_of(c.target)}#comment_{c.id}",
             "createdAt": lambda c, _a, _c: stamp(c.created_at),
             "alignment": lambda c, _a, _c: c.alignment,
             "upVotes": lambda c, _a, _c: c.ups,
@@ -299,16 +349,17 @@ class Interface:
             if self.at < 3:
                 raise RequestFailed(500)
             raise FieldError(f"{arguments['locale']} is not a valid locale")
+        self.sandbox.leak(arguments["locale"])
         number = int(own) if str(own).isdigit() else 0
         if kind == "Decidim::Comments::Comment":
             comment = self.sandbox.database.comments.get(number)
             if comment is not None and not comment.hidden and not comment.deleted:
-                return _Typed("Comment", comment)
+                return Typed("Comment", comment)
             found: Any = None
         elif kind == "Decidim::Proposals::Proposal":
             found = self.sandbox.database.proposals["proposal"].get(number)
             if found is not None and not found.draft and not found.deleted:
-                return self._guarded(found) if found.hidden else _Typed("Proposal", found)
+                return self._guarded(found) if found.hidden else Typed("Proposal", found)
         else:
             if self.at < 3:
                 raise RequestFailed(500)
@@ -332,17 +383,6 @@ class _Guarded(Sequence[Any]):
         if isinstance(index, slice):
             return [self._guard(row) for row in self._rows[index]]
         return self._guard(self._rows[index])
-
-
-class _Typed:
-    """An object with the name of its GraphQL type."""
-
-    def __init__(self, typename: str, inner: Any) -> None:
-        self.typename = typename
-        self._inner = inner
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
 
 
 def _type_of(value: Any) -> str:

@@ -56,6 +56,9 @@ class Proposal:
     state_published: bool = True
     answered_at: datetime | None = None
     withdrawn_at: datetime | None = None
+    published_at: datetime | None = None
+    versions: int = 1
+    voters: set[int] = field(default_factory=set[int])
     votes: int = 0
     likes: int = 0
     official: bool = False
@@ -66,7 +69,8 @@ class Proposal:
     amends: "Proposal | None" = None
     address: str | None = None
     place: tuple[float, float] | None = None
-    group: int | None = None
+    groups: list[int] = field(default_factory=list[int])
+    cost: float | None = None
     amount: int | None = None
     selected: bool = False
     budget: int | None = None
@@ -87,6 +91,24 @@ class Proposal:
         return sum(1 for comment in self.all_comments if not comment.hidden and not comment.deleted)
 
 
+@dataclass(slots=True)
+class Rules:
+    """What an administrator sets for a component of proposals; the defaults are the platform's own."""
+
+    creation: bool = True
+    official: bool = True
+    verification: bool = False
+    longest: int = 500
+    limit: int | None = None
+    edit_minutes: int | None = 5
+    votes: bool = True
+    votes_limit: int | None = None
+    comments: bool = True
+    geocoding: bool = False
+    answers_at_once: bool = True
+    hashtag: bool = False
+
+
 @dataclass(slots=True, eq=False)
 class Component:
     """A component of a space."""
@@ -98,6 +120,7 @@ class Component:
     updated_at: datetime
     published: bool = True
     votes_hidden: bool = False
+    rules: Rules = field(default_factory=Rules)
     rows: list[Proposal] = field(default_factory=list[Proposal])
 
 
@@ -187,7 +210,7 @@ def _proposal(database: Database, city: City, i: int, component: Component, plai
     row = Proposal(
         i, "proposal", component, title, body, created, created + timedelta(hours=i % 90), author=1 + i * 31 % 500
     )
-    row.votes, row.likes, row.group = 1 + i * 7919 % 400, i % 40, 1 + i % 4
+    row.votes, row.likes, row.groups = 1 + i * 7919 % 400, i % 40, [1 + i % 4]
     if not plain:
         _fate(row, i)
     database.add(row)
@@ -260,7 +283,7 @@ def _budgets(database: Database, city: City, process: Space, size: int) -> None:
         title = {"nl": (city.title(i + 3000, "nl"), False)}
         body = {"nl": (city.body(i + 3000, "nl"), False)}
         row = Proposal(i, "project", component, title, body, city.moment(i), city.moment(i), votes=i * 3 % 70)
-        row.amount, row.selected, row.budget, row.group = 1000 * i, i % 4 == 0, 1 + i % 2, 1 + i % 4
+        row.amount, row.selected, row.budget, row.groups = 1000 * i, i % 4 == 0, 1 + i % 2, [1 + i % 4]
         database.add(row)
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import random
 import re
 import zipfile
 from collections.abc import Mapping
@@ -13,14 +14,19 @@ from ...testing.city import PRIVATE, City
 from ...testing.graphql_ruby import RequestFailed
 from ...testing.http import Request, Response
 from ...testing.sandbox import Operation, Sandbox
+from . import entrance
+from .accounts import ANONYMOUS, Accounts, Caller
 from .changes import Changes
 from .files import comments_csv, proposals_csv
 from .interface import Interface, is_checked, line_of
 from .model import LOCALES, Database, Proposal, populate
+from .site import Site
+from .writing import Writing
 
 _BROKEN = {"errors": [{"message": "Internal Server error"}], "data": {}}
 _STATES = {"evaluating": "evaluating", "accepted": "accepted", "rejected": "rejected", None: "open"}
 THROTTLE = 100
+THREADS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +55,35 @@ class DecidimSandbox(Sandbox):
 
     platform = "decidim"
     default_version = "0.32"
-    extra_faults = frozenset({"empty"})
+    extra_faults = frozenset({"empty", "duplicate_reply"})
 
     def __init__(
-        self, *, comments_each: float = 2.0, plain: bool = False, throttle: bool = True, **options: Any
+        self,
+        *,
+        comments_each: float = 2.0,
+        plain: bool = False,
+        throttle: bool = True,
+        locales: tuple[str, ...] = LOCALES,
+        **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.locales = LOCALES
+        self.locales = locales
+        self.next_id = 0
+        # The language that each thread of the server was left in (docs/platforms/decidim.md 1.1, locale leak).
+        self._threads, self._thread = [locales[0]] * THREADS, 0
+        self._leaks = random.Random(f"{self.seed}:threads")
+        self.accounts = Accounts(self.seed, self.clock, locales[0])
         self.line = line_of(self.version)
         self.costs = _COSTS[self.line]
-        self.forced_sign_in = self.no_open_data = False
+        self.forced_sign_in = self.no_open_data = self.closed_interface = False
         self._throttle = throttle
         self._minute: tuple[int, int] = (0, 0)
         self.city = City(self.seed)
         self.database = Database()
         populate(self.database, self.city, self.size, comments_each=comments_each, plain=plain)
+        self.writing = Writing(self)
         self.interface = Interface(self)
+        self.site = Site(self)
         self._named = Changes(self)
         self.export_open_data()
 
@@ -82,7 +101,9 @@ class DecidimSandbox(Sandbox):
         self.files = {"proposals": proposals_csv(self), "proposal_comments": comments_csv(self)}
 
     def mangle(self, kind: str, request: Request, response: Response) -> Response:
-        """`empty`: every list of a right answer comes back empty."""
+        """`empty`: every list of a right answer comes back empty. `duplicate_reply`: the answer is the one to somebody else."""
+        if kind == "duplicate_reply":
+            return _of_another(response)
         if request.path.rstrip("/") != "/api" or response.status != 200:
             return response
         return Response.json(_emptied(json.loads(response.body)))
@@ -100,6 +121,8 @@ class DecidimSandbox(Sandbox):
         rows = [row for kind in self.database.proposals.values() for row in kind.values()]
         return {
             "proposals": [self._truth_of(row) for row in rows],
+            "drafts": [str(row.id) for row in rows if row.draft and not row.deleted],
+            "sent": dict(self.writing.sent),
             "comments": [
                 {
                     "id": str(c.id),
@@ -143,6 +166,33 @@ class DecidimSandbox(Sandbox):
             "author": str(row.author) if row.author is not None else None,
         }
 
+    @property
+    def spoken(self) -> str:
+        """The language of the thread that answers now."""
+        return self._threads[self._thread]
+
+    def leak(self, locale: str) -> None:
+        """Set the language of this thread for good."""
+        if self.line in {"0.30", "0.31", "0.32"}:
+            self._threads[self._thread] = locale
+
+    def touch(self, row: Proposal) -> None:
+        """Something happened to a row."""
+        row.updated_at = row.component.updated_at = max(self.clock(), row.updated_at)
+
+    def person_id(self, nickname: str) -> int | None:
+        """Whom a mention means."""
+        account = self.accounts.by_nickname(nickname)
+        if account is not None:
+            return account.id
+        match = re.fullmatch(r"u([1-9]\d{0,2})", nickname)
+        return int(match[1]) if match and int(match[1]) <= 500 else None
+
+    def person_nickname(self, own: int) -> str:
+        """The name in a mention."""
+        account = self.accounts.people.get(own)
+        return account.nickname if account is not None else f"u{own}"
+
     def address_of(self, row: Proposal) -> str:
         """The public address, with the locale that wanders in 0.32."""
         space = row.component.space
@@ -154,12 +204,12 @@ class DecidimSandbox(Sandbox):
         """Answer as the real one."""
         if self._throttle and self._too_many():
             return Response.text("Retry later\n", 429)
+        self._thread = self._leaks.randrange(THREADS)
         path = request.path.rstrip("/") or "/"
         if path == "/api" and request.method == "POST":
-            response = self._api(request)
-            # A session that is sent is renewed (docs/platforms/decidim.md 4.4: 30 minutes from the last answer).
-            renewed = "_session_id=toy; path=/; secure; HttpOnly; SameSite=Lax"
-            return response.adding("Set-Cookie", renewed) if "_session_id" in request.cookies else response
+            return self._api(request)
+        if path.startswith("/api/sign_") and self.line in {"0.31", "0.32"}:
+            return entrance.api_session(self, request, path)
         if path == "/api":
             if request.method == "OPTIONS":
                 cors = [("access-control-allow-methods", "POST, OPTIONS"), ("access-control-max-age", "7200")]
@@ -167,13 +217,9 @@ class DecidimSandbox(Sandbox):
             return Response.redirect("/api/docs", 301)
         if "open-data" in path or path.startswith("/rails/active_storage"):
             return self._open_data(request, path)
-        if path == "/":
+        if path == "/" and "_session_id" not in request.cookies:
             return Response.html(f'<!DOCTYPE html><html lang="{self.locales[0]}"><body>Decidim</body></html>')
-        if request.method != "GET":
-            return Response(422, [("Content-Type", "text/html; charset=utf-8")], b"")
-        if request.accepts("application/json"):
-            return Response.text("500 Internal Server Error\n", 500)
-        return Response.html("<html><head><title>404</title></head></html>", 404)
+        return self.site.answer(request)
 
     def _too_many(self) -> bool:
         minute = int(self.clock().timestamp() // 60)
@@ -181,15 +227,39 @@ class DecidimSandbox(Sandbox):
         self._minute = (minute, count)
         return count > THROTTLE
 
+    def _caller(self, request: Request) -> tuple[Caller, str | None]:
+        """Who asks, and the cookie to give: what is sent is renewed, and a token gets a session too."""
+        kind, _, token = request.headers.get("authorization", "").partition(" ")
+        key = request.cookies.get("_session_id")
+        if kind:
+            caller = self.accounts.bearer(token, request.headers.get("x-jwt-aud")) if kind == "Bearer" else ANONYMOUS
+            if caller.user is not None and self.line in {"0.31", "0.32"}:
+                return caller, key or self.accounts.start(caller.user if caller.kind == "api" else None).key
+            return (caller if self.line in {"0.31", "0.32"} else ANONYMOUS), key
+        session = self.accounts.session(key)
+        if session is None or session.user is None:
+            return ANONYMOUS, key
+        return Caller(session.user, "session", None), key
+
     def _api(self, request: Request) -> Response:
-        if self.forced_sign_in and "_session_id=signed-in" not in request.headers.get("cookie", ""):
-            prefix = f"/{self.locales[0]}" if self.line == "0.32" else ""
-            return Response.redirect(f"http://{request.host}{prefix}/users/sign_in")
+        caller, key = self._caller(request)
+        response = self._asked(request, caller)
+        return response if key is None else response.adding("Set-Cookie", entrance.cookie(key))
+
+    def _asked(self, request: Request, caller: Caller) -> Response:
+        person = caller.user is not None and not caller.user.api
+        away = f"http://{request.host}{f'/{self.locales[0]}' if self.line == '0.32' else ''}/users/sign_in"
+        if self.forced_sign_in and not person:
+            return Response.redirect(away)
+        if self.closed_interface and not person:
+            if request.accepts("application/json"):
+                return Response.json({"error": "Access denied"}, 401)
+            return Response.redirect(away)
         try:
             query, variables, operation = self._parameters(request)
             if query is None:
                 return self._json({"errors": [{"message": "No query string was present"}]})
-            answer = self.interface.execute(query, variables, operation)
+            answer = self.interface.execute(query, variables, operation, caller)
         except (ValueError, RequestFailed):
             return self._json(_BROKEN, 500)
         self._charge(answer.get("data"))
@@ -263,6 +333,15 @@ class DecidimSandbox(Sandbox):
     def checked(self) -> bool:
         """Whether this release hides moderated objects in its interface."""
         return is_checked(self.version)
+
+
+def _of_another(response: Response) -> Response:
+    """The same answer with another proposal's id."""
+    location = response.header("location")
+    if location is not None:
+        return response.without("location").adding("Location", re.sub(r"/proposals/\d+", "/proposals/1", location))
+    body = re.sub(rb'"createProposal":\{"id":"\d+".*\}\}\}\}', b'"createProposal":{"id":"1"}}}}', response.body)
+    return Response(response.status, response.headers, body)
 
 
 def _emptied(answer: Any) -> Any:

@@ -1,0 +1,143 @@
+"""Where things are on one Decidim: its release, its languages, its components of proposals and their addresses.
+
+Learned once per writer, anonymously, by the reader's own questions; knows no session and writes nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...core.identity import Ref, split_ref
+from ..contract import Context
+from ..errors import CannotDo, ConnectorError, NotDone, Refused, Throttled, WriteError
+from .api import Api, missing_fields
+from .dialects import PROBE, ROOT_PROBE, ROOTS, VERSION, Dialect, dialect_of, spaces_document
+from .mapping import component_path
+from .settings import DecidimSettings
+
+_OFFICES = {
+    "process": "participatory_processes",
+    "assembly": "assemblies",
+    "conference": "conferences",
+    "initiative": "initiatives",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A component of proposals. `public` and `office` are its addresses for participants and administrators, without language."""
+
+    id: str
+    public: str
+    office: str
+
+    @classmethod
+    def of(cls, component: str, kind: str, slug: str) -> "Place | None":
+        """The place of a component in a space; None where the space's kind has no known addresses."""
+        path = component_path(kind, slug, component, "proposals")
+        if path is None:
+            return None
+        office = f"/admin/{_OFFICES[kind]}/{slug}/components/{component}/manage/proposals"
+        return cls(component, path.rstrip("/"), office)
+
+
+@dataclass(slots=True)
+class Places:
+    """What was learned. `locales`: the main one first."""
+
+    dialect: Dialect
+    locales: list[str]
+    components: dict[str, Place] = field(default_factory=dict[str, Place])
+    others: dict[str, str] = field(default_factory=dict[str, str])
+    """Components of another kind, to say why nothing can be proposed there."""
+
+    @property
+    def prefixed(self) -> bool:
+        """Whether addresses begin with the language (0.32); before, every request names it as a parameter."""
+        return self.dialect.timestamps
+
+    @property
+    def mutations(self) -> bool:
+        """Whether participants write through the interface (0.32)."""
+        return self.dialect.timestamps
+
+    def address(self, path: str, locale: str) -> str:
+        """The address of a page or form in a language."""
+        return f"/{locale}{path}" if self.prefixed else f"{path}?locale={locale}"
+
+    def place(self, space: Ref) -> Place:
+        """The component of a reference.
+
+        Raises:
+            CannotDo: there is no such component of proposals.
+        """
+        kind, own = split_ref(space)
+        if kind != "component":
+            raise CannotDo(f"{space} is not a component", hint="name a component of proposals, such as component/12")
+        found = self.components.get(own)
+        if found is not None:
+            return found
+        if own in self.others:
+            raise CannotDo(f"{space} is of kind {self.others[own]}", hint="proposals can only be made in Proposals")
+        raise CannotDo(
+            f"{space} is not among the public components", hint="is it published, and its space too? ask its manager"
+        )
+
+
+async def learn(context: Context, api: Api) -> Places:
+    """Ask the site about itself: five requests.
+
+    Raises:
+        NotDone: it does not answer now.
+        CannotDo: it does not let us look.
+    """
+    settings = api.settings
+    try:
+        data, _ = await api.identify(VERSION)
+        version = ((data or {}).get("decidim") or {}).get("version")
+        _, errors = await api.ask_raw(PROBE)
+        dialect = dialect_of(missing_fields(errors), version)
+        _, errors = await api.ask_raw(ROOT_PROBE)
+        roots = [root for root in ROOTS if root not in missing_fields(errors)]
+        spaces, _ = await api.ask(spaces_document(dialect, roots))
+        language = await api.language()
+    except ConnectorError as error:
+        raise nothing_written(error) from error
+    found = Places(dialect, _locales(settings, language, spaces))
+    for root in roots:
+        for space in spaces.get(root) or ():
+            if space is not None:
+                _add(found, ROOTS[root], space)
+    return found
+
+
+def _add(found: Places, kind: str, space: Mapping[str, Any]) -> None:
+    slug = str(space.get("slug") or (f"i-{space['id']}" if kind == "initiative" else ""))
+    for component in space.get("components") or ():
+        if component is None:
+            continue
+        own, manifest = str(component["id"]), str(component.get("__typename"))
+        place = Place.of(own, kind, slug) if manifest == "Proposals" else None
+        if place is not None:
+            found.components[own] = place
+        else:
+            found.others[own] = manifest
+
+
+def _locales(settings: DecidimSettings, language: str | None, spaces: Mapping[str, Any]) -> list[str]:
+    seen: dict[str, None] = dict.fromkeys([*settings.locales, *([language] if language else [])])
+    for rows in spaces.values():
+        for space in rows or ():
+            for row in ((space or {}).get("title") or {}).get("translations") or ():
+                seen.setdefault(str(row.get("locale")))
+    return list(seen)
+
+
+def nothing_written(error: ConnectorError) -> WriteError:
+    """A failure of something that only reads, in the words of a writer: nothing is stored."""
+    if isinstance(error, WriteError):
+        return error
+    if isinstance(error, Refused):
+        return CannotDo(error.message, hint=error.hint, status=error.status)
+    hint = "it is tried again later" if isinstance(error, Throttled) else error.hint
+    return NotDone(error.message, hint=hint, status=error.status)

@@ -1,0 +1,139 @@
+"""What happens in the sandbox's database when somebody writes: create, publish, change, withdraw, vote, answer, comment.
+
+Shared by the web forms and the mutations, which say who may and how a refusal looks. `sent` counts what would have gone out by e-mail.
+"""
+
+from collections import Counter
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from .accounts import Account
+from .model import Comment, Component, Proposal
+from .texts import AUTOMATIC, problems, say, stored
+
+if TYPE_CHECKING:
+    from .web import DecidimSandbox
+
+DEFAULT_STATES = ("not_answered", "accepted", "rejected", "evaluating")
+ROOT_TAXONOMY = 100
+
+
+class Writing:
+    """The changes that people make."""
+
+    def __init__(self, sandbox: "DecidimSandbox") -> None:
+        self.sandbox = sandbox
+        self.sent: Counter[str] = Counter()
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """The tokens an answer may have."""
+        return DEFAULT_STATES if self.sandbox.line in {"0.27", "0.28"} else (*DEFAULT_STATES, "in_study")
+
+    # Who may
+
+    def may_create(self, component: Component, user: Account | None) -> bool:
+        """Whether the component's step and verifications let this person propose."""
+        rules = component.rules
+        return user is not None and rules.creation and (not rules.verification or (user.verified and not user.api))
+
+    def may_edit(self, row: Proposal, user: Account | None) -> bool:
+        """The author, while there is no answer, within minutes of the last change of any kind."""
+        if user is None or row.author != user.id or (row.state not in {None, "not_answered"} and row.state_published):
+            return False
+        minutes = row.component.rules.edit_minutes
+        return row.draft or minutes is None or self.sandbox.clock() - row.updated_at < timedelta(minutes=minutes)
+
+    def wrong(self, component: Component, user: Account, title: str, body: str, locale: str) -> list[tuple[str, str]]:
+        """What is wrong with a new proposal."""
+        found = problems(title, body, self.sandbox.line, component.rules.longest, locale)
+        limit = component.rules.limit
+        if limit is not None and not found:
+            own = [r for r in component.rows if r.author == user.id and r.withdrawn_at is None and not r.deleted]
+            if len(own) >= limit:
+                found.append(("base", say("limit", locale)))
+        return found
+
+    # What happens
+
+    def create(self, component: Component, user: Account, locale: str, title: str, body: str, **more: Any) -> Proposal:
+        """A draft: it is in no list and on no page."""
+        database, now = self.sandbox.database, self.sandbox.clock()
+        own = max(self.sandbox.next_id, max(database.proposals["proposal"], default=0) + 1)
+        row = Proposal(own, "proposal", component, {}, {}, now, now, author=user.id, draft=True)
+        self._write(row, locale, title, body)
+        for name, value in more.items():
+            setattr(row, name, value)
+        return database.add(row)
+
+    def publish(self, row: Proposal) -> None:
+        """Public at once; followers are told every time."""
+        if row.draft:
+            row.draft, row.published_at = False, self.sandbox.clock()
+            self.sandbox.touch(row)
+        self.sent["published"] += 1
+
+    def change(self, row: Proposal, locale: str, title: str, body: str, *, tagged: bool) -> None:
+        """The whole text is replaced: every other language is lost."""
+        row.title, row.body = {}, {}
+        self._write(row, locale, title, body)
+        # The component's own hashtags come with `update_draft` and edits, never with create (docs/platforms/decidim.md 1.6).
+        if tagged and row.component.rules.hashtag and self.sandbox.line in {"0.27", "0.28", "0.29", "0.30"}:
+            row.body[locale] = (f"{row.body[locale][0]}{AUTOMATIC}", False)
+        row.versions += 1
+        self.sandbox.touch(row)
+
+    def _write(self, row: Proposal, locale: str, title: str, body: str) -> None:
+        line, people = self.sandbox.line, self.sandbox.person_id
+        row.title[locale] = (stored(title, line, people, body=False), False)
+        row.body[locale] = (stored(body, line, people, body=True), False)
+
+    def withdraw(self, row: Proposal) -> bool:
+        """Not with votes."""
+        if row.votes:
+            return False
+        if row.withdrawn_at is None:
+            row.withdrawn_at = self.sandbox.clock()
+            self.sandbox.touch(row)
+        return True
+
+    def official(self, component: Component, texts: dict[str, tuple[str, str]]) -> Proposal:
+        """Authored by the organization, public at once, every language kept, nothing cleaned."""
+        database, now = self.sandbox.database, self.sandbox.clock()
+        own = max(self.sandbox.next_id, max(database.proposals["proposal"], default=0) + 1)
+        row = Proposal(own, "proposal", component, {}, {}, now, now, official=True, published_at=now)
+        self.set_official(row, texts)
+        self.sent["published"] += 1
+        database.add(row)
+        self.sandbox.touch(row)
+        return row
+
+    def set_official(self, row: Proposal, texts: dict[str, tuple[str, str]]) -> None:
+        """All languages at once; an empty one shows as null (docs/platforms/decidim.md 1.6)."""
+        row.title = {locale: (title or None, not title) for locale, (title, _) in texts.items()}
+        row.body = {locale: (body or None, not body) for locale, (_, body) in texts.items()}
+
+    def answer(self, row: Proposal, state: str | None, texts: dict[str, str] | None) -> None:
+        """Answering again replaces the answer and tells everybody again."""
+        if state == "not_answered":
+            row.state, row.answered_at, row.answer = None, None, {}
+        else:
+            row.state = state or row.state
+            row.answered_at = self.sandbox.clock()
+        if texts is not None and state != "not_answered":
+            row.answer = {locale: (text, False) for locale, text in texts.items()}
+        row.state_published = row.component.rules.answers_at_once
+        self.sandbox.touch(row)
+        if row.state_published:
+            self.sent["answered"] += 1
+
+    def comment(self, row: Proposal, parent: Comment | None, user: Account, body: str, alignment: int) -> Comment:
+        """Public at once, on a hidden proposal too."""
+        database = self.sandbox.database
+        own = max(database.comments, default=0) + 1
+        depth = parent.depth + 1 if parent else 0
+        made = Comment(own, body, user.id, self.sandbox.clock(), row, parent, depth, alignment)
+        database.add_comment(made)
+        self.sandbox.touch(row)
+        self.sent["commented"] += 1
+        return made

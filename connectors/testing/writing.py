@@ -1,0 +1,31 @@
+"""What a connector's test needs to run its writer against its sandbox in one line: the twin of `harness.reading`."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from ...core.clock import Clock, FakeClock
+from ...core.privacy import pseudonymiser
+from ..contract import Connector, Context
+from ..registry import open_transport, user_agent
+from ..writing import WriteContext, Writer
+from .harness import TEST_KEY
+
+
+@asynccontextmanager
+async def writing(
+    connector: Connector, backend: Any, *, url: str = "http://127.0.0.1:9", clock: Clock | None = None, **settings: Any
+) -> AsyncGenerator[tuple[Writer, WriteContext], None]:
+    """A writer to `backend` (a sandbox: its own instance block gives the settings) and the context it was given."""
+    clock = clock or FakeClock()
+    assert connector.writer is not None
+    block = dict(backend.instance_block(url)) if hasattr(backend, "instance_block") else {"url": url}
+    parsed = connector.settings.model_validate({"platform": connector.platform, **block, **settings})
+    agent = user_agent("test", "test@example.org")
+    async with (
+        open_transport(connector, parsed, agent=agent, clock=clock, backend=backend) as anonymous,
+        open_transport(connector, parsed, agent=agent, clock=clock, backend=backend, keep_cookies=True) as session,
+    ):
+        reading = Context("test", parsed, anonymous, pseudonymiser(TEST_KEY, "test"), clock, parsed.names == "public")
+        context = WriteContext(reading, session)
+        yield connector.writer(context), context
