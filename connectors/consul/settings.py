@@ -7,7 +7,7 @@ from pydantic import SecretStr
 from ..settings import InstanceSettings, Settings
 
 
-class Account(Settings):
+class ConsulAccount(Settings):
     """An account of this installation."""
 
     login: SecretStr
@@ -16,7 +16,7 @@ class Account(Settings):
     """Its password."""
 
 
-class Management(Settings):
+class ConsulManagement(Settings):
     """How to publish in the organisation's name: no captcha, public at once, written as the person of a document."""
 
     login: SecretStr | None = None
@@ -45,7 +45,7 @@ class ConsulSettings(InstanceSettings):
     """E-mail or user name of the account that publishes; reading never signs in."""
     password: SecretStr | None = None
     """Its password."""
-    management: Management | None = None
+    management: ConsulManagement | None = None
     """The management interface, for publishing in the organisation's name; unset: only as the participant of `login`."""
-    administrator: Account | None = None
+    administrator: ConsulAccount | None = None
     """The account that gives official answers (milestones); unset: the account of `login`, if it is an administrator."""
