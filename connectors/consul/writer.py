@@ -33,6 +33,7 @@ from .site import Page
 
 SPACE = "section/proposals"
 _PROPOSAL = re.compile(r"^/proposals/(\d+)")
+_BLOCK = re.compile(r"^proposal\[translations_attributes\]\[(\d+)\]\[locale\]$")
 _PLACE = "proposal[map_location_attributes]"
 
 
@@ -90,13 +91,15 @@ class ConsulWriter(Replies):
         page = await self._new_form(self._voice(voice), None)
         form = page.form("new_proposal") or {}
         stem = "proposal[translations_attributes][0]"
-        locales = list(dict.fromkeys([*filter(None, [form.get(f"{stem}[locale]")]), *page.locales]))
+        blocks = _blocks(form)
+        # The language of a block that is in use is the one that the site speaks to us.
+        locales = [each[1] for each in blocks if each[3]] + page.locales + [each[1] for each in blocks]
         return Limits(
             title=(fitting.TITLE[0], min(fitting.TITLE[1], page.longest(f"{stem}[title]", fitting.TITLE[1]))),
             body=(0, min(fitting.BODY, page.longest(f"{stem}[description]", fitting.BODY))),
             summary=min(fitting.SUMMARY, page.longest(f"{stem}[summary]", fitting.SUMMARY)),
             sends="html",
-            locales=locales,
+            locales=list(dict.fromkeys(locales)),
         )
 
     def fit(self, space: Ref, draft: Draft) -> Fitted:
@@ -150,9 +153,11 @@ class ConsulWriter(Replies):
             raise MaybeDone(f"the site answered with {copy.ref}, which is not what was sent")
 
     def _suits(self, form: dict[str, str], draft: Draft) -> None:
-        given = form.get("proposal[translations_attributes][0][locale]")
-        if given != draft.locale:
-            raise CannotDo(f"the site does not offer the language {draft.locale}", hint=f"it offers {given}")
+        offered = [each[1] for each in _blocks(form)]
+        if draft.locale not in offered:
+            raise CannotDo(
+                f"the site does not offer the language {draft.locale}", hint=f"it offers {', '.join(offered)}"
+            )
         if "proposal[responsible_name]" in form:
             raise CannotDo(
                 "the site asks for the name of a person who is responsible", hint="verify the account there by document"
@@ -281,11 +286,12 @@ class ConsulWriter(Replies):
             return
         page = await self.form_page(f"/proposals/{own}/retire_form", copy.how.get("locale"), f"edit_proposal_{own}")
         form = page.form(f"edit_proposal_{own}") or {}
-        stem = "proposal[translations_attributes][0]"
-        translation, locale = form.get(f"{stem}[id]"), form.get(f"{stem}[locale]")
-        if not translation or not locale:
+        wanted = copy.how.get("locale")
+        there = [each for each in _blocks(form) if each[2] and wanted in (None, each[1])]
+        if not there:
             raise CannotDo("the proposal has no text in the language of its copy", hint="somebody changed its language")
-        request = forms.retire(own, locale, reason, self.site.base, translation)
+        _, locale, translation, _ = there[0]
+        request = forms.retire(own, locale, reason, self.site.base, translation or "")
         answer = await self.site.send(request, {TOKEN: form["authenticity_token"]})
         if not (answer.status == 302 and _PROPOSAL.match(answer.location)):
             raise self.not_made(answer)
@@ -296,20 +302,27 @@ def _only_proposals(space: Ref) -> None:
         raise CannotDo(f"nothing can be published in {space} on CONSUL", hint=f"use {SPACE}")
 
 
+def _blocks(form: dict[str, str]) -> list[tuple[str, str, str | None, bool]]:
+    """The blocks of texts in a form: index, language, id of the translation if there is one, whether it is in use.
+
+    With the translation interface there is one for each language, in an order that says nothing (docs/platforms/consul.md 8.2, 3).
+    """
+    found: list[tuple[str, str, str | None, bool]] = []
+    for name, value in form.items():
+        match = _BLOCK.match(name)
+        if match:
+            stem = f"proposal[translations_attributes][{match[1]}]"
+            own = form.get(f"{stem}[id]") or None
+            found.append((match[1], value, own, form.get(f"{stem}[_destroy]") != "true"))
+    return found
+
+
 def _edit_form(form: dict[str, str], locale: str) -> EditForm:
     """The id of the translation in this language, and the place as the form holds it."""
-    block = next(
-        (
-            m[1]
-            for n, v in form.items()
-            if v == locale and (m := re.search(r"translations_attributes\]\[(\d+)\]\[locale\]$", n))
-        ),
-        None,
-    )
+    block = next((each for each in _blocks(form) if each[1] == locale), None)
     if block is None:
         raise CannotDo(f"the site does not offer the language {locale}")
-    own = form.get(f"proposal[translations_attributes][{block}][id]") or None
     place = tuple(
         (name, value) for name, value in form.items() if name.startswith(_PLACE) and not name.endswith("[id]")
     )
-    return EditForm(own, place if all(value for _, value in place) else ())
+    return EditForm(block[2], place if all(value for _, value in place) else ())

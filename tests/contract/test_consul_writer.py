@@ -466,13 +466,18 @@ async def test_a_draft_that_is_withdrawn_stays_one() -> None:
         assert there.only["published_at"] is None and there.only["retired_at"] is None
 
 
-async def test_sites_with_the_translation_interface_and_without_maps() -> None:
-    async with city() as there:
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_sites_with_the_translation_interface_and_without_maps(version: str) -> None:
+    """Every language has a block; which is the first says nothing (before 2.2 they stand by their codes)."""
+    async with city(version) as there:
         there.sandbox.translation_interface, there.sandbox.maps = True, False
         draft = there.writer.fit(SPACE, a_draft("participant", latitude=52.0, longitude=4.0)).draft
+        assert (await there.writer.limits(SPACE, "participant")).locales[0] == "nl"
         copy = await there.writer.create(SPACE, draft)
         await there.writer.edit(SPACE, copy, draft)
         assert list(there.only.texts) == ["nl"] and there.only["place"] is None
+        await there.writer.withdraw(SPACE, replace(copy, how={}), "weg")
+        assert there.only["retired_explanation"] == "weg" and len(there.only["translations"]) == 1
 
 
 def test_a_long_comment_keeps_its_end() -> None:

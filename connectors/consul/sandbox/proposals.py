@@ -268,7 +268,7 @@ def _block(visit: Visit, row: Row | None, given: Params, index: int, locale: str
     sent = hash_of(hash_of(given, "translations_attributes"), str(index))
     texts: Params = sent or (found["texts"] if found else {})
     stem = f"proposal[translations_attributes][{index}]"
-    unused = found is None and (row is not None or (index > 0 and not sent))
+    unused = found is None and (row is not None or (locale != visit.locale and not sent))
     parts = [f'<input type="hidden" name="{stem}[_destroy]" value="{"true" if unused else "false"}">']
     parts.append(f'<input type="hidden" name="{stem}[locale]" value="{escape(str(sent.get("locale") or locale))}">')
     for name in names:
@@ -282,13 +282,21 @@ def _block(visit: Visit, row: Row | None, given: Params, index: int, locale: str
     return "".join(parts)
 
 
+def _languages(visit: Visit, *, every: bool = False) -> list[str]:
+    """The languages of the blocks of a form: before 2.2 in the order of their codes, the session's own anywhere among them."""
+    if not (every or visit.sandbox.translation_interface):
+        return [visit.locale]
+    if not visit.sandbox.newer_than("2.2"):
+        return sorted(visit.sandbox.enabled)
+    return [visit.locale, *(each for each in visit.sandbox.enabled if each != visit.locale)]
+
+
 def form_of(
     visit: Visit, row: Row | None, given: Params, errors: Any, *, path: str = "/proposals", every: bool = False
 ) -> str:
     """The form of a proposal: one block of texts, or one for each language with the translation interface."""
     sandbox = visit.sandbox
-    several = every or sandbox.translation_interface
-    locales = [visit.locale, *(each for each in sandbox.enabled if each != visit.locale)] if several else [visit.locale]
+    locales = _languages(visit, every=every)
     blocks = "".join(_block(visit, row, given, i, each, COLUMNS[:3]) for i, each in enumerate(locales))
     areas = "".join(
         f'<option value="{r.id}">{escape(r["name"])}</option>' for r in sandbox.database.tables["geozones"].rows
@@ -322,7 +330,8 @@ def form_of(
 def _retiring(visit: Visit, row: Row, errors: Any) -> str:
     options = "".join(f'<option value="{each}">{each}</option>' for each in ("", *REASONS))
     more = f'<select name="proposal[retired_reason]">{options}</select>'
-    more += _block(visit, row, {}, 0, visit.locale, ("retired_explanation",))
+    blocks = enumerate(_languages(visit))
+    more += "".join(_block(visit, row, {}, i, each, ("retired_explanation",)) for i, each in blocks)
     path = f"{visit.sandbox.proposal_path(row, visit.locale)}/retire"
     attributes = f'id="edit_proposal_{row.id}" class="edit_proposal"'
     return _explained(errors) + visit.form(path, [("_method", "patch")], attributes=attributes, more=more)
