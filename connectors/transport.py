@@ -470,7 +470,7 @@ class GraphQLAnswer:
     http: Answer
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=16)
 def _document(query: str) -> GraphQLRequest:
     return gql(query)
 
@@ -534,7 +534,7 @@ class _Reported(GraphQLError):
         return self._original
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=16)
 def _source_of(document: Any) -> str:
     from graphql import print_ast
 

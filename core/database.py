@@ -13,7 +13,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, OperationalError
+from sqlmodel import SQLModel
 
+from . import ledger_tables, tables  # noqa: F401  # pyright: ignore[reportUnusedImport]  (they fill the metadata)
 from .views import VIEWS, fingerprint
 
 HEAD = "0002"
@@ -64,7 +66,7 @@ def _sqlite_settings(connection: sqlite3.Connection, _: Any) -> None:
         "page_size=16384",
         "journal_mode=WAL",
         "synchronous=NORMAL",
-        "cache_size=-16000",
+        "cache_size=-8000",
         "temp_store=MEMORY",
     ):
         connection.execute(f"PRAGMA {pragma}")
@@ -84,7 +86,9 @@ def migrate(engine: Engine) -> None:
         raise DatabaseError(
             f"database: cannot connect to {engine.url.render_as_string(hide_password=True)}: {_first_line(error)}"
         ) from error
-    if current != HEAD:
+    if current is None:
+        _create(engine)
+    elif current != HEAD:
         _upgrade(engine)
     if views != fingerprint():
         with engine.begin() as connection:
@@ -99,6 +103,19 @@ def _revision(connection: Connection) -> str | None:
 
 def _views_fingerprint(connection: Connection) -> str | None:
     return connection.execute(text("SELECT value FROM schema_info WHERE name = 'views'")).scalar()
+
+
+def _create(engine: Engine) -> None:
+    """Make a new database at once, as all migrations together would: loading Alembic costs a first pull its memory and half a second."""
+    with engine.begin() as connection:
+        SQLModel.metadata.create_all(connection)
+        connection.execute(
+            text(
+                "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
+                "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+            )
+        )
+        connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
 
 
 def _upgrade(engine: Engine) -> None:

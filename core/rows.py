@@ -73,7 +73,7 @@ class RowMaker:
                     {"instance": self.instance, "pseudonym": record.id, "kind": record.kind, "name": record.name}
                 )
             elif record.ref == reference:
-                built.main = self.main(record)
+                built.main = self.main(record, reference)
                 if isinstance(record, Proposal):
                     self._proposal_parts(record, built)
             else:
@@ -82,11 +82,10 @@ class RowMaker:
             raise ValueError(f"the connector built no record for {reference}")
         return built
 
-    def main(self, record: Record) -> Columns:
+    def main(self, record: Record, reference: str | None = None) -> Columns:
         """The row of a record in its own table, without what the store adds (digest, scope, times)."""
         row = self._makers[type(record)](record)
-        reference = record.ref
-        row["key"] = key(self.instance, reference)
+        row["key"] = key(self.instance, reference or record.ref)
         row["instance"] = self.instance
         row["kind"] = record.kind
         row["remote_id"] = record.id
@@ -107,7 +106,7 @@ class RowMaker:
         return names[min(names, key=lambda locale: (not names[locale], self.rank.get(locale, 99)))]
 
     def _proposal_parts(self, record: Proposal, built: Built) -> None:
-        own = key(self.instance, record.ref)
+        own = built.main["key"]
         seen: set[tuple[str, bool]] = set()
         for text in record.texts:
             if (text.locale, text.machine) not in seen:

@@ -17,6 +17,7 @@ from sqlmodel import SQLModel
 from .bulk import chunks, insert_new, upsert
 from .clock import Clock
 from .identity import Key, Ref, key
+from .marks import Tokens
 from .pages import Cursor, Item, MappingError, Page
 from .quarantine import Quarantine, reason_of
 from .records import Record
@@ -39,6 +40,7 @@ from .tables import (
 )
 
 PROPOSAL = table_of(ProposalRow)
+_BITS = 1 << 23
 _PARTS = ((ProposalTextRow, "texts"), (ProposalCategoryRow, "categories"), (ProposalAreaRow, "areas"))
 
 
@@ -81,11 +83,18 @@ class InstanceStore:
         self.quarantine = Quarantine(engine, instance)
         self._prefix = f"{instance}/"
         self._authors: set[str] = set()
+        self._own: dict[str, bytearray | None] = {}
+        """Tables that held nothing of this instance before: a bit for the hash of each thing this run put there. Whose bit is not set
+        cannot be known, and is not looked for."""
         memory = table_of(MemoryRow)
         with engine.connect() as connection:
             kept = connection.execute(select(memory).where(memory.c.instance == instance)).mappings().all()
             self._memory: dict[str, Any] = {row["name"]: row["value"] for row in kept}
             self._pending = self._load_pending(connection)
+            for row_class in ROWS.values():
+                table = table_of(row_class)
+                if connection.execute(select(table.c.key).where(table.c.instance == instance).limit(1)).first() is None:
+                    self._own[table.name] = None
 
     # What a connector may ask (connectors.contract.Stored) ------------------------------------------------------------
 
@@ -107,9 +116,9 @@ class InstanceStore:
 
         return await asyncio.to_thread(self._tokens, scope)
 
-    def _tokens(self, scope: str) -> dict[Ref, str]:
+    def _tokens(self, scope: str) -> Tokens:
         cut = len(self._prefix)
-        found: dict[Ref, str] = {}
+        found = Tokens()
         with self.engine.connect() as connection:
             for row_class in ROWS.values():
                 table = table_of(row_class)
@@ -119,7 +128,8 @@ class InstanceStore:
                     table.c.gone_at.is_(None),
                     table.c.token.is_not(None),
                 )
-                found.update((name[cut:], token) for name, token in connection.execute(query))
+                for name, token in connection.execution_options(yield_per=5000).execute(query):
+                    found.add(name[cut:], token)
         return found
 
     def _load_pending(self, connection: Connection) -> dict[str, list[Ref]]:
@@ -177,6 +187,7 @@ class InstanceStore:
                     continue
                 if row is None:
                     batch.created.append((item, built))
+                    self._remember(table.name, reference)
                 else:
                     batch.changed.append((item, built, row))
             elif row is not None and (row.gone_at is None):
@@ -196,7 +207,9 @@ class InstanceStore:
     def _known(self, connection: Connection, items: Mapping[Ref, Item]) -> dict[Ref, Any]:
         by_table: dict[str, list[Key]] = {}
         for reference in items:
-            by_table.setdefault(str(rows_of(reference).__tablename__), []).append(key(self.instance, reference))
+            table = str(rows_of(reference).__tablename__)
+            if self._may_be_there(table, reference):
+                by_table.setdefault(table, []).append(key(self.instance, reference))
         cut = len(self._prefix)
         known: dict[Ref, Any] = {}
         for name, keys in by_table.items():
@@ -218,6 +231,20 @@ class InstanceStore:
                 for row in connection.execute(select(*columns).where(table.c.key.in_(part))):
                     known[row.key[cut:]] = row
         return known
+
+    def _may_be_there(self, table: str, reference: Ref) -> bool:
+        if table not in self._own:
+            return True
+        own, bit = self._own[table], hash(reference) % _BITS
+        return own is not None and bool(own[bit >> 3] & 1 << (bit & 7))
+
+    def _remember(self, table: str, reference: Ref) -> None:
+        if table in self._own:
+            own = self._own[table]
+            if own is None:
+                own = self._own[table] = bytearray(_BITS // 8)
+            bit = hash(reference) % _BITS
+            own[bit >> 3] |= 1 << (bit & 7)
 
     def _write_batch(self, connection: Connection, batch: _Batch, scope: str, now: datetime) -> int:
         table = batch.table
@@ -242,11 +269,12 @@ class InstanceStore:
         if proposals:
             self._keep_versions(connection, batch, now)
         for item, built, known in batch.changed:
+            newer = built.main.pop("_new_version", 0)
             row = _full_row(item, built, scope, now, counted, proposals)
             if counted and item.counters is None:
                 row.update({name: getattr(known, name) for name in COUNTERS})
             if proposals:
-                row["version"] = known.version + built.main.pop("_new_version", 0)
+                row["version"] = known.version + newer
             rows.append(row)
         upsert(connection, batch.table, rows, keep=("first_seen_at",))
         keys = [built.main["key"] for _, built, _ in batch.changed]
@@ -312,15 +340,22 @@ class InstanceStore:
         connection.execute(update(table).where(table.c.key == bindparam("own")).values(values), rows)
 
     def _write_tallies(self, connection: Connection, batch: _Batch, now: datetime) -> int:
-        changed: list[tuple[Item, Any]] = [(item, None) for item, _ in batch.created]
-        changed += [(item, known) for item, _, known in batch.changed]
+        tallies: list[Columns] = [
+            {
+                "proposal_key": built.main["key"],
+                "seen_at": now,
+                **{name: built.main[name] for name in COUNTERS},
+            }
+            for item, built in batch.created
+            if item.counters is not None
+        ]
+        changed = [(item, known) for item, _, known in batch.changed]
         changed += batch.touched
-        tallies: list[Columns] = []
         for item, known in changed:
             if item.counters is None:
                 continue
             values = counter_values(item.counters)
-            if known is not None and values == tuple(getattr(known, name) for name in COUNTERS):
+            if values == tuple(getattr(known, name) for name in COUNTERS):
                 continue
             tallies.append(
                 {
@@ -355,6 +390,7 @@ class InstanceStore:
             if table is PROPOSAL:
                 row["version"] = 1
             row.update(_state_columns(None, None, "", now))
+            self._remember(table.name, record.ref)
             by_table.setdefault(table.name, {})[row["key"]] = row
         for name, rows in by_table.items():
             upsert(connection, SQLModel.metadata.tables[name], list(rows.values()), keep=("first_seen_at", "scope"))
@@ -374,7 +410,7 @@ def _state_columns(digest: bytes | None, token: str | None, scope: str, now: dat
 
 
 def _full_row(item: Item, built: Built, scope: str, now: datetime, counted: bool, versioned: bool) -> Columns:
-    row = {k: v for k, v in built.main.items() if k != "_new_version"}
+    row = built.main  # not copied: nobody else needs it without these
     row.update(_state_columns(item.digest, item.token, scope, now))
     if counted:
         values = counter_values(item.counters) if item.counters else (None,) * len(COUNTERS)

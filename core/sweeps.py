@@ -6,6 +6,7 @@ cursor) until its run ends, so that the run that continues an interrupted one re
 """
 
 import zlib
+from collections.abc import KeysView
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from sqlalchemy import Connection, Engine, delete, null, select, update
 
 from .bulk import upsert
 from .identity import Ref
+from .marks import Tokens
 from .pages import Cursor, Page
 from .tables import CheckpointRow, SweepPageRow, table_of
 
@@ -21,6 +23,7 @@ CONTINUED_WITHIN = timedelta(hours=6)
 """What an interrupted run read longer ago than this is read again."""
 _JUDGED = -1
 """The number of pages of a complete sweep that needs no verdict any more."""
+_BLOB = 10_000
 _NAMED = "~"
 """Before the names of `Page.done`, which are no scopes."""
 
@@ -85,9 +88,9 @@ class Sweeps:
             self._pages[scope] = max(0, self._page_counts.get(scope, 0)) if scope in self._resumed else 0
             if scope not in self._resumed:
                 connection.execute(delete(pages).where(pages.c.instance == self.instance, pages.c.scope == scope))
-        refs = [item.ref for item in page.items]
-        refs.extend(page.present)
-        if refs:
+        shown = [[item.ref for item in page.items]]
+        shown += [page.present[start : start + _BLOB] for start in range(0, len(page.present), _BLOB)]
+        for refs in filter(None, shown):
             blob = zlib.compress(msgspec.msgpack.encode(refs), 1)
             connection.execute(pages.insert(), [{**mine, "page": self._pages[scope], "refs": blob}])
             self._pages[scope] += 1
@@ -110,15 +113,16 @@ class Sweeps:
             self._marks[mark["scope"]] = now
             self._page_counts[mark["scope"]] = count
 
-    def seen(self, scope: str) -> set[Ref]:
+    def seen(self, scope: str) -> KeysView[Ref]:
         """Every reference that the pages of the current sweep saw."""
         table = table_of(SweepPageRow)
-        seen: set[Ref] = set()
+        seen = Tokens()
         with self.engine.connect() as connection:
             query = select(table.c.refs).where(table.c.instance == self.instance, table.c.scope == scope)
             for (blob,) in connection.execute(query):
-                seen.update(msgspec.msgpack.decode(zlib.decompress(blob), type=list[str]))
-        return seen
+                for reference in msgspec.msgpack.decode(zlib.decompress(blob), type=list[str]):
+                    seen.add(reference, "seen")
+        return seen.keys()
 
     def end(self, scope: str) -> None:
         """Forget the pages of a sweep that was judged."""

@@ -71,12 +71,15 @@ class Comments:
             return
         before = _known_counts(known)
         drafts = {("proposals", own) for own in self.drafts}
-        changed = [
-            target for target, count in counts.items() if before.get(target, 0) != count and target not in drafts
+        moved = [
+            target
+            for target in before | counts
+            if before.get(target, 0) != counts.get(target, 0) and target[1] in light.rows.get(target[0], ())
         ]
+        changed = [target for target in moved if target not in drafts]
         async for page in self._of(changed, set()):
             yield page
-        fewer = any(before.get(target, 0) > count for target, count in counts.items())
+        fewer = any(before.get(target, 0) > counts.get(target, 0) for target in moved)
         if fewer or self.stored.pending(SCOPE):
             present = await self._ids(set())
             yield Page(SCOPE, present=[f"comment/{own}" for own in present], complete=True)
@@ -155,18 +158,16 @@ class Comments:
 
 
 def _counts(light: Light) -> dict[tuple[str, str], int]:
-    return {
-        (name, own): int(node.get("commentsCount") or 0)
-        for name in KIND
-        for own, node in light.rows.get(name, {}).items()
-        if name != "comments"
-    }
+    return _known_counts({name: light.rows[name] for name in KIND if name != "comments" and name in light.rows})
 
 
 def _known_counts(known: Mapping[str, Mapping[str, str]]) -> dict[tuple[str, str], int]:
+    """How many comments each has that has any."""
     counts: dict[tuple[str, str], int] = {}
     for name, tokens in known.items():
+        position = 0 if name == "investments" else 1
         for own, mark in tokens.items():
-            part = mark.split("|")[0 if name == "investments" else 1]
-            counts[name, own] = int(part) if part.isdigit() else 0
+            part = mark.split("|")[position]
+            if part != "0" and part.isdigit():
+                counts[name, own] = int(part)
     return counts

@@ -4,17 +4,25 @@ CONSUL's pages have no order (docs/platforms/consul.md 3.2): a row that is touch
 all. So many pages go into one request, and the sweep is repeated until two in a row saw the same ids.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...core.marks import Marks
 from ..errors import Malformed
 from .api import Api
 from .dialects import Dialect, Shape, pages_document
-from .mapping import identifier, nodes
+from .mapping import KIND, identifier, nodes, token
 
-Rows = dict[str, dict[str, Any]]
+Rows = MutableMapping[str, Any]
+"""By id: the token of a row that has one, which holds its counters; else the row itself."""
 MAX_SWEEPS = 8
+WHOLE = 20_000
+"""More rows than this are not asked for at once, whatever a dialect allows: neither side should hold them all."""
+
+_PART = 5_000
+"""How many are asked for instead."""
 
 
 @dataclass(slots=True)
@@ -32,38 +40,42 @@ class LightSweep:
         self.api = api
         self.dialect = dialect
         self.budget = budget
+        self._paged: set[str] = set()
 
-    async def settle(self, expected: Mapping[str, set[str]]) -> Light:
+    async def settle(self, expected: Mapping[str, AbstractSet[str]]) -> Light:
         """Sweep these collections until each saw the same ids twice in a row; `expected` are the ids known before."""
         light = Light()
-        last: dict[str, set[str]] = {name: set(ids) for name, ids in expected.items()}
+        last: dict[str, AbstractSet[str]] = dict(expected)
         open_: list[str] = list(expected)
         for _ in range(MAX_SWEEPS):
             if not open_:
                 break
             rows = await self.sweep({name: max(len(light.rows.get(name, ())), len(last[name])) for name in open_})
             for name in list(open_):
-                seen = set(rows[name])
-                light.rows.setdefault(name, {}).update(rows[name])
+                seen = rows[name].keys()
                 # One page is one SQL statement: a consistent picture by itself.
-                at_once = self.dialect.page is None or len(seen) < self.dialect.page
+                at_once = name not in self._paged or len(seen) < (self.dialect.page or _PART)
                 if seen == last[name] or at_once:
                     light.settled.add(name)
                     light.rows[name] = rows[name]
                     open_.remove(name)
+                else:
+                    light.rows.setdefault(name, _empty(name)).update(rows[name])
                 last[name] = seen
         return light
 
     async def sweep(self, sizes: Mapping[str, int]) -> dict[str, Rows]:
         """One sweep; `sizes` are the numbers of rows to expect."""
-        found: dict[str, Rows] = {name: {} for name in sizes}
-        page = self.dialect.page
-        if page is None:
-            parts = [(name, Shape(name, light=True), 0, None) for name in sizes]
+        found: dict[str, Rows] = {name: _empty(name) for name in sizes}
+        page = self.dialect.page or _PART
+        self._paged = {name for name, size in sizes.items() if self.dialect.page is not None or size > WHOLE}
+        whole = [name for name in sizes if name not in self._paged]
+        if whole:
+            parts = [(name, Shape(name, light=True), 0, None) for name in whole]
             data = await self.api.ask(pages_document(self.dialect, parts, self.budget), self.dialect)
-            for name in sizes:
+            for name in whole:
                 self._take(found[name], data, name, name)
-            return found
+        sizes = {name: size for name, size in sizes.items() if name in self._paged}
         offsets = [(name, at) for name, size in sizes.items() for at in range(0, size + 1, page)]
         more = {name: (size // page + 1) * page for name, size in sizes.items()}
         while offsets:
@@ -86,8 +98,15 @@ class LightSweep:
         if not isinstance(connection, dict):
             raise Malformed(f"{name}: the answer holds no such list")
         for node in nodes(connection, self.dialect):
-            rows[identifier(node)] = node
+            mark: Any = node
+            if name in KIND:
+                mark = "" if name == "comments" else token(name, node)
+            rows[identifier(node)] = mark
         return bool((connection.get("pageInfo") or {}).get("hasNextPage"))
+
+
+def _empty(name: str) -> Rows:
+    return Marks() if name in KIND else {}
 
 
 def requests_for(dialect: Dialect, sizes: Sequence[int]) -> int:

@@ -128,6 +128,14 @@ def counters(collection: str, node: Mapping[str, Any]) -> Counters:
     )
 
 
+def counters_in(collection: str, mark: str) -> Counters:
+    """The public counters that a token tells."""
+    values = [int(part) if part.isdigit() else None for part in mark.split("|")]
+    if collection == "investments":
+        return Counters(comments=values[0])
+    return Counters(supports=values[0], opposes=values[3] if collection == "debates" else None, comments=values[1])
+
+
 class Mapper:
     """Maps the nodes of one instance. `locale` is the language that was asked for."""
 

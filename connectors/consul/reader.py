@@ -4,10 +4,13 @@ A daily full pull reads every record again, because an edited text moves no coun
 from `user{publicProposals}`, which shows what was moderated away (docs/platforms/consul.md 4.3).
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Container, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, cast
 
 from ...core.identity import Ref, split_ref
+from ...core.marks import Marks, by_id
+from ...core.pages import Refs
 from ...core.records import Space
 from ..contract import Capability, Context, Item, Page, Probe, PullRequest
 from ..errors import Interface, Malformed
@@ -15,10 +18,13 @@ from .api import Api
 from .comments import Comments
 from .dialects import B_RECORDS, DIALECTS, Dialect, Shape, extras_document, pages_document
 from .light import Light, LightSweep, requests_for
-from .mapping import KIND, Mapper, counters, identifier, nodes, token
+from .mapping import KIND, Mapper, counters_in, identifier, nodes
 from .settings import ConsulSettings
 
 COLLECTION = {kind: collection for collection, kind in KIND.items()} | {"geozone": "geozones", "budget": "budgets"}
+_QUICK = 1.0
+"""A page of dialect B that is answered within so many seconds may be followed by a larger one, up to `_MOST` rows."""
+_MOST = 500
 _REREAD_SHARE = 0.3
 """Above this share of new or changed rows, reading whole pages is cheaper than asking for single rows."""
 
@@ -118,17 +124,15 @@ class _Pull:
             self.collections = [name for name in self.collections if name in asked]
         self.names = reader.context.keep_names
         self.drafts: set[str] = set(self.stored.memory("drafts") or ())
-        self.seen: dict[str, dict[str, str | None]] = {}
-        self.published: set[str] = set()
+        self.seen: dict[str, Marks] = {}
+        self.published: Container[str] = ()
         self.lists: dict[bool, tuple[set[str], int | None]] = {}
 
     async def pages(self) -> AsyncIterator[Page]:
         """All pages of this pull."""
         yield Page("sections", [_section_item(space) for space in _SECTIONS], complete=True)
-        known = {
-            name: {split_ref(r)[1]: t for r, t in (await self.stored.tokens(name)).items()} for name in self.collections
-        }
-        self.published = set(known.get("proposals", ()))
+        known = {name: by_id(await self.stored.tokens(name)) for name in self.collections}
+        self.published = known.get("proposals", ())
         done = self.request.done
         open_ = [name for name in self.collections if name not in done]
         small = [name for name in ("geozones", "budgets") if name in self.dialect.collections and name not in done]
@@ -140,9 +144,9 @@ class _Pull:
                 async for page in self._records(name, len(known[name])):
                     yield page
         for name in resumed:
-            known[name] = {split_ref(r)[1]: t for r, t in (await self.stored.tokens(name)).items()}
-        expected = {name: set(self.seen.get(name) or known[name]) for name in open_}
-        if "proposals" in expected:
+            known[name] = by_id(await self.stored.tokens(name))
+        expected: dict[str, AbstractSet[str]] = {name: (self.seen.get(name) or known[name]).keys() for name in open_}
+        if "proposals" in expected and self.drafts:
             expected["proposals"] |= self.drafts
         light = await self.sweep.settle({**expected, **{name: set[str]() for name in small}})
         self._check_budgets(light)
@@ -150,7 +154,7 @@ class _Pull:
             items = [self.mapper.item(name, node) for node in light.rows[name].values()]
             yield Page(name, items, complete=True)
         for name in open_:
-            trusted = self.seen.get(name, {}) if name in read_all and name not in resumed else None
+            trusted = self.seen.get(name, Marks()) if name in read_all and name not in resumed else None
             async for page in self._changed(name, light, known[name], trusted):
                 yield page
         comments = Comments(self.api, self.dialect, self.mapper, self.request, self.sweep, self.names, self.drafts)
@@ -175,14 +179,15 @@ class _Pull:
         """Whole records page by page. The order may change meanwhile, so this alone claims nothing."""
         shape = self._shape(name)
         rows = self.dialect.page or B_RECORDS
+        now = self.reader.context.clock.monotonic
         pages = shape.pages_per_request(self.dialect)
         cursor = self.stored.cursor(name)
         offset = int(cursor["offset"]) if cursor else 0
-        seen = self.seen.setdefault(name, {})
+        seen = self.seen.setdefault(name, Marks())
         goes_on = not (cursor and cursor.get("ended"))
         while goes_on:
             parts = [(f"p{i}", shape, offset + i * rows, rows) for i in range(pages)]
-            budget = self.sweep.budget
+            budget, began = self.sweep.budget, now()
             data = await self.api.ask(pages_document(self.dialect, parts, budget), self.dialect)
             items: dict[Ref, Item] = {}
             for i in range(pages):
@@ -196,19 +201,21 @@ class _Pull:
                 if not goes_on:
                     break
             offset += pages * rows
+            if self.dialect.page is None and now() - began < _QUICK:
+                rows = min(rows * 2, _MOST)
             kept = await self._public(name, list(items.values()))
-            seen.update((split_ref(each)[1], item.token) for each, item in items.items())
+            seen.update((each.partition("/")[2], item.token or "") for each, item in items.items())
             memory = {"drafts": sorted(self.drafts, key=int)} if name == "proposals" and len(kept) < len(items) else {}
             ends = name == "votes" and not goes_on
             at = {"offset": offset, "ended": not goes_on}
             yield Page(name, kept, next=at, total=expected or None, memory=memory, complete=ends)
 
     async def _changed(
-        self, name: str, light: Light, known: Mapping[str, str], trusted: Mapping[str, str | None] | None
+        self, name: str, light: Light, known: Mapping[str, str], trusted: Marks | None
     ) -> AsyncIterator[Page]:
         """The rows that the light sweep shows as new or changed, then the claim that these are all."""
         rows = light.rows[name]
-        marks = {own: token(name, node) for own, node in rows.items()}
+        marks: Mapping[str, str] = rows
         if trusted is not None:
             wanted = [own for own in rows if own not in trusted]
         else:
@@ -226,9 +233,9 @@ class _Pull:
             yield Page(name, await self._public(name, items), total=len(rows))
         kind = KIND[name]
         drafts = self.drafts if name == "proposals" else set[str]()
-        present = [f"{kind}/{own}" for own in rows if own not in drafts]
+        present = Refs(kind, [own for own in rows if own not in drafts])
         # Counters that moved after the record was read.
-        seen = trusted or {}
+        seen: Mapping[str, str] = trusted or {}
         items = [
             self._counted(name, own, rows[own])
             for own in rows
@@ -242,8 +249,8 @@ class _Pull:
             name, items, present=present, complete=name in light.settled, total=len(present), memory=memory, note=note
         )
 
-    def _counted(self, name: str, own: str, node: Mapping[str, Any]) -> Item:
-        return Item(f"{KIND[name]}/{own}", counters=counters(name, node), token=token(name, node))
+    def _counted(self, name: str, own: str, mark: str) -> Item:
+        return Item(f"{KIND[name]}/{own}", counters=counters_in(name, mark), token=mark)
 
     def _unchanged_drafts(self, marks: Mapping[str, str]) -> set[str]:
         """Drafts that nothing happened to since; they are looked up again in a full pull."""

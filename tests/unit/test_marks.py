@@ -1,0 +1,45 @@
+"""Marks are a dictionary, only smaller."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from civicsync.core.marks import Marks, Tokens, by_id
+
+_IDS = st.one_of(
+    st.integers(0, 50_000).map(str), st.sampled_from(["007", "", "a-b", "-1", "4000001", "99999999", "\u0663", "1.0"])
+)
+
+
+@given(st.lists(st.tuples(_IDS, st.sampled_from(["1|0|0", "2|0|1", ""]), st.booleans())))
+def test_marks_do_what_a_dictionary_does(steps: list[tuple[str, str, bool]]) -> None:
+    marks, oracle = Marks(), dict[str, str]()
+    for own, token, put in steps:
+        if put:
+            marks[own] = oracle[own] = token
+        else:
+            assert marks.pop(own, None) == oracle.pop(own, None)
+        assert marks.get(own) == oracle.get(own)
+        assert (own in marks) == (own in oracle)
+        assert len(marks) == len(oracle)
+    assert dict(marks) == oracle
+    assert marks.keys() == oracle.keys()
+
+
+def test_what_is_not_there_is_a_key_error() -> None:
+    for own in ("5", "x"):
+        with pytest.raises(KeyError):
+            Marks()[own]
+        with pytest.raises(KeyError):
+            del Marks()[own]
+
+
+def test_tokens_are_kept_by_kind() -> None:
+    tokens = Tokens()
+    tokens.add("proposal/1", "a")
+    assert by_id(tokens) == {"1": "a"}
+    tokens.add("debate/x/y", "b")
+    assert dict(tokens) == {"proposal/1": "a", "debate/x/y": "b"}
+    assert by_id(tokens) == {"1": "a", "x/y": "b"}
+    assert "debate/1" not in tokens
+    assert 1 not in tokens
