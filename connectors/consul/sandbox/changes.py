@@ -10,6 +10,20 @@ if TYPE_CHECKING:
     from .web import ConsulSandbox
 
 
+_SWITCHES = frozenset(
+    {
+        "graphql_off",
+        "maintenance",
+        "basic_auth",
+        "verification",
+        "translation_interface",
+        "maps",
+        "lockable",
+        "force_ssl",
+    }
+)
+
+
 class Changes:
     """Named changes of one sandbox; ids are numbers or text."""
 
@@ -185,7 +199,7 @@ class Changes:
 
     def switch(self, **values: Any) -> None:
         for name, value in values.items():
-            if name in {"graphql_off", "maintenance", "basic_auth"}:
+            if name in _SWITCHES:
                 setattr(self.sandbox, name, bool(value))
             elif name in self.sandbox.processes:
                 self.sandbox.processes[name] = "t" if value else None

@@ -129,6 +129,7 @@ class ConsulSandbox(Sandbox):
                 }
                 for row in comments
             ],
+            "mails": dict(self.mails),
             "areas": [{"id": str(r.id), "name": r["name"]} for r in self.database.tables["geozones"].rows],
         }
 
