@@ -245,14 +245,16 @@ class Deliverer:
         return "unknown"
 
     def _conflict(self, job: Job, error: Conflict) -> str:
-        state = "gone" if error.gone else "conflict"
-        if job.conflict == "target_wins" and not error.gone:
-            state = "sent"
-        why = f"{error.why}; the copy is left as it is" + ("" if state == "sent" else ", `review` decides")
-        publication = {"state": state, "reason": why, "sent_hash": job.operation.payload_hash}
-        self.ledger.move(job.operation, "cancelled", event="conflict", publication=publication, detail=why, error=why)
+        op, why = job.operation, f"{error.why}; the copy is left as it is"
         self.tally.conflicts += 1
-        return state
+        if error.gone or job.conflict == "target_wins":
+            state = "gone" if error.gone else "sent"
+            publication = {"state": state, "reason": why, "sent_hash": op.payload_hash}
+            self.ledger.move(op, "cancelled", event="conflict", publication=publication, detail=why, error=why)
+            return state
+        publication = {"state": "conflict", "reason": why}
+        self.ledger.move(op, "awaiting_approval", event="conflict", publication=publication, detail=why, error=why)
+        return "conflict"
 
     # What became of it ------------------------------------------------------------------------------------------------
 

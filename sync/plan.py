@@ -158,7 +158,7 @@ class Planner:
             return self._withdrawal(own, origin, waiting, lost)
         if waiting is not None and waiting.kind == "withdraw":
             return self._decision("cancel", own, origin, "its origin is there again")
-        if not self.route.follow.edits or origin is None or own.state == "conflict":
+        if not self.route.follow.edits or origin is None:
             return None
         return self._text(own, origin, waiting, "edit")
 

@@ -15,6 +15,9 @@ VERBS = {
     "check": "Ask every instance what it is and what can be read there.",
     "discover": "Find out which platform answers at an address, and what to write in the configuration.",
     "sync": "Pull proposals, supports, comments and answers into the database.",
+    "publish": "Copy proposals along the routes of the configuration, once, and keep the copies true.",
+    "review": "What waits for a person: list, show, approve, reject, reopen, resume.",
+    "rebuild-map": "After a lost database, find our copies on the platforms again; posts nothing.",
     "status": "Show what is in the database and how the last runs went.",
     "runs": "Show the newest runs: what they did, what they cost, how they ended.",
     "query": "Ask the database with SQL; it can only be read.",
@@ -34,7 +37,7 @@ class _Verbs(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in VERBS:
             return None
-        module = importlib.import_module(f".{cmd_name}", __package__)
+        module = importlib.import_module(f".{cmd_name.replace('-', '_')}", __package__)
         group = getattr(module, "app", None)
         if group is None:
             group = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)

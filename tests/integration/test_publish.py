@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from tests.support.mesh import Mesh
 
 from civicsync.connectors.testing.fake import FakePlatform
 from civicsync.core.records import State
+from tests.support.mesh import Mesh
 
 
 def mesh(folder: Path, count: int = 3, **route: object) -> Mesh:

@@ -1,0 +1,224 @@
+"""`civicsync publish`: run routes: plan, send, look up; `--dry-run` shows the exact requests and writes nothing."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.text import Text
+from sqlalchemy import Engine
+
+from ...config import Config
+from ...connectors.transport import Request
+from ...core.clock import Clock
+from ...core.ledger import Operation
+from ...sync.plan import Decision
+from ...sync.publish import Publisher
+from ...sync.target import RouteOutcome
+from .common import (
+    EXIT_FAILED,
+    EXIT_STOPPED,
+    EXIT_USAGE,
+    configuration,
+    database,
+    err,
+    fail,
+    out,
+    print_json,
+    print_table,
+    show,
+)
+from .state import state
+
+_STATES = (
+    "sent",
+    "planned",
+    "awaiting_approval",
+    "approved",
+    "unknown",
+    "refused",
+    "held",
+    "conflict",
+    "gone",
+    "withdrawn",
+)
+COLUMNS = {
+    "route": "route",
+    "outcome": "outcome",
+    **{name: name.replace("_", " ") for name in _STATES},
+    "waiting": "more",
+}
+_ACTIONS = {
+    "create": "copy",
+    "edit": "update the copy",
+    "withdraw": "take the copy back",
+    "answer": "answer the copy",
+    "answer_back": "tell the answer at the origin",
+    "hold": "hold for a person",
+    "refuse": "cannot be copied",
+    "flag": "tell a person",
+    "cancel": "cancel",
+    "confirm": "nothing to do",
+}
+
+
+def run(
+    routes: Annotated[list[str] | None, typer.Argument(help="Which routes; all if none is named.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be sent, to the letter; write and send nothing.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Copy proposals along the routes of the configuration, once, and keep the copies true."""
+    config = configuration()
+    names = chosen_routes(config, routes)
+    with database(config) as engine:
+        outcomes = asyncio.run(_publish(config, engine, names, dry_run=dry_run, quiet=json))
+    rows = [_row(each, dry_run=dry_run) for each in outcomes]
+    if json:
+        print_json(rows)
+    elif dry_run:
+        for each in outcomes:
+            _print_plan(each)
+    else:
+        print_table(rows, _columns(rows), empty="there are no routes in the configuration")
+        _say(outcomes)
+    if any(each.failed for each in outcomes):
+        raise typer.Exit(EXIT_FAILED)
+    if any(each.outcome == "stopped" for each in outcomes):
+        raise typer.Exit(EXIT_STOPPED)
+
+
+def chosen_routes(config: Config, names: Sequence[str] | None) -> list[str]:
+    """The routes a verb is about: those named, or all."""
+    for name in names or ():
+        if name not in config.routes:
+            known = ", ".join(config.routes) or "none"
+            fail(f"no route {name!r} in {state.config_file}; there are: {known}", EXIT_USAGE)
+    return list(dict.fromkeys(names or config.routes))
+
+
+async def _publish(
+    config: Config, engine: Engine, names: Sequence[str], *, dry_run: bool, quiet: bool
+) -> list[RouteOutcome]:
+    stop = asyncio.Event()
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def interrupted() -> None:
+        if stop.is_set() and task is not None:
+            task.cancel()
+        err.print("stopping after this write; press Ctrl-C again to stop at once", style="yellow")
+        stop.set()
+
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, interrupted)
+    live = not quiet and not dry_run and sys.stderr.isatty()
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.fields[name]}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.completed}"),
+    )
+    with Progress(*columns, console=err, disable=not live) as progress:
+        tasks: dict[str, Any] = {}
+
+        def done(instance: str, operation: Operation, ended: str) -> None:
+            if instance not in tasks:
+                tasks[instance] = progress.add_task("", total=None, name=instance)
+            progress.advance(tasks[instance])
+            if ended not in {"sent", "approved"} and not quiet:
+                progress.console.print(Text(f"{operation.route}: {operation.kind} is {ended}", style="yellow"))
+
+        publisher = Publisher(config, engine, Clock(), progress=done, stop=stop)
+        return await publisher.publish(names, dry_run=dry_run)
+
+
+def _row(outcome: RouteOutcome, *, dry_run: bool) -> dict[str, Any]:
+    plan = outcome.plan
+    row: dict[str, Any] = {
+        "route": outcome.route,
+        "outcome": outcome.outcome,
+        "message": outcome.message,
+        **{name: outcome.counts.get(name, 0) for name in _STATES},
+        "waiting": plan.waiting if plan is not None else 0,
+        "skipped": plan.skipped if plan is not None else {},
+    }
+    if dry_run:
+        row["decisions"] = [_decision(each, outcome) for each in (plan.decisions if plan is not None else ())]
+    return row
+
+
+def _decision(each: Decision, outcome: RouteOutcome) -> dict[str, Any]:
+    requests = outcome.requests.get(f"{each.action} {each.origin}", ())
+    return {
+        "action": each.action,
+        "origin": each.origin,
+        "title": each.title,
+        "why": each.why,
+        "notes": list(each.notes),
+        "requests": [request_json(request) for request in requests],
+    }
+
+
+def request_json(request: Request) -> dict[str, Any]:
+    """A request as a plan shows it."""
+    return {
+        "method": request.method,
+        "path": request.path,
+        "headers": dict(request.headers),
+        "form": [list(pair) for pair in request.form] if request.form is not None else None,
+        "json": request.json,
+    }
+
+
+def print_request(request: Request) -> None:
+    """A request for people."""
+    out.print(Text(f"    {request.method} {request.path}", style="cyan"), soft_wrap=True)
+    for name, value in request.form or ():
+        out.print(Text(f"      {name} = {value}"), soft_wrap=True)
+    if request.json is not None:
+        lines = msgspec.json.format(msgspec.json.encode(request.json), indent=2).decode().splitlines()
+        for line in lines:
+            out.print(Text(f"      {line}"), soft_wrap=True)
+
+
+def _print_plan(outcome: RouteOutcome) -> None:
+    out.print(Text(outcome.route, style="bold"))
+    if outcome.message:
+        style = "red" if outcome.failed else "yellow"
+        out.print(Text(f"  {outcome.outcome}: {outcome.message}", style=style), soft_wrap=True)
+    plan = outcome.plan
+    if plan is None:
+        return
+    for each in plan.decisions:
+        out.print(Text(f"  {_ACTIONS[each.action]}: {each.origin} {each.title!r}: {each.why}"), soft_wrap=True)
+        for note in each.notes:
+            out.print(Text(f"    ! {note}", style="yellow"), soft_wrap=True)
+        for request in outcome.requests.get(f"{each.action} {each.origin}", ()):
+            print_request(request)
+    for why, number in plan.skipped.items():
+        out.print(Text(f"  skipped {number}: {why}", style="dim"), soft_wrap=True)
+    if plan.waiting:
+        out.print(Text(f"  {plan.waiting} more qualify and wait for their turn (max_per_run)", style="dim"))
+    if not plan.decisions:
+        out.print(Text("  nothing to do", style="dim"))
+
+
+def _columns(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
+    used = {name: heading for name, heading in COLUMNS.items() if any(row.get(name) for row in rows)}
+    return {"route": "route", "outcome": "outcome", **used}
+
+
+def _say(outcomes: Sequence[RouteOutcome]) -> None:
+    for each in outcomes:
+        if each.message:
+            style = "red" if each.failed else "yellow"
+            out.print(Text(f"{each.route}: {show(each.message)}", style=style), soft_wrap=True)
+        for why, number in (each.plan.skipped if each.plan is not None else {}).items():
+            out.print(Text(f"{each.route}: skipped {number}: {why}", style="dim"), soft_wrap=True)
+        if each.plan is not None and each.plan.waiting:
+            out.print(Text(f"{each.route}: {each.plan.waiting} more qualify and wait for their turn", style="dim"))

@@ -1,0 +1,225 @@
+"""`civicsync review`: what waits for a person: approve, reject, look at the exact text and what changes."""
+
+import difflib
+import getpass
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+from sqlalchemy import Engine
+
+from ...config import Config
+from ...core.clock import Clock
+from ...core.ledger import Ledger, Operation, Publication
+from ...sync.render import draft_of
+from ...sync.review import Reviewer
+from .common import EXIT_FAILED, EXIT_USAGE, configuration, database, fail, out, print_json, print_table
+from .publish import chosen_routes
+
+app = typer.Typer(help="What waits for a person before it is published.", no_args_is_help=True, rich_markup_mode=None)
+COLUMNS = {
+    "id": "id",
+    "route": "route",
+    "action": "action",
+    "state": "state",
+    "origin": "origin",
+    "title": "title",
+    "why": "why",
+    "since": "since",
+}
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Ids = Annotated[list[str] | None, typer.Argument(help="The ids that `review list` shows.")]
+Everything = Annotated[bool, typer.Option("--all", help="Everything that waits (of --route, if that is given).")]
+OfRoute = Annotated[str | None, typer.Option("--route", help="Only this route.")]
+
+
+@app.command("list")
+def list_(route: OfRoute = None, json: Json = False) -> None:
+    """List what waits for a person, and why."""
+    config = configuration()
+    with database(config) as engine:
+        rows = _waiting(config, engine, route)
+    if json:
+        print_json(rows)
+    else:
+        print_table(rows, COLUMNS, empty="nothing waits for a person")
+
+
+@app.command("show")
+def show(
+    own: Annotated[str, typer.Argument(metavar="ID", help="The id that `review list` shows.")], json: Json = False
+) -> None:
+    """Show one of them whole; for an edit also the difference to what the copy says now."""
+    config = configuration()
+    with database(config) as engine:
+        ledger = Ledger(engine, Clock())
+        publication = _publication(ledger, own)
+        op = _open(ledger, publication)
+        events = ledger.events(publication.id)
+    story = _story(publication, op)
+    if json:
+        print_json({**story, "events": events})
+        return
+    for name in ("id", "route", "action", "state", "origin", "target", "copy", "why"):
+        if story[name]:
+            out.print(Text(f"{name:8} {story[name]}"), soft_wrap=True)
+    for note in story["notes"]:
+        out.print(Text(f"! {note}", style="yellow"), soft_wrap=True)
+    for line in story["diff"]:
+        style = (
+            "green"
+            if line.startswith("+")
+            else "red"
+            if line.startswith("-")
+            else "dim"
+            if line.startswith("@")
+            else ""
+        )
+        out.print(Text(line, style=style), soft_wrap=True)
+    if not story["diff"]:
+        for locale, text in story["texts"].items():
+            out.print(Text(f"\n[{locale}] {text['title']}", style="bold"), soft_wrap=True)
+            out.print(Text(text["plain"]), soft_wrap=True)
+
+
+@app.command("approve")
+def approve(ids: Ids = None, everything: Everything = False, route: OfRoute = None, json: Json = False) -> None:
+    """Let these be sent by the next `civicsync publish`."""
+    _decide(ids, everything, route, json, approved=True, reason="")
+
+
+@app.command("reject")
+def reject(
+    ids: Ids = None,
+    everything: Everything = False,
+    route: OfRoute = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the record.")] = "",
+    json: Json = False,
+) -> None:
+    """Never send these; a later change of the origin asks again only for copies that exist."""
+    _decide(ids, everything, route, json, approved=False, reason=reason)
+
+
+@app.command("reopen")
+def reopen(ids: Ids = None, json: Json = False) -> None:
+    """Make a copy anew whose copy was taken back, removed on its platform, rejected or refused."""
+    config = configuration()
+    with database(config) as engine:
+        reviewer = Reviewer(config, engine, Clock(), _who())
+        results = [{"id": own, "outcome": reviewer.reopen(_publication(reviewer.ledger, own))} for own in ids or ()]
+    _print_results(results, json)
+
+
+@app.command("resume")
+def resume(routes: Annotated[list[str], typer.Argument(help="Routes that were halted.")], json: Json = False) -> None:
+    """Start a route again that halted itself."""
+    config = configuration()
+    with database(config) as engine:
+        ledger = Ledger(engine, Clock())
+        for name in chosen_routes(config, routes):
+            ledger.save_route(name, halted_at=None, halted_reason="")
+    _print_results([{"id": name, "outcome": "resumed"} for name in routes], json)
+
+
+def _decide(
+    ids: Sequence[str] | None, everything: bool, route: str | None, json: bool, *, approved: bool, reason: str
+) -> None:
+    if bool(ids) == everything:
+        fail("name the ids that `review list` shows, or say --all", EXIT_USAGE)
+    config = configuration()
+    results: list[dict[str, Any]] = []
+    with database(config) as engine:
+        reviewer = Reviewer(config, engine, Clock(), _who())
+        chosen: Iterable[str] = ids or [row["id"] for row in _waiting(config, engine, route)]
+        for own in chosen:
+            publication = _publication(reviewer.ledger, own)
+            if route is not None and publication.route != route:
+                continue
+            outcome = reviewer.approve(publication) if approved else reviewer.reject(publication, reason)
+            results.append({"id": own, "outcome": outcome})
+    _print_results(results, json)
+
+
+def _print_results(results: Sequence[dict[str, Any]], json: bool) -> None:
+    if json:
+        print_json(results)
+    else:
+        print_table(results, {"id": "id", "outcome": "outcome"}, empty="nothing waits for a person")
+    if any(each["outcome"].startswith("not ") for each in results):
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def _waiting(config: Config, engine: Engine, route: str | None) -> list[dict[str, Any]]:
+    if route is not None:
+        chosen_routes(config, [route])
+    ledger = Ledger(engine, Clock())
+    rows: list[dict[str, Any]] = []
+    operations = {op.publication_id: op for op in ledger.operations(states=("awaiting_approval",), route=route)}
+    for own in ledger.publications(route=route):
+        op = operations.get(own.id)
+        if op is not None or own.state in {"held", "conflict", "gone"} or (own.state == "withdrawn" and own.reason):
+            rows.append(_line(own, op))
+    return rows
+
+
+def _line(own: Publication, op: Operation | None) -> dict[str, Any]:
+    since: datetime = op.created_at if op is not None else own.changed_at
+    return {
+        "id": own.id,
+        "route": own.route,
+        "action": op.kind if op is not None else "decide",
+        "state": op.state if op is not None else own.state,
+        "origin": own.origin_key,
+        "title": own.title,
+        "why": (op.error if op is not None else "") or own.reason,
+        "since": since,
+    }
+
+
+def _story(own: Publication, op: Operation | None) -> dict[str, Any]:
+    texts = _texts(op.payload if op is not None else own.sent_payload)
+    diff: list[str] = []
+    if op is not None and op.kind == "edit":
+        old = _texts(own.sent_payload)
+        for locale, text in texts.items():
+            before = old.get(locale, {"title": "", "plain": ""})
+            now, then = (f"{each['title']}\n\n{each['plain']}".splitlines() for each in (before, text))
+            diff += difflib.unified_diff(now, then, "copy now", f"copy then [{locale}]", lineterm="")
+    return {
+        **_line(own, op),
+        "target": f"{own.target_instance}/{own.target_space}",
+        "copy": own.url or own.remote_ref,
+        "notes": list(op.notes or ()) if op is not None else [],
+        "texts": texts,
+        "diff": diff,
+    }
+
+
+def _texts(payload: dict[str, Any] | None) -> dict[str, dict[str, str]]:
+    if not payload or "texts" not in payload:
+        return {}
+    if "state" in payload:
+        return {locale: {"title": text["title"], "plain": text["plain"]} for locale, text in payload["texts"].items()}
+    return {locale: {"title": text.title, "plain": text.plain} for locale, text in draft_of(payload).texts.items()}
+
+
+def _open(ledger: Ledger, own: Publication) -> Operation | None:
+    return next(iter(ledger.operations(publication=own.id)), None)
+
+
+def _publication(ledger: Ledger, own: str) -> Publication:
+    found = ledger.publication(own) or next(
+        (each for each in ledger.publications() if own in {each.origin_key, each.copy_key, each.url}), None
+    )
+    if found is None:
+        fail(f"no publication {own!r}; `civicsync review list` shows what waits")
+    return found

@@ -1,0 +1,138 @@
+"""From decisions to intents: what a plan wants is written into the ledger before anything is sent; and what was lost is put back.
+
+Asks platforms only in `adopt`, and only to read.
+"""
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+from ..config.routes import Route
+from ..connectors.writing import Finds
+from ..core.ledger import DuplicateCopy, Ledger, Publication, copy_columns
+from ..core.marker import Signer, markers_in
+from .plan import Decision, lane_of
+from .render import fingerprint
+
+
+def write_down(ledger: Ledger, name: str, route: Route, decision: Decision, *, first: bool) -> None:
+    """One decision into the ledger."""
+    own = decision.publication
+    state = "approved" if route.approval == "automatic" else "awaiting_approval"
+    if first and plans_first(route):
+        state = "planned"
+    if own is not None and own.state == "released":
+        state = "approved"  # a person let it through already
+    if own is None:
+        begin = {"create": state, "hold": "held", "refuse": "refused"}[decision.action]
+        own = ledger.open_publication(
+            route=name,
+            origin_key=decision.origin,
+            target_instance=route.to.instance,
+            target_space=route.to.space,
+            state=begin,
+            marker=decision.marker,
+            title=decision.title,
+        )
+        if own.copy_key is not None:
+            return
+        if decision.action != "create":
+            ledger.mark(own, event=begin, detail=decision.why, reason=decision.why)
+    match decision.action:
+        case "create":
+            ledger.mark(own, event="wanted", detail=decision.why, state=state, title=decision.title, reason="")
+            _intend(ledger, own, decision, state)
+        case "edit":
+            _intend(ledger, own, decision, "awaiting_approval" if own.state == "conflict" else state)
+        case "withdraw":
+            # Taking something back never waits for approval: the origin's author or moderator has decided.
+            ledger.intend(own, "withdraw", "text", "approved", payload={"reason": decision.why}, notes=[decision.why])
+        case "answer" | "answer_back":
+            to = route.to.instance if decision.action == "answer" else route.source.instance
+            _intend(ledger, own, decision, state, target_instance=to)
+        case "confirm":
+            values = {"sent_hash": decision.payload_hash, "sent_payload": decision.payload}
+            ledger.mark(own, event="compared", detail=decision.why, **values)
+        case "cancel":
+            ledger.cancel(own, "text", decision.why)
+            if own.copy_key is None:
+                ledger.mark(own, event="cancelled", detail=decision.why, state="cancelled", reason=decision.why)
+        case "flag" | "refuse" if decision.publication is not None:
+            ledger.mark(own, event=decision.action, detail=decision.why, reason=decision.why)
+        case _:
+            pass
+
+
+def _intend(ledger: Ledger, own: Publication, decision: Decision, state: str, **more: Any) -> None:
+    ledger.intend(
+        own,
+        decision.action,
+        lane_of(decision.action),
+        state,
+        payload=decision.payload,
+        payload_hash=decision.payload_hash,
+        notes=list(decision.notes),
+        **more,
+    )
+
+
+async def adopt(
+    ledger: Ledger,
+    signer: Signer,
+    writer: Finds,
+    instance: str,
+    space: str,
+    routes: Mapping[str, str],
+    *,
+    stop_at_known: bool,
+) -> list[Publication]:
+    """Put copies of ours that the ledger does not know back into it, by their signed markers; returns what was found.
+
+    `routes`: by origin instance, the route that leads from there to `space`. `stop_at_known`: a ledger that was restored from a
+    backup lacks the newest only, so a run of known ones ends the search.
+    """
+    known, adopted, run = ledger.copies(), list[Publication](), 0
+    async for made in writer.authored(space):
+        if f"{instance}/{made.copy.ref}" in known:
+            run += 1
+            if stop_at_known and run >= 30:
+                break
+            continue
+        marker = next((m for m in markers_in(made.text) if signer.is_ours(m, instance, space)), None)
+        route = routes.get(marker.origin.partition("/")[0]) if marker is not None else None
+        if marker is None or route is None:
+            continue
+        own = ledger.open_publication(
+            route=route,
+            origin_key=marker.origin,
+            target_instance=instance,
+            target_space=space,
+            state="sent",
+            marker=str(marker),
+            title=made.title,
+        )
+        if own.copy_key is not None or not made.copy.complete:
+            continue
+        ledger.cancel(own, "text", "the copy is there already")
+        where = copy_columns(instance, made.copy.ref, made.copy.url, made.copy.how)
+        with contextlib.suppress(DuplicateCopy):
+            where |= {
+                "sent_at": made.created_at or ledger.clock.now(),
+                "copy_print": fingerprint(made.title, made.text),
+            }
+            ledger.mark(own, event="adopted", detail=made.copy.url, state="sent", reason="", **where)
+            adopted.append(own)
+    return adopted
+
+
+def count(ledger: Ledger, route: str) -> dict[str, int]:
+    """How many publications of a route are in which state."""
+    found: dict[str, int] = {}
+    for own in ledger.publications(route=route):
+        found[own.state] = found.get(own.state, 0) + 1
+    return found
+
+
+def plans_first(route: Route) -> bool:
+    """With approval required nothing is sent before a person said so, which is more than a plan-only run."""
+    return route.first_run == "plan" and route.approval == "automatic"
