@@ -36,6 +36,13 @@ RECORD = {
 }
 """The fields of a whole record. `retiredExplanation` is left out: alone it costs the server more than all the rest."""
 
+TEXTS = {
+    "proposals": ("title", "summary", "description"),
+    "debates": ("title", "description"),
+    "investments": ("title", "description"),
+}
+"""What a row says in each language."""
+
 _AUTHORED = frozenset({"proposals", "debates", "comments", "investments"})
 SINGULAR = {
     "proposals": "proposal",
@@ -82,9 +89,14 @@ class Shape:
     tags: bool = False
     milestones: bool = False
     names: bool = False
+    only: tuple[str, ...] = ()
+    """These fields and the id, nothing else."""
 
     def fields(self, dialect: Dialect) -> str:
         """The selection of one row."""
+        if self.only:
+            text = " ".join(("id", *self.only))
+            return _snake(text) if dialect.snake else text
         parts = list((LIGHT if self.light else RECORD)[self.collection])
         if not self.light and self.collection in _AUTHORED:
             parts.append(_AUTHOR_NAMED if self.names else _AUTHOR)
@@ -97,6 +109,8 @@ class Shape:
 
     def cost(self) -> int:
         """Complexity of one row (docs/platforms/consul.md 3.3)."""
+        if self.only:
+            return 1 + len(self.only)
         own = len((LIGHT if self.light else RECORD)[self.collection])
         if self.light:
             return own
@@ -198,6 +212,13 @@ def documents(dialect: Dialect) -> dict[str, str]:
             if collection != "votes":
                 ids = [str(i) for i in range(ids_per_request(dialect, shape))]
                 result[f"by id {shape}"] = by_id_document(dialect, shape, ids, "1")
+    for name, fields in TEXTS.items():
+        if name in dialect.collections:
+            only = Shape(name, only=fields)
+            ids = [str(i) for i in range(ids_per_request(dialect, only))]
+            result[f"second question {only}"] = by_id_document(dialect, only, ids, "1")
+    only = Shape("proposals", only=("retiredExplanation",))
+    result["reasons"] = by_id_document(dialect, only, [str(i) for i in range(ids_per_request(dialect, only))])
     targets = [("proposals", str(i), 25) for i in range(targets_per_request(dialect))]
     result["comments of"] = comments_of_document(dialect, targets, names=True)
     return result
@@ -227,6 +248,7 @@ _SNAKE = {
     "commentsCount": "comments_count",
     "retiredAt": "retired_at",
     "retiredReason": "retired_reason",
+    "retiredExplanation": "retired_explanation",
     "videoUrl": "video_url",
     "publicCreatedAt": "public_created_at",
     "geozoneId": "geozone_id",
