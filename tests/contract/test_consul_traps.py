@@ -7,6 +7,8 @@ from urllib.parse import urlencode
 
 import pytest
 from bs4 import BeautifulSoup
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from civicsync.connectors.consul.sandbox import ConsulSandbox
 from civicsync.connectors.consul.sandbox.people import ADMINISTRATOR, ROBOT
@@ -218,3 +220,57 @@ def test_locking_cannot_be_told_from_a_typo() -> None:
         browser.go("POST", "/users/sign_in", {**right, "authenticity_token": browser.token("/users/sign_in")}).status
         == 200
     )
+
+
+@given(
+    st.sampled_from(
+        [
+            "/proposals",
+            "/comments",
+            "/users/sign_in",
+            "/proposals/2",
+            "/proposals/2/retire",
+            "/admin/proposals/2/milestones",
+        ]
+    ),
+    st.dictionaries(
+        st.sampled_from(
+            [
+                *(
+                    "proposal",
+                    "proposal[translations_attributes]",
+                    "proposal[translations_attributes][0]",
+                    "comment",
+                    "user",
+                    "user[login]",
+                ),
+                *(
+                    "proposal[translations_attributes][0][title][x]",
+                    "proposal[map_location_attributes]",
+                    "page",
+                    "locale",
+                    "_method",
+                ),
+                *(
+                    "milestone",
+                    "milestone[translations_attributes][]",
+                    "[x]",
+                    "a]b[",
+                    "proposal[geozone_id][]",
+                    "comment[commentable_id]",
+                ),
+            ]
+        ),
+        st.text(max_size=5),
+        max_size=5,
+    ),
+)
+@settings(max_examples=150, deadline=None)
+def test_nonsense_is_answered_too(target: str, fields: dict[str, str]) -> None:
+    """An exception of the sandbox is a bug of ours, never the platform's word."""
+    browser = Browser()
+    browser.sign_in(ADMINISTRATOR)
+    token = browser.token("/proposals/new")
+    browser.clock.advance(10)
+    assert browser.go("POST", target, {**fields, "authenticity_token": token}).status < 600
+    assert browser.go("GET", f"/proposals?{urlencode(fields)}").status < 600

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...testing.http import Response
 from .model import Row
-from .visit import Visit, hash_of, slug
+from .visit import Visit, hash_of, page_number, slug
 
 if TYPE_CHECKING:
     from .web import ConsulSandbox
@@ -139,7 +139,7 @@ def user_page(visit: Visit, match: re.Match[str]) -> Response:
         )
     rows = [r for r in sandbox.database.tables["proposals"].rows if r.author == user.id and not r.hidden]
     rows.sort(key=lambda row: -row.id)
-    page = max(1, int(visit.params.get("page") or 1))
+    page = page_number(visit.params)
     shown = rows[(page - 1) * PER_PAGE : page * PER_PAGE]
     return visit.page(sandbox.site, "".join(sandbox.list_item(row, visit.locale) for row in shown))
 

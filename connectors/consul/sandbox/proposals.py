@@ -21,7 +21,7 @@ from .texts import (
     translate,
     translations,
 )
-from .visit import Params, Visit, hash_of
+from .visit import Params, Visit, blocks, hash_of
 
 if TYPE_CHECKING:
     from .web import ConsulSandbox
@@ -242,7 +242,7 @@ def retire(visit: Visit, match: re.Match[str]) -> Response:
         rows = translate(visit.sandbox, row, given)
     except Unknown:
         return visit.error(404)
-    written = {str(b.get("id")) for b in hash_of(given, "translations_attributes").values()}
+    written = {str(b.get("id")) for b in blocks(given)}
     touched = [each for each in rows if each["id"] is None or str(each["id"]) in written]
     errors = [
         *text_errors(visit.sandbox, [each for each in rows if each not in touched], None),

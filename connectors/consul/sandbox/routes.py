@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ...testing.http import Request, Response
 from . import people, proposals, replies, staff
 from .model import Row
-from .visit import Visit, hash_of
+from .visit import Visit, hash_of, page_number
 
 if TYPE_CHECKING:
     from .web import ConsulSandbox
@@ -147,7 +147,7 @@ def _index(visit: Visit) -> Response:
     if sandbox.processes.get("proposals") != "t":
         return visit.error(403)
     sandbox.charge(0.7)
-    page = int(visit.params.get("page") or 1)
+    page = page_number(visit.params)
     shown = sandbox.listed(visit.params)[(page - 1) * 25 : page * 25]
     return visit.page(sandbox.site, "".join(sandbox.list_item(row, visit.locale) for row in shown))
 

@@ -10,7 +10,7 @@ from ...testing.http import Response
 from .model import Row
 from .proposals import form_of, make
 from .replies import cast
-from .visit import Visit, hash_of
+from .visit import Visit, blocks, hash_of
 
 VERIFY = "/management/document_verifications"
 
@@ -211,7 +211,7 @@ def milestone(visit: Visit, match: re.Match[str]) -> Response:
     given = hash_of(visit.params, "milestone")
     texts = {
         str(block.get("locale")): {"title": block.get("title"), "description": block.get("description")}
-        for block in hash_of(given, "translations_attributes").values()
+        for block in blocks(given)
         if str(block.get("_destroy") or "") not in {"true", "1"}
     }
     told = any(str(each["description"] or "").strip() for each in texts.values())

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from .model import Row
-from .visit import Params, hash_of
+from .visit import Params, blocks, hash_of
 
 if TYPE_CHECKING:
     from .web import ConsulSandbox
@@ -48,7 +48,7 @@ def translate(sandbox: "ConsulSandbox", row: Row, given: Params) -> list[Params]
         Unknown: an id of another record.
     """
     rows = [{**each, "texts": dict(each["texts"])} for each in translations(sandbox, row)]
-    for block in hash_of(given, "translations_attributes").values():
+    for block in blocks(given):
         destroy = str(block.get("_destroy") or "") in {"true", "1"}
         own = str(block.get("id") or "")
         texts = {name: str(block[name]) for name in COLUMNS if name in block}

@@ -55,6 +55,17 @@ def hash_of(params: Params, name: str) -> Params:
     return value if isinstance(value, dict) else {}
 
 
+def blocks(given: Params) -> list[Params]:
+    """The blocks of `translations_attributes`, whatever they are numbered by."""
+    return [each for each in hash_of(given, "translations_attributes").values() if isinstance(each, dict)]
+
+
+def page_number(params: Params) -> int:
+    """Which page of a list is asked for; anything odd is the first."""
+    value = str(params.get("page") or "1")
+    return max(1, int(value)) if value.isdigit() else 1
+
+
 class Visit:
     """One request to a page of the site."""
 
