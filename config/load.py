@@ -24,7 +24,7 @@ from .model import Config, RawConfig
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _FILE = "file:"
 M = TypeVar("M", bound=BaseModel)
-_INTERVALS = {"every", "full_every", "purge_gone_after", "settle", "older_than", "younger_than", "max_age"}
+_INTERVALS = {"full_every", "purge_gone_after", "settle", "older_than", "younger_than", "max_age"}
 _TYPES = {
     "dict_type": "expected a mapping (key: value)",
     "model_type": "expected a mapping (key: value)",

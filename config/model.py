@@ -2,13 +2,25 @@
 
 from datetime import timedelta
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, SerializeAsAny
+from pydantic import AfterValidator, Field, SecretStr, SerializeAsAny
 
 from ..connectors.settings import InstanceSettings, Interval, Settings
 from .routes import Route
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("expected a time zone such as Europe/Amsterdam") from None
+    return value
+
+
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
 RouteName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 InstanceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
@@ -55,6 +67,8 @@ class Frame(Settings):
     """What is done with people's data."""
     safety: Safety = Safety()
     """When a run stops and asks."""
+    time_zone: TimeZone = "UTC"
+    """In which time zone cron lines of `every` are meant, for example Europe/Amsterdam."""
     routes: dict[RouteName, Route] = Field(default_factory=dict)
     """What is copied where, by a name of your choice (small letters, digits, hyphens)."""
 

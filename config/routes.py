@@ -9,7 +9,7 @@ from jinja2 import TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from ..connectors.settings import Interval, Settings
+from ..connectors.settings import Interval, Schedule, Settings
 from ..core.records import State
 
 SpaceRef = Annotated[str, Field(pattern=r"^[a-z_]+/[^\s/]+$", examples=["component/39", "group/31"])]
@@ -100,6 +100,8 @@ class Route(Settings):
     """Where proposals come from."""
     to: To
     """Where copies go."""
+    every: Schedule | None = None
+    """How often `civicsync run` runs it: an interval or a cron line; unset: as often as its origin is pulled."""
     enabled: bool = True
     """A route that is not enabled plans and sends nothing."""
     approval: Literal["required", "automatic"] = "required"

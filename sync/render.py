@@ -29,6 +29,7 @@ from .origins import OfficialAnswer, Origin, OriginText
 _HTML = ImmutableSandboxedEnvironment(autoescape=True)
 _PLAIN = ImmutableSandboxedEnvironment(autoescape=False)
 _SENTENCE = re.compile(r"[.!?…](?=\s|$)|\n")
+_BLOCK = re.compile(r"<(?:p|br|ul|ol|div|blockquote|pre|table|h[1-6])\b")
 _LETTERS = re.compile(r"[\W_]+")
 
 

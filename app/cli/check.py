@@ -8,12 +8,14 @@ from typing import Annotated, Any
 
 import typer
 from rich.text import Text
+from sqlalchemy import Engine
 
 from ...config import Config
 from ...connectors.contract import Probe
 from ...connectors.errors import ConnectorError
 from ...core.clock import Clock
 from ...sync.pull import Puller, save_probe
+from ...sync.route_check import RouteCheck, check_route
 from .common import EXIT_FAILED, chosen, configuration, database, out, print_json
 from .state import state
 
@@ -22,26 +24,33 @@ def run(
     instances: Annotated[list[str] | None, typer.Argument(help="Which instances; all if none is named.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Ask every instance what it is and what can be read there; changes nothing on the platforms."""
+    """Ask every instance what it is and what can be done there, and every route whether it can run; changes nothing on the platforms."""
     config = configuration()
     names = chosen(config, instances)
     with database(config) as engine:
         clock = Clock()
         puller = Puller(config, engine, clock)
         results = asyncio.run(_probe_all(puller, names))
+        routes = [
+            name for name, route in config.routes.items() if {route.source.instance, route.to.instance} & set(names)
+        ]
+        checks = asyncio.run(_check_routes(config, engine, routes, clock))
         for name, probe in results.items():
             if isinstance(probe, Probe):
                 save_probe(engine, config, name, probe, clock)
     warnings = _file_warnings(config)
     rows = [_row(config, name, result) for name, result in results.items()]
+    route_rows = [_route_row(each) for each in checks]
     if json:
-        print_json(rows)
+        print_json([*rows, *route_rows])
     else:
         for row in rows:
             _print(row)
+        for row in route_rows:
+            _print_route(row)
         for warning in warnings:
             out.print(Text(f"! {warning}", style="yellow"), soft_wrap=True)
-    if any(not row["ok"] for row in rows):
+    if any(not row["ok"] for row in (*rows, *route_rows)):
         raise typer.Exit(EXIT_FAILED)
 
 
@@ -55,6 +64,41 @@ async def _probe_all(puller: Puller, names: list[str]) -> dict[str, Probe | Conn
 
     found = await asyncio.gather(*(one(name) for name in names))
     return dict(zip(names, found, strict=True))
+
+
+async def _check_routes(config: Config, engine: Engine, names: list[str], clock: Clock) -> list[RouteCheck]:
+    return [await check_route(config, engine, name, clock) for name in names]
+
+
+def _route_row(found: RouteCheck) -> dict[str, Any]:
+    return {
+        "route": found.route,
+        "ok": found.ok,
+        "error": found.error,
+        "hint": found.hint,
+        "capabilities": [{"name": c.name, "available": c.available, "why": c.why} for c in found.capabilities],
+        "warnings": list(found.warnings),
+    }
+
+
+def _print_route(row: dict[str, Any]) -> None:
+    mark, style = ("✓", "green") if row["ok"] else ("✗", "red")
+    error = f": {row['error']}" if row["error"] else ""
+    out.print(Text(f"{mark} route {row['route']}{error}", style=style), soft_wrap=True)
+    if row["hint"]:
+        out.print(Text(f"  {row['hint']}"), soft_wrap=True)
+    _print_abilities(row)
+
+
+def _print_abilities(row: dict[str, Any]) -> None:
+    for capability in row["capabilities"]:
+        mark = "✓" if capability["available"] else "–"
+        why = f": {capability['why']}" if capability["why"] else ""
+        out.print(Text(f"  {mark} {capability['name']}{why}"), soft_wrap=True)
+    for line in row.get("strategy", ()):
+        out.print(Text(f"  · {line}", style="dim"), soft_wrap=True)
+    for line in row["warnings"]:
+        out.print(Text(f"  ! {line}", style="yellow"), soft_wrap=True)
 
 
 def _row(config: Config, name: str, result: Probe | ConnectorError) -> dict[str, Any]:
@@ -85,14 +129,7 @@ def _print(row: dict[str, Any]) -> None:
     out.print(Text(f"✓ {row['instance']}: {row['platform']} {version} at {row['url']}", style="green"), soft_wrap=True)
     if row["title"]:
         out.print(Text(f"  {row['title']}; languages: {', '.join(row['locales']) or 'not told'}"), soft_wrap=True)
-    for capability in row["capabilities"]:
-        mark = "✓" if capability["available"] else "–"
-        why = f": {capability['why']}" if capability["why"] else ""
-        out.print(Text(f"  {mark} {capability['name']}{why}"), soft_wrap=True)
-    for line in row["strategy"]:
-        out.print(Text(f"  · {line}", style="dim"), soft_wrap=True)
-    for line in row["warnings"]:
-        out.print(Text(f"  ! {line}", style="yellow"), soft_wrap=True)
+    _print_abilities(row)
 
 
 def _file_warnings(config: Config) -> list[str]:

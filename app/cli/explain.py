@@ -7,6 +7,8 @@ from rich.text import Text
 from sqlalchemy import Engine, or_, select
 
 from ...core import tables
+from ...core.clock import Clock
+from ...core.ledger import Ledger, Publication
 from ...core.store import PROPOSAL
 from ...core.tables import table_of
 from .common import configuration, database, fail, out, print_json, print_table, show
@@ -14,19 +16,76 @@ from .common import configuration, database, fail, out, print_json, print_table,
 
 def run(
     proposal: Annotated[
-        str, typer.Argument(help="Its key (instance/proposal/31), its address, or its number where only one has it.")
+        str,
+        typer.Argument(
+            help="A proposal: its key (instance/proposal/31), its address, or its number where only one has it. Or a publication's id."
+        ),
     ],
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Tell where a proposal came from and what was seen of it when."""
     config = configuration()
     with database(config) as engine:
-        own = _find(engine, proposal)
-        story = _story(engine, own)
+        ledger = Ledger(engine, Clock())
+        publication = ledger.publication(proposal)
+        if publication is not None:
+            story = _publication_story(ledger, publication)
+        else:
+            own = _find(engine, proposal)
+            story = _story(engine, own)
+            copies = [each for each in ledger.publications() if own in {each.origin_key, each.copy_key}]
+            story["publications"] = [_publication_story(ledger, each) for each in copies]
+    if publication is not None and not json:
+        _print_publication(story, heading=True)
+        return
     if json:
         print_json(story)
         return
     _print(story)
+
+
+def _publication_story(ledger: Ledger, own: Publication) -> dict[str, Any]:
+    return {
+        "id": own.id,
+        "route": own.route,
+        "origin": own.origin_key,
+        "target": f"{own.target_instance}/{own.target_space}",
+        "state": own.state,
+        "reason": own.reason,
+        "copy": own.copy_key,
+        "url": own.url,
+        "title": own.title,
+        "sent_at": own.sent_at,
+        "events": ledger.events(own.id),
+        "waiting": [
+            {
+                "action": op.kind,
+                "state": op.state,
+                "attempts": op.attempts,
+                "error": op.error,
+                "not_before": op.not_before,
+            }
+            for op in ledger.operations(publication=own.id)
+        ],
+    }
+
+
+def _print_publication(story: dict[str, Any], *, heading: bool = False) -> None:
+    if heading:
+        out.print(Text(story["title"] or "(no title)", style="bold"))
+    line = f"{story['origin']} -> {story['target']} by {story['route']}: {story['state']}"
+    out.print(Text(f"\nPublication {story['id']}: {line}", style="bold"), soft_wrap=True)
+    for name in ("reason", "copy", "url"):
+        if story[name]:
+            out.print(Text(f"  {name:12}{story[name]}"), soft_wrap=True)
+    heads = {"at": "when", "what": "what", "detail": "detail"}
+    print_table(story["events"], heads, empty="  nothing happened yet")
+    for op in story["waiting"]:
+        later = f", not before {show(op['not_before'])}" if op["not_before"] else ""
+        error = f": {op['error']}" if op["error"] else ""
+        out.print(
+            Text(f"  {op['action']} is {op['state']}, tried {op['attempts']} times{later}{error}"), soft_wrap=True
+        )
 
 
 def _find(engine: Engine, wanted: str) -> str:
@@ -146,3 +205,5 @@ def _print_history(story: dict[str, Any]) -> None:
     if story["answers"]:
         heads = {"kind": "kind", "state": "state", "answered_at": "when", "plain": "text"}
         print_table(story["answers"], heads, empty="", title="\nAnswers")
+    for publication in story["publications"]:
+        _print_publication(publication)

@@ -1,0 +1,96 @@
+"""`civicsync run`: pulls and routes kept going, unattended, in one process; stops cleanly on SIGTERM or Ctrl-C."""
+
+import asyncio
+import signal
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.text import Text
+from sqlalchemy import Engine
+
+from ...config import Config
+from ...core.clock import Clock
+from ...sync.publish import Publisher
+from ...sync.pull import Options, Puller
+from ...sync.schedule import Timetable, Work
+from .common import chosen, configuration, database, out
+
+
+def run(
+    instances: Annotated[list[str] | None, typer.Argument(help="Which instances; all if none is named.")] = None,
+) -> None:
+    """Keep pulls and routes going, each as often as `every` says, until SIGTERM or Ctrl-C."""
+    config = configuration()
+    names = chosen(config, instances)
+    with database(config) as engine:
+        asyncio.run(_run(config, engine, names))
+
+
+async def _run(config: Config, engine: Engine, names: Sequence[str]) -> None:
+    stop, clock = asyncio.Event(), Clock()
+
+    def interrupted() -> None:
+        _say("civicsync", "stopping after the page or the write at hand")
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, interrupted)
+    worker = _Worker(config, engine, clock, stop)
+    table = Timetable(config.time_zone, say=_say)
+    routes = [n for n, r in config.routes.items() if r.enabled and {r.source.instance, r.to.instance} <= set(names)]
+    for name in names:
+        # A route without a timetable of its own follows every pull of its origin.
+        following = [n for n in routes if config.routes[n].every is None and config.routes[n].source.instance == name]
+        table.add(f"pull {name}", config.instances[name].every, worker.pull(name, following))
+    for name in routes:
+        every = config.routes[name].every
+        if every is not None:
+            table.add(f"route {name}", every, worker.publish(name))
+    every = ", ".join(f"{job.name} ({job.every})" for job in table.jobs)
+    _say("civicsync", f"running: {every}")
+    await table.run(stop, clock.now())
+    _say("civicsync", "stopped; everything that was read and written is kept")
+
+
+class _Worker:
+    """What the timetable does: whole runs, one at a time per target."""
+
+    def __init__(self, config: Config, engine: Engine, clock: Clock, stop: asyncio.Event) -> None:
+        self.config, self.engine, self.clock, self.stop = config, engine, clock, stop
+        self._targets = {name: asyncio.Lock() for name in config.instances}
+
+    def pull(self, name: str, following: Sequence[str]) -> Work:
+        """Pull an instance, then run the routes that follow it."""
+
+        async def work() -> str:
+            outcome = await Puller(self.config, self.engine, self.clock, stop=self.stop).pull(name, Options())
+            written = outcome.written
+            numbers = (
+                f"{written.created} new, {written.changed} changed, {outcome.gone} gone, {outcome.requests} requests"
+            )
+            for route in following:
+                if not self.stop.is_set():
+                    _say(f"route {route}", await self.publish(route)())
+            return f"{outcome.outcome}: {numbers}" + (f"; {outcome.message}" if outcome.message else "")
+
+        return work
+
+    def publish(self, name: str) -> Work:
+        """Run a route."""
+
+        async def work() -> str:
+            async with self._targets[self.config.routes[name].to.instance]:
+                publisher = Publisher(self.config, self.engine, self.clock, stop=self.stop)
+                outcome = (await publisher.publish([name]))[0]
+            numbers = ", ".join(f"{number} {word.replace('_', ' ')}" for word, number in sorted(outcome.counts.items()))
+            return f"{outcome.outcome}: {numbers or 'nothing yet'}" + (
+                f"; {outcome.message}" if outcome.message else ""
+            )
+
+        return work
+
+
+def _say(name: str, text: str) -> None:
+    out.print(Text(f"{Clock().now():%Y-%m-%d %H:%M:%S}Z {name}: {text}"), soft_wrap=True)
