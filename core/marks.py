@@ -111,6 +111,27 @@ class Tokens(Mapping[Ref, str]):
         return sum(map(len, self.kinds.values()))
 
 
+class Sieve:
+    """Tells what surely was not put in: a bit for the hash of each reference. Half a megabyte, and only once something is in it."""
+
+    _BITS = 1 << 22
+
+    def __init__(self) -> None:
+        self._bits = bytearray()
+
+    def add(self, reference: Ref) -> None:
+        """Put one in."""
+        if not self._bits:
+            self._bits = bytearray(self._BITS // 8)
+        bit = hash(reference) % self._BITS
+        self._bits[bit >> 3] |= 1 << (bit & 7)
+
+    def may_hold(self, reference: Ref) -> bool:
+        """False: it was not put in. True: it may have been."""
+        bit = hash(reference) % self._BITS
+        return bool(self._bits) and bool(self._bits[bit >> 3] & 1 << (bit & 7))
+
+
 def by_id(tokens: Mapping[Ref, str]) -> Marks:
     """The tokens of one scope without the kind of their references."""
     if isinstance(tokens, Tokens) and len(tokens.kinds) == 1:

@@ -3,9 +3,10 @@
 Items are lazy: what has not changed is never mapped, sanitised or validated.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any, overload
+from typing import Any
 
 from .identity import Ref
 from .records import Counters, Record
@@ -46,24 +47,24 @@ class Item:
         return dict(self.raw() if callable(self.raw) else self.raw)
 
 
-class Refs(Sequence[Ref]):
-    """References of one kind, made when they are looked at: a sweep of 100,000 rows need not hold them twice."""
+class Refs(Collection[Ref]):
+    """References of one kind, made when they are looked at: a sweep of 100,000 rows need not hold them all."""
 
-    def __init__(self, kind: str, ids: Sequence[str]) -> None:
+    def __init__(self, kind: str, ids: Collection[str], without: AbstractSet[str] = frozenset()) -> None:
         self._kind = kind
         self._ids = ids
+        self._without = without
+        self._count = len(ids) - sum(own in ids for own in without)
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return self._count
 
-    @overload
-    def __getitem__(self, index: int) -> Ref: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Ref]: ...
-    def __getitem__(self, index: int | slice) -> Ref | Sequence[Ref]:
-        if isinstance(index, slice):
-            return [f"{self._kind}/{own}" for own in self._ids[index]]
-        return f"{self._kind}/{self._ids[index]}"
+    def __iter__(self) -> Iterator[Ref]:
+        return (f"{self._kind}/{own}" for own in self._ids if own not in self._without)
+
+    def __contains__(self, reference: object) -> bool:
+        kind, _, own = str(reference).partition("/")
+        return kind == self._kind and own in self._ids and own not in self._without
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class Page:
 
     scope: str
     items: Sequence[Item] = ()
-    present: Sequence[Ref] = ()
+    present: Collection[Ref] = ()
     next: Cursor | None = None
     complete: bool = False
     memory: Mapping[str, Any] = field(default_factory=dict[str, Any])

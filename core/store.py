@@ -17,7 +17,7 @@ from sqlmodel import SQLModel
 from .bulk import chunks, insert_new, upsert
 from .clock import Clock
 from .identity import Key, Ref, key
-from .marks import Tokens
+from .marks import Sieve, Tokens
 from .pages import Cursor, Item, MappingError, Page
 from .quarantine import Quarantine, reason_of
 from .records import Record
@@ -40,7 +40,6 @@ from .tables import (
 )
 
 PROPOSAL = table_of(ProposalRow)
-_BITS = 1 << 23
 _PARTS = ((ProposalTextRow, "texts"), (ProposalCategoryRow, "categories"), (ProposalAreaRow, "areas"))
 
 
@@ -83,9 +82,8 @@ class InstanceStore:
         self.quarantine = Quarantine(engine, instance)
         self._prefix = f"{instance}/"
         self._authors: set[str] = set()
-        self._own: dict[str, bytearray | None] = {}
-        """Tables that held nothing of this instance before: a bit for the hash of each thing this run put there. Whose bit is not set
-        cannot be known, and is not looked for."""
+        self._fresh: dict[str, Sieve] = {}
+        """Tables that held nothing of this instance before, with what this run put there: nothing else can be known."""
         memory = table_of(MemoryRow)
         with engine.connect() as connection:
             kept = connection.execute(select(memory).where(memory.c.instance == instance)).mappings().all()
@@ -94,7 +92,7 @@ class InstanceStore:
             for row_class in ROWS.values():
                 table = table_of(row_class)
                 if connection.execute(select(table.c.key).where(table.c.instance == instance).limit(1)).first() is None:
-                    self._own[table.name] = None
+                    self._fresh[table.name] = Sieve()
 
     # What a connector may ask (connectors.contract.Stored) ------------------------------------------------------------
 
@@ -187,7 +185,8 @@ class InstanceStore:
                     continue
                 if row is None:
                     batch.created.append((item, built))
-                    self._remember(table.name, reference)
+                    if table.name in self._fresh:
+                        self._fresh[table.name].add(reference)
                 else:
                     batch.changed.append((item, built, row))
             elif row is not None and (row.gone_at is None):
@@ -208,7 +207,7 @@ class InstanceStore:
         by_table: dict[str, list[Key]] = {}
         for reference in items:
             table = str(rows_of(reference).__tablename__)
-            if self._may_be_there(table, reference):
+            if table not in self._fresh or self._fresh[table].may_hold(reference):
                 by_table.setdefault(table, []).append(key(self.instance, reference))
         cut = len(self._prefix)
         known: dict[Ref, Any] = {}
@@ -231,20 +230,6 @@ class InstanceStore:
                 for row in connection.execute(select(*columns).where(table.c.key.in_(part))):
                     known[row.key[cut:]] = row
         return known
-
-    def _may_be_there(self, table: str, reference: Ref) -> bool:
-        if table not in self._own:
-            return True
-        own, bit = self._own[table], hash(reference) % _BITS
-        return own is not None and bool(own[bit >> 3] & 1 << (bit & 7))
-
-    def _remember(self, table: str, reference: Ref) -> None:
-        if table in self._own:
-            own = self._own[table]
-            if own is None:
-                own = self._own[table] = bytearray(_BITS // 8)
-            bit = hash(reference) % _BITS
-            own[bit >> 3] |= 1 << (bit & 7)
 
     def _write_batch(self, connection: Connection, batch: _Batch, scope: str, now: datetime) -> int:
         table = batch.table
@@ -390,7 +375,8 @@ class InstanceStore:
             if table is PROPOSAL:
                 row["version"] = 1
             row.update(_state_columns(None, None, "", now))
-            self._remember(table.name, record.ref)
+            if table.name in self._fresh:
+                self._fresh[table.name].add(record.ref)
             by_table.setdefault(table.name, {})[row["key"]] = row
         for name, rows in by_table.items():
             upsert(connection, SQLModel.metadata.tables[name], list(rows.values()), keep=("first_seen_at", "scope"))

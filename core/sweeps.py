@@ -8,6 +8,7 @@ cursor) until its run ends, so that the run that continues an interrupted one re
 import zlib
 from collections.abc import KeysView
 from datetime import datetime, timedelta
+from itertools import chain, islice
 from typing import Any
 
 import msgspec
@@ -88,9 +89,8 @@ class Sweeps:
             self._pages[scope] = max(0, self._page_counts.get(scope, 0)) if scope in self._resumed else 0
             if scope not in self._resumed:
                 connection.execute(delete(pages).where(pages.c.instance == self.instance, pages.c.scope == scope))
-        shown = [[item.ref for item in page.items]]
-        shown += [page.present[start : start + _BLOB] for start in range(0, len(page.present), _BLOB)]
-        for refs in filter(None, shown):
+        shown = chain((item.ref for item in page.items), page.present)
+        while refs := list(islice(shown, _BLOB)):
             blob = zlib.compress(msgspec.msgpack.encode(refs), 1)
             connection.execute(pages.insert(), [{**mine, "page": self._pages[scope], "refs": blob}])
             self._pages[scope] += 1

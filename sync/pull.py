@@ -104,6 +104,8 @@ class Puller:
         self.holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._writing = asyncio.Lock()
         self._stats: dict[str, Stats] = {}
+        self._running = 0
+        self._often = gc.get_threshold()
 
     def connector(self, name: str) -> Connector:
         """The connector of an instance."""
@@ -140,8 +142,10 @@ class Puller:
         heartbeat = asyncio.ensure_future(self._keep_lease(lease))
         # A page is tens of thousands of small objects that reference counting frees; looking for cycles among them again and again
         # takes a fifth of the time.
-        often = gc.get_threshold()
-        gc.set_threshold(20_000, 20, 100)
+        if not self._running:
+            self._often = gc.get_threshold()
+            gc.set_threshold(20_000, 20, 100)
+        self._running += 1
         try:
             row = await asyncio.to_thread(runs.instance_row, self.engine, name)
             # A first pull finds nothing stored, so it reads everything without being told; and if it was interrupted, what it had
@@ -174,7 +178,9 @@ class Puller:
             result.seconds = round(self.clock.monotonic() - started, 3)
             await asyncio.to_thread(self._close, run_id, name, full or first, result)
         finally:
-            gc.set_threshold(*often)
+            self._running -= 1
+            if not self._running:
+                gc.set_threshold(*self._often)
             heartbeat.cancel()
             await asyncio.to_thread(runs.free_lease, self.engine, lease, self.holder)
         return result
@@ -241,6 +247,7 @@ class Puller:
                             f"stopped after {result.written.seen} records as asked",
                         )
                         return
+                    del page  # not both this one and the next in memory
             except Interface:
                 raise
             except ConnectorError as error:

@@ -24,7 +24,7 @@ from .settings import ConsulSettings
 COLLECTION = {kind: collection for collection, kind in KIND.items()} | {"geozone": "geozones", "budget": "budgets"}
 _QUICK = 1.0
 """A page of dialect B that is answered within so many seconds may be followed by a larger one, up to `_MOST` rows."""
-_MOST = 500
+_MOST = 400
 _REREAD_SHARE = 0.3
 """Above this share of new or changed rows, reading whole pages is cheaper than asking for single rows."""
 
@@ -189,17 +189,7 @@ class _Pull:
             parts = [(f"p{i}", shape, offset + i * rows, rows) for i in range(pages)]
             budget, began = self.sweep.budget, now()
             data = await self.api.ask(pages_document(self.dialect, parts, budget), self.dialect)
-            items: dict[Ref, Item] = {}
-            for i in range(pages):
-                connection = data.get(f"p{i}")
-                connection = (connection or {}).get("investments") if name == "investments" else connection
-                if not isinstance(connection, dict):
-                    raise Malformed(f"{name}: the answer holds no such list")
-                found = nodes(connection, self.dialect)
-                items.update((item.ref, item) for item in (self.mapper.item(name, node) for node in found))
-                goes_on = bool((connection.get("pageInfo") or {}).get("hasNextPage"))
-                if not goes_on:
-                    break
+            items, goes_on = self._answered(name, data, pages)
             offset += pages * rows
             if self.dialect.page is None and now() - began < _QUICK:
                 rows = min(rows * 2, _MOST)
@@ -209,6 +199,24 @@ class _Pull:
             ends = name == "votes" and not goes_on
             at = {"offset": offset, "ended": not goes_on}
             yield Page(name, kept, next=at, total=expected or None, memory=memory, complete=ends)
+            del data, items, kept  # not both this page and the next in memory
+
+    def _answered(self, name: str, data: Mapping[str, Any], pages: int) -> tuple[dict[Ref, Item], bool]:
+        """The items of an answer, and whether there are more."""
+        items: dict[Ref, Item] = {}
+        goes_on = True
+        for i in range(pages):
+            connection = data.get(f"p{i}")
+            connection = (connection or {}).get("investments") if name == "investments" else connection
+            if not isinstance(connection, dict):
+                raise Malformed(f"{name}: the answer holds no such list")
+            for node in nodes(connection, self.dialect):
+                item = self.mapper.item(name, node)
+                items[item.ref] = item
+            goes_on = bool((connection.get("pageInfo") or {}).get("hasNextPage"))
+            if not goes_on:
+                break
+        return items, goes_on
 
     async def _changed(
         self, name: str, light: Light, known: Mapping[str, str], trusted: Marks | None
@@ -233,7 +241,7 @@ class _Pull:
             yield Page(name, await self._public(name, items), total=len(rows))
         kind = KIND[name]
         drafts = self.drafts if name == "proposals" else set[str]()
-        present = Refs(kind, [own for own in rows if own not in drafts])
+        present = Refs(kind, rows.keys(), without=drafts)
         # Counters that moved after the record was read.
         seen: Mapping[str, str] = trusted or {}
         items = [

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from civicsync.core.marks import Marks, Tokens, by_id
+from civicsync.core.marks import Marks, Sieve, Tokens, by_id
 
 _IDS = st.one_of(
     st.integers(0, 50_000).map(str), st.sampled_from(["007", "", "a-b", "-1", "4000001", "99999999", "\u0663", "1.0"])
@@ -32,6 +32,15 @@ def test_what_is_not_there_is_a_key_error() -> None:
             Marks()[own]
         with pytest.raises(KeyError):
             del Marks()[own]
+
+
+@given(st.sets(st.text()), st.text())
+def test_a_sieve_never_denies_what_was_put_in(put: set[str], other: str) -> None:
+    sieve = Sieve()
+    assert not sieve.may_hold(other)
+    for reference in put:
+        sieve.add(reference)
+    assert all(map(sieve.may_hold, put))
 
 
 def test_tokens_are_kept_by_kind() -> None:
