@@ -38,7 +38,7 @@ class Guards:
 
     def __init__(self, ledger: Ledger, signer: Signer, instance: str) -> None:
         self.copies = ledger.copies()
-        self._accounts = ledger.accounts(instance)
+        self.accounts = ledger.accounts(instance)
         self._signer = signer
         self._instance = instance
         self._pending = self._fingerprints(ledger.operations(states=("sending", "unknown"), target=instance))
@@ -54,7 +54,7 @@ class Guards:
         """Whether this may be the origin of copies."""
         if origin.key in self.copies:
             return Verdict(Kind.COPY, "it is a copy that civicsync made")
-        if origin.author is not None and origin.author in self._accounts:
+        if origin.author is not None and origin.author in self.accounts:
             return Verdict(Kind.COPY, "civicsync's own account wrote it")
         text = "\n".join(f"{each.title}\n{each.plain}\n{each.html}" for each in origin.texts)
         if claims_marker(text):

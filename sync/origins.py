@@ -89,8 +89,11 @@ class OfficialAnswer:
     answered_at: datetime | None
 
 
-def new_origins(engine: Engine, route: Route, now: datetime, limit: int | None = None) -> list[Key]:
-    """The keys of the proposals that a route wants and that have no publication in its target yet, oldest first."""
+def new_origins(engine: Engine, route: Route, now: datetime, ours: Iterable[str] = ()) -> list[Key]:
+    """The keys of the proposals that a route wants and that have no publication in its target yet, oldest first.
+
+    Copies are not among them, nor what our own accounts (`ours`, pseudonyms) wrote.
+    """
     source, where = route.source, route.source.where
     known = select(PUBLICATION.c.id).where(
         PUBLICATION.c.origin_key == PROPOSAL.c.key,
@@ -105,6 +108,8 @@ def new_origins(engine: Engine, route: Route, now: datetime, limit: int | None =
             PROPOSAL.c.gone_at.is_(None),
             PROPOSAL.c.state != State.WITHDRAWN.value,
             ~known.exists(),
+            ~select(PUBLICATION.c.id).where(PUBLICATION.c.copy_key == PROPOSAL.c.key).exists(),
+            or_(PROPOSAL.c.author.is_(None), PROPOSAL.c.author.not_in(list(ours))),
             *_conditions(where, source.instance, now),
         )
         .order_by(func.coalesce(PROPOSAL.c.published_at, PROPOSAL.c.created_at), PROPOSAL.c.key)
@@ -115,7 +120,7 @@ def new_origins(engine: Engine, route: Route, now: datetime, limit: int | None =
     with engine.connect() as connection:
         if source.space is not None:
             query = query.where(PROPOSAL.c.space_key.in_(within(connection, source.instance, source.space)))
-        return list(connection.execute(query.limit(limit) if limit else query).scalars())
+        return list(connection.execute(query).scalars())
 
 
 def _conditions(where: Where, instance: str, now: datetime) -> list[Any]:

@@ -218,7 +218,7 @@ class Planner:
     # New copies -------------------------------------------------------------------------------------------------------
 
     def _new(self, plan: Plan, now: datetime, room: int) -> None:
-        wanted = new_origins(self.engine, self.route, now)
+        wanted = new_origins(self.engine, self.route, now, self.guards.accounts)
         taken = 0
         for position, origin in enumerate(self._loaded(wanted)):
             if taken >= room:
