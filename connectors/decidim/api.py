@@ -4,17 +4,20 @@ Reads anonymously wherever the site lets us: a token would also show private spa
 """
 
 import csv
+import html
 import io
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..contract import Context
 from ..errors import ConnectorError, Interface, Malformed, NotFound, NotThisPlatform, Refused
 from .settings import DecidimSettings
 
 _TOKEN = re.compile(r'name="authenticity_token"[^>]*value="([^"]+)"|name="csrf-token"[^>]*content="([^"]+)"')
+_ACTION = re.compile(r"action=[\"']([^\"']*/users/sign_in)[\"'?]")
 _LANGUAGE = re.compile(r"<html[^>]*\slang=[\"']([A-Za-z-]{2,12})[\"']")
 MAX_UNZIPPED = 2_000_000_000
 
@@ -99,7 +102,10 @@ class Api:
             "user[email]": self.settings.email.get_secret_value(),
             "user[password]": self.settings.password.get_secret_value(),
         }
-        answer = await self.transport.post_form("users/sign_in", form, headers={"Cookie": cookie})
+        # From 0.32 on the address begins with a language: the page's own form knows it.
+        action = _ACTION.search(page.text)
+        path = urlsplit(html.unescape(action[1])).path if action else "users/sign_in"
+        answer = await self.transport.post_form(path, form, headers={"Cookie": cookie})
         location = answer.headers.get("location", "")
         if answer.status != 302 or location.rstrip("/").endswith("/users/sign_in") or _session(answer.headers) is None:
             raise Refused(

@@ -213,7 +213,7 @@ def main_text(node: Mapping[str, Any], locale: str | None) -> Text | None:
 def others_of(node: Mapping[str, Any], locale: str | None) -> str:
     """A sign that changes with any text in another language than the main one."""
     main = main_text(node, locale)
-    rest = sorted((each.locale, each.title, each.plain) for each in _shown(node) if each is not main)
+    rest = sorted((each.locale, each.title, each.plain) for each in _shown(node) if each != main)
     return hashlib.sha256(msgspec.json.encode(rest)).hexdigest()[:16] if rest else ""
 
 
@@ -223,7 +223,7 @@ def reading_of(node: Mapping[str, Any], how: Mapping[str, Any]) -> Reading:
     plain = main.plain if main else ""
     known = how.get("others")
     if known is not None and others_of(node, how.get("locale")) != known:
-        rest = [f"[{each.locale}] {each.title}\n{each.plain}" for each in _shown(node) if each is not main]
+        rest = [f"[{each.locale}] {each.title}\n{each.plain}" for each in _shown(node) if each != main]
         plain = "\n\n".join([plain, *rest])
     state = node.get("state")
     withdrawn = bool(node.get("withdrawn")) or state == "withdrawn"

@@ -67,10 +67,12 @@ def terms(visit: Visit) -> Response:
 def api_session(sandbox: "DecidimSandbox", request: Request, path: str) -> Response:
     """`/api/sign_in` and `/api/sign_out`, from 0.31 on."""
     if path == "/api/sign_out" and request.method == "DELETE":
-        sandbox.accounts.tokens.pop(_bearer(request), None)
-        return Response(200, [("Content-Type", "text/html")], b"")
+        known = sandbox.accounts.tokens.pop(_bearer(request), None) is not None
+        gone = Response(200, [("Content-Type", "text/html")], b"")
+        return gone.adding("Set-Cookie", cookie(sandbox.accounts.start().key)) if known and request.cookies else gone
     if path != "/api/sign_in" or request.method != "POST":
-        return Response.json(_NOBODY, 401)
+        nobody = Response.json(_NOBODY, 401)
+        return nobody.adding("Set-Cookie", cookie(sandbox.accounts.start().key)) if request.method == "POST" else nobody
     key, secret = _credentials(request)
     accounts = sandbox.accounts
     if key == accounts.api_key and secret == accounts.api_secret:

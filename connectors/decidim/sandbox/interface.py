@@ -57,6 +57,7 @@ class Interface:
     """The GraphQL of one organization; the context of a request is its `Caller`."""
 
     taxonomies = frozenset(range(1, len(_TAXONOMIES) + 1))
+    roots = frozenset({100})
 
     def __init__(self, sandbox: "DecidimSandbox") -> None:
         self.sandbox = sandbox
@@ -217,7 +218,9 @@ class Interface:
                 else dict(zip(("latitude", "longitude"), r.place, strict=True))
             ),
             "state": self._state,
-            "answer": lambda r, _a, _c: r.answer if r.answer and (r.state_published or self.at < 4) else None,
+            "answer": lambda r, _a, _c: self._published(r, r.answer),
+            "costReport": lambda r, _a, _c: self._published(r, r.cost_report) or None,
+            "executionPeriod": lambda r, _a, _c: self._published(r, r.execution_period) or None,
             "answeredAt": lambda r, _a, _c: stamp(r.answered_at) if r.state_published or self.at < 4 else None,
             "createdAt": lambda r, _a, _c: stamp(r.created_at),
             "updatedAt": lambda r, _a, _c: stamp(r.updated_at),
@@ -232,7 +235,7 @@ class Interface:
             "author": self._author,
             "authorsCount": lambda _o, _a, _c: 1,
             "category": lambda r, _a, _c: self._group(next(iter(r.groups), None)),
-            "scope": lambda _o, _a, _c: None,
+            "scope": lambda r, _a, _c: self._group(r.scope),
             "taxonomies": lambda r, _a, _c: [self._group(each) for each in r.groups],
             "versionsCount": lambda r, _a, _c: r.versions,
             "cost": lambda r, _a, _c: f"€ {r.cost:.2f}" if r.cost is not None and r.state_published else None,
@@ -251,7 +254,7 @@ class Interface:
         }
 
     def _group(self, own: int | None) -> dict[str, Any] | None:
-        return None if own is None else {"id": own, "name": {"nl": (_TAXONOMIES[own - 1], False)}}
+        return None if own is None else {"id": own, "name": {"nl": (_TAXONOMIES[(own - 1) % len(_TAXONOMIES)], False)}}
 
     def _state(self, row: Proposal, _arguments: Any, _context: Any) -> str | None:
         if row.amends is not None:
@@ -260,12 +263,18 @@ class Interface:
             return "withdrawn" if self.at < 2 else (row.state if row.state_published and row.state else "not_answered")
         return row.state if row.state_published else None
 
+    def _published(self, row: Proposal, text: Translated) -> Translated | None:
+        """Up to 0.30 an answer shows before it is published (docs/platforms/decidim.md 1.7 Q2)."""
+        return text if row.answered_at is not None and (row.state_published or self.at < 4) else None
+
     def _proposal_state(self, row: Proposal, _arguments: Any, _context: Any) -> Any:
         """It names a decision that is not published too (docs/platforms/decidim.md 1.7 Q2)."""
         if row.state is None:
             return None
-        states = self.sandbox.writing.states
-        return {"id": states.index(row.state) if row.state in states else 99, "title": {"nl": (row.state, False)}}
+        states, locales = self.sandbox.writing.states, self.sandbox.locales
+        named = locales[:1] if row.state in states[:4] else locales
+        own = states.index(row.state) if row.state in states else 99
+        return {"id": own, "title": dict.fromkeys(named, (row.state, False))}
 
     def person(self, account: Account) -> dict[str, Any]:
         """Somebody who can sign in."""

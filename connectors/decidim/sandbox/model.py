@@ -70,7 +70,10 @@ class Proposal:
     address: str | None = None
     place: tuple[float, float] | None = None
     groups: list[int] = field(default_factory=list[int])
+    scope: int | None = None
     cost: float | None = None
+    cost_report: Translated = field(default_factory=dict[str, Any])
+    execution_period: Translated = field(default_factory=dict[str, Any])
     amount: int | None = None
     selected: bool = False
     budget: int | None = None
@@ -104,6 +107,7 @@ class Rules:
     votes: bool = True
     votes_limit: int | None = None
     comments: bool = True
+    longest_comment: int = 1000
     geocoding: bool = False
     answers_at_once: bool = True
     hashtag: bool = False

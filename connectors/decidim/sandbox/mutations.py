@@ -10,12 +10,10 @@ from ...testing.graphql_ruby import FieldError, Null, RequestFailed
 from .accounts import Caller
 from .model import Component, Proposal
 from .texts import say
-from .writing import ROOT_TAXONOMY
 
 if TYPE_CHECKING:
     from .interface import Interface
 
-_LONGEST_COMMENT = 1000
 _DEEPEST = 3
 
 
@@ -124,7 +122,7 @@ class Mutations:
         title, body = attributes["title"], attributes["body"]
         self._check(self.writing.wrong(component, caller.user, title, body, locale))
         taxonomies = [int(each) for each in attributes.get("taxonomies") or () if str(each).isdigit()]
-        if ROOT_TAXONOMY in taxonomies:
+        if self.interface.roots & set(taxonomies):
             raise RequestFailed(500)
         row = self.writing.create(component, caller.user, locale, title, body, **self._details(attributes, component))
         row.groups = [each for each in taxonomies if each in self.interface.taxonomies]
@@ -222,6 +220,8 @@ class Mutations:
         kept = None if texts is None else {str(locale): str(text) for locale, text in texts.items()}
         self.writing.answer(row, state, kept)
         row.cost = attributes.get("cost", row.cost)
+        row.cost_report = _translated(attributes.get("costReport"), row.cost_report)
+        row.execution_period = _translated(attributes.get("executionPeriod"), row.execution_period)
         return row
 
     # Comments
@@ -258,7 +258,7 @@ class Mutations:
         if (
             caller.user is None
             or not body.strip()
-            or len(body) > _LONGEST_COMMENT
+            or len(body) > row.component.rules.longest_comment
             or deep
             or alignment not in {-1, 0, 1}
             or not row.component.rules.comments
@@ -272,3 +272,7 @@ class Mutations:
                 return Null(self._say("no object", "Comment"), {"code": "UNAUTHORIZED_OBJECT_ERROR"})
             return Null()
         return made
+
+
+def _translated(given: Any, before: dict[str, Any]) -> dict[str, Any]:
+    return {str(locale): (str(text), False) for locale, text in given.items()} if isinstance(given, Mapping) else before

@@ -123,6 +123,8 @@ class Office:
         """Everything that is left out is cleared."""
         groups = visit.form.get("proposal[taxonomies][]") or visit.form.get("proposal[category_id]") or []
         row.groups = [int(each) for each in groups if each.isdigit() and int(each) <= 4]
+        scope = visit.value("proposal[scope_id]")
+        row.scope = int(scope) if scope.isdigit() else None
         row.address = visit.value("proposal[address]") or None
         try:
             row.place = (float(visit.value("proposal[latitude]")), float(visit.value("proposal[longitude]")))

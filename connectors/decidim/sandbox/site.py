@@ -34,8 +34,12 @@ class Site:
             return Response.text(entrance.BROKEN_TEXT, 500, content_type="text/plain")
         visit = visit_of(self.sandbox, request)
         if isinstance(visit, Response):
-            return visit
+            key = request.cookies.get("_session_id")
+            elsewhere = visit.status == 301 and key is not None
+            return visit.adding("Set-Cookie", entrance.cookie(str(key))) if elsewhere else visit
         response = self._stopped(visit) or self._page(visit)
+        if visit.path in {"/oauth/token", "/oauth/revoke"} or response.status in {404, 500}:
+            return response
         return response.adding("Set-Cookie", entrance.cookie(visit.session.key))
 
     def _known(self, request: Request) -> bool:

@@ -88,7 +88,7 @@ def in_english(message: str) -> str:
     for words in _SAID.values():
         for each in words.values():
             pattern = re.escape(each).replace(r"\{n\}", "(.*)")
-            match = re.fullmatch(pattern, message)
+            match = re.fullmatch(pattern, message, re.IGNORECASE)
             if match:
                 return words["en"].format(n=match[1] if match.groups() else "")
     return message

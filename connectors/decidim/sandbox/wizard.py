@@ -109,10 +109,13 @@ class Wizard:
         """Category or taxonomies, address and place as a form gives them."""
         groups = visit.form.get("proposal[taxonomies][]") or visit.form.get("proposal[category_id]") or []
         more: dict[str, Any] = {"groups": [int(each) for each in groups if each.isdigit() and int(each) <= 4]}
+        scope = visit.value("proposal[scope_id]")
+        more["scope"] = int(scope) if scope.isdigit() else None
         address, place = visit.value("proposal[address]"), _place(visit)
-        more["address"], more["place"] = address, place
+        more["address"] = address if "proposal[address]" in visit.form else None
+        more["place"] = place
         if address and place is None and component.rules.geocoding:
-            if "onbekend" in address.lower():
+            if "onbekend" in address.lower() or "inexistent" in address.lower():
                 return more, [("address", say("invalid", visit.locale))]
             more["place"] = (52.0, 4.3)
         return more, []

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from .web import DecidimSandbox
 
 DEFAULT_STATES = ("not_answered", "accepted", "rejected", "evaluating")
-ROOT_TAXONOMY = 100
 
 
 class Writing:
@@ -58,13 +57,16 @@ class Writing:
 
     def create(self, component: Component, user: Account, locale: str, title: str, body: str, **more: Any) -> Proposal:
         """A draft: it is in no list and on no page."""
-        database, now = self.sandbox.database, self.sandbox.clock()
-        own = max(self.sandbox.next_id, max(database.proposals["proposal"], default=0) + 1)
+        database, now, own = self.sandbox.database, self.sandbox.clock(), self._next()
         row = Proposal(own, "proposal", component, {}, {}, now, now, author=user.id, draft=True)
         self._write(row, locale, title, body)
         for name, value in more.items():
             setattr(row, name, value)
         return database.add(row)
+
+    def _next(self) -> int:
+        rows, wanted = self.sandbox.database.proposals["proposal"], self.sandbox.next_id
+        return wanted if wanted and wanted not in rows else max(rows, default=0) + 1
 
     def publish(self, row: Proposal) -> None:
         """Public at once; followers are told every time."""
@@ -99,8 +101,7 @@ class Writing:
 
     def official(self, component: Component, texts: dict[str, tuple[str, str]]) -> Proposal:
         """Authored by the organization, public at once, every language kept, nothing cleaned."""
-        database, now = self.sandbox.database, self.sandbox.clock()
-        own = max(self.sandbox.next_id, max(database.proposals["proposal"], default=0) + 1)
+        database, now, own = self.sandbox.database, self.sandbox.clock(), self._next()
         row = Proposal(own, "proposal", component, {}, {}, now, now, official=True, published_at=now)
         self.set_official(row, texts)
         self.sent["published"] += 1
@@ -115,14 +116,17 @@ class Writing:
 
     def answer(self, row: Proposal, state: str | None, texts: dict[str, str] | None) -> None:
         """Answering again replaces the answer and tells everybody again."""
+        # An answer that everybody sees already is not hidden again (recording 461).
+        shown = row.answered_at is not None and row.state_published
         if state == "not_answered":
-            row.state, row.answered_at, row.answer = None, None, {}
+            # The text stays in the database, unseen, and comes back with the next state (recordings 456, 457).
+            row.state, row.answered_at = None, None
         else:
             row.state = state or row.state
             row.answered_at = self.sandbox.clock()
         if texts is not None and state != "not_answered":
             row.answer = {locale: (text, False) for locale, text in texts.items()}
-        row.state_published = row.component.rules.answers_at_once
+        row.state_published = row.component.rules.answers_at_once or shown
         self.sandbox.touch(row)
         if row.state_published:
             self.sent["answered"] += 1
