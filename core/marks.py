@@ -5,11 +5,10 @@ few tokens differ, so a row is four bytes here: at its id's place, the number of
 """
 
 from array import array
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import ItemsView, Iterator, Mapping, MutableMapping
 
 from .identity import Ref
 
-_HIGHEST = 4_000_000
 _GROW = 16_384
 
 
@@ -77,6 +76,18 @@ class Marks(MutableMapping[str, str]):
     def __len__(self) -> int:
         return self._count + len(self._others)
 
+    def items(self) -> ItemsView[str, str]:
+        """As a dictionary's."""
+        return _Items(self)
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Ids with their tokens."""
+        tokens = self._tokens
+        for place, position in enumerate(self._numbers):
+            if position:
+                yield str(place), tokens[position]
+        yield from self._others.items()
+
 
 class Tokens(Mapping[Ref, str]):
     """Reference to token, kept as `Marks` by kind."""
@@ -142,9 +153,15 @@ def by_id(tokens: Mapping[Ref, str]) -> Marks:
     return found
 
 
+class _Items(ItemsView[str, str]):
+    """What a light sweep walks through; without looking up each row that it is at already."""
+
+    _mapping: Marks
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return self._mapping.pairs()
+
+
 def _place(own: str) -> int:
-    """Where an id stands; -1 for one that is no number as numbers are written, or too large."""
-    if own.isdecimal() and own.isascii() and (own[0] != "0" or own == "0") and len(own) < 8:
-        place = int(own)
-        return place if place <= _HIGHEST else -1
-    return -1
+    """Where an id stands; -1 for one that is no number below a million, as numbers are written."""
+    return int(own) if len(own) < 7 and own.isdecimal() and own[0] != "0" and own.isascii() else -1

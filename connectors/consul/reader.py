@@ -17,6 +17,7 @@ from ..errors import Interface, Malformed
 from .api import Api
 from .comments import Comments
 from .dialects import B_RECORDS, DIALECTS, Dialect, Shape, extras_document, pages_document
+from .extras import Extras
 from .light import Light, LightSweep, requests_for
 from .mapping import KIND, Mapper, counters_in, identifier, nodes
 from .settings import ConsulSettings
@@ -123,6 +124,7 @@ class _Pull:
             asked = {homes.get(each, "investments" if each.startswith("budget/") else "") for each in request.spaces}
             self.collections = [name for name in self.collections if name in asked]
         self.names = reader.context.keep_names
+        self.extras = Extras(self.api, dialect, reader.settings.locales)
         self.drafts: set[str] = set(self.stored.memory("drafts") or ())
         self.seen: dict[str, Marks] = {}
         self.published: Container[str] = ()
@@ -189,7 +191,8 @@ class _Pull:
             parts = [(f"p{i}", shape, offset + i * rows, rows) for i in range(pages)]
             budget, began = self.sweep.budget, now()
             data = await self.api.ask(pages_document(self.dialect, parts, budget), self.dialect)
-            items, goes_on = self._answered(name, data, pages)
+            found, goes_on = self._answered(name, data, pages)
+            items = await self._items(name, found)
             offset += pages * rows
             if self.dialect.page is None and now() - began < _QUICK:
                 rows = min(rows * 2, _MOST)
@@ -199,24 +202,27 @@ class _Pull:
             ends = name == "votes" and not goes_on
             at = {"offset": offset, "ended": not goes_on}
             yield Page(name, kept, next=at, total=expected or None, memory=memory, complete=ends)
-            del data, items, kept  # not both this page and the next in memory
+            del data, found, items, kept  # not both this page and the next in memory
 
-    def _answered(self, name: str, data: Mapping[str, Any], pages: int) -> tuple[dict[Ref, Item], bool]:
-        """The items of an answer, and whether there are more."""
-        items: dict[Ref, Item] = {}
+    def _answered(self, name: str, data: Mapping[str, Any], pages: int) -> tuple[list[dict[str, Any]], bool]:
+        """The rows of an answer, and whether there are more."""
+        found: list[dict[str, Any]] = []
         goes_on = True
         for i in range(pages):
             connection = data.get(f"p{i}")
             connection = (connection or {}).get("investments") if name == "investments" else connection
             if not isinstance(connection, dict):
                 raise Malformed(f"{name}: the answer holds no such list")
-            for node in nodes(connection, self.dialect):
-                item = self.mapper.item(name, node)
-                items[item.ref] = item
+            found += nodes(connection, self.dialect)
             goes_on = bool((connection.get("pageInfo") or {}).get("hasNextPage"))
             if not goes_on:
                 break
-        return items, goes_on
+        return found, goes_on
+
+    async def _items(self, name: str, found: Sequence[dict[str, Any]]) -> dict[Ref, Item]:
+        """The rows as items, after what only a second question tells was added."""
+        await self.extras.add(name, found, self.sweep.budget)
+        return {item.ref: item for item in (self.mapper.item(name, node) for node in found)}
 
     async def _changed(
         self, name: str, light: Light, known: Mapping[str, str], trusted: Marks | None
@@ -227,7 +233,8 @@ class _Pull:
         if trusted is not None:
             wanted = [own for own in rows if own not in trusted]
         else:
-            wanted = [own for own in rows if known.get(own) != marks[own] and own not in self._unchanged_drafts(marks)]
+            drafts = self._unchanged_drafts(marks)
+            wanted = [own for own, mark in rows.items() if known.get(own) != mark and own not in drafts]
         if trusted is None and known and len(wanted) > _REREAD_SHARE * len(rows) and len(wanted) > 100:
             async for page in self._records(name, len(rows)):
                 yield page
@@ -235,7 +242,8 @@ class _Pull:
         for start in range(0, len(wanted), 200):
             part = wanted[start : start + 200]
             found = await self.api.by_id(self.dialect, self._shape(name), part, self.sweep.budget)
-            items = [self.mapper.item(name, node) for node in found.values() if node is not None]
+            there = await self._items(name, [node for node in found.values() if node is not None])
+            items = list(there.values())
             for gone in (own for own, node in found.items() if node is None):
                 rows.pop(gone, None)
             yield Page(name, await self._public(name, items), total=len(rows))
@@ -243,11 +251,10 @@ class _Pull:
         drafts = self.drafts if name == "proposals" else set[str]()
         present = Refs(kind, rows.keys(), without=drafts)
         # Counters that moved after the record was read.
-        seen: Mapping[str, str] = trusted or {}
         items = [
-            self._counted(name, own, rows[own])
-            for own in rows
-            if seen.get(own) not in {None, marks[own]} and own not in drafts
+            self._counted(name, own, marks[own])
+            for own, mark in (trusted or {}).items()
+            if own not in drafts and rows.get(own, mark) != mark
         ]
         note = None if name in light.settled else f"{name}: the list kept changing; what is missing is judged next time"
         memory: dict[str, Any] = {f"read@{name}": True}
