@@ -15,12 +15,27 @@ import msgspec
 
 from ...core.identity import Ref
 from ...core.pages import Item, MappingError
-from ...core.records import Answer, Area, Author, Category, Comment, Counters, Proposal, Record, Space, State, Vote
+from ...core.records import (
+    Answer,
+    Area,
+    Author,
+    Category,
+    Comment,
+    Counters,
+    Proposal,
+    Record,
+    Space,
+    State,
+    Text,
+    Vote,
+)
 from ...core.text import plain_title, rich, simple
 from ..contract import Context
 from .dialects import CAMEL, Dialect
 
 MAPPING = b"consul-1"
+TRANSLATIONS = "translations"
+"""Where a node holds its texts in further languages, by language; `extras.py` puts them there."""
 KIND = {"proposals": "proposal", "debates": "debate", "comments": "comment", "investments": "investment"}
 _TARGETS = {"Proposal": "proposal", "Debate": "debate", "Budget::Investment": "investment"}
 _FEASIBILITY = {"undecided": State.OPEN, "feasible": State.EVALUATING, "unfeasible": State.REJECTED}
@@ -30,17 +45,8 @@ _ALLOWED = frozenset(
     {
         *("id", "title", "summary", "description", "videoUrl", "cachedVotesUp", "cachedVotesDown", "commentsCount"),
         *("publicCreatedAt", "retiredAt", "retiredReason", "geozoneId", "body", "ancestry", "commentableId"),
-        *(
-            "commentableType",
-            "location",
-            "feasibility",
-            "price",
-            "name",
-            "phase",
-            "votableId",
-            "votableType",
-            "voteFlag",
-        ),
+        *("retiredExplanation", "commentableType", "location", "feasibility", "price", "name", "phase", "votableId"),
+        *("votableType", "voteFlag"),
     }
 )
 _NESTED = {"tags": ("id", "name", "kind"), "milestones": ("id", "title", "description", "publicationDate")}
@@ -178,6 +184,8 @@ class Mapper:
         author = author or self._author(node)
         if author is not None:
             raw["author"] = author.id
+        if node.get(TRANSLATIONS):
+            raw[TRANSLATIONS] = node[TRANSLATIONS]
         for nested, names in _NESTED.items():
             if nested in node:
                 raw[nested] = [{name: row.get(name) for name in names} for row in _rows(node[nested])]
@@ -206,9 +214,8 @@ class Mapper:
         if not isinstance(raw.get("cachedVotesUp"), int | None):
             raise MappingError("cachedVotesUp", "not a whole number")
         retired = moment(raw, "retiredAt")
-        reason = raw.get("retiredReason")
-        summary, description = raw.get("summary") or "", raw.get("description") or ""
-        body = f"<p>{_escaped(summary)}</p>{description}" if summary.strip() else description
+        state = f"retired: {raw.get('retiredReason') or 'no reason'}"
+        why = plain_title(raw.get("retiredExplanation"))
         categories: list[Category] = []
         for tag in raw.get("tags") or ():
             kind = "category" if tag.get("kind") == "category" else "tag"
@@ -219,9 +226,9 @@ class Mapper:
             Proposal(
                 id=own,
                 space="section/proposals",
-                texts=(rich(self.locale, raw.get("title"), body),),
+                texts=self._texts(raw),
                 state=State.WITHDRAWN if retired else State.OPEN,
-                native_state=f"retired: {reason or 'no reason'}" if retired else None,
+                native_state=(f"{state}: {why}" if why else state) if retired else None,
                 url=f"{self.url}/proposals/{own}",
                 author=raw.get("author"),
                 created_at=moment(raw, "publicCreatedAt"),
@@ -235,6 +242,13 @@ class Mapper:
         for milestone in raw.get("milestones") or ():
             records.append(self._milestone(milestone, f"proposal/{own}"))
         return records
+
+    def _texts(self, raw: Mapping[str, Any]) -> tuple[Text, ...]:
+        """The text in the main language, and those in further ones that were asked for."""
+        others = (
+            rich(locale, each.get("title"), _body(each)) for locale, each in (raw.get(TRANSLATIONS) or {}).items()
+        )
+        return (rich(self.locale, raw.get("title"), _body(raw)), *(text for text in others if text.title or text.plain))
 
     def _milestone(self, raw: Mapping[str, Any], target: Ref) -> Answer:
         date = raw.get("publicationDate")
@@ -253,7 +267,7 @@ class Mapper:
                 kind="debate",
                 id=own,
                 space="section/debates",
-                texts=(rich(self.locale, raw.get("title"), raw.get("description")),),
+                texts=self._texts(raw),
                 url=f"{self.url}/debates/{own}",
                 author=raw.get("author"),
                 created_at=moment(raw, "publicCreatedAt"),
@@ -272,7 +286,7 @@ class Mapper:
                 kind="investment",
                 id=own,
                 space=f"budget/{self.budget}" if self.budget else None,
-                texts=(rich(self.locale, raw.get("title"), raw.get("description")),),
+                texts=self._texts(raw),
                 state=_FEASIBILITY.get(feasibility or "undecided", State.OTHER),
                 native_state=feasibility,
                 url=f"{self.url}/budgets/{self.budget}/investments/{own}" if self.budget else None,
@@ -319,6 +333,12 @@ class Mapper:
 def rebuild(context: Context, reference: Ref, raw: Mapping[str, Any]) -> Sequence[Record]:
     """Map a node from quarantine again."""
     return Mapper(context, (context.settings.locales or ["und"])[0]).build(raw)
+
+
+def _body(raw: Mapping[str, Any]) -> str:
+    """A proposal's summary stands above its description, as on its page."""
+    summary, description = raw.get("summary") or "", raw.get("description") or ""
+    return f"<p>{_escaped(summary)}</p>{description}" if summary.strip() else description
 
 
 def _escaped(value: str) -> str:
