@@ -16,6 +16,7 @@ from .wizard import detail_fields, judge
 
 _TITLE = re.compile(r"proposal\[title_(\w+)\]")
 _ANSWER = re.compile(r"proposal_answer\[answer_(\w+)\]")
+_STATE = re.compile(r"proposal_answer\[internal_state\]")
 _FILES = ("proposal[attachment][title]", "proposal[add_attachments][]")
 """Empty fields that the form must not lack: without the first, releases up to 0.30 answer 500."""
 _KEPT = ("proposal[documents][]", "proposal[photos][]", "proposal[attachments][]")
@@ -79,7 +80,7 @@ class Office:
         Raises:
             CannotDo: the account is no administrator there, or official proposals are off.
         """
-        page = await self._form(place, "new", "proposal[created_in_meeting]")
+        page = await self._form(place, "new", _TITLE)
         found = dict.fromkeys(match[1].replace("__", "-") for name in page.names() if (match := _TITLE.fullmatch(name)))
         if found:
             main = (
@@ -88,7 +89,7 @@ class Office:
             self.places.locales = [main, *(each for each in found if each != main)]
         return Limits(TITLE, (1, 1_000_000), sends="html", many_locales=True, locales=tuple(self.places.locales))
 
-    async def _form(self, place: Place, step: str, field: str) -> Page:
+    async def _form(self, place: Place, step: str, field: re.Pattern[str]) -> Page:
         page = await self.session.open(self.places.address(f"{place.office}/{step}", self.places.locales[0]))
         if page.redirect is not None:
             why = await self.session.reason(page.redirect)
@@ -101,14 +102,14 @@ class Office:
                 f"the account is no administrator of component/{place.id} (status {page.status})",
                 hint="make the service account an administrator, or publish `as: participant`",
             )
-        if page.field(field) is None:
+        if not page.has(field):
             raise NotDone("the administrator's form did not come", hint="a proxy may stand in front of the site")
         return page
 
     async def create(self, place: Place, draft: Draft) -> None:
         """Make it; nobody says which id it got."""
         what = f"creating in component/{place.id}"
-        page = await self._form(place, "new", "proposal[created_in_meeting]")
+        page = await self._form(place, "new", _TITLE)
         files = [name for name in _FILES if page.field(name) is not None]
         opened = self.places.address(f"{place.office}/new", self.places.locales[0])
         sent = await self.session.send(opened, self.create_request(place, draft, files or None), page)
@@ -117,7 +118,7 @@ class Office:
     async def edit(self, place: Place, draft: Draft, own: str) -> None:
         """Replace it."""
         what = f"editing proposal/{own}"
-        page = await self._form(place, f"{own}/edit", "proposal[created_in_meeting]")
+        page = await self._form(place, f"{own}/edit", _TITLE)
         files = [name for name in _FILES if page.field(name) is not None]
         kept = [(name, value) for name in _KEPT for value in page.values(name) if value]
         opened = self.places.address(f"{place.office}/{own}/edit", self.places.locales[0])
@@ -129,26 +130,26 @@ class Office:
             return
         if not sent and page.redirect is None:
             raise NotDone(f"{what}: the form did not come", status=page.status)
-        await judge(self.session, page, what, "proposal[created_in_meeting]")
+        await judge(self.session, page, what, _TITLE)
         if sent:
             raise unreadable(page.answer, what)
         raise NotDone(f"{what}: the form did not come")
 
     async def answered_text(self, place: Place, own: str) -> str:
         """What the answer form holds, published or not."""
-        page = await self._form(place, own, "proposal_answer[internal_state]")
+        page = await self._form(place, own, _STATE)
         return "\n".join(value for name in page.names() if _ANSWER.fullmatch(name) for value in page.values(name))
 
     async def answer(self, place: Place, own: str, state: str, texts: Mapping[str, LocalText], locale: str) -> None:
         """Give the answer; giving it again tells everybody again."""
         what = f"answering proposal/{own}"
-        page = await self._form(place, own, "proposal_answer[internal_state]")
+        page = await self._form(place, own, _STATE)
         opened = self.places.address(f"{place.office}/{own}", locale)
         sent = await self.session.send(opened, self.answer_request(place, own, state, texts, locale), page)
         page = sent.page
         if sent.sent and (page.redirect or "").endswith("/manage/proposals"):
             return
-        if sent.sent and page.status in {200, 422} and page.field("proposal_answer[internal_state]") and words(page):
+        if sent.sent and page.status in {200, 422} and page.has(_STATE) and words(page):
             raise Rejected(f"{what}: {words(page)}", status=page.status)
         await judge(self.session, page, what, None)
         raise unreadable(page.answer, what) if sent.sent else NotDone(f"{what}: the form did not come")

@@ -27,6 +27,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _UNDERSTOOD = frozenset({401, 403, 404, 422})
 _HTML = {"Accept": "text/html,application/xhtml+xml"}
 _SESSION = re.compile(r"_session_id=[^;,]+")
+_CHOICE = re.compile(r"/locale\?locale=([A-Za-z]{2,3}(?:-[A-Za-z]{2,4})?)[\"'&]")
 _WHOAMI = "query WhoAmI{session{user{id}}}"
 
 
@@ -59,6 +60,18 @@ class Page:
     def names(self) -> list[str]:
         """The names of all fields."""
         return [str(each.get("name")) for each in self._soup.select("[name]")]
+
+    def has(self, pattern: re.Pattern[str]) -> bool:
+        """Whether a field has such a name."""
+        return any(pattern.fullmatch(name) for name in self.names())
+
+    @property
+    def locales(self) -> list[str]:
+        """The site's languages as the page's own chooser offers them, this page's first; empty where it has none."""
+        others = _CHOICE.findall(self.answer.text)
+        root = self._soup.find("html")
+        own = str(root.get("lang") or "") if isinstance(root, Tag) else ""
+        return list(dict.fromkeys([own, *others])) if others and own else []
 
     def values(self, name: str) -> list[str]:
         """What the fields of this name hold."""

@@ -15,6 +15,7 @@ from .manners import BODY_LEAST, TITLE
 from .places import Place, Places
 from .session import Page, WebSession, form_request, unreadable, words
 
+_TITLE = re.compile(r"proposal\[title\]")
 _DRAFT = re.compile(r"/proposals/(\d+)/(?:compare|complete|preview|edit_draft)$")
 _NAMES_TRIED = 12
 _UNLIMITED = 1_000_000
@@ -79,6 +80,9 @@ class Wizard:
                 self.places.address(page.redirect, locale) if not self.places.prefixed else page.redirect
             )
         await self._welcome(page, place)
+        if page.locales:
+            main = self.places.locales[0]
+            self.places.locales = [main, *(each for each in page.locales if each != main)]
         field = page.field("proposal[body]")
         longest = str(field.get("maxlength") or "") if field is not None else ""
         rich = field is not None and field.name != "textarea"
@@ -167,7 +171,7 @@ class Wizard:
         match = _DRAFT.search(page.redirect or "")
         if match is not None:
             return match[1]
-        await judge(self.session, page, f"creating in component/{place.id}", "proposal[title]")
+        await judge(self.session, page, f"creating in component/{place.id}", _TITLE)
         raise unreadable(page.answer, f"creating in component/{place.id}")
 
     async def finish(self, place: Place, draft: Draft, own: str, page: Page | None = None) -> str:
@@ -189,7 +193,7 @@ class Wizard:
             opened = self.places.address(f"{place.public}/{own}/edit_draft", draft.locale)
             sent = await self.session.send(opened, details, page)
             if sent.sent and not (sent.page.redirect or "").endswith("/preview"):
-                await judge(self.session, sent.page, f"completing the draft {own}", "proposal[title]")
+                await judge(self.session, sent.page, f"completing the draft {own}", _TITLE)
                 raise unreadable(sent.page.answer, f"completing the draft {own}")
         preview = self.places.address(f"{place.public}/{own}/preview", draft.locale)
         sent = await self.session.send(preview, self.publish_request(place, draft, own), page)
@@ -220,7 +224,7 @@ class Wizard:
         if not sent.sent:
             await self._closed(sent.page, own)
         if not (sent.page.redirect or "").endswith(f"/proposals/{own}"):
-            await judge(self.session, sent.page, f"editing proposal/{own}", "proposal[title]")
+            await judge(self.session, sent.page, f"editing proposal/{own}", _TITLE)
             raise unreadable(sent.page.answer, f"editing proposal/{own}")
 
     async def _closed(self, page: Page, own: str) -> None:
@@ -259,7 +263,7 @@ def detail_fields(draft: Draft, places: Places) -> list[tuple[str, str]]:
     return found
 
 
-async def judge(session: WebSession, page: Page, what: str, field: str | None) -> None:
+async def judge(session: WebSession, page: Page, what: str, field: re.Pattern[str] | None) -> None:
     """Raise what an answer that is no success certainly means; return where it means nothing certain.
 
     Raises:
@@ -271,7 +275,7 @@ async def judge(session: WebSession, page: Page, what: str, field: str | None) -
             why = await session.reason(page.redirect)
             raise CannotDo(f"{what} is not allowed{f': {why}' if why else ''}", hint="has the account the right to it?")
         return
-    if page.status in {200, 422} and field is not None and page.field(field) is not None and words(page):
+    if page.status in {200, 422} and field is not None and page.has(field) and words(page):
         raise Rejected(f"{what}: {words(page)}", status=page.status)
     if page.status in {401, 403, 404}:
         raise CannotDo(f"{what} is not allowed (status {page.status})", hint="has the account the right to it?")

@@ -7,109 +7,36 @@ Answers: by mutation with API credentials from 0.31 on, else by the administrato
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from ...core.identity import Ref, ref, split_ref
-from ...core.records import State
-from ..errors import CannotDo, MaybeDone, Rejected
+from ..errors import CannotDo, MaybeDone
 from ..transport import Request
 from ..writing import (
-    AnswerDraft,
     Authored,
     Copy,
     Draft,
     Fitted,
     Limits,
-    LocalText,
     Reading,
     Standing,
     Voice,
     WriteContext,
 )
 from . import mutations
-from .api import Api
-from .looking import Looking, answer_texts, others_of, reading_of
+from .looking import others_of, reading_of
 from .manners import BODY_LEAST, TITLE, fitted
-from .mutations import ApiCaller, OAuthCaller, SessionCaller
-from .oauth import Grant
-from .office import Office
-from .places import Place, Places, learn
-from .session import WebSession
-from .settings import DecidimSettings
+from .places import Place, Places
+from .replies import Replies
 from .standing import standing
-from .wizard import Wizard
-
-LONGEST_COMMENT = 1000
-_ANSWERS = {
-    State.ACCEPTED: "accepted",
-    State.REJECTED: "rejected",
-    State.EVALUATING: "evaluating",
-    State.IN_PROGRESS: "accepted",
-}
 
 
-class DecidimWriter:
+class DecidimWriter(Replies):
     """Writes to one organization; implements `connectors.writing.Writer`, `Finds`, `Edits`, `Withdraws`, `Answers` and `Comments`."""
 
     def __init__(self, context: WriteContext) -> None:
-        self.context = context
-        self.settings = cast(DecidimSettings, context.reading.settings)
-        anonymous, clock = context.reading.transport, context.reading.clock
-        self.api = Api(context.reading, self.settings)
-        self.session = WebSession(context, self.settings)
-        # Tokens travel in headers over the transport that keeps no cookie, so that nothing of them stays.
-        self.oauth = OAuthCaller(anonymous, Grant(anonymous, clock, self.settings))
-        self.api_user = ApiCaller(anonymous, clock, self.settings)
-        self._places: Places | None = None
+        super().__init__(context)
         self._voices: dict[str, Voice] = {}
-
-    # What is known of the site
-
-    async def places(self) -> Places:
-        """The site's components and languages, learned at the first question."""
-        if self._places is None:
-            self._places = await learn(self.context.reading, self.api)
-            self.session.before = f"/{self._places.locales[0]}" if self._places.prefixed else ""
-        return self._places
-
-    def known(self) -> Places:
-        """The site, without asking.
-
-        Raises:
-            CannotDo: nothing is known of it yet.
-        """
-        if self._places is None:
-            raise CannotDo("nothing is known of this site yet", hint="`check` or `limits` comes first")
-        return self._places
-
-    def wizard(self, places: Places) -> Wizard:
-        """The participant's forms."""
-        return Wizard(self.session, places)
-
-    def office(self, places: Places) -> Office:
-        """The administrator's forms."""
-        return Office(self.session, places)
-
-    def looking(self, places: Places) -> Looking:
-        """Anonymous questions."""
-        return Looking(self.api, places)
-
-    @property
-    def by_oauth(self) -> bool:
-        """Whether a participant's mutations go by OAuth."""
-        return self.oauth.grant.configured
-
-    def participant(self) -> SessionCaller | OAuthCaller:
-        """Who speaks as the participant."""
-        return self.oauth if self.by_oauth else SessionCaller(self.session)
-
-    async def account(self) -> str:
-        """The participant's user id."""
-        if self.by_oauth and self.known().mutations and not self.session.configured:
-            question = mutations.request("query WhoAmI{session{user{id}}}", {})
-            found = await mutations.perform(self.oauth, question, ["session", "user"], "asking who we are")
-            return str(found.get("id"))
-        return await self.session.ensure()
 
     # Before writing
 
@@ -353,96 +280,3 @@ class DecidimWriter:
                 "an official proposal cannot be withdrawn: only its author may, and that is the organization",
                 hint="a moderator may hide it, an administrator of 0.30 and later delete it",
             )
-
-    # Answers
-
-    def _answer_state(self, answer: AnswerDraft) -> str:
-        state = _ANSWERS.get(answer.state)
-        if state is None:
-            raise CannotDo(f"Decidim has no answer that means {answer.state.value!r}")
-        return state
-
-    def _answer_texts(self, places: Places, answer: AnswerDraft) -> dict[str, LocalText]:
-        """In the site's languages, its main one never empty: without a text there a rejection is refused."""
-        main = answer.texts[answer.locale]
-        found = {locale: text for locale, text in answer.texts.items() if locale in places.locales}
-        if places.locales:
-            found.setdefault(places.locales[0], main)
-        return found or dict(answer.texts)
-
-    def _answers_by_mutation(self, places: Places) -> bool:
-        return places.dialect.likes and self.api_user.configured
-
-    async def has_answer(self, ref: Ref, answer: AnswerDraft) -> bool:
-        """Whether this very answer is there: published or not, where the account can see that."""
-        places = await self.places()
-        looking, own = self.looking(places), split_ref(ref)[1]
-        component = await looking.home(ref)
-        node = await looking.single(component, own)
-        if node is not None and answer.marker in answer_texts(node):
-            return True
-        if not self.session.configured:
-            return False
-        try:
-            return answer.marker in await self.office(places).answered_text(places.components[component], own)
-        except CannotDo:
-            return False
-
-    async def answer(self, ref: Ref, answer: AnswerDraft) -> None:
-        """Give the official answer; giving it again tells everybody again."""
-        places = await self.places()
-        state, own = self._answer_state(answer), split_ref(ref)[1]
-        texts = self._answer_texts(places, answer)
-        place = places.components[await self.looking(places).home(ref)]
-        if self._answers_by_mutation(places):
-            sent, path = mutations.answer_request(place, own, state, texts), ["component", "proposal", "answer"]
-            await mutations.perform(self.api_user, sent, path, f"answering {ref}")
-            return
-        await self.office(places).answer(place, own, state, texts, places.locales[0])
-
-    def plan_answer(self, ref: Ref, answer: AnswerDraft) -> Sequence[Request]:
-        """The request that `answer` would send; where the proposal stands is asked only then."""
-        places = self.known()
-        state, own = self._answer_state(answer), split_ref(ref)[1]
-        texts = self._answer_texts(places, answer)
-        place = _somewhere(places)
-        if self._answers_by_mutation(places):
-            return [mutations.answer_request(place, own, state, texts)]
-        return [self.office(places).answer_request(place, own, state, texts, places.locales[0])]
-
-    # Comments
-
-    async def has_comment(self, ref: Ref, marker: str) -> bool:
-        """Whether a comment at the root carries the marker."""
-        looking = self.looking(await self.places())
-        return any(marker in body for body in await looking.comments(await looking.home(ref), split_ref(ref)[1]))
-
-    async def comment(self, ref: Ref, text: LocalText) -> None:
-        """Comment as the participant. Too long a comment would be a 500, which tells nothing: it is not sent."""
-        places = await self.places()
-        sent = self._comment_request(places, ref, text)
-        path = ["commentable", "addComment"]
-        await mutations.perform(self._commenter(places), sent, path, f"commenting on {ref}")
-
-    def _commenter(self, places: Places) -> SessionCaller | OAuthCaller:
-        # OAuth tokens speak to the interface from 0.31 on; before, only a session does.
-        return self.participant() if places.dialect.likes else SessionCaller(self.session)
-
-    def _comment_request(self, places: Places, reference: Ref, text: LocalText) -> Request:
-        if not text.plain.strip() or len(text.plain) > LONGEST_COMMENT:
-            raise Rejected(f"a comment has 1 to {LONGEST_COMMENT} characters, this one {len(text.plain)}")
-        locale = self.settings.write_locale
-        chosen = locale if locale in places.locales else places.locales[0]
-        return mutations.comment_request(split_ref(reference)[1], str(chosen), text.plain)
-
-    def plan_comment(self, ref: Ref, text: LocalText) -> Sequence[Request]:
-        """The request that `comment` would send."""
-        return [self._comment_request(self.known(), ref, text)]
-
-
-def _somewhere(places: Places) -> Place:
-    """Where a proposal stands, before it was asked."""
-    if len(places.components) == 1:
-        return next(iter(places.components.values()))
-    office = "/admin/‹space›/components/‹component›/manage/proposals"
-    return Place("‹component›", "/‹space›/f/‹component›/proposals", office)

@@ -250,6 +250,19 @@ async def test_a_draft_that_a_lost_answer_left_is_finished(version: str) -> None
         assert not here.drafts()
 
 
+async def test_a_draft_that_a_failed_mutation_left_is_finished() -> None:
+    """0.32 creates first and publishes then: a failure in between leaves a draft that only pages show."""
+    async with place("0.32") as here:
+        sent = await ready(here, "participant")
+        robot, component = here.sandbox.accounts.people[9001], here.sandbox.database.components[1]
+        left = here.sandbox.writing.create(component, robot, "nl", sent.main.title, sent.main.plain)
+        found = await here.writer.find(SPACE, sent, here.clock.now())
+        assert found is not None
+        assert (found.ref, found.complete) == (f"proposal/{left.id}", False)
+        assert (await here.writer.create(SPACE, sent, found)).complete
+        assert [row.id for row in here.copies()] == [left.id]
+
+
 @pytest.mark.parametrize("version", FORMS)
 async def test_drafts_of_others_are_told_apart(version: str) -> None:
     async with place(version) as here:

@@ -8,49 +8,20 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from ....core.text import plain_title
-from ...testing.graphql_ruby import Engine, FieldError, Null, RequestFailed, RubyProfile
+from ...testing.graphql_ruby import Engine, FieldError, Null, RequestFailed
 from .accounts import ANONYMOUS, Account, Caller
 from .model import Comment, Component, Proposal, Space, Translated, any_text
 from .mutations import Mutations, Typed
+from .releases import LINES, is_checked, line_of, profile_of
 from .texts import say
 
 if TYPE_CHECKING:
     from .web import DecidimSandbox
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
-_LINES = ("0.27", "0.28", "0.29", "0.30", "0.31", "0.32")
 _CODES = {"unauthorized": "UNAUTHORIZED_OBJECT_ERROR", "missing": "NOT_FOUND_ERROR"}
 _MUTATION = re.compile(r"\s*mutation\b")
 _TAXONOMIES = ("Groen", "Verkeer", "Cultuur", "Wonen")
-
-
-def line_of(version: str) -> str:
-    """The release line of a version."""
-    return ".".join(version.split(".")[:2])
-
-
-def is_checked(version: str) -> bool:
-    """Whether hidden objects are null (docs/platforms/decidim.md 0.1)."""
-    return line_of(version) not in {"0.27", "0.28", "0.29"} or version == "0.28.6"
-
-
-def profile_of(version: str) -> RubyProfile:
-    """The gem and limits of a release (docs/platforms/decidim.md 0, 1.2)."""
-    gem = {"0.27": (1, 12), "0.28": (2, 0), "0.29": (2, 2), "0.30": (2, 2), "0.31": (2, 4), "0.32": (2, 6)}[
-        line_of(version)
-    ]
-    patched = version == "0.30.9" or line_of(version) in {"0.31", "0.32"}
-    return RubyProfile(
-        gem=(2, 4) if version == "0.30.9" else gem,
-        max_depth=15,
-        max_complexity=5000,
-        rule="flat" if gem < (2, 0) else "multiplied",
-        page=50,
-        max_aliases=5 if patched else None,
-        alias_error_twice=version == "0.30.9",
-        max_recursion=2 if patched else None,
-        introspection=(lambda caller: caller is not None and caller.admin) if patched else True,
-    )
 
 
 class Interface:
@@ -64,7 +35,7 @@ class Interface:
         self.version = sandbox.version
         self.line = line_of(self.version)
         self.checked = is_checked(self.version)
-        self.at = _LINES.index(self.line)
+        self.at = LINES.index(self.line)
         sdl = (Path(__file__).parent / "schemas" / f"{self.line}.graphql").read_text(encoding="utf-8")
         self.mutations = Mutations(self)
         resolvers = self._resolvers() | self.mutations.resolvers()
@@ -113,7 +84,7 @@ class Interface:
 
     def _disclosed(self) -> str | None:
         full = {"0.27": "0.27.10", "0.29": "0.29.1"}.get(self.version, self.version)
-        return full if self.at < _LINES.index("0.30") else None
+        return full if self.at < LINES.index("0.30") else None
 
     # Spaces and components
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 
 from bs4 import BeautifulSoup
 
+from .releases import LINES
+
 _SAID: dict[str, dict[str, str]] = {
     "blank": {"ca": "no pot estar en blanc", "es": "no puede estar en blanco", "en": "can't be blank", "nl": "moet ingevuld zijn"},
     "short": {"ca": "és massa curt (menys 15 caràcters)", "es": "es demasiado corto (menos 15 caracteres)",
@@ -74,7 +76,6 @@ _STORED_USER = re.compile(r"gid://decidim/Decidim::User/(\d+)")
 _STORED_HASHTAG = re.compile(r"gid://decidim/Decidim::Hashtag/\d+/_?(\w+)")
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 AUTOMATIC = "\n\ngid://decidim/Decidim::Hashtag/3/_WijkWest"
-LINES = ("0.27", "0.28", "0.29", "0.30", "0.31", "0.32")
 
 
 def say(key: str, locale: str, n: object = "") -> str:

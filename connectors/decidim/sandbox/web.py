@@ -18,8 +18,9 @@ from . import entrance
 from .accounts import ANONYMOUS, Accounts, Caller
 from .changes import Changes
 from .files import comments_csv, proposals_csv
-from .interface import Interface, is_checked, line_of
+from .interface import Interface
 from .model import LOCALES, Database, Proposal, populate
+from .releases import is_checked, line_of
 from .site import Site
 from .writing import Writing
 
