@@ -228,7 +228,8 @@ def ids_per_request(dialect: Dialect, shape: Shape) -> int:
     """How many single records fit into one request."""
     if dialect is A and shape.tags:
         return 2
-    return max(1, min(dialect.by_id, (MAX_COMPLEXITY - 20) // (shape.cost() + 2)))
+    most = 5 * dialect.by_id if shape.only else dialect.by_id
+    return max(1, min(most, (MAX_COMPLEXITY - 20) // (shape.cost() + 2)))
 
 
 def targets_per_request(dialect: Dialect) -> int:

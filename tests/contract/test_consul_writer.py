@@ -480,6 +480,35 @@ async def test_sites_with_the_translation_interface_and_without_maps(version: st
         assert there.only["retired_explanation"] == "weg" and len(there.only["translations"]) == 1
 
 
+@pytest.mark.parametrize("voice", VOICES)
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_several_languages(version: str, voice: Literal["participant", "official"]) -> None:
+    """All in one form when it is made; one form for each when it is changed, and no second row of any."""
+    async with city(version) as there:
+        assert (await there.writer.limits(SPACE, voice)).many_locales
+        main = a_draft(voice)
+        texts = {"nl": main.main, "es": replace(main.main, title="Más árboles")}
+        draft = there.writer.fit(SPACE, replace(main, texts=texts)).draft
+        copy = await there.writer.create(SPACE, draft)
+        assert {locale: text["title"] for locale, text in there.only.texts.items()} == {
+            "nl": "Meer bomen",
+            "es": "Más árboles",
+        }
+        changed = {
+            "nl": replace(main.main, title="Nog meer"),
+            "es": texts["es"],
+            "ca": replace(main.main, title="Més arbres"),
+        }
+        again = there.writer.fit(SPACE, replace(main, texts=changed)).draft
+        await there.writer.edit(SPACE, copy, again)
+        await there.writer.edit(SPACE, copy, again)
+        assert {k: v["title"] for k, v in there.only.texts.items()} == {k: v.title for k, v in changed.items()}
+        assert len(there.only["translations"]) == 3
+        assert len(there.writer.plan_edit(SPACE, copy, again)) == 3
+        with pytest.raises(CannotDo):
+            await there.writer.create(SPACE, replace(draft, texts={**texts, "xx": main.main}))
+
+
 def test_a_long_comment_keeps_its_end() -> None:
     plain = f"{'woord ' * 400}\n\nLees verder: https://west.example/p/31\n\n{MARKER}"
     cut = shortened(plain)
