@@ -149,7 +149,7 @@ def kills() -> list[Row]:
         rows.append(
             Row(
                 f"SIGKILL, {platform} {version}, changing",
-                "0 differ, one page re-read and what any run begins with",
+                "0 differ, one page re-read",
                 figure,
                 not result.differences,
             )
