@@ -102,7 +102,10 @@ def light_document(dialect: Dialect, component: str, after: str | None) -> str:
 
 
 def record_fields(dialect: Dialect, *, names: bool) -> str:
-    """A whole proposal, without comments: one deleted comment would turn it null (docs/platforms/decidim.md 1.7 Q5)."""
+    """A whole proposal, without comments: one deleted comment would turn it null (docs/platforms/decidim.md 1.7 Q5).
+
+    A proposal without a place costs one line of error in the answer (1.7 Q1), which is cheaper than any second question.
+    """
     withdrawn = "withdrawn withdrawnAt " if dialect.withdrawn else ""
     grouped = (
         "taxonomies{id name" + _NAME + "}"
@@ -112,7 +115,8 @@ def record_fields(dialect: Dialect, *, names: bool) -> str:
     author = "author{__typename id" + (" name" if names else "") + "}"
     return (
         f"id reference state {withdrawn}voteCount totalCommentsCount {dialect.endorsements} createdAt updatedAt publishedAt "
-        f"answeredAt official createdInMeeting address title{_TEXT} body{_TEXT} answer{_TEXT} {author} {grouped} meeting{{id}}"
+        f"answeredAt official createdInMeeting address coordinates{{latitude longitude}} "
+        f"title{_TEXT} body{_TEXT} answer{_TEXT} {author} {grouped} meeting{{id}}"
     )
 
 

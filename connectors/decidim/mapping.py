@@ -36,6 +36,7 @@ _CONTENT = (
     *(
         "createdInMeeting",
         "address",
+        "coordinates",
         "title",
         "body",
         "description",
@@ -210,6 +211,7 @@ class Mapper:
         groups += [self._group(raw["category"], "category")] if raw.get("category") else []
         area = self._area(raw.get("scope"))
         meeting = raw.get("meeting") or {}
+        place = _place(raw.get("coordinates"))
         proposal = Proposal(
             kind="amendment" if amends is not None else kind,  # pyright: ignore[reportArgumentType]
             id=own,
@@ -228,6 +230,8 @@ class Mapper:
             categories=tuple(group.ref for group in groups),
             areas=(area.ref,) if area else (),
             address=plain_title(raw.get("address")) or None,
+            latitude=place[0],
+            longitude=place[1],
             amends=f"proposal/{amends}" if amends else None,
             from_meeting=f"meeting/{meeting['id']}" if meeting.get("id") else None,
             amount=number(raw, "budget_amount"),
@@ -282,6 +286,16 @@ class Mapper:
         name = plain_title(node.get("name")) if self.context.keep_names else ""
         pseudonym = self.context.pseudonym(f"{prefix}{node['id']}")
         return Author(id=pseudonym, kind=_AUTHOR_KINDS.get(kind, "person"), name=name or None)  # pyright: ignore[reportArgumentType]
+
+
+def _place(node: Any) -> tuple[float | None, float | None]:
+    """A place on earth; the interface takes any number (docs/platforms/decidim.md 4.1)."""
+    if not isinstance(node, dict):
+        return None, None
+    latitude, longitude = node.get("latitude"), node.get("longitude")
+    if not isinstance(latitude, int | float) or not isinstance(longitude, int | float):
+        return None, None
+    return (float(latitude), float(longitude)) if abs(latitude) <= 90 and abs(longitude) <= 180 else (None, None)
 
 
 def rebuild(context: Context, reference: Ref, raw: Mapping[str, Any]) -> Sequence[Record]:
