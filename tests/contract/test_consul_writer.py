@@ -10,11 +10,10 @@ from typing import Any, Literal
 import pytest
 
 from civicsync.connectors.consul import CONNECTOR
-from civicsync.connectors.consul.forms import COMMENT, shortened
 from civicsync.connectors.consul.sandbox import ConsulSandbox
 from civicsync.connectors.consul.sandbox.session import Sessions
 from civicsync.connectors.consul.writer import SPACE, ConsulWriter
-from civicsync.connectors.errors import CannotDo, MaybeDone, NotDone, Rejected
+from civicsync.connectors.errors import CannotDo, MaybeDone, NotDone
 from civicsync.connectors.testing.faults import Fault
 from civicsync.connectors.testing.writing import writing
 from civicsync.connectors.writing import (
@@ -393,123 +392,3 @@ async def test_rebuilding_lists_what_the_account_wrote() -> None:
         assert len(mine) == 30
         assert [each.title for each in mine][:2] == ["Titel 29", "Titel 28"]
         assert all(MARKER in each.text for each in mine)
-
-
-async def test_texts_that_do_not_fit() -> None:
-    async with city() as there:
-        text = LocalText("x" * 100, "<h1>Kop</h1><p>a<br>b</p><blockquote><b>c</b></blockquote>", "a b c", "s" * 300)
-        fitted = there.writer.fit(SPACE, Draft("nl", {"nl": text}, MARKER))
-        own = fitted.draft.main
-        assert len(own.title) <= 80 and len(own.summary) <= 200 and len(fitted.changes) == 2
-        assert own.html == "<h2>Kop</h2><p>a</p><p>b</p><p><strong>c</strong></p>"
-        short = there.writer.fit(SPACE, Draft("nl", {"nl": LocalText("Bus", "", "")}, MARKER)).draft.main
-        assert len(short.title) == 4 and short.summary
-        with pytest.raises(CannotDo):
-            there.writer.fit(SPACE, Draft("nl", {"nl": LocalText("Titel", "<p>" + "x" * 6000 + "</p>", "")}, MARKER))
-        marked = replace(own, html=f"{own.html}<p>{MARKER}</p>")
-        await there.writer.create(SPACE, replace(fitted.draft, texts={"nl": marked}))
-        odd = LocalText("🚲 حديقة جديدة 新", f"<p>\x00{MARKER}</p>", "\x00", "😀")
-        copy = await there.writer.create(SPACE, there.writer.fit(SPACE, Draft("nl", {"nl": odd}, MARKER)).draft)
-        assert copy.ref == f"proposal/{there.copies()[-1].id}"
-        assert len(there.copies()) == 2
-
-
-async def test_what_the_site_refuses() -> None:
-    async with city() as there:
-        bad = replace(a_draft("participant"), texts={"nl": LocalText("x" * 81, "<p>y</p>", "y", "z")})
-        with pytest.raises(Rejected):
-            await there.writer.create(SPACE, bad)
-        with pytest.raises(Rejected):
-            await there.writer.create(SPACE, replace(bad, voice="official"))
-        for space in ("section/debates", "budget/1"):
-            with pytest.raises(CannotDo):
-                await there.writer.limits(space)
-        other = replace(a_draft("participant"), locale="fi", texts={"fi": a_draft().main})
-        with pytest.raises(CannotDo):
-            await there.writer.create(SPACE, other)
-        there.sandbox.change("switch", proposals=False)
-        with pytest.raises(CannotDo):
-            await there.writer.create(SPACE, a_draft("participant"))
-        assert not there.copies()
-
-
-async def test_who_may_not() -> None:
-    async with city(management=None, administrator=None) as there:
-        standing = await there.writer.check()
-        able = {each.name: each.available for each in standing.capabilities}
-        assert able["publish as a participant"] and not able["official answers"]
-        assert not able["publish in the organisation's name"]
-        with pytest.raises(CannotDo):
-            await there.writer.create(SPACE, a_draft("official"))
-        with pytest.raises(CannotDo):
-            await there.writer.answer("proposal/1", an_answer())
-        copy = await there.writer.create(SPACE, there.writer.fit(SPACE, a_draft()).draft)
-        there.only.author = 3
-        with pytest.raises(CannotDo):
-            await there.writer.edit(SPACE, copy, a_draft("participant"))
-        there.sandbox.change("hide", id=there.only.id)
-        assert await there.writer.read(copy) is None
-    async with city(login=None, password=None, management=None, administrator=None) as there:
-        with pytest.raises(CannotDo):
-            await there.writer.create(SPACE, a_draft())
-
-
-async def test_a_draft_that_is_withdrawn_stays_one() -> None:
-    async with city() as there:
-        draft = there.writer.fit(SPACE, a_draft("participant")).draft
-        there.sandbox.plant(Fault("reset", match=STEPS["participant", "publish"]))
-        with pytest.raises(MaybeDone):
-            await there.writer.create(SPACE, draft)
-        found = await there.writer.find(SPACE, draft, there.clock.now())
-        assert found is not None and not found.complete
-        await there.writer.withdraw(SPACE, found, "weg")
-        assert there.only["published_at"] is None and there.only["retired_at"] is None
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-async def test_sites_with_the_translation_interface_and_without_maps(version: str) -> None:
-    """Every language has a block; which is the first says nothing (before 2.2 they stand by their codes)."""
-    async with city(version) as there:
-        there.sandbox.translation_interface, there.sandbox.maps = True, False
-        draft = there.writer.fit(SPACE, a_draft("participant", latitude=52.0, longitude=4.0)).draft
-        assert (await there.writer.limits(SPACE, "participant")).locales[0] == "nl"
-        copy = await there.writer.create(SPACE, draft)
-        await there.writer.edit(SPACE, copy, draft)
-        assert list(there.only.texts) == ["nl"] and there.only["place"] is None
-        await there.writer.withdraw(SPACE, replace(copy, how={}), "weg")
-        assert there.only["retired_explanation"] == "weg" and len(there.only["translations"]) == 1
-
-
-@pytest.mark.parametrize("voice", VOICES)
-@pytest.mark.parametrize("version", VERSIONS)
-async def test_several_languages(version: str, voice: Literal["participant", "official"]) -> None:
-    """All in one form when it is made; one form for each when it is changed, and no second row of any."""
-    async with city(version) as there:
-        assert (await there.writer.limits(SPACE, voice)).many_locales
-        main = a_draft(voice)
-        texts = {"nl": main.main, "es": replace(main.main, title="Más árboles")}
-        draft = there.writer.fit(SPACE, replace(main, texts=texts)).draft
-        copy = await there.writer.create(SPACE, draft)
-        assert {locale: text["title"] for locale, text in there.only.texts.items()} == {
-            "nl": "Meer bomen",
-            "es": "Más árboles",
-        }
-        changed = {
-            "nl": replace(main.main, title="Nog meer"),
-            "es": texts["es"],
-            "ca": replace(main.main, title="Més arbres"),
-        }
-        again = there.writer.fit(SPACE, replace(main, texts=changed)).draft
-        await there.writer.edit(SPACE, copy, again)
-        await there.writer.edit(SPACE, copy, again)
-        assert {k: v["title"] for k, v in there.only.texts.items()} == {k: v.title for k, v in changed.items()}
-        assert len(there.only["translations"]) == 3
-        assert len(there.writer.plan_edit(SPACE, copy, again)) == 3
-        with pytest.raises(CannotDo):
-            await there.writer.create(SPACE, replace(draft, texts={**texts, "xx": main.main}))
-
-
-def test_a_long_comment_keeps_its_end() -> None:
-    plain = f"{'woord ' * 400}\n\nLees verder: https://west.example/p/31\n\n{MARKER}"
-    cut = shortened(plain)
-    assert len(cut) <= COMMENT and cut.endswith(f"https://west.example/p/31\n\n{MARKER}")
