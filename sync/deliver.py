@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..connectors.errors import CannotDo, ConnectorError, MaybeDone, NotDone, Rejected
-from ..connectors.writing import AnswerDraft, Answers, Comments, Copy, Finds, Reading, Writer
+from ..connectors.writing import AnswerDraft, Answers, Comments, Copy, Edits, Finds, Reading, Writer
 from ..core.identity import Ref
 from ..core.ledger import DuplicateCopy, Ledger, Operation, Publication, copy_columns
 from ..core.marker import markers_in
 from .plan import copy_of, editing, withdrawing
-from .render import answer_of, draft_of, fingerprint, prints
+from .render import answer_of, blanked, draft_of, fingerprint, prints
 
+_FOREIGN = "the platform named a copy that belongs to another proposal; it is looked up"
 _SKEW = timedelta(minutes=10)
 """Clocks of platforms differ from ours: a copy is looked for from this much before its first sending."""
 
@@ -92,14 +93,14 @@ class Deliverer:
         except Conflict as error:
             return self._conflict(job, error)
         except (CannotDo, Rejected) as error:
-            return self._refuse(job, str(error))
+            return await self._refused(job, error, found)
         except NotDone as error:
             return self._later(job, error)
         except ConnectorError as error:
             # Whatever else went wrong went wrong somewhere in the middle: only the platform knows what is stored.
             return self._unknown(job, error.message)
         except DuplicateCopy:
-            return self._unknown(job, "the platform named a copy that belongs to another proposal; it is looked up")
+            return self._unknown(job, _FOREIGN)
 
     async def _carry_out(self, job: Job, found: Copy | None) -> str:
         match job.operation.kind:
@@ -109,9 +110,7 @@ class Deliverer:
             case "edit":
                 return await self._edit(job)
             case "withdraw":
-                reason = (job.operation.payload or {}).get("reason", "")
-                await withdrawing(self.writer).withdraw(job.space, copy_of(job.publication), reason)
-                return self._done(job, {"state": "withdrawn"})
+                return await self._withdraw(job)
             case _:
                 return await self._answer(job)
 
@@ -135,6 +134,20 @@ class Deliverer:
             },
             detail=copy.url or copy.ref,
         )
+
+    async def _withdraw(self, job: Job) -> str:
+        own, reason = job.publication, (job.operation.payload or {}).get("reason", "")
+        try:
+            await withdrawing(self.writer).withdraw(job.space, copy_of(own), reason)
+        except CannotDo as error:
+            # What the origin's author or moderator took away must not go on standing elsewhere.
+            if not isinstance(self.writer, Edits) or not own.sent_payload:
+                raise
+            note = self.writer.fit(job.space, blanked(draft_of(own.sent_payload))).draft
+            await self.writer.edit(job.space, copy_of(own), note)
+            why = f"{reason}; its text was replaced by a note, because: {error.message}"
+            return self._done(job, {"state": "withdrawn", "reason": why}, detail=why)
+        return self._done(job, {"state": "withdrawn", "reason": ""})
 
     async def _edit(self, job: Job) -> str:
         own, op = job.publication, job.operation
@@ -203,10 +216,27 @@ class Deliverer:
         return "sent"
 
     def _refuse(self, job: Job, why: str) -> str:
-        state = {"state": "refused", "reason": why} if job.operation.kind == "create" else {"reason": why}
+        states = {"create": "refused", "withdraw": "stuck"}
+        state = {"reason": why, "state": states.get(job.operation.kind, job.publication.state)}
         self.ledger.move(job.operation, "refused", publication=state, detail=why, error=why)
         self.tally.refused += 1
         return "refused"
+
+    async def _refused(self, job: Job, error: CannotDo | Rejected, found: Copy | None) -> str:
+        """A refusal is believed after a look: it may be the answer to another request, and the copy may be there all the same."""
+        if job.operation.kind != "create" or found is not None or not isinstance(self.writer, Finds):
+            return self._refuse(job, str(error))
+        try:
+            copy = await self._find(job)
+            if copy is None:
+                return self._refuse(job, str(error))
+            if not copy.complete:
+                copy = await self.writer.create(job.space, draft_of(job.operation.payload or {}), copy)
+            return await self._made(job, copy)
+        except (CannotDo, Rejected) as again:
+            return self._refuse(job, str(again))
+        except (ConnectorError, DuplicateCopy) as lost:
+            return self._unknown(job, getattr(lost, "message", _FOREIGN))
 
     def _later(self, job: Job, error: NotDone) -> str:
         op, now = job.operation, self.ledger.clock.now()
@@ -290,8 +320,7 @@ class Deliverer:
         op = job.operation
         if not isinstance(self.writer, Finds):
             return "unknown"
-        since = (op.first_sent_at or op.created_at) - _SKEW
-        copy = await self.writer.find(job.space, draft_of(op.payload or {}), since)
+        copy = await self._find(job)
         if copy is None:
             if op.not_before is not None and self.ledger.clock.now() < op.not_before:
                 return "unknown"  # it may still arrive: a server goes on after its client has left
@@ -303,6 +332,12 @@ class Deliverer:
         if approved is None:
             return "taken"
         return await self.send(Job(approved, job.publication, job.space, job.conflict), copy)
+
+    async def _find(self, job: Job) -> Copy | None:
+        op = job.operation
+        assert isinstance(self.writer, Finds)
+        since = (op.first_sent_at or op.created_at) - _SKEW
+        return await self.writer.find(job.space, draft_of(op.payload or {}), since)
 
     def _again(self, job: Job, why: str, also: dict[str, Any] | None = None) -> str:
         op = job.operation

@@ -298,6 +298,16 @@ def cut_at_sentence(text: str, limit: int) -> str:
     return cut_at_word(text, limit)
 
 
+def blanked(draft: Draft) -> Draft:
+    """The draft of a copy that cannot be taken back: a note in place of title and text, the marker kept."""
+    texts: dict[str, LocalText] = {}
+    for locale in draft.texts:
+        title, sentence = words.withdrawn(locale)
+        html = clean_html(f"<p>{html_module.escape(sentence, quote=False)}</p><p>{draft.marker}</p>")
+        texts[locale] = LocalText(title, html, readable(html), sentence)
+    return replace(draft, texts=texts, category=None, area=None, latitude=None, longitude=None, address=None)
+
+
 def with_draft(rendered: Rendered, draft: Draft, changes: Sequence[str]) -> Rendered:
     """The same with what the writer put right."""
     return replace(rendered, draft=draft, notes=tuple(dict.fromkeys((*rendered.notes, *changes))))

@@ -38,6 +38,9 @@ class Reviewer:
         if own.state == "held":
             self.ledger.mark(own, event="approved", detail=f"by {self.who}", state="released", reason="")
             return "approved: the next publish makes the copy"
+        if own.state == "stuck":
+            self.ledger.mark(own, event="approved", detail=f"by {self.who}", state="sent", reason="")
+            return "approved: the next publish tries again to take the copy back"
         if own.state in {"gone", "withdrawn"}:
             return self.reopen(own)
         return "not waiting for anybody"
@@ -55,8 +58,8 @@ class Reviewer:
             self.ledger.move(op, state, publication=publication, decided_by=self.who, detail=why, error=why)
         if waiting:
             return "rejected"
-        if own.state in {"held", "gone", "withdrawn"}:
-            state = {"held": "rejected", "gone": "withdrawn"}.get(own.state, own.state)
+        if own.state in {"held", "gone", "withdrawn", "stuck"}:
+            state = {"held": "rejected", "gone": "withdrawn", "stuck": "withdrawn"}.get(own.state, own.state)
             self.ledger.mark(own, event="rejected", detail=why, state=state, reason="" if state == "withdrawn" else why)
             return "rejected"
         return "not waiting for anybody"

@@ -17,7 +17,7 @@ from ..config.model import Config, seconds
 from ..config.routes import Route
 from ..connectors.contract import Context
 from ..connectors.errors import CannotDo
-from ..connectors.writing import Finds, Limits, Request, Standing, Writer
+from ..connectors.writing import Finds, Limits, Request, Writer
 from ..core.clock import Clock
 from ..core.ledger import Ledger, Operation
 from ..core.marker import Signer
@@ -82,6 +82,7 @@ class TargetRun:
         )
         self.host = urlsplit(self.config.instances[instance].url).netloc
         self.message = ""
+        self._introduced = False
 
     @property
     def tally(self) -> Tally:
@@ -98,7 +99,8 @@ class TargetRun:
                     f"{self.host} failed {BREAK_AFTER} times in a row; it is left alone until {until:%H:%M} UTC"
                 )
             return
-        self._know(await self.writer.check())
+        if not self.ledger.accounts(self.instance):
+            await self._introduce()
         if not dry_run:
             await self._recover()
         for outcome in outcomes:
@@ -106,20 +108,28 @@ class TargetRun:
                 continue
             if dry_run:
                 self._show(outcome)
-        if not dry_run:
+        if not dry_run and self.ledger.operations(states=("approved", "unknown"), target=self.instance):
+            await self._introduce()
             await self._adopt(outcomes)
             await self._work({outcome.route: outcome for outcome in outcomes})
             self._close(outcomes)
 
     async def backwards(self, outcomes: Sequence[RouteOutcome]) -> None:
         """Tell the answers that copies got to their origins here."""
-        self._know(await self.writer.check())
         await self._recover()
+        if not self.ledger.operations(states=("approved", "unknown"), target=self.instance):
+            return
+        await self._introduce()
         await self._work({outcome.route: outcome for outcome in outcomes})
         for outcome in outcomes:
             outcome.counts = _sum(outcome.counts, self.tally.sent)
 
-    def _know(self, standing: Standing) -> None:
+    async def _introduce(self) -> None:
+        """Sign in and learn who we are there; once per run, and only when there is something to write or nothing is known yet."""
+        if self._introduced:
+            return
+        self._introduced = True
+        standing = await self.writer.check()
         if standing.account is not None:
             self.ledger.remember_account(self.instance, self.context.pseudonym(standing.account))
 

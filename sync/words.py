@@ -80,6 +80,38 @@ _IN_PROGRESS: Final = {
 }
 
 
+_WITHDRAWN: Final = {
+    "en": (
+        "This proposal was withdrawn",
+        "The original of this proposal was withdrawn or removed, so its text is no longer shown here.",
+    ),
+    "nl": (
+        "Dit voorstel is ingetrokken",
+        "Het origineel van dit voorstel is ingetrokken of verwijderd; de tekst staat daarom niet meer hier.",
+    ),
+    "es": (
+        "Esta propuesta se ha retirado",
+        "El original de esta propuesta se retiró o se eliminó; por eso su texto ya no se muestra aquí.",
+    ),
+    "ca": (
+        "Aquesta proposta s’ha retirat",
+        "L’original d’aquesta proposta s’ha retirat o eliminat; per això el text ja no es mostra aquí.",
+    ),
+    "is": (
+        "Þessi tillaga var dregin til baka",
+        "Upprunalega tillagan var dregin til baka eða fjarlægð; textinn er því ekki lengur sýndur hér.",
+    ),
+    "fr": (
+        "Cette proposition a été retirée",
+        "L’original de cette proposition a été retiré ou supprimé ; son texte n’est donc plus affiché ici.",
+    ),
+    "de": (
+        "Dieser Vorschlag wurde zurückgezogen",
+        "Das Original dieses Vorschlags wurde zurückgezogen oder entfernt; der Text steht daher nicht mehr hier.",
+    ),
+}
+
+
 def language_of(locale: str) -> str:
     """The language that civicsync's own words are said in for a text of this locale; English where it knows no better."""
     language = locale.replace("_", "-").partition("-")[0].lower()
@@ -118,3 +150,8 @@ def answered(locale: str, site: str, state: State) -> str:
     language = language_of(locale)
     words = {**_STATES[language], "in_progress": _IN_PROGRESS[language]}
     return _ANSWERED[language].format(site=site, state=words.get(state.value, state.value))
+
+
+def withdrawn(locale: str) -> tuple[str, str]:
+    """Title and text that take the place of a copy's own where a platform cannot take it back."""
+    return _WITHDRAWN[language_of(locale)]

@@ -166,7 +166,7 @@ def _waiting(config: Config, engine: Engine, route: str | None) -> list[dict[str
     operations = {op.publication_id: op for op in ledger.operations(states=("awaiting_approval",), route=route)}
     for own in ledger.publications(route=route):
         op = operations.get(own.id)
-        if op is not None or own.state in {"held", "conflict", "gone"} or (own.state == "withdrawn" and own.reason):
+        if op is not None or own.state in {"held", "conflict", "gone", "stuck"} or own.reason.startswith("back: "):
             rows.append(_line(own, op))
     return rows
 
