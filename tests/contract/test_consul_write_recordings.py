@@ -26,7 +26,8 @@ VERSIONS = ("2.1.1", "2.2.2", "2.5.1")
 ROBOT, OTHER, UNVERIFIED, MANAGER, ADMIN = 32, 5, 901, 902, 903
 
 EXCLUDED = {
-    r"001c-.*|228-.*|300-.*|301-.*|32[0-24-6]\w?-.*|323f-.*|329-.*|33\d\w?-.*|567\w?-.*|569\w?-.*": "pages that neither reading nor writing asks for",
+    r"32[0-24-6]\w?-.*|323f-.*|329-.*": "debates, comments, budgets, polls and files",
+    r"001c-.*|228-.*|300-.*|301-.*|33\d\w?-.*|567\w?-.*|569\w?-.*": "pages that neither reading nor writing asks for",
     r"318\w?-.*": "other formats than pages (docs/platforms/consul.md 9): nothing of ours asks for them",
     r"341\w?-.*|342-.*|340\w?-.*|345-.*": "switches of the interface, judged by test_consul_recordings",
     r"41[45]\w?-.*": "signing up: an account is made by a person",
