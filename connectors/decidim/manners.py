@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
+from ...core.text import html_to_plain, plain_to_html
 from ..writing import LocalText
 from .dialects import Dialect
 
@@ -14,6 +15,7 @@ TITLE = (15, 150)
 BODY_LEAST = 15
 DEFAULT_LONGEST = 500
 _KEPT = re.compile(r"(https?://\S+|\[civicsync:[^\]]*\])")
+_ADDRESS = re.compile(r"(?<![\"'=>])(https?://[^\s<]+)")
 _MARKS = re.compile(r"([!?¡¿])[!?¡¿]+")
 _MENTION = re.compile(r"(?<![\w@/])@(?=\w)")
 _SHOUT = re.compile(r"[^\W\d_]{2,}")
@@ -22,12 +24,18 @@ _JOINER = "\u2060"
 """Invisible, and no part of a name: what stands behind it mentions nobody."""
 
 
-def fitted(text: LocalText, locale: str, dialect: Dialect) -> tuple[LocalText, list[str]]:
-    """The text as a participant may send it."""
+def fitted(text: LocalText, locale: str, dialect: Dialect, *, rich: bool = False) -> tuple[LocalText, list[str]]:
+    """The text as a participant may send it; `rich`: as HTML, whose manners are those of its words."""
     changes: list[str] = []
     title = _title(text.title, locale, dialect, changes)
+    if rich:
+        return replace(text, title=title, html=_html(text.html, dialect, changes)), _named(changes, locale)
     plain = _body(text.plain, dialect, changes)
-    return replace(text, title=title, plain=plain), [f"{each} ({locale})" for each in dict.fromkeys(changes)]
+    return replace(text, title=title, plain=plain), _named(changes, locale)
+
+
+def _named(changes: list[str], locale: str) -> list[str]:
+    return [f"{each} ({locale})" for each in dict.fromkeys(changes)]
 
 
 def _title(title: str, locale: str, dialect: Dialect, changes: list[str]) -> str:
@@ -60,6 +68,21 @@ def _body(plain: str, dialect: Dialect, changes: list[str]) -> str:
     plain = _noted(plain, _outside(plain, lambda part: _MENTION.sub(f"@{_JOINER}", part)), _MENTIONS, changes)
     # Up to 0.28 the site looks at the manners of titles only (recordings 223 to 225).
     return _mannered(plain, dialect, "text", changes) if dialect.withdrawn else plain
+
+
+def _html(html: str, dialect: Dialect, changes: list[str]) -> str:
+    """The HTML as it is, unless its words must change: then they are sent without their formatting."""
+    words = html_to_plain(html)
+    quiet = _noted(words, _outside(words, lambda part: _MENTION.sub(f"@{_JOINER}", part)), _MENTIONS, changes)
+    quiet = _mannered(quiet, dialect, "text", changes) if dialect.withdrawn else quiet
+    if quiet == words:
+        return html
+    changes.append("the text's formatting is left out, as its words had to change")
+    return _linked(plain_to_html(quiet))
+
+
+def _linked(html: str) -> str:
+    return _ADDRESS.sub(r'<a href="\1">\1</a>', html)
 
 
 def _mannered(text: str, dialect: Dialect, what: str, changes: list[str]) -> str:

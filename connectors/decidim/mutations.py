@@ -134,15 +134,15 @@ def request(document: str, variables: Mapping[str, Any]) -> Request:
     return Request("POST", "api", json={"query": document, "variables": dict(variables)}, headers=_JSON)
 
 
-def create_request(place: Place, draft: Draft) -> Request:
+def create_request(place: Place, draft: Draft, body: str) -> Request:
     """A new proposal, public at once, in one language."""
-    given = {"attributes": _attributes(draft), "locale": draft.locale, "toggleTranslations": False}
+    given = {"attributes": _attributes(draft, body), "locale": draft.locale, "toggleTranslations": False}
     return request(CREATE, {"component": place.id, "input": given})
 
 
-def update_request(place: Place, own: str, draft: Draft) -> Request:
+def update_request(place: Place, own: str, draft: Draft, body: str) -> Request:
     """The whole text anew: other languages are lost; what is not given of place and taxonomies is kept."""
-    given = {"attributes": _attributes(draft), "locale": draft.locale, "toggleTranslations": False}
+    given = {"attributes": _attributes(draft, body), "locale": draft.locale, "toggleTranslations": False}
     return request(UPDATE, {"component": place.id, "id": own, "input": given})
 
 
@@ -163,8 +163,8 @@ def comment_request(own: str, locale: str, body: str) -> Request:
     return request(COMMENT, {"id": own, "type": PROPOSAL, "locale": locale, "body": body})
 
 
-def _attributes(draft: Draft) -> dict[str, Any]:
-    found: dict[str, Any] = {"title": draft.main.title, "body": draft.main.plain}
+def _attributes(draft: Draft, body: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"title": draft.main.title, "body": body}
     if draft.latitude is not None and draft.longitude is not None:
         # An address alone is looked up, and refused if it is not found: it only travels with its place.
         found |= {"latitude": draft.latitude, "longitude": draft.longitude}

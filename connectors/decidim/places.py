@@ -10,6 +10,7 @@ from typing import Any
 from ...core.identity import Ref, split_ref
 from ..contract import Context
 from ..errors import CannotDo, ConnectorError, NotDone, Refused, Throttled, WriteError
+from ..writing import LocalText
 from .api import Api, missing_fields
 from .dialects import PROBE, ROOT_PROBE, ROOTS, VERSION, Dialect, dialect_of, spaces_document
 from .mapping import component_path
@@ -50,6 +51,8 @@ class Places:
     components: dict[str, Place] = field(default_factory=dict[str, Place])
     others: dict[str, str] = field(default_factory=dict[str, str])
     """Components of another kind, to say why nothing can be proposed there."""
+    rich: set[str] = field(default_factory=set[str])
+    """Components whose participants write with an editor: their texts are HTML."""
 
     @property
     def prefixed(self) -> bool:
@@ -64,6 +67,10 @@ class Places:
     def address(self, path: str, locale: str) -> str:
         """The address of a page or form in a language."""
         return f"/{locale}{path}" if self.prefixed else f"{path}?locale={locale}"
+
+    def body(self, place: Place, text: LocalText) -> str:
+        """What a participant's text is there: HTML where people write with an editor, else plain."""
+        return text.html if place.id in self.rich else text.plain
 
     def place(self, space: Ref) -> Place:
         """The component of a reference.

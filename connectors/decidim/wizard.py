@@ -34,7 +34,7 @@ class Wizard:
 
     def fields(self, place: Place, text: LocalText, draft: Draft, *, details: bool) -> tuple[tuple[str, str], ...]:
         """The fields of the form; `details`: category or taxonomies, scope and place are in this step."""
-        found = [("proposal[title]", text.title), ("proposal[body]", text.plain)]
+        found = [("proposal[title]", text.title), ("proposal[body]", self.places.body(place, text))]
         if details:
             found += detail_fields(draft, self.places)
         return tuple(found)
@@ -86,6 +86,7 @@ class Wizard:
         field = page.field("proposal[body]")
         longest = str(field.get("maxlength") or "") if field is not None else ""
         rich = field is not None and field.name != "textarea"
+        (self.places.rich.add if rich else self.places.rich.discard)(place.id)
         high = int(longest) if longest.isdigit() and int(longest) else _UNLIMITED
         return Limits(TITLE, (BODY_LEAST, high), sends="html" if rich else "plain", locales=tuple(self.places.locales))
 

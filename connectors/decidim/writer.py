@@ -67,9 +67,7 @@ class DecidimWriter(Replies):
             return await self.office(places).limits(place)
         if places.mutations and self.by_oauth and not self.session.configured:
             return Limits(TITLE, (BODY_LEAST, 1_000_000), sends="plain", locales=tuple(places.locales))
-        found = await self.wizard(places).limits(place)
-        # A mutation takes text as it is, whatever editor the form has.
-        return replace(found, sends="plain") if places.mutations else found
+        return await self.wizard(places).limits(place)
 
     def _official(self, place: Place, draft: Draft) -> bool:
         """Whether a draft speaks for the organization; without a wish as `limits` found: participant, unless only that can."""
@@ -78,11 +76,12 @@ class DecidimWriter(Replies):
     def fit(self, space: Ref, draft: Draft) -> Fitted:
         """The draft in languages of the site; a participant's text with what the platform would refuse or garble put right."""
         places = self.known()
-        draft = replace(draft, voice="official" if self._official(places.place(space), draft) else "participant")
+        place = places.place(space)
+        draft = replace(draft, voice="official" if self._official(place, draft) else "participant")
         filed, changes = self._filed(places, draft)
         if draft.voice == "official":
             return Fitted(filed, tuple(changes))
-        main, more = fitted(filed.main, filed.locale, places.dialect)
+        main, more = fitted(filed.main, filed.locale, places.dialect, rich=place.id in places.rich)
         return Fitted(replace(filed, texts={filed.locale: main}), (*changes, *more))
 
     def _filed(self, places: Places, draft: Draft) -> tuple[Draft, list[str]]:
@@ -112,7 +111,7 @@ class DecidimWriter(Replies):
         if self._official(place, draft):
             return [self.office(places).create_request(place, draft)]
         if places.mutations:
-            return [mutations.create_request(place, draft)]
+            return [mutations.create_request(place, draft, places.body(place, draft.main))]
         wizard, own = self.wizard(places), "‹id›"
         details = wizard.details_request(place, draft, own)
         middle = [details] if details is not None else []
@@ -135,7 +134,7 @@ class DecidimWriter(Replies):
         return self._copy(places, place, own, draft, "wizard")
 
     async def _create_by_mutation(self, places: Places, place: Place, draft: Draft) -> Copy:
-        sent = mutations.create_request(place, draft)
+        sent = mutations.create_request(place, draft, places.body(place, draft.main))
         what = f"creating in component/{place.id}"
         made = await mutations.perform(self.participant(), sent, ["component", "createProposal"], what)
         rows = (made.get("body") or {}).get("translations") or ()
@@ -219,7 +218,7 @@ class DecidimWriter(Replies):
         if copy.how.get("voice") == "official":
             return [self.office(places).edit_request(place, draft, own)]
         if places.mutations:
-            return [mutations.update_request(place, own, draft)]
+            return [mutations.update_request(place, own, draft, places.body(place, draft.main))]
         return [self.wizard(places).edit_request(place, draft, own)]
 
     async def edit(self, space: Ref, copy: Copy, draft: Draft) -> Copy:
@@ -232,7 +231,10 @@ class DecidimWriter(Replies):
             others = others_of(node, draft.locale) if node is not None else None
             return self._copy(places, place, own, draft, "office", others)
         if places.mutations:
-            sent, path = mutations.update_request(place, own, draft), ["component", "proposal", "update"]
+            sent, path = (
+                mutations.update_request(place, own, draft, places.body(place, draft.main)),
+                ["component", "proposal", "update"],
+            )
             await mutations.perform(self.participant(), sent, path, f"editing {copy.ref}")
             return self._copy(places, place, own, draft, "mutation")
         await self.wizard(places).edit(place, draft, own)

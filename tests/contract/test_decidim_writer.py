@@ -411,6 +411,28 @@ async def test_a_text_without_manners_is_put_right_and_says_so(version: str) -> 
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+async def test_where_people_write_with_an_editor_html_is_sent(version: str) -> None:
+    async with place(version) as here:
+        here.sandbox.change("configure", component=1, rich=True)
+        assert (await here.writer.limits(SPACE, "participant")).sends == "html"
+        fitted = here.writer.fit(SPACE, draft("participant"))
+        assert not fitted.changes
+        copy = await here.writer.create(SPACE, fitted.draft)
+        assert "<strong>weinig</strong>" in here.copies()[0].body["nl"][0]
+        assert (await here.writer.edit(SPACE, copy, fitted.draft)).ref == copy.ref
+        read = await here.writer.read(copy)
+        assert read is not None
+        assert "te weinig schaduw" in read.plain
+        shout = LocalText(
+            "Meer bomen in de straat", f"<p>{'MEER BOMEN VOOR DE HELE STRAAT, NU METEEN. ' * 3}</p><p>{MARKER}</p>", ""
+        )
+        loud = here.writer.fit(SPACE, Draft("nl", {"nl": shout}, MARKER, "participant"))
+        if version not in {"0.27", "0.28.4", "0.28.6"}:
+            assert loud.changes
+        await here.writer.edit(SPACE, copy, loud.draft)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 async def test_what_the_platform_refuses_is_said(version: str) -> None:
     async with place(version) as here:
         sent = await ready(here, "participant")

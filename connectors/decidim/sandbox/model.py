@@ -111,6 +111,7 @@ class Rules:
     geocoding: bool = False
     answers_at_once: bool = True
     hashtag: bool = False
+    rich: bool = False
 
 
 @dataclass(slots=True, eq=False)

@@ -81,9 +81,12 @@ def proposal(
         wrong.setdefault(name, []).append(message)
     longest = f' maxlength="{component.rules.longest}"' if component.rules.longest else ""
     hidden = "".join(f'<input type="hidden" name="{escape(n)}" value="{escape(v)}">' for n, v in extra)
+    editor = f'<textarea name="proposal[body]" required minlength="15"{longest}>\n{escape(body)}</textarea>'
+    if component.rules.rich:
+        editor = f'<div class="editor"><input type="hidden" name="proposal[body]" value="{escape(body)}"></div>'
     inner = (
         f'<input type="text" name="proposal[title]" required minlength="15" maxlength="150" value="{escape(title)}">{_told(wrong, "title")}'
-        f'<textarea name="proposal[body]" required minlength="15"{longest}>\n{escape(body)}</textarea>{_told(wrong, "body")}'
+        f"{editor}{_told(wrong, 'body')}"
         f'{_told(wrong, "address")}{hidden}<span class="form-error">Vul dit veld in.</span><button type="submit">→</button>'
     )
     return form(session, action, inner, method=method, name="new_proposal" if method == "post" else "edit_proposal")
