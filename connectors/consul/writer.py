@@ -121,6 +121,8 @@ class ConsulWriter(Replies):
         if found is not None:
             return found if found.complete else await self._publish(found)
         voice = self._voice(draft.voice)
+        # Without the interface nothing that is made could be looked up: better to know before.
+        await self.finder.dialect()
         values = await self._names(draft)
         page = await self._new_form(voice, draft.locale)
         loaded = self.site.clock.monotonic()

@@ -45,7 +45,10 @@ async def test_what_the_site_refuses() -> None:
         other = replace(a_draft("participant"), locale="fi", texts={"fi": a_draft().main})
         with pytest.raises(CannotDo):
             await there.writer.create(SPACE, other)
-        there.sandbox.change("switch", proposals=False)
+        there.sandbox.change("switch", graphql_off=True)
+        with pytest.raises(CannotDo):
+            await there.writer.__class__(there.writer.context).create(SPACE, a_draft("participant"))
+        there.sandbox.change("switch", graphql_off=False, proposals=False)
         with pytest.raises(CannotDo):
             await there.writer.create(SPACE, a_draft("participant"))
         assert not there.copies()
