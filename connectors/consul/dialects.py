@@ -172,6 +172,24 @@ def comments_of_document(dialect: Dialect, targets: Sequence[tuple[str, str, int
     return "query CommentsOf{" + " ".join(parts) + "}"
 
 
+def written_by_document(dialect: Dialect, person: str, offset: int) -> str:
+    """Everything of one person's, what was moderated away too, alias `w<position>` (docs/platforms/consul.md 4.3)."""
+    rows = dialect.page or 5000
+    parts: list[str] = []
+    for position in range(written_by_pages(dialect)):
+        at = offset + position * rows
+        after = f', after:"{cursor_at(at)}"' if at else ""
+        call = f"w{position}:publicProposals(first:{rows}{after})"
+        parts.append(_connection(call, "id description", dialect, paged=True))
+    text = f'query WrittenBy{{user(id:"{person}"){{{" ".join(parts)}}}}}'
+    return text.replace("publicProposals", "public_proposals") if dialect.snake else text
+
+
+def written_by_pages(dialect: Dialect) -> int:
+    """How many pages of one person's proposals fit into one request."""
+    return {"A": 1, "B": 1, "C": 20}[dialect.name]
+
+
 FINGERPRINT = '{__schema{queryType{name}} __type(name:"Budget"){name}}'
 """Tells A (`QueryType`) from B and C (`Query`), and C (has `Budget`) from B."""
 
@@ -220,6 +238,7 @@ def documents(dialect: Dialect) -> dict[str, str]:
     only = Shape("proposals", only=("retiredExplanation",))
     result["reasons"] = by_id_document(dialect, only, [str(i) for i in range(ids_per_request(dialect, only))])
     targets = [("proposals", str(i), 25) for i in range(targets_per_request(dialect))]
+    result["written by"] = written_by_document(dialect, "32", 25)
     result["comments of"] = comments_of_document(dialect, targets, names=True)
     return result
 

@@ -14,7 +14,15 @@ from ..contract import Context
 from ..errors import CannotDo, NotDone
 from ..writing import Copy, Reading
 from .api import Api
-from .dialects import DIALECTS, Dialect, Shape, comments_of_document, cursor_at
+from .dialects import (
+    DIALECTS,
+    Dialect,
+    Shape,
+    comments_of_document,
+    cursor_at,
+    written_by_document,
+    written_by_pages,
+)
 from .mapping import Mapper, moment, nodes
 from .settings import ConsulSettings
 from .site import Page, Site, nothing_stored
@@ -102,6 +110,27 @@ class Finder:
         """Everything that the account of this page wrote, drafts too, newest first; back to `since`."""
         async for each in self._walk(site, address, {"filter": "proposals"}, since):
             yield each
+
+    async def moderated(self, person: str, marker: str) -> str | None:
+        """The number of a proposal of this person that carries the marker, even if a moderator has hidden it meanwhile.
+
+        No list shows those; the interface does, as long as the person's activity is public (docs/platforms/consul.md 4.3).
+        """
+        dialect = await self.dialect()
+        rows, pages, offset = dialect.page or 5000, written_by_pages(dialect), 0
+        while True:
+            async with nothing_stored():
+                data = await self.api(None).ask(written_by_document(dialect, person, offset), dialect)
+            goes_on = False
+            for position in range(pages):
+                connection = cast(dict[str, Any], data.get("user") or {}).get(f"w{position}") or {}
+                for node in nodes(connection, dialect):
+                    if marker in str(node.get("description") or ""):
+                        return str(node.get("id"))
+                goes_on = bool((connection.get("pageInfo") or {}).get("hasNextPage"))
+            if not goes_on:
+                return None
+            offset += pages * rows
 
     async def public_list(self, site: Site, since: datetime) -> AsyncGenerator[Written]:
         """Everything that became public since, whoever wrote it, newest first."""

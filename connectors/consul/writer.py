@@ -217,11 +217,15 @@ class ConsulWriter(Replies):
         """In our own list, drafts too; copies in the organisation's name in the public list, for they may be another's."""
         _only_proposals(space)
         if self.settings.login is not None:
-            address = await self._own_address()
+            person, address = await self._own_page()
             async with aclosing(self.finder.own_list(self.site, address, since)) as mine:
                 async for each in mine:
                     if draft.marker in each.text:
                         return await self._found(each.own, draft)
+            hidden = await self.finder.moderated(person, draft.marker)
+            if hidden is not None:
+                # A moderator was quicker than we: it is made, and must not be made again.
+                return copy_at(self.site, hidden, draft.locale, self._voice(draft.voice), complete=True)
         if self.settings.management is not None:
             if self.settings.login is None:
                 await self.office.enter()
@@ -231,12 +235,12 @@ class ConsulWriter(Replies):
                         return copy_at(self.site, each.own, draft.locale, "official", complete=True)
         return None
 
-    async def _own_address(self) -> str:
-        """The address of our own list, in a session that is alive."""
+    async def _own_page(self) -> tuple[str, str]:
+        """Our number and the address of our own list, in a session that is alive."""
         page = await self.authors_page("/account")
         if page.person is None:
             raise NotDone("the account's own page cannot be read now", status=page.status)
-        return page.person[1]
+        return page.person
 
     async def _found(self, own: str, draft: Draft) -> Copy:
         page = await self.authors_page(f"/proposals/{own}/created")
@@ -248,7 +252,7 @@ class ConsulWriter(Replies):
     async def authored(self, space: Ref) -> AsyncIterator[Authored]:
         """Everything that the account of `login` wrote."""
         _only_proposals(space)
-        address = await self._own_address()
+        _, address = await self._own_page()
         async for each in self.finder.own_list(self.site, address, None):
             copy = copy_at(self.site, each.own, None, self._voice(None), complete=True)
             yield Authored(copy, each.title, each.text, each.created_at)

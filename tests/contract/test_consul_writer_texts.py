@@ -75,6 +75,21 @@ async def test_who_may_not() -> None:
             await there.writer.create(SPACE, a_draft())
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_what_a_moderator_hid_at_once_is_not_made_again(version: str) -> None:
+    async with city(version) as there:
+        robot = next(u for u in there.sandbox.database.tables["users"].rows if u["email"] == "robot@toy.example")
+        robot.values["public_activity"] = True
+        draft = there.writer.fit(SPACE, a_draft("participant")).draft
+        there.sandbox.plant(Fault("timeout_after_store", match=STEPS["participant", "publish"]))
+        with pytest.raises(MaybeDone):
+            await there.writer.create(SPACE, draft)
+        there.sandbox.change("hide", id=there.only.id)
+        found = await there.writer.find(SPACE, draft, there.clock.now())
+        assert found is not None and found.ref == f"proposal/{there.only.id}" and found.complete
+        assert await there.writer.read(found) is None
+
+
 async def test_a_draft_that_is_withdrawn_stays_one() -> None:
     async with city() as there:
         draft = there.writer.fit(SPACE, a_draft("participant")).draft
