@@ -54,6 +54,12 @@ class ConsulWriter(Replies):
         person = None
         if self.settings.login is not None or self.settings.management is None:
             person = await self.as_author()
+            form = (await self.authors_page("/account")).form("edit_account") or {}
+            if form.get("account[public_activity]") == "0":
+                warnings.append(
+                    "the account keeps its activity private: a copy that a moderator hid before its lost answer was looked up "
+                    "cannot be told from one that was never made; tick public activity in its account"
+                )
         official = await self._may(self.office.enter) if self.settings.management else "set `management`"
         if not official and self.settings.login is not None and self.settings.management is not None:
             warnings.append(

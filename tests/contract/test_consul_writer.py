@@ -88,6 +88,8 @@ async def test_checking(version: str) -> None:
         robot = next(u for u in there.sandbox.database.tables["users"].rows if u["email"] == "robot@toy.example")
         assert standing.account == str(robot.id)
         assert all(each.available for each in standing.capabilities), standing.capabilities
+        # New accounts are private from 2.4 on.
+        assert ("private" in " ".join(standing.warnings)) == (version == "2.5.1")
         limits = await there.writer.limits(SPACE)
         assert (limits.title, limits.body, limits.summary, limits.sends) == ((4, 80), (0, 6000), 200, "html")
         assert limits.locales[0] == "nl"

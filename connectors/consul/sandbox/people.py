@@ -110,7 +110,13 @@ def account(visit: Visit) -> Response:
         return visit.sign_in_first()
     box = f'<input type="checkbox" name="account[public_activity]" value="1" {"checked" if visit.user["public_activity"] else ""}>'
     return visit.page(
-        "Account", visit.form("/account", [("_method", "patch"), ("account[public_activity]", "0")], more=box)
+        "Account",
+        visit.form(
+            "/account",
+            [("_method", "patch"), ("account[public_activity]", "0")],
+            attributes='id="edit_account"',
+            more=box,
+        ),
     )
 
 
