@@ -23,9 +23,6 @@ from .mapping import KIND, Mapper, counters_in, identifier, nodes
 from .settings import ConsulSettings
 
 COLLECTION = {kind: collection for collection, kind in KIND.items()} | {"geozone": "geozones", "budget": "budgets"}
-_QUICK = 1.0
-"""A page of dialect B that is answered within so many seconds may be followed by a larger one, up to `_MOST` rows."""
-_MOST = 400
 _REREAD_SHARE = 0.3
 """Above this share of new or changed rows, reading whole pages is cheaper than asking for single rows."""
 
@@ -181,7 +178,6 @@ class _Pull:
         """Whole records page by page. The order may change meanwhile, so this alone claims nothing."""
         shape = self._shape(name)
         rows = self.dialect.page or B_RECORDS
-        now = self.reader.context.clock.monotonic
         pages = shape.pages_per_request(self.dialect)
         cursor = self.stored.cursor(name)
         offset = int(cursor["offset"]) if cursor else 0
@@ -189,13 +185,11 @@ class _Pull:
         goes_on = not (cursor and cursor.get("ended"))
         while goes_on:
             parts = [(f"p{i}", shape, offset + i * rows, rows) for i in range(pages)]
-            budget, began = self.sweep.budget, now()
+            budget = self.sweep.budget
             data = await self.api.ask(pages_document(self.dialect, parts, budget), self.dialect)
             found, goes_on = self._answered(name, data, pages)
             items = await self._items(name, found)
             offset += pages * rows
-            if self.dialect.page is None and now() - began < _QUICK:
-                rows = min(rows * 2, _MOST)
             kept = await self._public(name, list(items.values()))
             seen.update((each.partition("/")[2], item.token or "") for each, item in items.items())
             memory = {"drafts": sorted(self.drafts, key=int)} if name == "proposals" and len(kept) < len(items) else {}
