@@ -1,7 +1,7 @@
 """Publishing against the real sandboxes: what `make proof` shows at full size and the tests at a small one.
 
-`Crossing` is one origin (a board in memory) and one target sandbox in this process; time does not pass by itself. `kill_child` runs the
-program in a process of its own that is killed at a given change of state.
+`Crossing` is one origin (a board in memory) and one target sandbox in this process; time does not pass by itself.
+`killed_at_every_state` runs the program over the network in processes that kill themselves at a given change of state.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from civicsync.config.load import load
 from civicsync.connectors.registry import resolve
 from civicsync.connectors.testing.fake import FakePlatform
 from civicsync.connectors.testing.faults import Fault
-from civicsync.core.clock import FakeClock
+from civicsync.connectors.testing.serve import running
+from civicsync.core.clock import Clock, FakeClock
 from civicsync.core.database import migrate, open_engine, parse_url
 from civicsync.core.records import State
 from civicsync.sync.publish import Publisher
@@ -239,11 +241,94 @@ def _ended(crossing: Crossing, kind: str) -> str:
     return "" if state == "sent" else f"{state}: {error}"
 
 
-def kill_child(config: Path, key: dict[str, str], at: int, *, after: bool) -> int:
-    """Run `publish` in a process that is killed at its `at`-th change of state (before or after it is committed)."""
+@dataclass(frozen=True, slots=True)
+class Killed:
+    """How many processes were killed, and what is wrong at the end ("" is right)."""
+
+    kills: int
+    problem: str
+
+
+def killed_at_every_state(
+    folder: Path, platform: str, version: str, *, count: int, voice: str | None, points: Sequence[int] | None = None
+) -> Killed:
+    """Publish `count` proposals with real processes over the network, killing one before and one after each change of state.
+
+    `points`: only these changes of state, counted from 1 in every process; each process goes on where the one before was killed.
+    """
+    source, target = _served("consul", "2.5.1", count), _served(platform, version, 5)
+    with running(source) as here, running(target) as there:
+        folder.mkdir(parents=True, exist_ok=True)
+        config = _two_cities(folder, source.instance_block(here), target.instance_block(there), platform, voice)
+        asyncio.run(_pull_source(config))
+        before = _public(target)
+        kills = 0
+        for at, after in itertools.product(points or range(1, 2 * count + 1), (False, True)):
+            kills += _kill_child(config, at if points else 1 + (at - 1) % 2, after=after) < 0
+        for _ in range(4):
+            _kill_child(config, 1_000_000, after=False)
+        engine = open_engine(parse_url("sqlite:///civicsync.db", folder))
+        with engine.connect() as connection:
+            rows = connection.execute(text("SELECT state, count(*) FROM publications GROUP BY state")).all()
+            states = {str(state): int(number) for state, number in rows}
+            titles = connection.execute(text("SELECT title FROM publications")).scalars().all()
+        engine.dispose()
+    made = _public(target) - before
+    problem = ""
+    if made.total() != len(titles) or max(made.values(), default=0) > 1 or set(states) != {"sent"}:
+        problem = f"made {dict(made)} of {titles}, {states}"
+    return Killed(kills, problem)
+
+
+def _public(target: Any) -> Counter[str]:
+    return Counter(row["title"] for row in target.truth()["proposals"] if row["public"])
+
+
+def _served(platform: str, version: str, size: int) -> Any:
+    connector = resolve(platform)
+    assert connector.sandbox is not None
+    options = {"throttle": False} if platform == "decidim" else {}
+    clock, began = Clock(), Clock().monotonic()
+
+    def fast() -> Any:
+        """A minute passes every second: a killed process signs in more often than platforms like."""
+        return clock.now() + timedelta(seconds=60 * (clock.monotonic() - began))
+
+    return connector.sandbox(version=version, size=size, seed=3, clock=fast, **options)
+
+
+def _two_cities(folder: Path, source: dict[str, Any], target: dict[str, Any], platform: str, voice: str | None) -> Path:
+    to = {"instance": "there", "space": SPACES[platform], **({"as": voice} if voice else {})}
+    route = {
+        "from": {"instance": "here", "space": "section/proposals"},
+        "to": to,
+        "approval": "automatic",
+        "first_run": "send",
+    }
+    whole = {
+        "civicsync": 1,
+        "operator": {"name": "proof", "contact": "p@example.org"},
+        "privacy": {"key": "${KEY}"},
+        "safety": {"settle": "0s", "attempts": 100},
+        "instances": {"here": source, "there": target},
+        "routes": {"over": route},
+    }
+    file = folder / "civicsync.yaml"
+    file.write_text(json.dumps(whole))
+    return file
+
+
+async def _pull_source(config: Path) -> None:
+    engine = open_engine(parse_url("sqlite:///civicsync.db", config.parent))
+    migrate(engine)
+    await Puller(load(config, KEY), engine, Clock()).pull("here", Options())
+    engine.dispose()
+
+
+def _kill_child(config: Path, at: int, *, after: bool) -> int:
     command = [sys.executable, "-m", "benchmarks.publishing", str(config), str(at), "after" if after else "before"]
     done = subprocess.run(
-        command, env={**os.environ, **key}, cwd=Path(__file__).parent.parent, capture_output=True, check=False
+        command, env={**os.environ, **KEY}, cwd=Path(__file__).parent.parent, capture_output=True, check=False
     )
     return done.returncode
 

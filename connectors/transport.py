@@ -17,7 +17,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -39,8 +38,6 @@ from ..core.clock import Clock
 from .errors import ConnectorError, Malformed, MaybeDone, NotDone, NotFound, Refused, Throttled, Unreachable
 from .settings import Politeness
 
-# A browser gives `Secure` cookies back to the machine itself without TLS, and so do we; to nobody else.
-_LOOPBACK_COOKIES = DefaultCookiePolicy(secure_protocols=("https", "http"))
 MAX_REDIRECTS = 5
 MAX_ATTEMPTS = 6
 _RETRY_STATUS = frozenset({429, 500, 502, 503, 504})
@@ -185,7 +182,6 @@ class Transport:
             verify=ssl.create_default_context() if verify_tls and transport is None else verify_tls,
             follow_redirects=False,
             headers={"User-Agent": user_agent, "Accept-Encoding": "gzip"},
-            cookies=CookieJar(_LOOPBACK_COOKIES if self._loopback else None),
             limits=httpx.Limits(max_connections=2, max_keepalive_connections=1),
             trust_env=not self._loopback,
         )
@@ -358,6 +354,10 @@ class Transport:
                 self._rest_until = self._clock.monotonic() + min(30.0, elapsed * self._politeness.pause)
             if not self._keep_cookies:
                 self._client.cookies.clear()
+            elif self._loopback:
+                # A browser gives `Secure` cookies back to the machine itself without TLS, and so do we; to nobody else.
+                for cookie in self._client.cookies.jar:
+                    cookie.secure = False
         seconds = _runtime(response.headers) or elapsed
         self.stats.platform_seconds += seconds
         self.stats.bytes += len(body)

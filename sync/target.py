@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from ..config.model import Config, seconds
 from ..config.routes import Route
 from ..connectors.contract import Context
-from ..connectors.errors import CannotDo
+from ..connectors.errors import CannotDo, NotDone
 from ..connectors.writing import Finds, Limits, Request, Writer
 from ..core.clock import Clock
 from ..core.ledger import Ledger, Operation
@@ -129,7 +129,13 @@ class TargetRun:
         if self._introduced:
             return
         self._introduced = True
-        standing = await self.writer.check()
+        try:
+            standing = await self.writer.check()
+        except NotDone as error:
+            if error.wait is None or error.wait > PATIENCE:
+                raise
+            await self._pause(error.wait)  # sign-ins are counted per minute
+            standing = await self.writer.check()
         if standing.account is not None:
             self.ledger.remember_account(self.instance, self.context.pseudonym(standing.account))
 

@@ -1,0 +1,16 @@
+"""A publishing process that is killed between any two states: the next one knows what must be looked up, and no copy is made twice."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.publishing import killed_at_every_state
+
+
+@pytest.mark.parametrize(
+    ("platform", "version", "voice"), [("consul", "2.5.1", "official"), ("decidim", "0.32", "participant")]
+)
+def test_killed_at_changes_of_state(tmp_path: Path, platform: str, version: str, voice: str) -> None:
+    result = killed_at_every_state(tmp_path, platform, version, count=5, voice=voice, points=(1, 2, 3))
+    assert result.problem == ""
+    assert result.kills >= 4
