@@ -7,19 +7,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from graphql import GraphQLObjectType
+
 from ....core.text import plain_title
-from ...testing.graphql_ruby import Engine, FieldError, Null, RequestFailed
+from ...testing.graphql_ruby import Engine, FieldError, Null, RequestFailed, schema_of
 from .accounts import ANONYMOUS, Account, Caller
-from .model import Comment, Component, Proposal, Space, Translated, any_text
+from .model import Comment, Component, Proposal, Space, Translated
 from .mutations import Mutations, Typed
 from .releases import LINES, is_checked, line_of, profile_of
 from .texts import say
+from .values import Guarded, lost, recorded_budget, recorded_field, stamp, translations, type_of
 
 if TYPE_CHECKING:
     from .web import DecidimSandbox
 
-AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 _CODES = {"unauthorized": "UNAUTHORIZED_OBJECT_ERROR", "missing": "NOT_FOUND_ERROR"}
+_COMPONENTS = (
+    *("Proposals", "Budgets", "Debates", "Meetings", "Component", "Pages", "Surveys", "Blogs", "Accountability"),
+    *("Sortitions", "Elections"),
+)
 _MUTATION = re.compile(r"\s*mutation\b")
 _TAXONOMIES = ("Groen", "Verkeer", "Cultuur", "Wonen")
 
@@ -38,8 +44,8 @@ class Interface:
         self.at = LINES.index(self.line)
         sdl = (Path(__file__).parent / "schemas" / f"{self.line}.graphql").read_text(encoding="utf-8")
         self.mutations = Mutations(self)
-        resolvers = self._resolvers() | self.mutations.resolvers()
-        self.engine = Engine(sdl, resolvers, profile_of(self.version), type_of=_type_of)
+        resolvers = self._resolvers(sdl) | self.mutations.resolvers()
+        self.engine = Engine(sdl, resolvers, profile_of(self.version), type_of=type_of)
 
     def execute(
         self, query: str, variables: Mapping[str, Any], operation: str | None, caller: Caller = ANONYMOUS
@@ -55,10 +61,10 @@ class Interface:
             return {"errors": [{"message": text, "extensions": {"code": _CODES["unauthorized"]}}], "data": None}
         return self.engine.execute(query, variables, operation, caller)
 
-    def _resolvers(self) -> dict[str, Callable[..., Any]]:
+    def _resolvers(self, sdl: str) -> dict[str, Callable[..., Any]]:
         found: dict[str, Callable[..., Any]] = {
             "Query.decidim": lambda _o, _a, _c: {"version": self._disclosed(), "applicationName": "Wijk doet mee"},
-            "Query.organization": lambda _o, _a, _c: {},
+            "Query.organization": lambda _o, _a, _c: self.sandbox.about.get("organization", {}),
             "Query.session": lambda _o, _a, c: None if c.user is None else {"user": self.person(c.user)},
             "Session.verifiedUserGroups": lambda _o, _a, _c: [],
             "Query.participatoryProcesses": lambda _o, _a, c: self._spaces("process", c),
@@ -67,20 +73,29 @@ class Interface:
             "Query.commentable": self._commentable,
             "Query.participatoryProcess": lambda _o, a, c: self._one_space("process", a, c),
             "Query.assembly": lambda _o, a, c: self._one_space("assembly", a, c),
-            "TranslatedField.translations": _translations,
+            "TranslatedField.translations": translations,
             "TranslatedField.translation": lambda t, a, _c: t.get(a["locale"], (None, False))[0],
             "TranslatedField.locales": lambda t, _a, _c: list(t),
         }
-        for kind in ("ParticipatoryProcess", "Assembly"):
+        for kind in ("ParticipatoryProcess", "Assembly", "ParticipatorySpace"):
             found |= {f"{kind}.{name}": resolver for name, resolver in self._space_fields().items()}
-        for kind in ("Proposals", "Budgets", "Debates", "Meetings", "Component"):
+        for kind in _COMPONENTS:
             found |= {f"{kind}.{name}": resolver for name, resolver in self._component_fields().items()}
         for kind in ("Proposal", "Project", "Debate"):
             found |= {f"{kind}.{name}": resolver for name, resolver in self._row_fields().items()}
+        for kind in ("Proposal", "Project", "Debate", "ParticipatoryProcess", "Assembly", *_COMPONENTS):
+            for name in self._unknown(sdl, kind, found):
+                found[f"{kind}.{name}"] = recorded_field(name)
         found["Project.title"] = found["Debate.title"] = lambda r, _a, _c: r.title
         found |= {f"Budget.{name}": resolver for name, resolver in self._budget_fields().items()}
         found |= {f"Comment.{name}": resolver for name, resolver in self._comment_fields().items()}
         return found
+
+    def _unknown(self, sdl: str, kind: str, known: Mapping[str, Any]) -> list[str]:
+        """The fields of a type that nothing here simulates."""
+        found = schema_of(sdl).get_type(kind)
+        fields = found.fields if isinstance(found, GraphQLObjectType) else {}
+        return [name for name in fields if f"{kind}.{name}" not in known]
 
     def _disclosed(self) -> str | None:
         full = {"0.27": "0.27.10", "0.29": "0.29.1"}.get(self.version, self.version)
@@ -97,7 +112,7 @@ class Interface:
         for space in self._spaces(kind, caller):
             if str(space.id) == arguments.get("id") or space.slug == arguments.get("slug"):
                 return space
-        return self._gone("Participatory process", "missing")
+        return self._gone("ParticipatoryProcess", "missing")
 
     def _space_fields(self) -> dict[str, Callable[..., Any]]:
         return {
@@ -130,7 +145,10 @@ class Interface:
         return {
             "id": lambda c, _a, _c: c.id,
             "name": lambda c, _a, _c: c.name,
-            "weight": lambda _o, _a, _c: 0,
+            "participatorySpace": lambda c, _a, _c: Typed(
+                "ParticipatoryProcess" if c.space.kind == "process" else "Assembly", c.space
+            ),
+            "weight": lambda c, _a, _c: c.extra.get("weight", 0),
             "updatedAt": lambda c, _a, _c: stamp(c.updated_at),
             "createdAt": lambda c, _a, _c: stamp(c.updated_at),
             "publishedAt": lambda c, _a, _c: stamp(c.updated_at),
@@ -138,7 +156,9 @@ class Interface:
             "proposals": self._listed,
             "proposal": lambda c, a, _c: self._single(c, a["id"]),
             "debates": lambda c, _a, _c: [self._guarded(r) for r in c.rows if not r.draft and not r.deleted],
-            "budgets": lambda c, _a, _c: [(c, n) for n in sorted({r.budget for r in c.rows})],
+            "budgets": lambda c, _a, _c: [
+                (c, n) for n in sorted({*(r.budget for r in c.rows), *map(int, c.extra.get("budgets", ()))})
+            ],
         }
 
     # Proposals
@@ -152,11 +172,15 @@ class Interface:
                     day = datetime.fromisoformat(str(limit)[:10]).replace(tzinfo=ZoneInfo("UTC"))
                 except ValueError:
                     raise FieldError("Invalid date format for publishedBefore") from None
-                rows = [row for row in rows if (row.created_at >= day) == later]
+                rows = [row for row in rows if ((row.published_at or row.created_at) >= day) == later]
         order = arguments.get("order") or {}
+        for key, value in order.items():
+            if str(value).lower() not in {"asc", "desc"}:
+                message = f'Invalid order value for :{key}, only ASC or DESC are valids (received "{value}")'
+                raise FieldError(message)
         if str(order.get("id", "asc")).lower() == "desc":
             rows = rows[::-1]
-        return _Guarded(rows, self._guarded)
+        return Guarded(rows, self._guarded)
 
     def _guarded(self, row: Proposal) -> Any:
         return self._gone("Proposal", "unauthorized") if row.hidden and self.checked else row
@@ -190,28 +214,32 @@ class Interface:
             ),
             "state": self._state,
             "answer": lambda r, _a, _c: self._published(r, r.answer),
-            "costReport": lambda r, _a, _c: self._published(r, r.cost_report) or None,
-            "executionPeriod": lambda r, _a, _c: self._published(r, r.execution_period) or None,
+            "costReport": lambda r, _a, _c: self._published(r, r.cost_report) or r.extra.get("costReport"),
+            "executionPeriod": lambda r, _a, _c: (
+                self._published(r, r.execution_period) or r.extra.get("executionPeriod")
+            ),
             "answeredAt": lambda r, _a, _c: stamp(r.answered_at) if r.state_published or self.at < 4 else None,
             "createdAt": lambda r, _a, _c: stamp(r.created_at),
             "updatedAt": lambda r, _a, _c: stamp(r.updated_at),
             "publishedAt": lambda r, _a, _c: stamp(r.published_at or r.created_at),
             "official": lambda r, _a, _c: r.official,
             "createdInMeeting": lambda r, _a, _c: r.meeting is not None,
-            "meeting": lambda r, _a, _c: None if r.meeting is None else {"id": r.meeting},
-            "voteCount": lambda r, _a, _c: None if r.component.votes_hidden else r.votes,
-            "confirmedVotes": lambda r, _a, _c: r.votes,
+            "meeting": lambda r, _a, _c: r.extra.get("meeting") if r.meeting is None else {"id": r.meeting},
+            "voteCount": lambda r, _a, _c: None if r.component.votes_hidden or r.votes_hidden else r.votes,
+            "confirmedVotes": lambda r, _a, _c: None if r.votes_hidden else r.votes,
             "withdrawn": lambda r, _a, _c: r.withdrawn_at is not None,
             "withdrawnAt": lambda r, _a, _c: stamp(r.withdrawn_at),
             "author": self._author,
             "authorsCount": lambda _o, _a, _c: 1,
-            "category": lambda r, _a, _c: self._group(next(iter(r.groups), None)),
-            "scope": lambda r, _a, _c: self._group(r.scope),
-            "taxonomies": lambda r, _a, _c: [self._group(each) for each in r.groups],
+            "category": lambda r, _a, _c: r.extra.get("category") or self._group(next(iter(r.groups), None)),
+            "scope": lambda r, _a, _c: r.extra.get("scope") or self._group(r.scope),
+            "taxonomies": lambda r, _a, _c: r.extra.get("taxonomies") or [self._group(each) for each in r.groups],
             "versionsCount": lambda r, _a, _c: r.versions,
-            "cost": lambda r, _a, _c: f"€ {r.cost:.2f}" if r.cost is not None and r.state_published else None,
+            "cost": lambda r, _a, _c: (
+                f"€ {r.cost:.2f}" if r.cost is not None and r.state_published else r.extra.get("cost")
+            ),
             "proposalState": self._proposal_state,
-            "authors": lambda r, a, c: [] if r.author is None else [self._author(r, a, c)],
+            "authors": self._authors,
             "endorsementsCount": lambda r, _a, _c: r.likes,
             "likesCount": lambda r, _a, _c: r.likes,
             "totalCommentsCount": lambda r, _a, _c: r.count,
@@ -225,7 +253,11 @@ class Interface:
         }
 
     def _group(self, own: int | None) -> dict[str, Any] | None:
-        return None if own is None else {"id": own, "name": {"nl": (_TAXONOMIES[(own - 1) % len(_TAXONOMIES)], False)}}
+        return (
+            None
+            if own is None
+            else {"id": own, "name": {"nl": (_TAXONOMIES[(own - 1) % len(_TAXONOMIES)], False)}, "isRoot": False}
+        )
 
     def _state(self, row: Proposal, _arguments: Any, _context: Any) -> str | None:
         if row.amends is not None:
@@ -236,12 +268,14 @@ class Interface:
 
     def _published(self, row: Proposal, text: Translated) -> Translated | None:
         """Up to 0.30 an answer shows before it is published (docs/platforms/decidim.md 1.7 Q2)."""
-        return text if row.answered_at is not None and (row.state_published or self.at < 4) else None
+        if self.at < 4:
+            return text or (text if row.answered_at is not None else None)
+        return text if row.answered_at is not None and row.state_published else None
 
     def _proposal_state(self, row: Proposal, _arguments: Any, _context: Any) -> Any:
         """It names a decision that is not published too (docs/platforms/decidim.md 1.7 Q2)."""
         if row.state is None:
-            return None
+            return row.extra.get("proposalState")
         states, locales = self.sandbox.writing.states, self.sandbox.locales
         named = locales[:1] if row.state in states[:4] else locales
         own = states.index(row.state) if row.state in states else 99
@@ -261,10 +295,18 @@ class Interface:
             "groups": [],
         }
 
+    def _authors(self, row: Proposal, arguments: Any, context: Any) -> list[Any]:
+        if row.extra.get("authors"):
+            return row.extra["authors"]
+        return [] if row.author is None and not lost(row) else [self._author(row, arguments, context) or Null()]
+
     def _author(self, row: Any, _arguments: Any, _context: Any) -> Any:
         own = row.author
+        shown = getattr(row, "extra", {}).get("author")
+        if shown:
+            return {"__typename": "User", **shown}
         if own is None:
-            return None
+            return self._gone("User", "unauthorized") if lost(row) else None
         if self.checked and own in self.sandbox.database.deleted_users:
             return self._gone("User", "unauthorized")
         account = self.sandbox.accounts.people.get(own)
@@ -283,14 +325,17 @@ class Interface:
 
     def _budget_fields(self) -> dict[str, Callable[..., Any]]:
         return {
+            **{name: recorded_budget(name) for name in ("description", "createdAt", "updatedAt", "url", "scope")},
             "id": lambda b, _a, _c: b[1],
-            "title": lambda b, _a, _c: {"nl": (f"Begroting {b[1]}", False)},
-            "total_budget": lambda _o, _a, _c: 100_000,
+            "title": lambda b, a, c: recorded_budget("title")(b, a, c) or {"nl": (f"Begroting {b[1]}", False)},
+            "total_budget": lambda b, a, c: recorded_budget("total_budget")(b, a, c) or 100_000,
             "projects": self._projects,
         }
 
     def _projects(self, budget: tuple[Component, int], _arguments: Any, _context: Any) -> list[Any]:
         rows = [row for row in budget[0].rows if row.budget == budget[1]]
+        count = recorded_budget("count")(budget, None, None)
+        rows = rows or [Null()] * (count or 0)
         # 0.28.6 shows them to signed-in people only (docs/platforms/decidim.md 1.4).
         return [Null() for _ in rows] if self.version == "0.28.6" else rows
 
@@ -347,44 +392,3 @@ class Interface:
         if self.at < 3 and self.version == "0.28.6":
             raise RequestFailed(500)
         return None
-
-
-class _Guarded(Sequence[Any]):
-    """Rows of a page with hidden ones as null; only the rows that are shown are looked at."""
-
-    def __init__(self, rows: Sequence[Proposal], guard: Callable[[Proposal], Any]) -> None:
-        self._rows = rows
-        self._guard = guard
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return [self._guard(row) for row in self._rows[index]]
-        return self._guard(self._rows[index])
-
-
-def _type_of(value: Any) -> str:
-    if isinstance(value, Component):
-        return value.kind
-    return value["__typename"] if isinstance(value, dict) else value.typename
-
-
-def _translations(text: Translated, arguments: Mapping[str, Any], _context: Any) -> list[dict[str, Any]]:
-    wanted = arguments.get("locales")
-    return [
-        {"locale": locale, "text": value, "machineTranslated": machine}
-        for locale, (value, machine) in sorted(text.items())
-        if wanted is None or locale in wanted
-    ]
-
-
-def stamp(moment: datetime | None) -> str | None:
-    """A time with the organization's offset, to the second."""
-    return None if moment is None else moment.astimezone(AMSTERDAM).isoformat(timespec="seconds")
-
-
-def main_title(row: Proposal, locale: str) -> str:
-    """A title as the unified schema shows it first."""
-    return any_text(row.title, locale) or ""

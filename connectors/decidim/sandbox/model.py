@@ -77,6 +77,9 @@ class Proposal:
     amount: int | None = None
     selected: bool = False
     budget: int | None = None
+    votes_hidden: bool = False
+    extra: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Fields as they were recorded, for what is not simulated."""
     comments: list[Comment] = field(default_factory=list[Comment])
 
     @property
@@ -126,6 +129,7 @@ class Component:
     published: bool = True
     votes_hidden: bool = False
     rules: Rules = field(default_factory=Rules)
+    extra: dict[str, Any] = field(default_factory=dict[str, Any])
     rows: list[Proposal] = field(default_factory=list[Proposal])
 
 
@@ -139,6 +143,7 @@ class Space:
     title: Translated
     published: bool = True
     private: bool = False
+    extra: dict[str, Any] = field(default_factory=dict[str, Any])
     components: list[Component] = field(default_factory=list[Component])
 
 

@@ -14,7 +14,7 @@ from ...testing.city import PRIVATE, City
 from ...testing.graphql_ruby import RequestFailed
 from ...testing.http import Request, Response
 from ...testing.sandbox import Operation, Sandbox
-from . import entrance
+from . import entrance, recorded
 from .accounts import ANONYMOUS, Accounts, Caller
 from .changes import Changes
 from .files import comments_csv, proposals_csv
@@ -70,6 +70,7 @@ class DecidimSandbox(Sandbox):
         super().__init__(**options)
         self.locales = locales
         self.next_id = 0
+        self.about: dict[str, Any] = {}
         # The language that each thread of the server was left in (docs/platforms/decidim.md 1.1, locale leak).
         self._threads, self._thread = [locales[0]] * THREADS, 0
         self._leaks = random.Random(f"{self.seed}:threads")
@@ -86,6 +87,15 @@ class DecidimSandbox(Sandbox):
         self.interface = Interface(self)
         self.site = Site(self)
         self._named = Changes(self)
+        self.export_open_data()
+
+    def load_recorded(self, version: str) -> None:
+        """The city of a recorded release line, such as 0.32."""
+        if line_of(version) not in recorded.versions():
+            super().load_recorded(version)
+        self.about = recorded.load(self.database, line_of(version), self.city.moment(0))
+        self.locales = ("ca", "es", "en")
+        self._threads = [self.locales[0]] * THREADS
         self.export_open_data()
 
     def instance_block(self, url: str) -> dict[str, Any]:
@@ -155,11 +165,11 @@ class DecidimSandbox(Sandbox):
             )
         elif row.kind == "debate":
             state, supports = "open", None
-        title = row.title.get(self.locales[0]) or next(iter(row.title.values()))
+        title = row.title.get(self.locales[0]) or next(iter(row.title.values()), ("", False))
         return {
             "id": str(row.id),
             "kind": row.kind,
-            "title": plain_title(title[0]),
+            "title": plain_title(title[0] or ""),
             "state": state,
             "supports": supports,
             "comments": row.count,
