@@ -13,7 +13,7 @@ from ..connectors.writing import AnswerDraft, Answers, Comments, Copy, Edits, Fi
 from ..core.identity import Ref
 from ..core.ledger import DuplicateCopy, Ledger, Operation, Publication, copy_columns
 from ..core.marker import markers_in
-from .plan import copy_of, editing, withdrawing
+from .plan import copy_of, editing, withdrawal_text, withdrawing
 from .render import answer_of, blanked, draft_of, fingerprint, prints
 
 _FOREIGN = "the platform named a copy that belongs to another proposal; it is looked up"
@@ -138,7 +138,7 @@ class Deliverer:
     async def _withdraw(self, job: Job) -> str:
         own, reason = job.publication, (job.operation.payload or {}).get("reason", "")
         try:
-            await withdrawing(self.writer).withdraw(job.space, copy_of(own), reason)
+            await withdrawing(self.writer).withdraw(job.space, copy_of(own), withdrawal_text(own))
         except CannotDo as error:
             # What the origin's author or moderator took away must not go on standing elsewhere.
             if not isinstance(self.writer, Edits) or not own.sent_payload:

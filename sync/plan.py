@@ -21,6 +21,7 @@ from ..core.ledger import PUBLICATION, Ledger, Operation, Publication, publicati
 from ..core.marker import Signer, markers_in
 from ..core.records import State
 from ..core.tables import InstanceRow, table_of
+from . import words
 from .guards import Guards, Kind, Verdict
 from .origins import PROPOSAL, Origin, load_origins, new_origins, newest_answers, same_title
 from .render import (
@@ -379,7 +380,7 @@ def requests_of(decision: Decision, route: Route, writer: Writer) -> Sequence[Re
     if decision.action == "edit" and decision.payload:
         return editing(writer).plan_edit(space, copy, draft_of(decision.payload))
     if decision.action == "withdraw":
-        return withdrawing(writer).plan_withdraw(space, copy, decision.why)
+        return withdrawing(writer).plan_withdraw(space, copy, withdrawal_text(own))
     if decision.action in {"answer", "answer_back"} and decision.payload:
         answer = answer_of(decision.payload)
         ref = copy.ref if decision.action == "answer" else own.origin_key.partition("/")[2]
@@ -394,6 +395,11 @@ def copy_of(own: Publication) -> Copy:
     """Where the copy of a publication is."""
     assert own.remote_ref is not None
     return Copy(own.remote_ref, own.url or "", own.how or {})
+
+
+def withdrawal_text(own: Publication) -> str:
+    """What citizens read where a platform asks why a copy is taken back, in the copy's language."""
+    return words.withdrawn((own.sent_payload or {}).get("locale", "en"))[1]
 
 
 def editing(writer: Writer) -> Edits:

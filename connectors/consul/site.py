@@ -14,7 +14,7 @@ from bs4 import BeautifulSoup, Tag
 from pydantic import SecretStr
 
 from ..errors import CannotDo, ConnectorError, MaybeDone, NotDone, Refused, Throttled, WriteError
-from ..transport import Answer, Request, is_loopback
+from ..transport import Answer, Request
 from ..writing import WriteContext
 from .api import authorization
 from .forms import HTML, TOKEN, filled
@@ -25,8 +25,6 @@ SECONDS = 4.5
 """The captcha takes a form for a robot's before four seconds have passed (docs/platforms/consul.md 8.2)."""
 _PERSON = re.compile(r"^/users/(\d+)(?:-[^/]*)?$")
 _LOCALE = re.compile(r"[?&]locale=([A-Za-z]{2,3}(?:-[A-Za-z]{2,8})?)(?:&|$)")
-_COOKIE = "_consul_session"
-_SET = re.compile(rf"\b{_COOKIE}=([^;,]+)")
 _UNDERSTOOD = frozenset({401, 403, 404, 406, 410, 422})
 
 
@@ -151,10 +149,6 @@ class Site:
         self._people: dict[str, tuple[str, str]] = {}
         self._refused: set[str] = set()
         self._basic = authorization(settings)
-        # httpx copies its jar for every request and loses the jar's policy on the way, so that `Secure` cookies do not come back
-        # to this very machine without TLS; there the session is carried by hand.
-        self._by_hand = self.base.startswith("http://") and is_loopback(self.base)
-        self._session: str | None = None
 
     async def get(self, path: str, params: Mapping[str, str] | None = None) -> Page:
         """A page as it is; a redirect is not followed.
@@ -162,25 +156,16 @@ class Site:
         Raises:
             NotDone, CannotDo: it cannot be had.
         """
-        headers = {"Accept": HTML, **self._own_headers()}
+        headers = {"Accept": HTML, **self._basic}
         async with nothing_stored():
             answer = await self.transport.get(path, params=params, headers=headers, redirects=False, allow=_UNDERSTOOD)
-        return self._page(answer)
-
-    def _own_headers(self) -> dict[str, str]:
-        return {**self._basic, **({"Cookie": f"{_COOKIE}={self._session}"} if self._session else {})}
-
-    def _page(self, answer: Answer) -> Page:
-        match = _SET.search(answer.headers.get("set-cookie", "")) if self._by_hand else None
-        if match:
-            self._session = match[1]
         return Page(answer)
 
     async def send(self, request: Request, values: Mapping[str, str], *, without: str = "") -> Page:
         """Send a planned write once, with what only the session knows. Raises: NotDone, MaybeDone."""
         whole = filled(request, values, without=without)
-        sent = replace(whole, headers={**whole.headers, **self._own_headers()})
-        return self._page(await self.transport.submit(sent))
+        sent = replace(whole, headers={**whole.headers, **self._basic})
+        return Page(await self.transport.submit(sent))
 
     async def sign_in(self, login: SecretStr, password: SecretStr) -> tuple[str, str]:
         """Be this account; returns its number and the address of its page.
@@ -224,7 +209,7 @@ class Site:
 
     def forget(self) -> None:
         """Start a new session."""
-        self.who = self._session = None
+        self.who = None
         self.transport.forget_cookies()
 
     async def wait(self, since: float) -> None:
