@@ -68,6 +68,7 @@ def open_transport(
     clock: Clock,
     backend: Any = None,
     keep_cookies: bool | None = None,
+    beside: Transport | None = None,
 ) -> Transport:
     """A transport for one instance, as polite as its platform asks. `keep_cookies`: a session, whatever the platform's reading needs."""
     return Transport(
@@ -79,4 +80,5 @@ def open_transport(
         verify_tls=settings.verify_tls,
         keep_cookies=connector.keep_cookies if keep_cookies is None else keep_cookies,
         backend=backend,
+        beside=beside,
     )

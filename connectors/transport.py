@@ -161,14 +161,18 @@ class Transport:
         verify_tls: bool = True,
         keep_cookies: bool = False,
         backend: Any = None,
+        beside: Transport | None = None,
     ) -> None:
-        """`backend`: an ASGI application or an httpx transport that answers instead of the network (tests)."""
+        """`backend`: an ASGI application or an httpx transport that answers instead of the network (tests).
+
+        `beside`: a transport to the same host; both together keep within one budget.
+        """
         self.url = url.rstrip("/")
         self.stats = Stats()
         self._clock = clock
         self._politeness = politeness or Politeness()
         self._per_minute = self._politeness.requests_per_minute or requests_per_minute
-        self._recent: deque[float] = deque()
+        self._recent: deque[float] = beside._recent if beside is not None else deque()
         self._rest_until = 0.0
         self._loopback = is_loopback(url)
         self._hosts = {urlsplit(url).hostname, *extra_hosts}

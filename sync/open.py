@@ -30,7 +30,9 @@ async def open_writer(
     backend = (backends or {}).get(name)
     secret = config.privacy.key.get_secret_value()
     reading = open_transport(connector, settings, agent=agent, clock=clock, backend=backend)
-    session = open_transport(connector, settings, agent=agent, clock=clock, backend=backend, keep_cookies=True)
+    session = open_transport(
+        connector, settings, agent=agent, clock=clock, backend=backend, keep_cookies=True, beside=reading
+    )
     context = Context(name, settings, reading, pseudonymiser(secret, name), clock, settings.names == "public")
     async with reading, session:
         yield connector.writer(WriteContext(context, session)), WriteContext(context, session)

@@ -167,10 +167,10 @@ class Planner:
         self, own: Publication, origin: Origin | None, waiting: Operation | None, lost: str
     ) -> Decision | None:
         if lost:
-            if waiting is None and own.state in {"cancelled", "refused", "held"}:
+            if waiting is None and own.state in {"cancelled", "refused", "held", "rejected"}:
                 return None
             return self._decision("cancel", own, origin, lost)
-        if origin is None or own.state == "held":
+        if origin is None or own.state in {"held", "rejected"}:
             return None
         if own.state == "refused" and own.sent_hash is None:
             return self._text(own, origin, waiting, "create", unless=self._refused_hash(own))

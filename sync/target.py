@@ -108,11 +108,13 @@ class TargetRun:
                 continue
             if dry_run:
                 self._show(outcome)
-        if not dry_run and self.ledger.operations(states=("approved", "unknown"), target=self.instance):
+        if dry_run:
+            return
+        if self.ledger.operations(states=("approved", "unknown"), target=self.instance):
             await self._introduce()
             await self._adopt(outcomes)
-            await self._work({outcome.route: outcome for outcome in outcomes})
-            self._close(outcomes)
+        await self._work({outcome.route: outcome for outcome in outcomes})
+        self._close(outcomes)
 
     async def backwards(self, outcomes: Sequence[RouteOutcome]) -> None:
         """Tell the answers that copies got to their origins here."""
