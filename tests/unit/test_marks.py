@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from civicsync.core.marks import Marks, Sieve, Tokens, by_id
 
 _IDS = st.one_of(
-    st.integers(0, 50_000).map(str), st.sampled_from(["007", "", "a-b", "-1", "1000000", "99999999", "0", "\u0663", "1.0"])
+    st.integers(0, 50_000).map(str),
+    st.sampled_from(["007", "", "a-b", "-1", "1000000", "99999999", "0", "\u0663", "1.0"]),
 )
 
 
