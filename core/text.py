@@ -72,7 +72,9 @@ def clean_html(value: str) -> str:
     """Safe HTML from any HTML fragment; a fragment without markup is returned escaped."""
     value = tidy(value)
     if "<" not in value and "&" not in value:
-        return value.replace(">", "&gt;") if ">" in value else value
+        # As the sanitiser itself writes them, so that cleaning twice changes nothing.
+        value = value.replace(">", "&gt;") if ">" in value else value
+        return value.replace("\xa0", "&nbsp;") if "\xa0" in value else value
     return _SANITISER.clean(value)
 
 
