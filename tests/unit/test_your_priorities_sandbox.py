@@ -80,8 +80,10 @@ def test_hosts() -> None:
 def test_a_session_for_everybody_without_one() -> None:
     ask = Client(0)
     cookie = ask("/api/groups/1").header("set-cookie") or ""
-    assert cookie.startswith("yrpri.sid=s%3A") and "HttpOnly" in cookie and "Secure" not in cookie
-    assert "Secure" in (ask("/api/groups/1", X_Forwarded_Proto="https").header("set-cookie") or "")
+    assert cookie.startswith("yrpri.sid=s%3A") and "HttpOnly" in cookie and "Secure" in cookie
+    elsewhere = {"Host": "hugmyndir.example"}
+    assert "Secure" in (ask("/api/groups/1", X_Forwarded_Proto="https", **elsewhere).header("set-cookie") or "")
+    assert ask("/api/groups/1", **elsewhere).header("set-cookie") is None
     assert ask("/api/groups/1", Cookie=cookie.partition(";")[0]).header("set-cookie") is None
     assert ask("/api/groups/1", Cookie="yrpri.sid=unknown").header("set-cookie")
 

@@ -30,7 +30,7 @@ class Changes:
         )
         names += " answer answer_text add_proposal erase_author anonymize move_post odd_status category edit_category"
         names += " remove_category lose_permission regain_permission hide_group add_group empty fill login_page login_page_off"
-        names += " configure"
+        names += " configure moderator_edit block approve end_sessions"
         return {name: getattr(self, name) for name in names.split()}
 
     def _now(self, milliseconds: int = 0) -> str:
@@ -127,6 +127,8 @@ class Changes:
         """A post is deleted, and with it, by the worker, what hangs on it."""
         row = self._post(id)
         row["deleted"] = True
+        for key in [key for key in self.db.votes if key[0] == row["id"]]:
+            del self.db.votes[key]
         for one in [*self.db.points_of[row["id"]], *self.db.activities_of[row["group_id"]]]:
             if one.get("post_id") == row["id"]:
                 one["deleted"] = True
@@ -221,6 +223,22 @@ class Changes:
         """Changes the configuration of a group."""
         self.db.groups[int(group)]["configuration"].update(values)
         self.db.touch()
+
+    def moderator_edit(self, id: Any, title: str | None = None, description: str | None = None) -> None:
+        """A group admin writes something else; the author stays, and nothing says who changed it."""
+        self.edit(id, title, description)
+
+    def block(self, id: Any) -> None:
+        """A moderator blocks a post."""
+        self.hide(id)
+
+    def approve(self, id: Any) -> None:
+        """A moderator approves a post."""
+        self.restore(id)
+
+    def end_sessions(self) -> None:
+        """The server forgets everybody's session."""
+        self.sandbox.sessions.clear()
 
     def empty(self) -> None:
         """All lists come back empty although nothing is gone."""

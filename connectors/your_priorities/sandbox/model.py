@@ -35,8 +35,8 @@ class Database:
         self.points_of: dict[int, list[Row]] = defaultdict(list)
         self.posts_of: dict[int, list[Row]] = defaultdict(list)
         self.activities_of: dict[int, list[Row]] = defaultdict(list)
-        self.votes: dict[tuple[int, int], int] = {}
-        """(post, user) to value, of votes cast after the city was built."""
+        self.votes: dict[tuple[int, int], Row] = {}
+        """(post, user) to the row of a vote, of votes cast after the city was built; a withdrawn one stays, with value 0."""
         self.version = 0
         self._last: dict[str, int] = dict.fromkeys(TABLES, 0)
         self._feeds: dict[tuple[int, ...], list[Row]] = {}
@@ -46,6 +46,19 @@ class Database:
         if name in TABLES:
             return self.tables[name]
         raise AttributeError(name)
+
+    def vote(self, post: int, user: int, value: Any, at: str) -> Row:
+        """The row of a vote, new or changed; counters are the caller's business."""
+        row = self.votes.get((post, user))
+        if row is None:
+            row = self.votes[post, user] = {
+                "id": len(self.votes) + 1,
+                "post_id": post,
+                "user_id": user,
+                "created_at": at,
+            }
+        row.update(value=value, updated_at=at)
+        return row
 
     def next_id(self, table: str) -> int:
         """The number that the next row of a table gets."""
@@ -176,6 +189,32 @@ class Rights:
         if self._is("groups", row["id"], user):
             return True
         return row["access"] in {0, 3} and self._is("communities", community["id"], user)
+
+    def admin(self, group: int, user: int | None) -> bool:
+        """Group admin: that of a community or domain is none (docs/platforms/your-priorities.md 5.11)."""
+        return user is not None and ("groups_admins", group, user) in self.database.members
+
+    def writes(self, row: Row | None, user: int | None) -> bool:
+        """Create post or point in a group (5.2): its own access counts, not the community's; nobody asks whether it takes posts."""
+        if row is None or row["deleted"] or user is None:
+            return False
+        if self.admin(row["id"], user) or row["user_id"] == user:
+            return True
+        configuration, above = row["configuration"], self.database.communities[row["community_id"]]
+        if configuration.get("forceSecureSamlLogin") or above["configuration"].get("forceSecureSamlLogin"):
+            return False
+        profile = self.database.users[user].get("profile_data") or {}
+        if profile.get("isAnonymousUser") and not configuration.get("allowAnonymousUsers"):
+            return False
+        if row["access"] == 0 or self._is("groups", row["id"], user):
+            return True
+        return row["access"] == 3 and self._is("communities", above["id"], user)
+
+    def administers(self, row: Row | None, user: int | None) -> bool:
+        """Edit and delete post: its author, or a group admin. What is blocked or deleted is found by neither."""
+        if row is None or user is None or not self.database.visible(row):
+            return False
+        return row["user_id"] == user or self.admin(row["group_id"], user)
 
     def post(self, row: Row | None, user: int | None) -> bool:
         """View post: the community's access is not asked for in a public group."""

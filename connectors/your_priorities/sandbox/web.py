@@ -12,9 +12,12 @@ from ...testing.http import Request, Response
 from ...testing.sandbox import Operation, Sandbox
 from .changes import Changes, plant
 from .model import Database, Row
+from .office import OfficeWrites
+from .people import People
 from .populate import BOT_EMAIL, BOT_PASSWORD, populate
 from .reading import Reading
 from .routes import plain
+from .writing import PostWrites, routed
 
 CACHE_SECONDS = 3.0
 SITEMAP_SECONDS = 3600.0
@@ -25,11 +28,6 @@ _BAD = re.compile(r"attach|scrapy|obot|takeout|aibot|bigfoot|lwp-request|pycurl"
 _BAD_LIMIT, _BAD_WINDOW = 30, 900.0
 _LOOPBACK = re.compile(r"(127\.\d+\.\d+\.\d+|localhost|[\w.-]+\.localhost|\[::1\])(:\d+)?")
 _STATES = {0: "open", 1: "in_progress", -1: "in_progress", 2: "accepted", -2: "rejected"}
-_NOTIFICATIONS = {
-    name: {"method": 2, "frequency": 1}
-    for name in ("my_posts", "all_group", "my_points", "newsletter", "all_community", "my_posts_endorsements")
-}
-_NOTIFICATIONS["my_points_endorsements"] = {"method": 2, "frequency": 2}
 _SUFFIXES = frozenset({"is", "org", "net", "ai", "com", "nl"})
 
 
@@ -39,15 +37,25 @@ class YourPrioritiesSandbox(Sandbox):
     platform = "your-priorities"
     default_version = "2026-07"
 
-    def __init__(self, *, cache_seconds: float = CACHE_SECONDS, **options: Any) -> None:
+    extra_faults = frozenset({"duplicate_reply"})
+
+    def __init__(self, *, cache_seconds: float = CACHE_SECONDS, production: bool = True, **options: Any) -> None:
+        """`production`: cookies are `Secure` and go out over https only (and, so that a toy can be used, to this machine)."""
         super().__init__(**options)
         self.cache_seconds = cache_seconds
+        self.production = production
+        self.emails = 0
+        """How many people an official status was sent to so far."""
         self.page_instead = False
         self.sessions: dict[str, int | None] = {}
         self.database = Database()
         self._cache: dict[str, tuple[datetime, bytes]] = {}
         self._bad: dict[str, list[datetime]] = {}
-        self._changes_named = Changes(self)
+        self.named = Changes(self)
+        self.people = People(lambda: self.database, lambda: self.clock())
+        self._writes = routed([*PostWrites(self).table(), *OfficeWrites(self).table()])
+        self._replies: dict[str, Response] = {}
+        self._before: dict[str, Response] = {}
         populate(self.database, City(self.seed), self.size)
         self._open()
 
@@ -69,7 +77,11 @@ class YourPrioritiesSandbox(Sandbox):
         return {"platform": "your-priorities", "url": url, "email": BOT_EMAIL, "password": BOT_PASSWORD}
 
     def operations(self) -> Mapping[str, Operation]:
-        return self._changes_named.named()
+        return self.named.named()
+
+    def mangle(self, kind: str, request: Request, response: Response) -> Response:
+        """`duplicate_reply`: the answer to the last request of this kind comes again."""
+        return self._before.get(_kind(request), response)
 
     def plant_private_data(self) -> list[str]:
         return plant(self)
@@ -79,6 +91,8 @@ class YourPrioritiesSandbox(Sandbox):
         from .recorded import fill
 
         self.database = Database()
+        # Most recordings were made in development mode, where cookies go out over plain http.
+        self.production = False
         fill(self.database, at)
         self._open()
         self.sessions = {"s%3AREDACTED.SIGNATURE": None}
@@ -101,6 +115,9 @@ class YourPrioritiesSandbox(Sandbox):
         self.reading.host = self._host(request.host)
         self.reading.user = self.sessions.get(request.cookies.get(COOKIE, ""))
         response = self._routed(request)
+        if request.method not in {"GET", "HEAD"}:
+            self._before = dict(self._replies)
+            self._replies[_kind(request)] = response
         return self._session(request, _dressed(response).with_etag(request))
 
     def _routed(self, request: Request) -> Response:
@@ -113,10 +130,13 @@ class YourPrioritiesSandbox(Sandbox):
             return self._page() if request.method in {"GET", "HEAD"} else plain(404)
         if path.startswith("/api/users/"):
             return self._users(request)
+        written = self._written(request)
+        if written is not None:
+            return written
         if request.method in {"GET", "HEAD"}:
             return self.reading.answer(request) or plain(404)
         writes = r"/api/(posts|points|groups|communities|categories|domains|images|ratings)(/.*)?"
-        # Every write needs a session; what a session may write is not part of the reading side.
+        # Every write needs a session, and nothing but what is written above is let through.
         return plain(401) if re.fullmatch(writes, path) else plain(404)
 
     def _host(self, host: str) -> tuple[Row | None, Row | None]:
@@ -165,14 +185,19 @@ class YourPrioritiesSandbox(Sandbox):
         """A session for everybody who brings none (1.3); `Secure` behind https."""
         if request.cookies.get(COOKIE) in self.sessions or response.header("set-cookie"):
             return response
-        return response.adding("Set-Cookie", self._new_session(request, None))
+        cookie = self._new_session(request, None)
+        return response if cookie is None else response.adding("Set-Cookie", cookie)
 
-    def _new_session(self, request: Request, user: int | None) -> str:
+    def _new_session(self, request: Request, user: int | None) -> str | None:
+        """The cookie of a new session; None where it must be `Secure` and the way is not."""
+        secure = request.scheme == "https" or self.production
+        if self.production and request.scheme != "https" and not _LOOPBACK.fullmatch(request.host):
+            return None
         own = f"s%3A{self.rng.getrandbits(96):024x}.{self.rng.getrandbits(64):016x}"
         self.sessions[own] = user
         name = request.host.partition(":")[0].split(".")
         site = f"; Domain=.{'.'.join(name[-2:])}" if len(name) > 1 and name[-1] in _SUFFIXES else ""
-        return f"{COOKIE}={own}{site}; Path=/; HttpOnly{'; Secure' if request.scheme == 'https' else ''}"
+        return f"{COOKIE}={own}{site}; Path=/; HttpOnly{'; Secure' if secure else ''}"
 
     def _cached(self, key: str, made: Callable[[], bytes]) -> bytes:
         now = self.clock()
@@ -229,77 +254,44 @@ class YourPrioritiesSandbox(Sandbox):
             f"{urls}</urlset>"
         )
 
-    # Accounts, as far as seeing what members see needs them ------------------------------------------------------------
+    # Accounts and writing ----------------------------------------------------------------------------------------------
 
     def _users(self, request: Request) -> Response:
         step = f"{request.method} {request.path.removeprefix('/api/users/')}"
         match step:
             case "GET loggedInUser/isloggedin":
-                return Response.json(self._me())
+                return Response.json(self.people.me(self.reading.user))
             case "GET loggedInUser/adminRights":
-                return self._admin_rights()
+                return self.people.rights(self.reading.user)
             case "POST login":
-                return self._login(request)
+                return self._signed_in(request, self.people.login(request, self.reading.host[0] is not None))
+            case "POST register":
+                return self._signed_in(request, self.people.register(request))
+            case "POST register_anonymously":
+                return self._signed_in(request, self.people.register_anonymously(request))
             case "POST logout":
                 self.sessions.pop(request.cookies.get(COOKIE, ""), None)
                 return Response.text("OK")
             case _:
                 return plain(401) if request.method != "GET" or re.fullmatch(r"GET \d+", step) else plain(404)
 
-    def _me(self) -> dict[str, Any]:
-        extra = {"forceSecureSamlLogin": None, "customSamlDeniedMessage": None, "customSamlLoginMessage": None}
-        row = self.database.users.get(self.reading.user or 0)
-        if row is None:
-            return {"notLoggedIn": True, **extra}
-        return {**self._account(row), "loginProvider": "email", **extra}
-
-    def _account(self, row: Row) -> dict[str, Any]:
-        names = "id description name facebook_id google_id github_id twitter_id legacy_passwords_disabled"
-        names += " notifications_settings profile_data email ssn default_locale"
-        found = {name: row.get(name) for name in names.split()}
-        found["notifications_settings"] = row.get("notifications_settings") or _NOTIFICATIONS
-        lists = {name: [] for name in ("UserProfileImages", "UserHeaderImages", "PointQualities", "Ratings")}
-        votes = [
-            {"id": number, "value": value, "post_id": post, "Post": {"group_id": self.database.posts[post]["group_id"]}}
-            for number, ((post, user), value) in enumerate(self.database.votes.items(), start=1)
-            if user == row["id"]
-        ]
-        return {**found, **lists, "Endorsements": votes, "hasRegistrationAnswers": False}
-
-    def _admin_rights(self) -> Response:
-        user = self.reading.user
-        kinds = {"Domain": "domains", "Organization": "organizations", "Community": "communities", "Group": "groups"}
-        found = {
-            f"{kind}Admins": [
-                {"id": own}
-                for table, own, who in sorted(self.database.members)
-                if (table, who) == (f"{name}_admins", user)
-            ]
-            for kind, name in kinds.items()
-        }
-        if user is None or not any(found.values()):
-            return Response.html("0")
-        return Response.json(found)
-
-    def _login(self, request: Request) -> Response:
-        """The user name's field is `identifier`, its case counts, and an unknown host cannot sign anybody in (5.1)."""
-        try:
-            body = request.json() if request.media_type == "application/json" else dict(request.fields())
-        except ValueError:
-            return plain(400)
-        if self.reading.host[0] is None:
-            return plain(500)
-        identifier, password = (
-            (body.get("identifier"), body.get("password")) if isinstance(body, dict) else (None, None)
-        )
-        if not identifier or not password:
-            return plain(400)
-        row = next((one for one in self.database.users.values() if one["email"] == identifier), None)
-        if row is None or row["password"] is None or row["password"] != password:
-            return plain(401)
+    def _signed_in(self, request: Request, found: tuple[Response, int | None]) -> Response:
+        """The old session ends and a new one begins; without https nobody gets its cookie (1.2)."""
+        response, user = found
+        if user is None:
+            return response
         self.sessions.pop(request.cookies.get(COOKIE, ""), None)
-        account = {**self._account(row), "private_profile_data": row["private_profile_data"]}
-        return Response.json(account).adding("Set-Cookie", self._new_session(request, row["id"]))
+        cookie = self._new_session(request, user)
+        return response if cookie is None else response.adding("Set-Cookie", cookie)
+
+    def _written(self, request: Request) -> Response | None:
+        """The answer of a write route, or None where there is none."""
+        step = f"{request.method} {request.path.removeprefix('/api/')}"
+        for pattern, handler in self._writes:
+            match = pattern.fullmatch(step)
+            if match:
+                return handler(request, *match.groups())
+        return None
 
     # What its database holds ------------------------------------------------------------------------------------------
 
@@ -364,6 +356,10 @@ class YourPrioritiesSandbox(Sandbox):
             "body": row["revisions"][-1]["content"],
             "public": alive and shown and self._anybody_sees(post, public),
         }
+
+
+def _kind(request: Request) -> str:
+    return f"{request.method} {re.sub(r'[0-9]+', ':id', request.path)}"
 
 
 def _dressed(response: Response) -> Response:
