@@ -1,4 +1,4 @@
-"""`make proof`: every promise of pulling at full size, each figure beside its bar.
+"""`make proof`: every promise of pulling and publishing at full size, each figure beside its bar.
 
 Takes about half an hour on two cores. `python -m benchmarks.proof ROW…` runs single rows. The same checks run small in `make test`.
 """
@@ -11,7 +11,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,9 @@ from civicsync.core.clock import FakeClock
 from civicsync.core.database import migrate, open_engine, parse_url
 from civicsync.sync.pull import Options, Outcome, Puller
 
+from . import proof_publish
 from .killing import kill_and_compare
+from .row import Row
 
 ROOT = Path(__file__).parent.parent
 RIVALS = ROOT / ".proof"
@@ -44,16 +45,6 @@ FAULTS = (
     "slow",
     "hang",
 )
-
-
-@dataclass
-class Row:
-    """One line of the table."""
-
-    what: str
-    bar: str
-    figure: str
-    met: bool | None
 
 
 class City:
@@ -387,6 +378,11 @@ ROWS: dict[str, Callable[[], list[Row]]] = {
     "costs": costs,
     "rivals": rivals,
     "growth": growth,
+    "lives": proof_publish.lives,
+    "once": proof_publish.once,
+    "killed-publishing": proof_publish.killed,
+    "mesh": proof_publish.mesh,
+    "dropped": proof_publish.dropped,
 }
 
 

@@ -190,8 +190,22 @@ class Once:
 def exactly_once(folder: Path, platform: str, version: str, fault: str, count: int, voice: str | None = None) -> Once:
     """Publish `count` proposals through a fault."""
     crossing = Crossing(folder, platform, version, count=count, voice=voice)
-    crossing.pull("board")
     crossing.plant(fault, every=5)
+    return _through(crossing, count)
+
+
+def dropping(folder: Path, count: int) -> Once:
+    """Publish to a CONSUL that stores every proposal and drops the connection after every fifth."""
+    crossing = Crossing(folder, "consul", "2.5.1", count=count, voice="official")
+    match = "^POST /management/proposals$"
+    crossing.sandbox.plant(
+        *(Fault(kind="reset_after_store", match=match, after=after) for after in range(4, count - 3, 4))
+    )
+    return _through(crossing, count)
+
+
+def _through(crossing: Crossing, count: int) -> Once:
+    crossing.pull("board")
     outcome = crossing.until_quiet()
     copies = crossing.copies()
     states = dict(crossing.rows("SELECT state, count(*) FROM publications GROUP BY state"))

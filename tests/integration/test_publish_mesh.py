@@ -2,7 +2,6 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -129,18 +128,16 @@ class Publishing(RuleBasedStateMachine):
                 assert own in copied or (own, target) in stopped, f"{own} never reached {target}"
 
 
-def machine(examples: int, steps: int) -> Any:
-    """The state machine as a test case of this size."""
-    case = Publishing.TestCase
-    case.settings = settings(
+def sized(examples: int, steps: int) -> settings:
+    """How much is tried; the same every time."""
+    return settings(
         max_examples=examples,
         stateful_step_count=steps,
         deadline=None,
-        derandomize=True,
         database=None,
         suppress_health_check=list(HealthCheck),
     )
-    return case
 
 
-TestPublishing = machine(8, 12)
+TestPublishing = Publishing.TestCase
+TestPublishing.settings = settings(sized(6, 10), derandomize=True)

@@ -1,0 +1,180 @@
+"""The promises of publishing at full size, as rows of `make proof`."""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from civicsync.connectors.registry import resolve
+
+from .publishing import WRITE_FAULTS, dropping, exactly_once, killed_at_every_state, whole_life
+from .row import Row
+
+ROOT = Path(__file__).parent.parent
+RIVALS = ROOT / ".proof"
+PLATFORMS = ("consul", "decidim", "your-priorities")
+VOICES = {
+    "consul": ("participant", "official"),
+    "decidim": ("participant", "official"),
+    "your-priorities": (None,),
+}
+WRITERS = [
+    ("consul", "2.5.1", "participant"),
+    ("consul", "2.5.1", "official"),
+    ("decidim", "0.32", "participant"),
+    ("decidim", "0.28.6", "participant"),
+    ("decidim", "0.32", "official"),
+    ("your-priorities", "2026-07", None),
+]
+COUNT = 1000
+
+
+def lives() -> list[Row]:
+    """Every writing dialect: create, edit, answer, withdraw."""
+    rows: list[Row] = []
+    for platform in PLATFORMS:
+        wrong: list[str] = []
+        cases = [(version, voice) for version in resolve(platform).versions for voice in VOICES[platform]]
+        for version, voice in cases:
+            with tempfile.TemporaryDirectory() as folder:
+                told = whole_life(Path(folder), platform, version, voice)
+            wrong += [f"{version} {voice or ''} {what}: {why}" for what, why in told.items() if why]
+        figure = f"{4 * len(cases) - len(wrong)} of {4 * len(cases)} right ({len(cases)} dialects and voices)"
+        rows.append(Row(f"create, edit, withdraw, answer, {platform}", "all", "; ".join([figure, *wrong]), not wrong))
+    return rows
+
+
+def once() -> list[Row]:
+    """Each writer through each fault, a thousand publications each."""
+    rows: list[Row] = []
+    for platform, version, voice in WRITERS:
+        problems: list[str] = []
+        struck = looked_up = 0
+        for fault in WRITE_FAULTS:
+            with tempfile.TemporaryDirectory() as folder:
+                result = exactly_once(Path(folder), platform, version, fault, COUNT, voice)
+            struck += result.struck
+            looked_up += result.looked_up
+            problems += [f"{fault}: {result.problem}"] if result.problem else []
+        what = f"exactly one copy, {platform} {version} {voice or ''}".rstrip()
+        figure = (
+            f"{len(WRITE_FAULTS)} faults x {COUNT}: {struck} strikes, {looked_up} lost answers, {len(problems)} wrong"
+        )
+        rows.append(Row(what, "one copy each", "; ".join([figure, *problems]), not problems))
+    return rows
+
+
+def killed() -> list[Row]:
+    """SIGKILL before and after every change of state."""
+    rows: list[Row] = []
+    for platform, version, voice in (WRITERS[1], WRITERS[2], WRITERS[5]):
+        with tempfile.TemporaryDirectory() as folder:
+            result = killed_at_every_state(Path(folder), platform, version, count=12, voice=voice)
+        figure = f"{result.kills} kills; {result.problem or 'one copy each'}"
+        rows.append(
+            Row(f"SIGKILL at every change of state, {platform} {version}", "one copy each", figure, not result.problem)
+        )
+    return rows
+
+
+def mesh() -> list[Row]:
+    """Three platforms, random events, backups put back: a state machine of hypothesis's."""
+    code = (
+        "import sys; sys.path.insert(0, '.')\n"
+        "from hypothesis import settings, seed\n"
+        "from hypothesis.stateful import run_state_machine_as_test\n"
+        "from tests.integration.test_publish_mesh import Publishing, sized\n"
+        "for number in range(50):\n"
+        "    run_state_machine_as_test(seed(number)(Publishing), settings=sized(1, 150))\n"
+        "print('done')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    figure = "50 seeds, 0 violations" if done.returncode == 0 else done.stderr[-400:]
+    bar = "one copy per origin and target, no copy of a copy, then silence"
+    return [Row("full mesh of three platforms, about 1,000 random events", bar, figure, done.returncode == 0)]
+
+
+@contextmanager
+def sink() -> Iterator[str]:
+    """The sink that drops connections."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.rivals.sink"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+
+def _stored(url: str) -> tuple[int, int]:
+    with urllib.request.urlopen(f"{url}/stored") as answer:
+        told = json.load(answer)
+    return told["posts"], len(told["rows"])
+
+
+def dropped() -> list[Row]:
+    """Twenty rows over a connection that drops: drt, dlt's helper, civicsync."""
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, command in _rivals(Path(folder)).items():
+            with sink() as url:
+                environment = {**os.environ, "HOME": folder, "DO_NOT_TRACK": "1", "SINK_URL": f"{url}/posts"}
+                words = [word.replace("URL", url) for word in command]
+                done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+                posts, distinct = _stored(url)
+            said = next((line.strip() for line in reversed(done.stdout.splitlines()) if "sync" in line.lower()), "")
+            rows.append(
+                Row(
+                    f"20 rows, each fifth answer dropped, {name}",
+                    "printed",
+                    f"{posts} posts for {distinct} rows {said}",
+                    None,
+                )
+            )
+        result = dropping(Path(folder) / "ours", 20)
+    figure = (
+        f"20 copies of 20, {result.struck} answers dropped, {result.looked_up} found by lookup"
+        if not result.problem
+        else result.problem
+    )
+    return [*rows, Row("20 rows, each fifth answer dropped, civicsync", "20 of 20", figure, not result.problem)]
+
+
+def _rivals(folder: Path) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    drt, dlt = RIVALS / "drt" / "bin" / "drt", RIVALS / "dlt" / "bin" / "python"
+    if drt.exists():
+        _drt_project(folder)
+        found["drt"] = [str(drt), "run", "--select", "over"]
+    if dlt.exists():
+        found["dlt's requests helper"] = [str(dlt), str(ROOT / "benchmarks" / "rivals" / "dlt_post.py"), "URL"]
+    return found
+
+
+def _drt_project(folder: Path) -> None:
+    """drt's own way: a SQLite source, a REST destination, its default retries."""
+    connection = sqlite3.connect(folder / "rows.db")
+    with connection:
+        connection.execute("CREATE TABLE rows (id INTEGER, title TEXT)")
+        titles = [(number, f"Meer bomen in wijk {number:04}") for number in range(1, 21)]
+        connection.executemany("INSERT INTO rows VALUES (?, ?)", titles)
+    connection.close()
+    (folder / ".drt").mkdir()
+    (folder / ".drt" / "profiles.yml").write_text(f"local:\n  type: sqlite\n  database: {folder / 'rows.db'}\n")
+    (folder / "drt_project.yml").write_text("name: race\nversion: '1.0'\nprofile: local\n")
+    (folder / "syncs").mkdir()
+    (folder / "syncs" / "over.yml").write_text(
+        "name: over\nmodel: SELECT id, title FROM rows ORDER BY id\n"
+        "destination:\n  type: rest_api\n  url: ${SINK_URL}\n  method: POST\n"
+        '  headers: {Content-Type: application/json}\n  body_template: \'{"id": {{ row.id }}, "title": "{{ row.title }}"}\'\n'
+        "sync:\n  mode: full\n  batch_size: 5\n"
+    )
