@@ -1,8 +1,10 @@
-"""`make demo`: three toy cities on loopback, a configuration, a pull with progress, and what to try next.
+"""`make demo`: three toy cities on loopback, a configuration, a pull with progress, a proposal that crosses from each to the others.
 
 A second run finds the same cities again and shows that nothing changed. Everything it writes is in `demo/`.
 """
 
+import contextlib
+import itertools
 import json
 import os
 import secrets
@@ -21,6 +23,8 @@ CITIES = {
     "plaza": ("consul", 4712, 300),
     "ideas": ("your-priorities", 4713, 120),
 }
+SPACES = {"participa-west": "component/1", "plaza": "section/proposals", "ideas": "group/1"}
+CROSSED = "SELECT origin, target, state, url FROM publications ORDER BY origin, target"
 QUERIES = (
     "SELECT instance, kind, count(*) AS n, sum(supports) AS supports FROM proposals WHERE gone_at IS NULL GROUP BY 1, 2",
     "SELECT instance, title, supports, comments FROM proposals ORDER BY supports DESC LIMIT 10",
@@ -45,9 +49,10 @@ def main() -> int:
             print(f"{name}: a {blocks[name]['platform']} city at {blocks[name]['url']}")
         config = write_config(blocks)
         print(f"configuration: {config.relative_to(ROOT)}\n")
-        code = subprocess.call([*PROGRAM, "--config", str(config), "sync"])
+        code = run(config, "sync") or cross(config)
         if code == 0:
             farewell(config)
+            linger()
         return code
     except KeyboardInterrupt:
         return 130
@@ -56,6 +61,38 @@ def main() -> int:
             process.terminate()
         for process in cities.values():
             process.wait(timeout=10)
+
+
+def run(config: Path, *words: str) -> int:
+    """One command of the program, as a person would type it."""
+    return subprocess.call([*PROGRAM, "--config", str(config), *words])
+
+
+def cross(config: Path) -> int:
+    """One proposal from each city to the two others."""
+    forget_copies(config)
+    print("\nNow a proposal crosses from each city to the two others (civicsync publish):\n", flush=True)
+    code = run(config, "publish")
+    if code == 0:
+        print("\nEach copy says where it comes from. Where to see them:\n", flush=True)
+        run(config, "query", CROSSED)
+    return code
+
+
+def forget_copies(config: Path) -> None:
+    """The toy cities live in memory and were started anew: the copies of an earlier demonstration are not there any more."""
+    import sqlite3
+
+    with contextlib.closing(sqlite3.connect(config.parent / "civicsync.db")) as connection, connection:
+        for table in ("publication", "operation", "publication_event", "route"):
+            connection.execute(f"DELETE FROM {table}")
+
+
+def linger() -> None:
+    """Where a person watches, keep the cities open until Enter, so that the addresses can be opened in a browser."""
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        with contextlib.suppress(EOFError):
+            input("\nThe cities stay open: look at an address above in a browser. Press Enter to close them. ")
 
 
 def start(platform: str, port: int, size: int) -> "subprocess.Popen[str]":
@@ -92,6 +129,16 @@ def write_config(blocks: dict[str, dict[str, Any]]) -> Path:
     for name, block in blocks.items():
         lines.append(f"  {name}:")
         lines += [f"    {field}: {json.dumps(value)}" for field, value in block.items()]
+    lines.append("routes:")
+    for here, there in itertools.permutations(blocks, 2):
+        route = {
+            "from": {"instance": here, "where": {"min_supports": 1}},
+            "to": {"instance": there, "space": SPACES[there]},
+            "approval": "automatic",
+            "first_run": "send",
+            "max_per_day": 1,
+        }
+        lines.append(f"  {here}-to-{there}: {json.dumps(route)}")
     config = FOLDER / "civicsync.yaml"
     config.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return config
@@ -103,7 +150,7 @@ def farewell(config: Path) -> None:
     print(f"\nThe database: {config.parent.relative_to(ROOT)}/civicsync.db. Three questions worth asking:\n")
     for query in QUERIES:
         print(f'  {program} query "{query}"\n')
-        subprocess.call([*PROGRAM, "--config", str(config), "query", query])
+        run(config, "query", query)
         print()
     print("Run `make demo` again: the cities are the same, so nothing is written twice.")
 
