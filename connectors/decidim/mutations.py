@@ -51,7 +51,7 @@ class SessionCaller:
     async def send(self, request: Request) -> Any:
         """Send it as the service account."""
         await self.session.ensure()
-        return await self.session.submit(request)
+        return await self.session.transport.submit(request)
 
     def forget(self) -> None:
         """Sign in anew before the next request."""

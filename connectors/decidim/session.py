@@ -6,7 +6,7 @@ is sent once, by `Transport.submit`.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from bs4 import BeautifulSoup, Tag
 
 from ..errors import CannotDo, ConnectorError, Malformed, MaybeDone, NotDone
-from ..transport import Answer, Request, is_loopback
+from ..transport import Answer, Request
 from ..writing import WriteContext
 from .places import nothing_written
 from .settings import DecidimSettings
@@ -26,7 +26,6 @@ _LASTS = 25 * 60.0
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _UNDERSTOOD = frozenset({401, 403, 404, 422})
 _HTML = {"Accept": "text/html,application/xhtml+xml"}
-_SESSION = re.compile(r"_session_id=[^;,]+")
 _CHOICE = re.compile(r"/locale\?locale=([A-Za-z]{2,3}(?:-[A-Za-z]{2,4})?)[\"'&]")
 _WHOAMI = "query WhoAmI{session{user{id}}}"
 
@@ -127,22 +126,6 @@ class WebSession:
         self.before = ""
         """The prefix of every address: the language, where addresses have one."""
         self._used: float | None = None
-        # The client's own jar never gives a `Secure` cookie back over plain http: only a sandbox on this machine is ever spoken to so.
-        self._by_hand = is_loopback(self.transport.url) and self.transport.url.startswith("http:")
-        self._cookie: str | None = None
-
-    def _headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        return {**headers, "Cookie": self._cookie} if self._by_hand and self._cookie else dict(headers)
-
-    def _kept(self, answer: Answer) -> Answer:
-        match = _SESSION.search(answer.headers.get("set-cookie", ""))
-        self._cookie = match[0] if match is not None else self._cookie
-        return answer
-
-    async def submit(self, request: Request) -> Answer:
-        """Send a write once, with the session's cookie."""
-        sent = replace(request, headers=self._headers(request.headers))
-        return self._kept(await self.transport.submit(sent))
 
     @property
     def configured(self) -> bool:
@@ -151,7 +134,7 @@ class WebSession:
 
     def forget(self) -> None:
         """Sign in anew before the next request."""
-        self._used = self._cookie = None
+        self._used = None
         self.transport.forget_cookies()
 
     async def ensure(self) -> str:
@@ -193,7 +176,7 @@ class WebSession:
             ("authenticity_token", token),
         )
         try:
-            answer = Page(await self.submit(Request("POST", path, form=fields, headers=_HTML)))
+            answer = Page(await self.transport.submit(Request("POST", path, form=fields, headers=_HTML)))
         except MaybeDone as error:
             raise NotDone(f"signing in failed: {error.message}", status=error.status) from None
         refused = answer.redirect is None or answer.redirect.rstrip("/").endswith("/users/sign_in")
@@ -205,7 +188,7 @@ class WebSession:
 
     async def _who(self) -> str:
         try:
-            answer = await self.transport.graphql("api", _WHOAMI, headers=self._headers({}))
+            answer = await self.transport.graphql("api", _WHOAMI)
         except ConnectorError as error:
             raise nothing_written(error) from error
         user = ((answer.data or {}).get("session") or {}).get("user") or {}
@@ -215,11 +198,10 @@ class WebSession:
 
     async def _get(self, path: str) -> Page:
         try:
-            headers = self._headers(_HTML)
-            answer = await self.transport.get(path, headers=headers, redirects=False, allow=_UNDERSTOOD)
+            answer = await self.transport.get(path, headers=_HTML, redirects=False, allow=_UNDERSTOOD)
         except ConnectorError as error:
             raise nothing_written(error) from error
-        return Page(self._kept(answer))
+        return Page(answer)
 
     async def open(self, address: str) -> Page:
         """A page, signed in. A redirect is returned, unless it leads to the sign-in or the terms.
@@ -277,7 +259,7 @@ class WebSession:
         token = page.token(urlsplit(request.path).path)
         if token is None:
             raise NotDone("the page holds no token", hint="a proxy or a bot filter may stand in front of the site")
-        answer = Page(await self.submit(with_token(request, token)))
+        answer = Page(await self.transport.submit(with_token(request, token)))
         self._used = self.clock.monotonic()
         if answer.status == 422 and not answer.answer.body.strip():
             return None
