@@ -303,6 +303,22 @@ class Ledger:
             EVENT.insert(), {"publication_id": publication, "at": now, "what": what, "detail": detail[:2000]}
         )
 
+    def forget_texts(self, before: datetime) -> None:
+        """Drop the texts of what ended before a moment; what happened, when and where stays readable."""
+        ended = ("withdrawn", "cancelled", "refused", "rejected", "gone")
+        closed = ("sent", "refused", "superseded", "cancelled")
+        with self.engine.begin() as connection:
+            connection.execute(
+                update(PUBLICATION)
+                .where(PUBLICATION.c.state.in_(ended), PUBLICATION.c.changed_at < before, PUBLICATION.c.title != "")
+                .values(sent_payload=None, title="")
+            )
+            connection.execute(
+                update(OPERATION)
+                .where(OPERATION.c.state.in_(closed), OPERATION.c.changed_at < before)
+                .values(payload=None)
+            )
+
     # Routes, accounts, breakers ---------------------------------------------------------------------------------------
 
     def route(self, name: str) -> Mapping[str, Any] | None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ..core.identity import Ref
 from ..core.ledger import Ledger, Operation
 from ..core.marker import Signer, claims_marker, markers_in
 from .origins import Origin
@@ -36,7 +37,9 @@ class Verdict:
 class Guards:
     """Judges the proposals of one instance; made anew for every run."""
 
-    def __init__(self, ledger: Ledger, signer: Signer, instance: str) -> None:
+    def __init__(self, ledger: Ledger, signer: Signer, instance: str, spaces: Iterable[Ref] = ()) -> None:
+        """`spaces`: into which of its spaces routes lead."""
+        self._spaces = tuple(spaces)
         self.copies = ledger.copies()
         self.accounts = ledger.accounts(instance)
         self._signer = signer
@@ -58,13 +61,15 @@ class Guards:
             return Verdict(Kind.COPY, "civicsync's own account wrote it")
         text = "\n".join(f"{each.title}\n{each.plain}\n{each.html}" for each in origin.texts)
         if claims_marker(text):
-            return self._judge_marker(text)
+            return self._judge_marker(text, official=origin.author is None)
         if fingerprint(origin.title, "") in self._pending:
             return Verdict(Kind.COPY, "it may be a copy that is just being made; the next run knows")
         return Verdict(Kind.ORIGINAL)
 
-    def _judge_marker(self, text: str) -> Verdict:
+    def _judge_marker(self, text: str, *, official: bool) -> Verdict:
         for marker in markers_in(text):
+            if official and any(self._signer.is_ours(marker, self._instance, space) for space in self._spaces):
+                return Verdict(Kind.COPY, "it is a copy that civicsync made in the organisation's name")
             if marker.origin.partition("/")[0] != self._instance:
                 return Verdict(
                     Kind.HELD, f"it says that it is a copy of {marker.origin}, but our account did not write it"

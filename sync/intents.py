@@ -4,6 +4,7 @@ Asks platforms only in `adopt`, and only to read.
 """
 
 import contextlib
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -131,6 +132,16 @@ def count(ledger: Ledger, route: str) -> dict[str, int]:
     for own in ledger.publications(route=route):
         found[own.state] = found.get(own.state, 0) + 1
     return found
+
+
+def reasons(ledger: Ledger, route: str) -> dict[str, int]:
+    """Why publications of a route are refused, held or left alone, with how many of each, most frequent first."""
+    told = Counter(
+        f"{own.state}: {own.reason}"
+        for own in ledger.publications(route=route)
+        if own.state in {"refused", "held", "conflict", "stuck", "gone"} and own.reason
+    )
+    return dict(told.most_common())
 
 
 def plans_first(route: Route) -> bool:

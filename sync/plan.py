@@ -87,7 +87,9 @@ class Planner:
         self.signer = signer
         self.writer = writer
         self.limits = limits
-        self.guards = Guards(ledger, signer, self.route.source.instance)
+        source = self.route.source.instance
+        spaces = {route.to.space for route in config.routes.values() if route.to.instance == source}
+        self.guards = Guards(ledger, signer, source, spaces)
         self.origin_site = site_of(engine, config, self.route.source.instance)
         self.target_site = site_of(engine, config, self.route.to.instance)
 

@@ -5,16 +5,18 @@ dead platform end the run after the operation at hand, and the next run knows wh
 """
 
 import asyncio
+import contextlib
 import os
 import socket
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Engine
 
-from ..config.model import Config
-from ..connectors.errors import ConnectorError
+from ..config.model import Config, seconds
+from ..connectors.errors import ConnectorError, NotDone, Throttled
 from ..core import runs
 from ..core.clock import Clock
 from ..core.ledger import Ledger
@@ -65,13 +67,29 @@ class Publisher:
             for name in each:
                 if self.config.routes[name].follow.answers_to_origin:
                     backwards.setdefault(self.config.routes[name].source.instance, []).append(name)
+        if not dry_run:
+            await self._introduce(self.config.routes[name].source.instance for name in outcomes)
         await asyncio.gather(
             *(self._target(instance, [outcomes[name] for name in each], dry_run) for instance, each in targets.items())
         )
         if not dry_run:
             for instance, each in backwards.items():
                 await self._target(instance, [outcomes[name] for name in each], dry_run, backwards=True)
+            after = timedelta(seconds=seconds(self.config.privacy.purge_gone_after))
+            self.ledger.forget_texts(self.clock.now() - after)
         return list(outcomes.values())
+
+    async def _introduce(self, sources: Iterable[str]) -> None:
+        """Before anything is judged to be an original: who we are where copies are made, if this database does not know yet."""
+        targets = {route.to.instance for route in self.config.routes.values()}
+        for instance in sorted(targets & set(sources)):
+            if self.ledger.accounts(instance):
+                continue
+            with contextlib.suppress(ConnectorError):
+                async with open_writer(self.config, instance, self.clock, self.backends) as (writer, context):
+                    standing = await writer.check()
+                    if standing.account is not None:
+                        self.ledger.remember_account(instance, context.reading.pseudonym(standing.account))
 
     async def _target(
         self, instance: str, outcomes: Sequence[RouteOutcome], dry_run: bool, *, backwards: bool = False
@@ -90,9 +108,10 @@ class Publisher:
                 else:
                     await run.run(outcomes, dry_run)
         except ConnectorError as error:
+            patience = isinstance(error, Throttled) or (isinstance(error, NotDone) and error.status == 429)
             for each in outcomes:
                 if each.outcome == "done":
-                    each.outcome, each.message = "failed", f"{instance}: {error}"
+                    each.outcome, each.message = "partial" if patience else "failed", f"{instance}: {error}"
         finally:
             if heartbeat is not None:
                 heartbeat.cancel()

@@ -22,7 +22,7 @@ from ..core.clock import Clock
 from ..core.ledger import Ledger, Operation
 from ..core.marker import Signer
 from .deliver import Deliverer, Job, Tally, due
-from .intents import adopt, count, plans_first, write_down
+from .intents import adopt, count, plans_first, reasons, write_down
 from .plan import Plan, Planner, requests_of
 
 BREAK_AFTER = 5
@@ -42,6 +42,8 @@ class RouteOutcome:
     requests: dict[str, Sequence[Request]] = field(default_factory=dict[str, Sequence[Request]])
     """With `--dry-run`: the exact requests, by `action origin`."""
     counts: dict[str, int] = field(default_factory=dict[str, int])
+    reasons: dict[str, int] = field(default_factory=dict[str, int])
+    """Why copies were refused, held or left alone, and how often."""
 
     @property
     def failed(self) -> bool:
@@ -324,6 +326,7 @@ class TargetRun:
         for outcome in outcomes:
             outcome.counts.pop("_made", None)
             outcome.counts = _sum(outcome.counts, count(self.ledger, outcome.route))
+            outcome.reasons = reasons(self.ledger, outcome.route)
             if outcome.outcome != "done":
                 continue
             left = self.ledger.operations(states=("approved", "sending", "unknown"), route=outcome.route)

@@ -146,6 +146,7 @@ def _row(outcome: RouteOutcome, *, dry_run: bool) -> dict[str, Any]:
         **{name: outcome.counts.get(name, 0) for name in _STATES},
         "waiting": plan.waiting if plan is not None else 0,
         "skipped": plan.skipped if plan is not None else {},
+        "reasons": outcome.reasons,
     }
     if dry_run:
         row["decisions"] = [_decision(each, outcome) for each in (plan.decisions if plan is not None else ())]
@@ -220,5 +221,7 @@ def _say(outcomes: Sequence[RouteOutcome]) -> None:
             out.print(Text(f"{each.route}: {show(each.message)}", style=style), soft_wrap=True)
         for why, number in (each.plan.skipped if each.plan is not None else {}).items():
             out.print(Text(f"{each.route}: skipped {number}: {why}", style="dim"), soft_wrap=True)
+        for why, number in list(each.reasons.items())[:5]:
+            out.print(Text(f"{each.route}: {number} {why}", style="dim"), soft_wrap=True)
         if each.plan is not None and each.plan.waiting:
             out.print(Text(f"{each.route}: {each.plan.waiting} more qualify and wait for their turn", style="dim"))

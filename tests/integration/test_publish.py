@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from civicsync.connectors.testing.fake import FakePlatform
 from civicsync.core.records import State
 from tests.support.mesh import Mesh
 
@@ -198,5 +197,36 @@ def test_a_dead_platform_is_left_alone(tmp_path: Path) -> None:
     assert len(world.worlds["b"].copies()) == 8
 
 
-def platforms(world: Mesh) -> list[FakePlatform]:
-    return list(world.worlds.values())
+def test_texts_of_what_ended_are_forgotten_after_the_grace_period(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 1)
+    world.publish()
+    world.worlds["a"].posts[1].hidden = True
+    world.round()
+    assert world.rows("SELECT title FROM publications") == [("Meer bomen 0",)]
+    world.clock.advance(31 * 86_400)
+    world.publish()
+    assert world.rows("SELECT title, sent_payload, marker <> '' FROM publication") == [("", None, 1)]
+    assert world.rows("SELECT count(*) FROM operation WHERE payload IS NOT NULL") == [(0,)]
+
+
+def test_after_a_lost_ledger_our_own_copies_are_no_originals(tmp_path: Path) -> None:
+    world = Mesh(tmp_path, "abc")
+    world.worlds["a"].write("Meer bomen", "In de straat.")
+    world.pull()
+    empty = world.backup()
+    world.publish()
+    world.pull()
+    world.restore(empty)
+    world.round()
+    assert world.rows("SELECT origin, target, state FROM publications ORDER BY target") == [
+        ("a/proposal/1", "b/board/1", "sent"),
+        ("a/proposal/1", "c/board/1", "sent"),
+    ]
+
+
+def test_why_texts_were_refused_is_told(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 0)
+    world.worlds["a"].write("refuse me", "tekst")
+    world.pull()
+    outcome = next(each for each in world.publish() if each.route == "a-to-b")
+    assert outcome.reasons == {"refused: the board does not take this title": 1}
