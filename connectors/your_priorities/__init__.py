@@ -3,6 +3,7 @@
 from typing import Any
 
 from ..contract import Connector
+from ..writing import WriteContext, Writer
 from .dialects import VERSIONS
 from .mapping import rebuild
 from .reader import YourPrioritiesReader
@@ -15,6 +16,12 @@ def _sandbox(**options: Any) -> Any:
     return YourPrioritiesSandbox(**options)
 
 
+def _writer(context: WriteContext) -> Writer:
+    from .writer import YourPrioritiesWriter
+
+    return YourPrioritiesWriter(context)
+
+
 CONNECTOR = Connector(
     platform="your-priorities",
     settings=YourPrioritiesSettings,
@@ -24,6 +31,7 @@ CONNECTOR = Connector(
     # (politeness.pause, as long as the answer took) keeps near it without making a toy instance on loopback wait.
     requests_per_minute=None,
     keep_cookies=True,
+    writer=_writer,
     rebuild=rebuild,
     sandbox=_sandbox,
 )

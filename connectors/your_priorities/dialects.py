@@ -24,6 +24,9 @@ GROUP_TYPES = {0: "ideas", 1: "pairwise", 2: "page", 3: "workflow", 4: "folder"}
 
 DOMAIN = "api/domains"
 SITEMAP = "sitemap.xml"
+LOGIN = "api/users/login"
+ME = "api/users/loggedInUser/isloggedin"
+RIGHTS = "api/users/loggedInUser/adminRights"
 
 
 def domain(own: str) -> str:
@@ -34,6 +37,11 @@ def domain(own: str) -> str:
 def community(own: str) -> str:
     """A community with its groups (R3)."""
     return f"api/communities/{own}"
+
+
+def community_basic(own: str) -> str:
+    """A community without its groups (R3b)."""
+    return f"api/communities/{own}/basic"
 
 
 def community_folder(own: str) -> str:
@@ -57,7 +65,7 @@ def posts(group_id: str, order: str, status: str) -> str:
 
 
 def post(own: str) -> str:
-    """One post (R8)."""
+    """One post (R8); to POST: the posts of a group (5.2)."""
     return f"api/posts/{own}"
 
 
@@ -69,6 +77,16 @@ def points(post_id: str) -> str:
 def marked(group_id: str) -> str:
     """The posts that carry a publisher's mark (R18)."""
     return f"api/groups/{group_id}/get_posts_with_public_private"
+
+
+def point(own: str) -> str:
+    """One argument; to POST: the arguments of a group (5.7)."""
+    return f"api/points/{own}"
+
+
+def moderated(group_id: str) -> str:
+    """Everything in a group that is not deleted, blocked things too; only for its admins (5.9)."""
+    return f"api/groups/{group_id}/moderate_all_content"
 
 
 def activities(scope: str, own: str) -> str:

@@ -20,4 +20,10 @@ class YourPrioritiesSettings(InstanceSettings):
     email: SecretStr | None = None
     """The account that publishes, in small letters; reading never signs in."""
     password: SecretStr | None = None
-    """Its password."""
+    """Its password. The account is best one that does nothing else: its votes are taken back on its own proposals."""
+    private_marker: bool = False
+    """Whether copies also carry their marker in a field that pages do not show (and the interface lists for anybody); only with
+    the consent of whoever runs the groups, and never in one that plays the land-use game, which keeps its own things there."""
+    answers_as_arguments: bool = False
+    """Whether an official answer is told as an argument *for* where the account is no admin of the group. Arguments are the
+    only way to say something that pages show, and every one of them is for or against; false: nothing is told there."""
