@@ -4,6 +4,9 @@ A verb's module is imported only when the verb is used, so that `--help` and a m
 """
 
 import importlib
+import os
+import sys
+import traceback
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -91,5 +94,16 @@ def options(
 
 
 def main() -> None:
-    """Run the program."""
-    app()
+    """Run the program; whatever nobody foresaw ends in one line, with the way to tell us more."""
+    try:
+        app()
+    except Exception as error:
+        if os.environ.get("CIVICSYNC_DEBUG"):
+            raise
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        typer.echo(
+            f"civicsync: something unforeseen happened ({type(error).__name__} in {Path(where.filename).name}:{where.lineno}). What was "
+            "committed is kept. Run it again with CIVICSYNC_DEBUG=1 to see where, and please report it.",
+            err=True,
+        )
+        sys.exit(1)

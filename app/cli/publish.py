@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -125,15 +126,22 @@ async def _publish(
     )
     with Progress(*columns, console=err, disable=not live) as progress:
         tasks: dict[str, Any] = {}
+        clock, finished = Clock(), Counter[str]()
+        said = clock.monotonic()
 
         def done(instance: str, operation: Operation, ended: str) -> None:
+            nonlocal said
+            finished[instance] += ended in {"sent", "refused"}
+            if not live and not quiet and clock.monotonic() - said > 5:
+                said = clock.monotonic()
+                err.print(f"{instance}: {finished[instance]} done, now {operation.route}", markup=False)
             if instance not in tasks:
                 tasks[instance] = progress.add_task("", total=None, name=instance)
             progress.advance(tasks[instance])
             if ended not in {"sent", "approved"} and not quiet:
                 progress.console.print(Text(f"{operation.route}: {operation.kind} is {ended}", style="yellow"))
 
-        publisher = Publisher(config, engine, Clock(), progress=done, stop=stop)
+        publisher = Publisher(config, engine, clock, progress=done, stop=stop)
         return await publisher.publish(names, dry_run=dry_run)
 
 
