@@ -4,8 +4,7 @@ It is polite (a budget of requests per minute and a pause as long as the last an
 back-off, a total limit), strict (TLS verified, only configured hosts, no redirect followed on POST, bounded answers, timeouts
 on everything) and discreet (an error names method, host and path, never a query, a header or a body).
 
-GraphQL goes through gql's documents over our own gql transport: gql's httpx transport would bypass all of the above, silently
-prefers another HTTP library when one is installed, and loses partial data (docs/adr/0003-graphql.md).
+GraphQL goes over it too, by `connectors.graphql`.
 """
 
 from __future__ import annotations
@@ -16,15 +15,11 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import httpx
 import msgspec
-from gql import GraphQLRequest, gql
-from gql.transport.async_transport import AsyncTransport
-from graphql import ExecutionResult, GraphQLError
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -73,14 +68,14 @@ class Answer:
             return self.decoded
         if "json" not in self.media_type:
             raise Malformed(
-                f"{_where('', self.url)}: expected JSON, got {self.media_type or 'no content type'} with status {self.status}",
+                f"{place_of('', self.url)}: expected JSON, got {self.media_type or 'no content type'} with status {self.status}",
                 hint="a login page, a proxy or a bot filter may stand in front of the platform",
                 status=self.status,
             )
         try:
             return msgspec.json.decode(self.body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Malformed(f"{_where('', self.url)}: the JSON is cut or broken", status=self.status) from error
+            raise Malformed(f"{place_of('', self.url)}: the JSON is cut or broken", status=self.status) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +125,7 @@ class _Again(Exception):
         self.wait = wait
 
 
-def _where(method: str, url: str) -> str:
+def place_of(method: str, url: str) -> str:
     parts = urlsplit(url)
     return f"{method} {parts.hostname or ''}{parts.path}".strip()
 
@@ -225,7 +220,7 @@ class Transport:
             if not redirects or location is None or answer.status not in {301, 302, 303, 307, 308}:
                 return answer
             url, params = self._address(urljoin(url, location)), None
-        raise Malformed(f"{_where('GET', url)}: redirected more than {MAX_REDIRECTS} times")
+        raise Malformed(f"{place_of('GET', url)}: redirected more than {MAX_REDIRECTS} times")
 
     async def post_json(
         self,
@@ -260,7 +255,7 @@ class Transport:
             Refused: the address is not of a configured host.
         """
         url = self._address(request.path)
-        where = _where(request.method, url)
+        where = place_of(request.method, url)
         content, headers = request.body()
         try:
             return await self._once(request.method, url, None, headers, content, _JUDGED_BY_WRITER)
@@ -285,11 +280,11 @@ class Transport:
         parts = urlsplit(url)
         if parts.hostname not in self._hosts:
             raise Refused(
-                f"{_where('', url)} is not one of the configured hosts",
+                f"{place_of('', url)} is not one of the configured hosts",
                 hint="the instance redirects elsewhere: is `url` the address it is known by?",
             )
         if urlsplit(self.url).scheme == "https" and parts.scheme != "https":
-            raise Refused(f"{_where('', url)}: refusing to go from https to plain http")
+            raise Refused(f"{place_of('', url)}: refusing to go from https to plain http")
         return url
 
     async def _send(
@@ -338,7 +333,7 @@ class Transport:
         allow: frozenset[int],
     ) -> Answer:
         await self._keep_pace()
-        where = _where(method, url)
+        where = place_of(method, url)
         began = self._clock.monotonic()
         self.stats.requests += 1
         try:
@@ -456,13 +451,11 @@ class Transport:
             Refused: the platform answers with a redirect (to sign in).
             and whatever `post_json` raises.
         """
-        channel = _GraphQLChannel(self, path, params, headers, variables_as_text)
-        request = _document(query)
-        if variables:
-            request = GraphQLRequest(request, variable_values=dict(variables))
-        result = await channel.execute(request)
-        assert channel.answer is not None
-        return GraphQLAnswer(result.data, [error.formatted for error in result.errors or ()], channel.answer)
+        from .graphql import ask  # gql is large, and not every platform speaks GraphQL
+
+        return await ask(
+            self, path, query, variables, params=params, headers=headers, variables_as_text=variables_as_text
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -472,81 +465,6 @@ class GraphQLAnswer:
     data: dict[str, Any] | None
     errors: list[Any]
     http: Answer
-
-
-@lru_cache(maxsize=16)
-def _document(query: str) -> GraphQLRequest:
-    return gql(query)
-
-
-class _GraphQLChannel(AsyncTransport):
-    """gql's transport interface over `Transport`, so that politeness, retries and redaction hold for GraphQL too."""
-
-    def __init__(
-        self,
-        transport: Transport,
-        path: str,
-        params: Mapping[str, str] | None,
-        headers: Mapping[str, str] | None,
-        variables_as_text: bool,
-    ) -> None:
-        self._transport = transport
-        self._path = path
-        self._params = params
-        self._headers = headers
-        self._variables_as_text = variables_as_text
-        self.answer: Answer | None = None
-
-    async def connect(self) -> None:
-        """Nothing to do: the connection belongs to the `Transport`."""
-
-    async def close(self) -> None:
-        """Nothing to do: the connection belongs to the `Transport`."""
-
-    async def execute(self, request: GraphQLRequest, *_: Any, **__: Any) -> ExecutionResult:
-        payload: dict[str, Any] = {"query": _source(request)}
-        if request.variable_values:
-            values = request.variable_values
-            payload["variables"] = msgspec.json.encode(values).decode() if self._variables_as_text else values
-        answer = await self._transport.post_json(self._path, payload, params=self._params, headers=self._headers)
-        self.answer = answer
-        if 300 <= answer.status < 400:
-            raise Refused(
-                f"{_where('POST', answer.url)}: redirected (status {answer.status})",
-                hint="the site forces sign-in, or `url` is not the address it is known by (https, www, another domain)",
-                status=answer.status,
-            )
-        body = answer.json()
-        if not isinstance(body, dict) or not ("data" in body or "errors" in body):
-            raise Malformed(f"{_where('POST', answer.url)}: not a GraphQL answer", status=answer.status)
-        return ExecutionResult(body.get("data"), [_Reported(error) for error in body.get("errors") or ()])
-
-    def subscribe(self, request: GraphQLRequest, *_: Any, **__: Any) -> Any:
-        """No platform offers subscriptions."""
-        raise Malformed("GraphQL subscriptions are not offered by any platform")
-
-
-class _Reported(GraphQLError):
-    """A platform's error, kept as it came: its `message` may be an array or its `path` anything."""
-
-    def __init__(self, original: Any) -> None:
-        super().__init__(str(original.get("message")) if isinstance(original, dict) else str(original))
-        self._original = original
-
-    @property
-    def formatted(self) -> Any:
-        return self._original
-
-
-@lru_cache(maxsize=16)
-def _source_of(document: Any) -> str:
-    from graphql import print_ast
-
-    return print_ast(document)
-
-
-def _source(request: GraphQLRequest) -> str:
-    return _source_of(request.document)
 
 
 def _runtime(headers: Mapping[str, str]) -> float | None:
