@@ -6,6 +6,7 @@ Only then the lists, asked past their cache; and what cannot be seen is never be
 """
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,7 +15,7 @@ from ...core.identity import Ref, split_ref
 from ...core.records import State
 from ...core.text import simple
 from ..contract import Context
-from ..errors import CannotDo, MappingError, NotDone
+from ..errors import CannotDo, Malformed, MappingError, NotDone, NotFound
 from ..writing import Authored, Copy, Draft, Reading
 from . import dialects
 from .account import Account, Me, Vote, nothing_stored
@@ -63,7 +64,8 @@ class Looking:
             node = table(table(answer, f"group/{own}").get("group"), f"group/{own}")
             above = node.get("community_id")
             community = None
-            if above is not None:
+            # Older versions may not have this page; only whether the community is archived is read from it.
+            with suppress(NotFound, Malformed):
                 community = await self.api.maybe(dialects.community_basic(str(above)))
         return Group(own, node, table(community, f"community/{above}") if community is not None else {})
 

@@ -37,6 +37,12 @@ class Group:
         return bool(self.settings.get("allPostsBlockedByDefault"))
 
     @property
+    def identified(self) -> bool:
+        """Whether people must sign in with an electronic identity to write; its admins need not (5.1)."""
+        above = self.node.get("Community")
+        return bool(self.settings.get("forceSecureSamlLogin") or flags(above).get("forceSecureSamlLogin"))
+
+    @property
     def placed(self) -> bool:
         """Whether posts have a place."""
         return not self.settings.get("locationHidden")
@@ -57,14 +63,25 @@ def group_of(space: Ref) -> str:
     return own
 
 
-def refuse_closed(group: Group, *, admin: bool) -> None:
-    """Raises: CannotDo where no copy can be made, and why."""
-    why = _why(group, admin=admin)
+def refuse_closed(group: Group) -> None:
+    """Raises: CannotDo where nobody can make a copy, and why."""
+    why = _why(group)
     if why:
         raise CannotDo(f"group/{group.own}: {why[0]}", hint=why[1])
 
 
-def _why(group: Group, *, admin: bool) -> tuple[str, str] | None:
+def refuse_outsider(group: Group) -> None:
+    """Raises: CannotDo where only an admin of the group can make a copy, and the account is none."""
+    why = ""
+    if group.identified:
+        why = "whoever writes must sign in with an electronic identity"
+    elif group.moderated:
+        why = "new ideas wait, invisible even for their author, for a moderator, so a copy could not be looked up"
+    if why:
+        raise CannotDo(f"group/{group.own}: {why}", hint="make the account an admin of the group")
+
+
+def _why(group: Group) -> tuple[str, str] | None:
     node, settings = group.node, group.settings
     kind = dialects.group_type(node)
     above = node.get("Community")
@@ -81,13 +98,6 @@ def _why(group: Group, *, admin: bool) -> tuple[str, str] | None:
         return (
             "voting is switched off, so the vote that the platform gives every new idea could not be taken back",
             "its admins can switch voting on",
-        )
-    if not admin and (settings.get("forceSecureSamlLogin") or flags(inside).get("forceSecureSamlLogin")):
-        return "whoever writes must sign in with an electronic identity", "make the account an admin of the group"
-    if not admin and group.moderated:
-        return (
-            "new ideas wait, invisible even for their author, for a moderator, so a copy could not be looked up",
-            "make the account an admin of the group",
         )
     if _asks(settings.get("structuredQuestionsJson")):
         return "it asks questions that must be answered with every idea", "its admins can make them optional"

@@ -74,7 +74,9 @@ class YourPrioritiesWriter(Replies):
 
     async def _open(self, space: Ref) -> Group:
         group = await self._group(space)
-        rules.refuse_closed(group, admin=await self.account.administers(group.own))
+        rules.refuse_closed(group)
+        if (group.identified or group.moderated) and not await self.account.administers(group.own):
+            rules.refuse_outsider(group)
         return group
 
     def fit(self, space: Ref, draft: Draft) -> Fitted:
@@ -108,6 +110,7 @@ class YourPrioritiesWriter(Replies):
             return found if found.complete else await self._unvote(found)
         group = await self._open(space)
         rules.refuse_category(group, draft)
+        await self.account.own()
         await self._take_back_leftovers()
         answer = await self.account.send(self._create(group.own, draft))
         if answer.status != 200:
