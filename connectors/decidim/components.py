@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from ...core.identity import Ref
 from ..contract import Item, Page
 from ..errors import Malformed, Refused
+from .comments import KINDS
 from .dialects import (
     PAGE,
     budgets_document,
@@ -14,7 +15,7 @@ from .dialects import (
     light_document,
     record_document,
 )
-from .mapping import comments_in, token
+from .mapping import token
 
 if TYPE_CHECKING:
     from .reader import _Pull  # pyright: ignore[reportPrivateUsage]
@@ -39,6 +40,7 @@ class ComponentPull:
         self.path = str(component["path"] or "")
         self.names = pull.reader.context.keep_names
         self.known: set[str] = set()
+        self.kind = KINDS.get(str(component["type"]), "")
 
     async def pages(self) -> AsyncIterator[Page]:
         """All pages of this component; none when its gate did not move."""
@@ -54,6 +56,9 @@ class ComponentPull:
             await self._remember(scope)
             return
         if settled and not self.pull.request.full and not self.stored.pending(scope):
+            if self.kind != "proposal":
+                # Whose comments a run that failed had not come to yet.
+                await self._remember(scope)
             return
         last: Page | None = None
         async for page in reader(scope):
@@ -73,18 +78,21 @@ class ComponentPull:
             )
 
     async def _remember(self, scope: str) -> dict[Ref, str]:
-        """What the process that this pull continues knew of the proposals it had read."""
+        """What the process that this pull continues knew of the rows it had read."""
         tokens = dict(await self.stored.tokens(scope))
-        data = self.pull.open_data
-        if scope.startswith("proposals@"):
-            data.members.setdefault(self.own, set()).update(tokens)
-            data.counts.update((each.partition("/")[2], (self.own, comments_in(mark))) for each, mark in tokens.items())
+        if not scope.startswith("budgets_of@"):
+            self.pull.counted[self.kind].remember(self.own, tokens)
+        return tokens
+
+    async def _begin(self, scope: str) -> dict[Ref, str]:
+        """What is stored of this component, before it is read."""
+        tokens = dict(await self.stored.tokens(scope))
+        self.pull.counted[self.kind].members[self.own] = set(tokens)
+        self.known = {each.partition("/")[2] for each in tokens}
         return tokens
 
     async def _proposals(self, scope: str) -> AsyncIterator[Page]:
-        tokens = dict(await self.stored.tokens(scope))
-        self.pull.open_data.members[self.own] = set(tokens)
-        self.known = {each.partition("/")[2] for each in tokens}
+        tokens = await self._begin(scope)
         everything = (
             self.pull.request.full or not tokens or self.stored.cursor(scope) is not None or self.dialect.timestamps
         )
@@ -107,9 +115,9 @@ class ComponentPull:
             answered = self._answered(data)
             nodes = [node for position in range(len(part)) if (node := answered.get(f"r{position}")) is not None]
             items = [self._item(node) for node in nodes]
-            yield Page(scope, items, total=len(public), memory=self.pull.open_data.back())
-        for own, node in public.items():
-            self._count(own, node)
+            yield Page(scope, items, total=len(public), memory=self.pull.counted[self.kind].back())
+        for node in public.values():
+            self._count(node)
         yield Page(scope, present=[f"proposal/{own}" for own in public], complete=True, total=len(public))
 
     async def _light(self) -> AsyncIterator[dict[str, dict[str, Any]]]:
@@ -129,7 +137,7 @@ class ComponentPull:
         cursor = self.stored.cursor(scope)
         after: str | None = cursor["after"] if cursor else None
         if cursor:
-            self.pull.open_data.before |= self.known
+            self.pull.counted[self.kind].before |= self.known
             await self._remember(scope)
         hidden = self.pull.open_data.hidden
         while True:
@@ -139,23 +147,24 @@ class ComponentPull:
             items = [self._item(node) for node in nodes]
             after = page["pageInfo"].get("endCursor") or after
             goes_on = bool(page["pageInfo"].get("hasNextPage"))
-            back = self.pull.open_data.back()
+            back = self.pull.counted[self.kind].back()
             yield Page(scope, items, next={"after": after}, complete=not goes_on, total=expected or None, memory=back)
             if not goes_on:
                 return
 
     def _item(self, node: dict[str, Any]) -> Item:
-        self._count(str(node.get("id")), node)
+        self._count(node)
         return self.mapper.item("proposal", node, self.path, self.space, self.pull.open_data.amendments)
 
-    def _count(self, own: str, node: Mapping[str, Any]) -> None:
-        if own not in self.known:
-            self.pull.open_data.fresh.add(own)
-        count = node.get("totalCommentsCount")
-        self.pull.open_data.counts[own] = (self.own, count if isinstance(count, int) else 0)
-        self.pull.open_data.members.setdefault(self.own, set()).add(f"proposal/{own}")
+    def _count(self, node: Mapping[str, Any]) -> None:
+        self.pull.counted[self.kind].see(self.own, node, self.known)
+
+    def _other(self, node: dict[str, Any], path: str, space: Ref) -> Item:
+        self._count(node)
+        return self.mapper.item(self.kind, node, path, space, {})
 
     async def _budgets(self, scope: str) -> AsyncIterator[Page]:
+        await self._begin(scope)
         data, _ = await self.api.ask(budgets_document(self.dialect, self.own))
         budgets = [b for b in self._page(self._answered(data), "budgets", paged=False)["nodes"] if b is not None]
         spaces: list[Item] = []
@@ -170,20 +179,21 @@ class ComponentPull:
             projects = budget.get("projects") or []
             # 0.28.6 shows projects to signed-in people only, as a list of nulls to others (docs/platforms/decidim.md 1.4).
             doubtful = doubtful or any(project is None for project in projects)
-            items += [self.mapper.item("project", p, path, f"budget/{own}", {}) for p in projects if p is not None]
+            items += [self._other(p, path, f"budget/{own}") for p in projects if p is not None]
         yield Page(f"budgets_of@{self.space}", spaces, complete=True)
         note = f"{self.space}: the site shows its projects to signed-in people only" if doubtful else None
-        yield Page(scope, items, complete=not doubtful, note=note)
+        yield Page(scope, items, complete=not doubtful, note=note, memory=self.pull.counted[self.kind].back())
 
     async def _debates(self, scope: str) -> AsyncIterator[Page]:
+        await self._begin(scope)
         after: str | None = None
         while True:
             document = debates_document(self.dialect, self.own, after, names=self.names)
             page = self._page(self._answered((await self.api.ask(document))[0]), "debates")
-            items = [self.mapper.item("debate", n, self.path, self.space, {}) for n in page["nodes"] if n is not None]
+            items = [self._other(n, self.path, self.space) for n in page["nodes"] if n is not None]
             after = page["pageInfo"].get("endCursor")
             goes_on = bool(page["pageInfo"].get("hasNextPage"))
-            yield Page(scope, items, complete=not goes_on)
+            yield Page(scope, items, complete=not goes_on, memory=self.pull.counted[self.kind].back())
             if not goes_on:
                 return
 

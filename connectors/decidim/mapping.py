@@ -150,8 +150,7 @@ class Mapper:
         digest = hashlib.blake2b(msgspec.json.encode(raw), digest_size=16, key=MAPPING).digest()
         raw["updatedAt"] = node.get("updatedAt")
         counted = self.counters(node, kind)
-        mark = token(node) if kind == "proposal" else None
-        return Item(f"{kind}/{own}", digest, lambda: self.build(raw, author), counted, mark, raw)
+        return Item(f"{kind}/{own}", digest, lambda: self.build(raw, author), counted, token(node), raw)
 
     def simple_item(self, kind: str, raw: dict[str, Any]) -> Item:
         """A space, taxonomy or area."""
@@ -160,13 +159,14 @@ class Mapper:
         return Item(f"{kind}/{raw['id']}", digest, lambda: self.build(raw), raw=raw)
 
     def comment(self, raw: dict[str, Any], ups: int | None, downs: int | None) -> Item:
-        """A comment, from the interface or from open data."""
+        """A comment, from the interface or from open data. Its token tells what it is on, and behind `>` what it answers."""
         author = self._author(raw.pop("_author", None))
         raw = {**raw, "kind": "comment", "author": author.id if author else None}
         content = {name: value for name, value in raw.items() if name != "author"}
         digest = hashlib.blake2b(msgspec.json.encode(content), digest_size=16, key=MAPPING).digest()
         counters = None if ups is None else Counters(supports=ups, opposes=downs)
-        return Item(f"comment/{raw['id']}", digest, lambda: self.build(raw, author), counters, raw=raw)
+        mark = f"{raw['target']}>{str(raw.get('parent') or '').partition('/')[2]}"
+        return Item(f"comment/{raw['id']}", digest, lambda: self.build(raw, author), counters, mark, raw)
 
     def build(self, raw: Mapping[str, Any], author: Author | None = None) -> list[Record]:
         """The records of one allow-listed node."""

@@ -12,6 +12,7 @@ from ...core.records import Space
 from ..contract import Capability, Context, Page, Probe, PullRequest
 from ..errors import Interface
 from .api import Api, missing_fields
+from .comments import KINDS, Comments, Counted
 from .components import ComponentPull
 from .dialects import (
     PROBE,
@@ -27,6 +28,7 @@ from .dialects import (
 from .mapping import Mapper, component_path
 from .opendata import OpenData
 from .settings import DecidimSettings
+from .trees import Trees
 
 _LAST = {"Proposals": "proposals", "Debates": "debates", "Budgets": "budgets"}
 
@@ -132,8 +134,9 @@ class _Pull:
         self.stored = request.stored
         self.dialect = Dialect(**request.probe.facts["dialect"])
         self.mapper = Mapper(reader.context, self.dialect)
-        locale = next(iter(request.probe.locales), "en")
-        self.open_data = OpenData(self.api, self.mapper, self.dialect, self.stored, locale)
+        self.locale = next(iter(request.probe.locales), "en")
+        self.open_data = OpenData(self.api, self.dialect, self.stored)
+        self.counted = {kind: Counted(kind, self.stored) for kind in KINDS.values()}
         self.components: dict[str, dict[str, Any]] = {}
 
     async def pages(self) -> AsyncIterator[Page]:
@@ -159,13 +162,20 @@ class _Pull:
             pull = ComponentPull(self, own, component, page=(data, errors) if own == ride else None)
             async for page in pull.pages():
                 yield page
-        if self.reader.settings.comments and any(self.components[own]["type"] == "Proposals" for own in wanted):
-            counts = self.open_data.counts
-            async for page in self.open_data.comments(self.components, counts, full=self.request.full):
-                yield page
+        if self.reader.settings.comments:
+            for manifest, kind in KINDS.items():
+                if any(self.components[own]["type"] == manifest for own in wanted):
+                    async for page in self._comments(kind, whole=len(wanted) == len(self.components)):
+                        yield page
         learned = self.open_data.learned()
         if learned:
             yield Page("open-data", memory=learned)
+
+    async def _comments(self, kind: str, *, whole: bool) -> AsyncIterator[Page]:
+        comments = Comments(self.api, self.mapper, self.dialect, self.counted[kind], self.components, self.locale)
+        archive = self.open_data.zip_comments if kind == "proposal" else None
+        async for page in comments.pages(archive, full=self.request.full, whole=whole):
+            yield page
 
     def _wanted(self) -> list[str]:
         asked = self.request.spaces
@@ -191,7 +201,9 @@ class _Pull:
             if component["type"] != "Proposals":
                 continue
             here = [
-                each for each in waiting if each in self.open_data.members.get(own, ()) or len(self.components) == 1
+                each
+                for each in waiting
+                if each in self.counted["proposal"].members.get(own, ()) or len(self.components) == 1
             ]
             candidates = here or waiting
             for start in range(0, len(candidates), self.dialect.aliases):
@@ -205,13 +217,15 @@ class _Pull:
                     hidden = split_ref(each)[1] in self.open_data.hidden
                     there = answered.get(f"r{position}") is not None and not hidden
                     found[each] = True if there else (found[each] or False)
+        comments = [own for kind, own in map(split_ref, refs) if kind == "comment"]
+        readable = await Trees(self.api, self.dialect, self.locale).singles(comments)
         for each in refs:
             kind, own = split_ref(each)
             if kind in {"process", "assembly", "conference", "initiative", "component", "budget", "project", "debate"}:
                 # These lists came whole and without an error in this very pull.
                 found[each] = False
             elif kind == "comment":
-                found[each] = await self.open_data.comment_is_there(own)
+                found[each] = own in readable
             elif kind in {"taxonomy", "category", "scope"}:
                 found[each] = None
         return found

@@ -70,8 +70,8 @@ class Changes:
         row.likes += 1
         return row.likes
 
-    def comment(self, id: Any, body: str = "Goed idee!", parent: Any = None) -> str:
-        row, database = self._row(id), self.sandbox.database
+    def comment(self, id: Any, body: str = "Goed idee!", parent: Any = None, kind: str = "proposal") -> str:
+        row, database = self._row(id, kind), self.sandbox.database
         above = database.comments[int(parent)] if parent is not None else None
         own = max(database.comments, default=0) + 1
         comment = Comment(own, body, 1, self.sandbox.clock(), row, above, above.depth + 1 if above else 0)
@@ -80,7 +80,8 @@ class Changes:
         return str(own)
 
     def reply(self, id: Any, body: str = "Eens.") -> str:
-        return self.comment(self.sandbox.database.comments[int(id)].target.id, body, id)
+        target = self.sandbox.database.comments[int(id)].target
+        return self.comment(target.id, body, id, "proposal" if target.kind == "amendment" else target.kind)
 
     def hide_comment(self, id: Any) -> None:
         comment = self.sandbox.database.comments[int(id)]

@@ -27,8 +27,8 @@ def _guarded(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@"} else value
 
 
-def _public(sandbox: "DecidimSandbox") -> list[Proposal]:
-    rows = sandbox.database.proposals["proposal"].values()
+def _public(sandbox: "DecidimSandbox", kind: str = "proposal") -> list[Proposal]:
+    rows = sandbox.database.proposals[kind].values()
     return [row for row in rows if sandbox.is_public(row)]
 
 
@@ -45,10 +45,13 @@ def proposals_csv(sandbox: "DecidimSandbox") -> bytes:
     return _written(rows)
 
 
-def comments_csv(sandbox: "DecidimSandbox") -> bytes:
-    """All comments that are neither hidden nor deleted, of public proposals."""
+_CLASSES = {"proposal": "Decidim::Proposals::Proposal", "debate": "Decidim::Debates::Debate"}
+
+
+def comments_csv(sandbox: "DecidimSandbox", kind: str = "proposal") -> bytes:
+    """All comments that are neither hidden nor deleted, of public proposals or debates; of projects there is no such file."""
     rows: list[dict[str, Any]] = []
-    for row in _public(sandbox):
+    for row in _public(sandbox, kind):
         for comment in row.all_comments:
             if comment.hidden or comment.deleted:
                 continue
@@ -64,7 +67,7 @@ def comments_csv(sandbox: "DecidimSandbox") -> bytes:
                     "alignment": comment.alignment,
                     "depth": comment.depth,
                     "commentable_id": above.id if above else row.id,
-                    "commentable_type": "Decidim::Comments::Comment" if above else "Decidim::Proposals::Proposal",
+                    "commentable_type": "Decidim::Comments::Comment" if above else _CLASSES[kind],
                     "root_commentable_url": f"https://toy.example{sandbox.address_of(row)}",
                 }
             )

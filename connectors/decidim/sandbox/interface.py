@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 from graphql import GraphQLObjectType
 
-from ....core.text import plain_title
-from ...testing.graphql_ruby import Engine, FieldError, Null, RequestFailed, schema_of
+from ...testing.graphql_ruby import Engine, FieldError, Null, schema_of
 from .accounts import ANONYMOUS, Account, Caller
-from .model import Comment, Component, Proposal, Space, Translated
+from .discussion import Discussion
+from .model import Component, Proposal, Space, Translated
 from .mutations import Mutations, Typed
 from .releases import LINES, is_checked, line_of, profile_of
 from .texts import say
@@ -44,6 +44,7 @@ class Interface:
         self.at = LINES.index(self.line)
         sdl = (Path(__file__).parent / "schemas" / f"{self.line}.graphql").read_text(encoding="utf-8")
         self.mutations = Mutations(self)
+        self.discussion = Discussion(self)
         resolvers = self._resolvers(sdl) | self.mutations.resolvers()
         self.engine = Engine(sdl, resolvers, profile_of(self.version), type_of=type_of)
 
@@ -70,7 +71,7 @@ class Interface:
             "Query.participatoryProcesses": lambda _o, _a, c: self._spaces("process", c),
             "Query.assemblies": lambda _o, _a, c: self._spaces("assembly", c),
             "Query.component": lambda _o, a, c: self._component(a["id"], c),
-            "Query.commentable": self._commentable,
+            "Query.commentable": self.discussion.commentable,
             "Query.participatoryProcess": lambda _o, a, c: self._one_space("process", a, c),
             "Query.assembly": lambda _o, a, c: self._one_space("assembly", a, c),
             "TranslatedField.translations": translations,
@@ -88,7 +89,7 @@ class Interface:
                 found[f"{kind}.{name}"] = recorded_field(name)
         found["Project.title"] = found["Debate.title"] = lambda r, _a, _c: r.title
         found |= {f"Budget.{name}": resolver for name, resolver in self._budget_fields().items()}
-        found |= {f"Comment.{name}": resolver for name, resolver in self._comment_fields().items()}
+        found |= {f"Comment.{name}": resolver for name, resolver in self.discussion.fields().items()}
         return found
 
     def _unknown(self, sdl: str, kind: str, known: Mapping[str, Any]) -> list[str]:
@@ -112,7 +113,7 @@ class Interface:
         for space in self._spaces(kind, caller):
             if str(space.id) == arguments.get("id") or space.slug == arguments.get("slug"):
                 return space
-        return self._gone("ParticipatoryProcess", "missing")
+        return self.gone("ParticipatoryProcess", "missing")
 
     def _space_fields(self) -> dict[str, Callable[..., Any]]:
         return {
@@ -138,7 +139,7 @@ class Interface:
             return None
         open_space = component.space.published and not component.space.private
         if self.checked and not open_space and not caller.admin:
-            return self._gone("Component", "unauthorized") if self.line == "0.32" else None
+            return self.gone("Component", "unauthorized") if self.line == "0.32" else None
         return component
 
     def _component_fields(self) -> dict[str, Callable[..., Any]]:
@@ -154,8 +155,9 @@ class Interface:
             "publishedAt": lambda c, _a, _c: stamp(c.updated_at),
             "visible": lambda _o, _a, _c: True,
             "proposals": self._listed,
-            "proposal": lambda c, a, _c: self._single(c, a["id"]),
-            "debates": lambda c, _a, _c: [self._guarded(r) for r in c.rows if not r.draft and not r.deleted],
+            "proposal": lambda c, a, _c: self._single("proposal", c, a["id"]),
+            "debate": lambda c, a, _c: self._single("debate", c, a["id"]),
+            "debates": lambda c, _a, _c: [self.guarded(r) for r in c.rows if not r.draft and not r.deleted],
             "budgets": lambda c, _a, _c: [
                 (c, n) for n in sorted({*(r.budget for r in c.rows), *map(int, c.extra.get("budgets", ()))})
             ],
@@ -180,19 +182,20 @@ class Interface:
                 raise FieldError(message)
         if str(order.get("id", "asc")).lower() == "desc":
             rows = rows[::-1]
-        return Guarded(rows, self._guarded)
+        return Guarded(rows, self.guarded)
 
-    def _guarded(self, row: Proposal) -> Any:
-        return self._gone("Proposal", "unauthorized") if row.hidden and self.checked else row
+    def guarded(self, row: Proposal) -> Any:
+        """The row; null where it is hidden and the release looks."""
+        return self.gone(row.kind.title(), "unauthorized") if row.hidden and self.checked else row
 
-    def _single(self, component: Component, own: str) -> Any:
-        row = self.sandbox.database.proposals["proposal"].get(int(own)) if str(own).isdigit() else None
+    def _single(self, kind: str, component: Component, own: str) -> Any:
+        row = self.sandbox.database.proposals[kind].get(int(own)) if str(own).isdigit() else None
         if row is None or row.component is not component or row.draft or row.deleted:
-            return self._gone("Proposal", "missing")
+            return self.gone(kind.title(), "missing")
         self.sandbox.charge(self.sandbox.costs.single)
-        return self._guarded(row)
+        return self.guarded(row)
 
-    def _gone(self, name: str, why: str) -> Any:
+    def gone(self, name: str, why: str) -> Any:
         """Null; from 0.32 on with an error that says which kind of null."""
         if self.line != "0.32":
             return Null()
@@ -229,7 +232,7 @@ class Interface:
             "confirmedVotes": lambda r, _a, _c: None if r.votes_hidden else r.votes,
             "withdrawn": lambda r, _a, _c: r.withdrawn_at is not None,
             "withdrawnAt": lambda r, _a, _c: stamp(r.withdrawn_at),
-            "author": self._author,
+            "author": self.author,
             "authorsCount": lambda _o, _a, _c: 1,
             "category": lambda r, _a, _c: r.extra.get("category") or self._group(next(iter(r.groups), None)),
             "scope": lambda r, _a, _c: r.extra.get("scope") or self._group(r.scope),
@@ -244,7 +247,7 @@ class Interface:
             "likesCount": lambda r, _a, _c: r.likes,
             "totalCommentsCount": lambda r, _a, _c: r.count,
             "hasComments": lambda r, _a, _c: r.count > 0,
-            "comments": lambda r, a, _c: self._comments(r.comments, a),
+            "comments": lambda r, a, _c: self.discussion.listed(r.comments, a),
             "amendments": lambda _o, _a, _c: [],
             "type": lambda r, _a, _c: f"Decidim::{r.component.kind}::{r.kind.title()}",
             "budget_amount": lambda r, _a, _c: r.amount,
@@ -298,17 +301,17 @@ class Interface:
     def _authors(self, row: Proposal, arguments: Any, context: Any) -> list[Any]:
         if row.extra.get("authors"):
             return row.extra["authors"]
-        return [] if row.author is None and not lost(row) else [self._author(row, arguments, context) or Null()]
+        return [] if row.author is None and not lost(row) else [self.author(row, arguments, context) or Null()]
 
-    def _author(self, row: Any, _arguments: Any, _context: Any) -> Any:
+    def author(self, row: Any, _arguments: Any, _context: Any) -> Any:
         own = row.author
         shown = getattr(row, "extra", {}).get("author")
         if shown:
             return {"__typename": "User", **shown}
         if own is None:
-            return self._gone("User", "unauthorized") if lost(row) else None
+            return self.gone("User", "unauthorized") if lost(row) else None
         if self.checked and own in self.sandbox.database.deleted_users:
-            return self._gone("User", "unauthorized")
+            return self.gone("User", "unauthorized")
         account = self.sandbox.accounts.people.get(own)
         if account is not None:
             return self.person(account)
@@ -321,7 +324,7 @@ class Interface:
             "deleted": False,
         }
 
-    # Budgets and comments
+    # Budgets
 
     def _budget_fields(self) -> dict[str, Callable[..., Any]]:
         return {
@@ -338,57 +341,3 @@ class Interface:
         rows = rows or [Null()] * (count or 0)
         # 0.28.6 shows them to signed-in people only (docs/platforms/decidim.md 1.4).
         return [Null() for _ in rows] if self.version == "0.28.6" else rows
-
-    def _comments(self, comments: list[Comment], arguments: Mapping[str, Any]) -> list[Any]:
-        order = arguments.get("orderBy")
-        if order in {"best_rated", "most_discussed"} and self.line != "0.32":
-            raise RequestFailed(500)
-        single = arguments.get("singleCommentId")
-        rows = [c for c in comments if not c.hidden and (single is None or str(c.id) == single)]
-        self.sandbox.charge(self.sandbox.costs.comment * len(rows))
-        if self.checked:
-            # A deleted comment is unauthorised in a list that may hold no null (docs/platforms/decidim.md 1.7 Q5).
-            return [self._gone("Comment", "unauthorized") if c.deleted else c for c in rows]
-        return list(rows)
-
-    def _comment_fields(self) -> dict[str, Callable[..., Any]]:
-        return {
-            "id": lambda c, _a, _c: c.id,
-            "body": lambda c, _a, _c: c.body,
-            "formattedBody": lambda c, _a, _c: f"<div><p>{plain_title(c.body)}</p></div>",
-            "url": lambda c, _a, _c: f"{self.sandbox.address_of(c.target)}#comment_{c.id}",
-            "createdAt": lambda c, _a, _c: stamp(c.created_at),
-            "alignment": lambda c, _a, _c: c.alignment,
-            "upVotes": lambda c, _a, _c: c.ups,
-            "downVotes": lambda c, _a, _c: c.downs,
-            "author": self._author,
-            "hasComments": lambda c, _a, _c: any(not r.hidden for r in c.children),
-            "totalCommentsCount": lambda c, _a, _c: len(c.children),
-            "comments": lambda c, a, _c: self._comments(c.children, a),
-            "type": lambda _o, _a, _c: "Decidim::Comments::Comment",
-        }
-
-    def _commentable(self, _root: Any, arguments: Mapping[str, Any], _context: Any) -> Any:
-        own, kind = arguments["id"], arguments["type"]
-        if arguments["locale"] not in self.sandbox.locales:
-            if self.at < 3:
-                raise RequestFailed(500)
-            raise FieldError(f"{arguments['locale']} is not a valid locale")
-        self.sandbox.leak(arguments["locale"])
-        number = int(own) if str(own).isdigit() else 0
-        if kind == "Decidim::Comments::Comment":
-            comment = self.sandbox.database.comments.get(number)
-            if comment is not None and not comment.hidden and not comment.deleted:
-                return Typed("Comment", comment)
-            found: Any = None
-        elif kind == "Decidim::Proposals::Proposal":
-            found = self.sandbox.database.proposals["proposal"].get(number)
-            if found is not None and not found.draft and not found.deleted:
-                return self._guarded(found) if found.hidden else Typed("Proposal", found)
-        else:
-            if self.at < 3:
-                raise RequestFailed(500)
-            raise FieldError("Invalid commentable type")
-        if self.at < 3 and self.version == "0.28.6":
-            raise RequestFailed(500)
-        return None

@@ -294,7 +294,7 @@ def _budgets(database: Database, city: City, process: Space, size: int) -> None:
         body = {"nl": (city.body(i + 3000, "nl"), False)}
         row = Proposal(i, "project", component, title, body, city.moment(i), city.moment(i), votes=i * 3 % 70)
         row.amount, row.selected, row.budget, row.groups = 1000 * i, i % 4 == 0, 1 + i % 2, [1 + i % 4]
-        database.add(row)
+        _discussed(database, city, database.add(row), i % 3)
 
 
 def _debates(database: Database, city: City, process: Space, size: int) -> None:
@@ -302,7 +302,13 @@ def _debates(database: Database, city: City, process: Space, size: int) -> None:
     for i in range(1, max(2, size // 15)):
         title = {"nl": (city.title(i + 5000, "nl"), False)}
         body = {"nl": (city.body(i + 5000, "nl"), False)}
-        database.add(Proposal(i, "debate", component, title, body, city.moment(i), city.moment(i), author=1 + i % 500))
+        row = Proposal(i, "debate", component, title, body, city.moment(i), city.moment(i), author=1 + i % 500)
+        _discussed(database, city, database.add(row), i % 5 * 2)
+
+
+def _discussed(database: Database, city: City, row: Proposal, count: int) -> None:
+    for _ in range(count):
+        _comment(database, city, max(database.comments, default=0) + 1, row)
 
 
 def any_text(text: Translated, locale: str) -> Any:

@@ -26,6 +26,7 @@ from .writing import Writing
 
 _BROKEN = {"errors": [{"message": "Internal Server error"}], "data": {}}
 _STATES = {"evaluating": "evaluating", "accepted": "accepted", "rejected": "rejected", None: "open"}
+_ONE_ARCHIVE = frozenset({"0.27", "0.28", "0.29"})
 THROTTLE = 100
 THREADS = 3
 
@@ -110,6 +111,8 @@ class DecidimSandbox(Sandbox):
     def export_open_data(self) -> None:
         """What a real site's nightly task does."""
         self.files = {"proposals": proposals_csv(self), "proposal_comments": comments_csv(self)}
+        if self.line not in _ONE_ARCHIVE:
+            self.files["debate_comments"] = comments_csv(self, "debate")
 
     def mangle(self, kind: str, request: Request, response: Response) -> Response:
         """`empty`: every list of a right answer comes back empty. `duplicate_reply`: the answer is the one to somebody else."""
@@ -138,7 +141,7 @@ class DecidimSandbox(Sandbox):
                 {
                     "id": str(c.id),
                     "kind": "comment",
-                    "target": f"proposal/{c.target.id}",
+                    "target": f"{'proposal' if c.target.kind == 'amendment' else c.target.kind}/{c.target.id}",
                     "public": self.is_public(c.target) and c.is_shown,
                     "body": c.body,
                 }
@@ -209,7 +212,8 @@ class DecidimSandbox(Sandbox):
         space = row.component.space
         path = {"process": "processes", "assembly": "assemblies"}[space.kind]
         prefix = f"/{self.rng.choice(self.locales)}" if self.line == "0.32" else ""
-        return f"{prefix}/{path}/{space.slug}/f/{row.component.id}/proposals/{row.id}"
+        last = {"debate": "debates", "project": f"budgets/{row.budget}/projects"}.get(row.kind, "proposals")
+        return f"{prefix}/{path}/{space.slug}/f/{row.component.id}/{last}/{row.id}"
 
     def handle(self, request: Request) -> Response:
         """Answer as the real one."""
@@ -310,7 +314,7 @@ class DecidimSandbox(Sandbox):
     def _open_data(self, request: Request, path: str) -> Response:
         if self.no_open_data:
             return Response.redirect("/")
-        if self.line in {"0.27", "0.28", "0.29"}:
+        if self.line in _ONE_ARCHIVE:
             if path == "/open-data/download":
                 return Response.redirect(f"http://{request.host}/rails/active_storage/blobs/redirect/1/open-data.zip")
             if "/blobs/" in path:
