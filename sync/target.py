@@ -5,10 +5,10 @@ It has the target to itself (the lease is `sync.publish`'s) and one stream to it
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from sqlalchemy import Engine
@@ -29,6 +29,9 @@ BREAK_AFTER = 5
 REST = timedelta(minutes=5)
 PATIENCE = 120.0
 """Seconds that a run waits for a platform that asks for patience, before it leaves the rest to the next run."""
+_SIGN_INS = 60.0
+"""Sign-ins are counted per minute, and not every platform says so when it asks for patience."""
+_Told = TypeVar("_Told")
 
 
 @dataclass(slots=True)
@@ -133,15 +136,23 @@ class TargetRun:
         if self._introduced:
             return
         self._introduced = True
-        try:
-            standing = await self.writer.check()
-        except NotDone as error:
-            if error.wait is None or error.wait > PATIENCE:
-                raise
-            await self._pause(error.wait)  # sign-ins are counted per minute
-            standing = await self.writer.check()
+        standing = await self._patient(self.writer.check)
         if standing.account is not None:
             self.ledger.remember_account(self.instance, self.context.pseudonym(standing.account))
+
+    async def _patient(self, ask: Callable[[], Awaitable[_Told]]) -> _Told:
+        """Ask what changes nothing (who we are, what a space takes): again when an answer was lost, or after the patience asked for."""
+        for pause in (1.0, 3.0):
+            try:
+                return await ask()
+            except NotDone as error:
+                wait = error.wait if error.wait is not None else _SIGN_INS if error.status == 429 else pause
+                if wait > PATIENCE:
+                    raise
+                await self._pause(wait)
+                if self.publisher.stop.is_set():
+                    raise
+        return await ask()
 
     async def _recover(self) -> None:
         for op in self.ledger.operations(states=("sending",), target=self.instance):
@@ -166,7 +177,7 @@ class TargetRun:
             outcome.message = f"{known['halted_reason']}; `civicsync review resume {name}` starts it again"
             return False
         try:
-            limits = await self.writer.limits(route.to.space, route.to.voice)
+            limits = await self._patient(lambda: self.writer.limits(route.to.space, route.to.voice))
         except CannotDo as error:
             outcome.outcome, outcome.message = "failed", str(error)
             return False

@@ -58,11 +58,7 @@ class Office:
         request = Request(
             "POST", f"{_VERIFY}/check", form=(("authenticity_token", TOKEN), *fields), headers={"Accept": HTML}
         )
-        try:
-            answer = await self.site.send(request, {TOKEN: token})
-        except MaybeDone as error:
-            # Choosing somebody changes the session only.
-            raise NotDone(error.message, status=error.status) from error
+        answer = await self.site.send_again(request, {TOKEN: token})  # choosing somebody changes the session only
         if answer.status == 422:
             raise NotDone("the site refused the token of its own page")
         if answer.soup.select_one(".callout.success") is None:

@@ -167,11 +167,32 @@ class Site:
         sent = replace(whole, headers={**whole.headers, **self._basic})
         return Page(await self.transport.submit(sent))
 
+    async def send_again(self, request: Request, values: Mapping[str, str]) -> Page:
+        """Send what changes nothing but the session, and send it again when its answer is lost.
+
+        Raises:
+            NotDone: no answer came back.
+        """
+        for wait in (1.0, 2.0, 4.0):
+            try:
+                return await self.send(request, values)
+            except MaybeDone:
+                pass
+            except NotDone as error:
+                if error.status is not None:
+                    raise  # asked to slow down
+            await self.clock.sleep(wait)
+        try:
+            return await self.send(request, values)
+        except MaybeDone as error:
+            raise NotDone(error.message, hint=error.hint, status=error.status) from error
+
     async def sign_in(self, login: SecretStr, password: SecretStr) -> tuple[str, str]:
         """Be this account; returns its number and the address of its page.
 
         Raises:
-            CannotDo: it is not let in. It is not tried again: some sites lock an account after 20 failures.
+            CannotDo: it is not let in. A refusal is not tried again: some sites lock an account after 20 of them.
+            NotDone: no answer came back, though it was tried more than once.
         """
         name = login.get_secret_value()
         if self.who == name:
@@ -185,10 +206,7 @@ class Site:
             raise CannotDo(f"{SIGN_IN} shows no form to sign in", hint="does the site use another way to sign in?")
         fields = [("user[login]", name), ("user[password]", password.get_secret_value()), ("user[remember_me]", "0")]
         request = Request("POST", SIGN_IN, form=(("authenticity_token", TOKEN), *fields), headers={"Accept": HTML})
-        try:
-            answer = await self.send(request, {TOKEN: form["authenticity_token"]})
-        except MaybeDone as error:
-            raise NotDone(error.message, status=error.status) from error
+        answer = await self.send_again(request, {TOKEN: form["authenticity_token"]})
         if answer.status == 422:
             raise NotDone("the site refused the token of its own form to sign in", hint="are cookies kept on the way?")
         if answer.status != 302 or answer.location == SIGN_IN:

@@ -394,3 +394,15 @@ async def test_rebuilding_lists_what_the_account_wrote() -> None:
         assert len(mine) == 30
         assert [each.title for each in mine][:2] == ["Titel 29", "Titel 28"]
         assert all(MARKER in each.text for each in mine)
+
+
+@pytest.mark.parametrize("voice", VOICES)
+@pytest.mark.parametrize("kind", ["reset", "reset_after_store", "500_after_store", "timeout_after_store"])
+@pytest.mark.parametrize("step", ["POST /users/sign_in", "POST /management/document_verifications/check"])
+async def test_signing_in_is_repeated_when_its_answer_is_lost(
+    voice: Literal["participant", "official"], kind: str, step: str
+) -> None:
+    async with city() as there:
+        there.sandbox.plant(Fault(kind, match=f"^{step}", times=2, seconds=90.0))
+        await there.writer.create(SPACE, a_draft(voice))
+        assert there.only["published_at"] is not None

@@ -1,9 +1,12 @@
 """The engine of publishing, against platforms in memory: every copy once, whatever the network, a crash or a lost database does."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from civicsync.connectors.errors import NotDone
+from civicsync.connectors.testing.fake import FakeWriter
 from civicsync.core.records import State
 from tests.support.mesh import Mesh
 
@@ -230,3 +233,23 @@ def test_why_texts_were_refused_is_told(tmp_path: Path) -> None:
     world.pull()
     outcome = next(each for each in world.publish() if each.route == "a-to-b")
     assert outcome.reasons == {"refused: the board does not take this title": 1}
+
+
+@pytest.mark.parametrize("step", ["check", "limits"])
+@pytest.mark.parametrize(("status", "slept"), [(None, 1.0), (429, 60.0)])
+def test_a_sign_in_without_an_answer_is_tried_again_because_that_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, status: int | None, slept: float
+) -> None:
+    world = mesh(tmp_path)
+    world.publish("b-to-a")  # who we are at the origin is known
+    asked, really = iter([NotDone("no answer", status=status)]), getattr(FakeWriter, step)
+
+    async def once(self: FakeWriter, *words: Any) -> Any:
+        for error in asked:
+            raise error
+        return await really(self, *words)
+
+    monkeypatch.setattr(FakeWriter, step, once)
+    assert [each.outcome for each in world.publish("a-to-b")] == ["done"]
+    assert world.states() == {"sent": 3}
+    assert slept in world.clock.slept
