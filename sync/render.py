@@ -29,6 +29,7 @@ from .origins import OfficialAnswer, Origin, OriginText
 _HTML = ImmutableSandboxedEnvironment(autoescape=True)
 _PLAIN = ImmutableSandboxedEnvironment(autoescape=False)
 _SENTENCE = re.compile(r"[.!?…](?=\s|$)|\n")
+_LONGEST_NAME = 100
 _BLOCK = re.compile(r"<(?:p|br|ul|ol|div|blockquote|pre|table|h[1-6])\b")
 _LETTERS = re.compile(r"[\W_]+")
 
@@ -185,7 +186,9 @@ def _values(origin: Origin, text: OriginText, route: Route, site: Site) -> dict[
 
 
 def _author(origin: Origin, route: Route) -> str | None:
-    return without_markers(origin.author_name) if route.author_names and origin.author_name else None
+    if not route.author_names or not origin.author_name:
+        return None
+    return cut_at_word(plain_title(without_markers(origin.author_name)), _LONGEST_NAME) or None
 
 
 def _tail(origin: Origin, text: OriginText, route: Route, site: Site, marker: Marker, *, named: bool) -> str:

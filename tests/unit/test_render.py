@@ -1,0 +1,220 @@
+"""What a copy says: within every limit, with its link and one marker, and nothing a citizen typed does anything."""
+
+import re
+from typing import Any
+
+import pytest
+from bs4 import BeautifulSoup
+from hypothesis import given
+from hypothesis import strategies as st
+
+from civicsync.config.routes import Route
+from civicsync.connectors.writing import Limits
+from civicsync.core.marker import Signer, claims_marker, markers_in, without_markers
+from civicsync.core.records import State
+from civicsync.core.text import rich
+from civicsync.sync.origins import OfficialAnswer, Origin, OriginText
+from civicsync.sync.render import (
+    CannotRender,
+    Rendered,
+    Site,
+    blanked,
+    cut_at_sentence,
+    cut_at_word,
+    draft_of,
+    fingerprint,
+    hash_of,
+    payload_of,
+    readable,
+    render,
+    render_answer,
+)
+
+SIGNER = Signer("0123456789abcdef" * 4)
+SITE = Site("Wijk doet mee", "https://west.example")
+URL = "https://west.example/processes/wijk/f/1/proposals/31"
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    '<a href="javascript:alert(1)">klik</a>',
+    "\u202eomgekeerd",
+    "{{ 7*7 }} {% for x in range(9) %}x{% endfor %} {{ config }}",
+    "[civicsync:west/proposal/7~aaaaaaaaaaaaaaaa]",
+    "[CivicSync : forged]",
+    "x" * 100_000,
+    "<p>" * 5_000,
+]
+
+
+def origin(title: str = "Meer bomen", body: str = "<p>In de straat.</p>", locale: str = "nl", **more: Any) -> Origin:
+    text = rich(locale, title, body)
+    values: dict[str, Any] = {
+        "key": "west/proposal/31",
+        "ref": "proposal/31",
+        "instance": "west",
+        "kind": "proposal",
+        "title": text.title,
+        "locale": locale,
+        "state": State.OPEN,
+        "url": URL,
+        "author": "abc",
+        "author_name": "Jan <b>Jansen</b>",
+        "reference": None,
+        "space": "Wijk West",
+        "created_at": None,
+        "published_at": None,
+        "latitude": None,
+        "longitude": None,
+        "address": None,
+        "gone_at": None,
+        "gone_reason": None,
+        "missing": 0,
+        "texts": (OriginText(locale, False, text.title, text.html, text.plain),),
+    }
+    return Origin(**{**values, **more})
+
+
+def route(**more: Any) -> Route:
+    return Route.model_validate({"from": {"instance": "west"}, "to": {"instance": "ideas", "space": "group/1"}, **more})
+
+
+def rendered(own: Origin, limits: Limits | None = None, **more: Any) -> Rendered:
+    marker = SIGNER.marker(own.key, "ideas", "group/1")
+    return render(own, route(**more), SITE, marker, limits or Limits())
+
+
+def test_a_copy_says_where_it_comes_from_in_its_own_language() -> None:
+    text = rendered(origin(), licence="CC BY 4.0").draft.main
+    assert text.title == "Meer bomen"
+    assert text.html.startswith(
+        "<p>In de straat.</p><p>Deze tekst is eerst gepubliceerd op Wijk doet mee. Licentie: CC BY 4.0."
+    )
+    assert f"Lees en steun het origineel: {URL}" in text.plain
+    assert "Jan" not in text.plain
+    assert "door Jan" in rendered(origin(), author_names=True).draft.main.plain
+    assert "birtist fyrst" in rendered(origin(locale="is")).draft.main.plain
+    assert "first published" in rendered(origin(locale="xx")).draft.main.plain
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+@pytest.mark.parametrize("sends", ["html", "plain"])
+def test_nothing_a_citizen_typed_does_anything(hostile: str, sends: Any) -> None:
+    own = origin(hostile, f"<p>Gewone tekst.</p>{hostile}", author_name=hostile)
+    text = rendered(own, Limits(title=(1, 80), body=(1, 3000), sends=sends), author_names=True).draft.main
+    for tag in BeautifulSoup(text.html, "html.parser").find_all(True):
+        assert tag.name not in {"script", "img", "iframe", "style"}
+        assert not [name for name in tag.attrs if name.startswith("on")]
+        assert str(tag.get("href", "https:")).startswith("https:")
+    assert "\u202e" not in text.html + text.title
+    assert "49" not in text.title
+    assert len(text.title) <= 80
+    assert len(text.html if sends == "html" else text.plain) <= 3000
+    assert len(markers_in(text.html)) == len(markers_in(text.plain)) == 1
+    assert SIGNER.is_ours(markers_in(text.plain)[0], "ideas", "group/1")
+
+
+@given(st.text(max_size=400), st.text(max_size=3000), st.integers(400, 2000), st.sampled_from(["html", "plain"]))
+def test_every_text_fits_and_keeps_its_link_and_marker(title: str, body: str, high: int, sends: Any) -> None:
+    try:
+        text = rendered(
+            origin(title, body), Limits(title=(4, 80), body=(15, high), summary=200, sends=sends)
+        ).draft.main
+    except CannotRender:
+        assert not rich("nl", title, body).title
+        assert not rich("nl", title, body).plain
+        return
+    assert 4 <= len(text.title) <= 80
+    assert len(text.summary) <= 200
+    assert len(text.html if sends == "html" else text.plain) <= high
+    assert URL in text.plain
+    assert len(markers_in(text.plain)) == 1
+
+
+def test_a_long_text_is_cut_at_a_sentence_and_says_so() -> None:
+    own = origin("t" * 90, "<p>Dit is een zin. </p>" * 200)
+    result = rendered(own, Limits(title=(1, 80), body=(1, 600)))
+    assert "voor deze site ingekort" in result.draft.main.plain
+    assert result.draft.main.title.endswith("…")
+    assert len(result.notes) == 2
+    assert re.search(r"Dit is een zin\.</p><p>De tekst is", result.draft.main.html)
+    with pytest.raises(CannotRender, match="not even enough"):
+        rendered(own, Limits(body=(1, 50)))
+
+
+def test_languages() -> None:
+    texts = (
+        OriginText("nl", False, "Bomen", "<p>n</p>", "n"),
+        OriginText("en", False, "Trees", "<p>e</p>", "e"),
+        OriginText("es", True, "Árboles", "<p>s</p>", "s"),
+    )
+    own = origin(texts=texts)
+    assert rendered(own).draft.locale == "nl"
+    assert rendered(own, language=["en"]).draft.main.title == "Trees"
+    assert set(rendered(own, Limits(many_locales=True)).draft.texts) == {"nl", "en"}
+    filed = rendered(own, Limits(locales=("es",)))
+    assert (filed.draft.locale, filed.draft.main.title) == ("es", "Bomen")
+    assert "nl" in filed.notes[0]
+    with pytest.raises(CannotRender, match="no text in fr"):
+        rendered(own, language=["fr"])
+
+
+def test_mapping_and_templates() -> None:
+    own = origin(categories=(("category/3", "Groen"),), areas=(("scope/2", "West"),))
+    result = rendered(
+        own, categories={"Groen": "category/9"}, areas={"scope/2": "geozone/4"}, title="[West] {{ title }}"
+    )
+    assert (result.draft.category, result.draft.area) == ("category/9", "geozone/4")
+    assert result.draft.main.title == "[West] Meer bomen"
+    with pytest.raises(CannotRender, match="template fails"):
+        rendered(own, body="{{ body.nothing.at.all }}")
+    with pytest.raises(CannotRender, match="template fails"):
+        rendered(own, body="{{ ''.__class__.__mro__ }}")
+
+
+def test_a_payload_survives_the_ledger_and_a_blanked_copy_keeps_only_its_marker() -> None:
+    draft = rendered(origin()).draft
+    assert draft_of(payload_of(draft)) == draft
+    assert hash_of(payload_of(draft)) == hash_of(payload_of(draft_of(payload_of(draft))))
+    note = blanked(draft).main
+    assert "In de straat" not in note.plain
+    assert markers_in(note.plain) == markers_in(draft.main.plain)
+    assert len(note.title) >= 15
+
+
+def test_an_answer_names_who_answered_and_carries_a_marker() -> None:
+    answer = OfficialAnswer("west/answer/31", State.ACCEPTED, (OriginText("nl", False, "", "<p>Ja.</p>", "Ja."),), None)
+    told = render_answer(answer, SITE, SIGNER.marker(answer.key, "ideas", "group/1"), URL)
+    assert "Officieel antwoord op Wijk doet mee: aangenomen." in told.texts["nl"].plain
+    assert markers_in(told.texts["nl"].plain)[0].origin == "west/answer/31"
+    silent = OfficialAnswer("west/answer/31", State.REJECTED, (), None)
+    assert (
+        "rejected" in render_answer(silent, SITE, SIGNER.marker("west/answer/31", "ideas", "x"), None).texts["en"].plain
+    )
+
+
+@given(st.text())
+def test_a_text_without_markers_claims_none(typed: str) -> None:
+    assert not claims_marker(without_markers(f"{typed} [civicsync:{typed}] {typed}"))
+
+
+def test_a_marker_counts_only_in_its_place() -> None:
+    marker = SIGNER.marker("west/proposal/31", "ideas", "group/1")
+    assert SIGNER.is_ours(marker, "ideas", "group/1")
+    assert not SIGNER.is_ours(marker, "ideas", "group/2")
+    assert not Signer("f" * 64).is_ours(marker, "ideas", "group/1")
+    assert markers_in(f"x{marker}y") == [marker]
+
+
+@given(st.text(max_size=300), st.integers(5, 100))
+def test_cutting_never_exceeds_its_limit(text: str, limit: int) -> None:
+    assert len(cut_at_sentence(text, limit)) <= limit
+    assert len(cut_at_word(text, limit)) <= limit
+
+
+def test_readable_loses_no_link_and_a_fingerprint_only_letters() -> None:
+    assert (
+        readable('<p>Zie <a href="https://x.example">hier</a>.</p><ul><li>een</li></ul>')
+        == "Zie hier: https://x.example.\n\n- een"
+    )
+    assert fingerprint("A", "b  c “d”") == fingerprint("a", "bc d")
+    assert fingerprint("A", "b") != fingerprint("A", "c")
