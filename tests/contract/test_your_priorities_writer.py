@@ -223,6 +223,49 @@ async def test_a_copy_without_a_row_of_our_vote_is_found_in_the_lists() -> None:
         assert done.complete
 
 
+async def test_lists_are_asked_past_a_cache_of_an_hour() -> None:
+    async with city() as there:
+        there.sandbox.cache_seconds = 3600.0
+        assert await there.writer.find(SPACE, a_draft(), there.clock.now()) is None
+        own = there.sandbox.change("add_proposal", title="Meer bomen", description=PLAIN)
+        found = await there.writer.find(SPACE, a_draft(), there.clock.now() - timedelta(minutes=1))
+        assert found is not None and found.ref == f"proposal/{own}"
+
+
+async def test_looking_up_asks_only_for_what_is_new() -> None:
+    async with city() as there:
+        for i in range(30):
+            await there.writer.create(SPACE, a_draft(f"Titel {i}", MARKER.replace("/31~", f"/{100 + i}~")))
+        there.clock.advance(3600)
+        there.sandbox.reset_stats()
+        assert await there.writer.find(SPACE, a_draft(), there.clock.now() - timedelta(minutes=10)) is None
+        # Twice: who we are, the newest post, four lists.
+        assert there.sandbox.stats.requests == 2 * 6
+
+
+async def test_an_old_answer_instead_of_taking_the_vote_back() -> None:
+    """A proxy answers with the vote taken back from the idea before, and does not even ask."""
+    async with city() as there:
+        handle, kept = there.sandbox.handle, list[Any]()
+
+        def stale(request: Any) -> Any:
+            if request.method != "DELETE":
+                return handle(request)
+            if len(kept) == 1:
+                kept.append(None)
+                return kept[0]
+            response = handle(request)
+            kept.append(response)
+            return response
+
+        there.sandbox.handle = stale
+        await there.writer.create(SPACE, a_draft("De eerste", MARKER.replace("/31~", "/30~")))
+        with pytest.raises(MaybeDone):
+            await there.writer.create(SPACE, a_draft())
+        copy = await there.settled(a_draft())
+        assert copy.ref == f"proposal/{there.only['id']}" and there.vote(there.only) == 0
+
+
 async def test_only_posts_of_our_own_account_are_copies() -> None:
     async with city(private_marker=True) as there:
         there.sandbox.change("add_proposal", title="Meer bomen", description=PLAIN, author=5)
