@@ -181,6 +181,8 @@ class _Pull:
         pages = shape.pages_per_request(self.dialect)
         cursor = self.stored.cursor(name)
         offset = int(cursor["offset"]) if cursor else 0
+        for archived, (listed, page) in ((cursor or {}).get("lists") or {}).items():
+            self.lists[archived == "archived"] = ({str(own) for own in listed}, page)
         seen = self.seen.setdefault(name, Marks())
         goes_on = not (cursor and cursor.get("ended"))
         while goes_on:
@@ -194,7 +196,13 @@ class _Pull:
             seen.update((each.partition("/")[2], item.token or "") for each, item in items.items())
             memory = {"drafts": sorted(self.drafts, key=int)} if name == "proposals" and len(kept) < len(items) else {}
             ends = name == "votes" and not goes_on
-            at = {"offset": offset, "ended": not goes_on}
+            at: dict[str, Any] = {"offset": offset, "ended": not goes_on}
+            if name == "proposals" and self.lists:
+                # What was read of the public list need not be read again by a run that goes on from here.
+                at["lists"] = {
+                    "archived" if old else "current": (sorted(map(int, listed)), page)
+                    for old, (listed, page) in self.lists.items()
+                }
             yield Page(name, kept, next=at, total=expected or None, memory=memory, complete=ends)
             del data, found, items, kept  # not both this page and the next in memory
 
