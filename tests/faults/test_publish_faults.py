@@ -13,6 +13,7 @@ VOICES = [
     ("decidim", "0.32", "participant"),
     ("decidim", "0.28.6", "participant"),
     ("decidim", "0.30.9", "official"),
+    ("your-priorities", "2026-07", "participant"),
 ]
 ALL = [
     (p, v, voice) for p in ("consul", "decidim") for v in resolve(p).versions for voice in ("participant", "official")

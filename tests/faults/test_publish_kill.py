@@ -8,7 +8,12 @@ from benchmarks.publishing import killed_at_every_state
 
 
 @pytest.mark.parametrize(
-    ("platform", "version", "voice"), [("consul", "2.5.1", "official"), ("decidim", "0.32", "participant")]
+    ("platform", "version", "voice"),
+    [
+        ("consul", "2.5.1", "official"),
+        ("decidim", "0.32", "participant"),
+        ("your-priorities", "2026-07", "participant"),
+    ],
 )
 def test_killed_at_changes_of_state(tmp_path: Path, platform: str, version: str, voice: str) -> None:
     result = killed_at_every_state(tmp_path, platform, version, count=5, voice=voice, points=(1, 2, 3))
