@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -379,7 +380,7 @@ ROWS: dict[str, Callable[[], list[Row]]] = {
     "rivals": rivals,
     "growth": growth,
     "lives": proof_publish.lives,
-    "once": proof_publish.once,
+    **{f"once-{name}": partial(proof_publish.once, name) for name in proof_publish.PLATFORMS},
     "killed-publishing": proof_publish.killed,
     "mesh": proof_publish.mesh,
     "dropped": proof_publish.dropped,
