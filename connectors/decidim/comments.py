@@ -234,6 +234,23 @@ class Comments:
         return f"comments of {len(short)} {self.kind}s could not all be read, as one of them was deleted{then}"
 
 
+async def shown(trees: Trees, stored: Stored, ids: Sequence[str]) -> set[str]:
+    """Which of these comments are shown: neither they nor what they answer is hidden or deleted."""
+    if not ids:
+        return set()
+    above: dict[str, str] = {}
+    for scope in _SCOPES.values():
+        marks = await stored.tokens(scope)
+        above.update((each.partition("/")[2], mark.partition(">")[2]) for each, mark in marks.items())
+    chains: dict[str, list[str]] = {}
+    for own in ids:
+        chain = chains[own] = [own]
+        while (parent := above.get(chain[-1])) and parent not in chain:
+            chain.append(parent)
+    readable = await trees.singles(list(dict.fromkeys(each for chain in chains.values() for each in chain)))
+    return {own for own, chain in chains.items() if all(each in readable for each in chain)}
+
+
 def _answers(marks: Mapping[Ref, str], target: Ref) -> dict[str, str | None]:
     """The stored comments on something: ids, with the comment that each answers."""
     found: dict[str, str | None] = {}

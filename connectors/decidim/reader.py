@@ -12,7 +12,7 @@ from ...core.records import Space
 from ..contract import Capability, Context, Page, Probe, PullRequest
 from ..errors import Interface
 from .api import Api, missing_fields
-from .comments import KINDS, Comments, Counted
+from .comments import KINDS, Comments, Counted, shown
 from .components import ComponentPull
 from .dialects import (
     PROBE,
@@ -218,7 +218,7 @@ class _Pull:
                     there = answered.get(f"r{position}") is not None and not hidden
                     found[each] = True if there else (found[each] or False)
         comments = [own for kind, own in map(split_ref, refs) if kind == "comment"]
-        readable = await Trees(self.api, self.dialect, self.locale).singles(comments)
+        readable = await shown(Trees(self.api, self.dialect, self.locale), self.stored, comments)
         for each in refs:
             kind, own = split_ref(each)
             if kind in {"process", "assembly", "conference", "initiative", "component", "budget", "project", "debate"}:

@@ -226,6 +226,7 @@ def _proposal(database: Database, city: City, i: int, component: Component, plai
     database.add(row)
     if not plain and i % 45 == 20:
         row.kind, row.amends, row.state = "amendment", database.proposals["proposal"].get(i - 1), "evaluating"
+        row.withdrawn_at = None
 
 
 def _fate(row: Proposal, i: int) -> None:

@@ -1,0 +1,156 @@
+"""Comments on everything that Decidim's people comment on, and what one deleted comment must not take with it."""
+
+from typing import Any
+
+import pytest
+
+from civicsync.connectors.decidim import CONNECTOR, VERSIONS
+from civicsync.connectors.decidim.sandbox import DecidimSandbox
+from civicsync.connectors.decidim.sandbox.model import Proposal
+from civicsync.connectors.decidim.sandbox.releases import is_checked
+from civicsync.connectors.testing.harness import reading
+from civicsync.connectors.testing.memory import MemoryStore, pull
+from civicsync.core.clock import FakeClock
+from civicsync.core.records import Comment
+
+CHECKED = [version for version in VERSIONS if is_checked(version)]
+
+
+def city(version: str) -> tuple[DecidimSandbox, FakeClock]:
+    clock = FakeClock()
+    return DecidimSandbox(version=version, size=90, seed=3, clock=clock.now), clock
+
+
+def on(sandbox: DecidimSandbox, kind: str) -> set[str]:
+    """The public comments on the rows of a kind."""
+    return {
+        f"comment/{each['id']}"
+        for each in sandbox.truth()["comments"]
+        if each["public"] and each["target"].startswith(f"{kind}/")
+    }
+
+
+def held(store: MemoryStore, kind: str) -> set[str]:
+    found = {ref: row.record for ref, row in store.alive("comment").items()}
+    return {
+        ref for ref, record in found.items() if isinstance(record, Comment) and record.target.startswith(f"{kind}/")
+    }
+
+
+def a_thread(sandbox: DecidimSandbox, kind: str) -> tuple[str, list[str]]:
+    """A row with a comment, three replies below each other, and a comment beside; ids of the row and of these."""
+    own = next(row.id for row in sandbox.database.proposals[kind].values() if sandbox.is_public(row) and row.count)
+    ids = [sandbox.change("comment", id=own, body="Eerste", kind=kind)]
+    for depth in range(3):
+        ids.append(sandbox.change("reply", id=ids[-1], body=f"Antwoord {depth}"))
+    return str(own), [*ids, sandbox.change("comment", id=own, body="Ernaast", kind=kind)]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("kind", ["debate", "project"])
+@pytest.mark.parametrize("open_data", [True, False])
+async def test_comments_are_followed_to_their_depth_and_go_when_they_are_hidden(
+    version: str, kind: str, open_data: bool
+) -> None:
+    if kind == "project" and version == "0.28.6":
+        pytest.skip("projects are for signed-in people only there")
+    sandbox, clock = city(version)
+    async with reading(CONNECTOR, sandbox, clock=clock, open_data=open_data) as (reader, _):
+        store = MemoryStore()
+        probe = await reader.probe()
+        await pull(reader, store, probe=probe)
+        assert held(store, kind) == on(sandbox, kind) != set()
+        clock.advance(600)
+        _, ids = a_thread(sandbox, kind)
+        sandbox.reset_stats()
+        await pull(reader, store, probe=probe)
+        assert sandbox.stats.requests <= 12
+        assert held(store, kind) == on(sandbox, kind) >= {f"comment/{each}" for each in ids}
+        replies = [store.rows[f"comment/{each}"].record for each in ids[:4]]
+        assert [getattr(each, "parent", None) for each in replies] == [None, *(f"comment/{each}" for each in ids[:3])]
+        clock.advance(600)
+        sandbox.change("hide_comment", id=ids[-1])
+        sandbox.export_open_data()
+        await pull(reader, store, probe=probe)
+        for _ in range(2):
+            # As every night: the file is made anew, and never the same twice.
+            sandbox.change("comment", id=1, kind=kind)
+            sandbox.export_open_data()
+            await pull(reader, store, probe=probe, full=True)
+        assert held(store, kind) == on(sandbox, kind)
+        writes = store.writes
+        await pull(reader, store, probe=probe)
+        assert store.writes == writes
+
+
+@pytest.mark.parametrize("version", CHECKED)
+@pytest.mark.parametrize("kind", ["proposal", "debate", "project"])
+@pytest.mark.parametrize("which", [0, 1, 2, 3, 4])
+async def test_a_deleted_comment_takes_neither_its_proposal_nor_other_comments_along(
+    version: str, kind: str, which: int
+) -> None:
+    """Wherever in the tree it stood; what was said at the same time, and after, is read as well."""
+    if kind == "project" and version == "0.28.6":
+        pytest.skip("projects are for signed-in people only there")
+    sandbox, clock = city(version)
+    async with reading(CONNECTOR, sandbox, clock=clock) as (reader, _):
+        store = MemoryStore()
+        probe = await reader.probe()
+        own, ids = a_thread(sandbox, kind)
+        await pull(reader, store, probe=probe)
+        assert held(store, kind) == on(sandbox, kind)
+        clock.advance(600)
+        sandbox.change("delete_comment", id=ids[which])
+        await pull(reader, store, probe=probe)
+        clock.advance(600)
+        # Below the first comment, or beside it where that one is gone; a list with a deleted one tells nothing of new ones in it.
+        above = (
+            ids[0]
+            if which not in {0, 1}
+            else next(str(c.id) for c in _row(sandbox, kind, own).comments if not c.hidden)
+        )
+        new = sandbox.change("reply", id=above, body="Later")
+        await pull(reader, store, probe=probe)
+        assert f"{kind}/{own}" in store.alive(kind)
+        assert on(sandbox, kind) <= held(store, kind)
+        assert f"comment/{new}" in held(store, kind)
+        await _nights(sandbox, reader, store, probe)
+        assert held(store, kind) == on(sandbox, kind)
+
+
+@pytest.mark.parametrize("version", [version for version in CHECKED if version != "0.28.6"])
+@pytest.mark.parametrize("kind", ["proposal", "debate"])
+async def test_a_comment_beside_a_deleted_one_comes_with_the_next_open_data(version: str, kind: str) -> None:
+    """Nothing live names it: a run says so, and the site's file brings it."""
+    sandbox, clock = city(version)
+    async with reading(CONNECTOR, sandbox, clock=clock) as (reader, _):
+        store = MemoryStore()
+        probe = await reader.probe()
+        own, ids = a_thread(sandbox, kind)
+        await pull(reader, store, probe=probe)
+        clock.advance(600)
+        sandbox.change("delete_comment", id=ids[0])
+        await pull(reader, store, probe=probe)
+        clock.advance(600)
+        new = sandbox.change("comment", id=own, body="Ernaast, later", kind=kind)
+        await pull(reader, store, probe=probe)
+        assert f"comment/{new}" not in held(store, kind)
+        assert "one of them was deleted; open data brings what is missing" in " ".join(store.notes)
+        await _nights(sandbox, reader, store, probe)
+        assert held(store, kind) == on(sandbox, kind) >= {f"comment/{new}"}
+
+
+def _row(sandbox: DecidimSandbox, kind: str, own: str) -> Proposal:
+    return sandbox.database.proposals[kind][int(own)]
+
+
+async def _nights(sandbox: DecidimSandbox, reader: Any, store: MemoryStore, probe: Any) -> None:
+    """Three nights: the file is made anew, with something new in it, and everything is read.
+
+    Not two: this store still holds against the first sweep what earlier runs saw.
+    """
+    for _ in range(3):
+        for kind in ("proposal", "debate", "project"):
+            sandbox.change("comment", id=2, kind=kind)
+        sandbox.export_open_data()
+        await pull(reader, store, probe=probe, full=True)
