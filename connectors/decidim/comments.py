@@ -18,8 +18,8 @@ from .trees import Tree, Trees
 KINDS = {"Proposals": "proposal", "Debates": "debate", "Budgets": "project"}
 """What people comment on in a component of each type."""
 _SCOPES = {"proposal": "comments", "debate": "comments@debates", "project": "comments@projects"}
-_FILES = {"proposal": "open-data/download/proposal_comments", "debate": "open-data/download/debate_comments"}
-_REPLY = "Decidim::Comments::Comment"
+FILES = {"proposal": "open-data/download/proposal_comments", "debate": "open-data/download/debate_comments"}
+REPLY = "Decidim::Comments::Comment"
 _PAGE = 1000
 _MOST_SINGLES = 40
 """So many comments of one broken tree are asked for one by one, the newest; older ones are known already."""
@@ -105,7 +105,7 @@ class Comments:
             archive: the rows of the file, where it was read as part of an archive.
             whole: no component was left out.
         """
-        from_file = self.kind in _FILES and self.dialect.taxonomies and self.api.settings.open_data
+        from_file = self.kind in FILES and self.dialect.taxonomies and self.api.settings.open_data
         if from_file and (self.kind == "proposal" or self._behind or (full and self.known)):
             try:
                 async for page in self._file():
@@ -126,7 +126,7 @@ class Comments:
     async def _file(self) -> AsyncIterator[Page]:
         name = "comments_file" if self.kind == "proposal" else f"comments_file@{self.kind}"
         kept = self.stored.memory(name) or {}
-        rows, etag, path = await self.api.open_data(kept.get("path") or _FILES[self.kind], kept.get("etag"))
+        rows, etag, path = await self.api.open_data(kept.get("path") or FILES[self.kind], kept.get("etag"))
         if rows is not None:
             async for page in self._rows(rows, {name: {"etag": etag, "path": path}}):
                 yield page
@@ -144,7 +144,7 @@ class Comments:
             own = target.partition("/")[2]
             self.known[own] = self.known.get(own, 0) + 1
             # The file may be older than what was hidden since; and a reply to something hidden is shown nowhere.
-            orphan = row.get("commentable_type") == _REPLY and row.get("commentable_id") not in kept
+            orphan = row.get("commentable_type") == REPLY and row.get("commentable_id") not in kept
             if orphan or own not in alive:
                 continue
             kept.add(row["id"])
@@ -154,7 +154,7 @@ class Comments:
         yield Page(self.scope, complete=True, memory={**memory, self.counted.memory: dict(self.known)})
 
     def _row(self, row: Mapping[str, str], target: Ref) -> Item:
-        parent = row.get("commentable_id") if row.get("commentable_type") == _REPLY else None
+        parent = row.get("commentable_id") if row.get("commentable_type") == REPLY else None
         author = row.get("author/id")
         raw: dict[str, Any] = {
             "id": row["id"],
@@ -230,7 +230,7 @@ class Comments:
         short = [own for own, tree in trees.items() if tree.broken and len(tree.comments) < self.counted.rows[own][1]]
         if not short:
             return None
-        then = "; open data brings what is missing" if self.kind in _FILES and self.api.settings.open_data else ""
+        then = "; open data brings what is missing" if self.kind in FILES and self.api.settings.open_data else ""
         return f"comments of {len(short)} {self.kind}s could not all be read, as one of them was deleted{then}"
 
 

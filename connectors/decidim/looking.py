@@ -14,18 +14,22 @@ import msgspec
 from ...core.identity import Ref, ref, split_ref
 from ...core.marker import claims_marker
 from ...core.records import State, Text
-from ..errors import ConnectorError, NotDone, NotFound
+from ..errors import ConnectorError, Malformed, NotDone, NotFound
 from ..writing import Authored, Copy, Reading
 from .api import Api
+from .comments import FILES, REPLY
 from .dialects import PAGE
-from .mapping import moment, texts
+from .mapping import moment, target_of_url, texts
 from .places import Place, Places, nothing_written
+from .trees import Tree, Trees
 
 _TEXT = "{translations{locale text machineTranslated}}"
 _FIELDS = f"id createdAt official author{{id}} title{_TEXT} body{_TEXT}"
 _SKEW = timedelta(hours=1)
 """The platform's clock is not ours: so much further back is looked."""
 _AUTOMATIC = re.compile(r"(?:\s*gid://[^/\s]+/Decidim::Hashtag/\d+/_[^\s<]+)+\s*$")
+_MOST = 200
+"""So many comments of one proposal are asked for one by one."""
 _STATES = {"accepted": State.ACCEPTED, "rejected": State.REJECTED, "evaluating": State.EVALUATING}
 
 
@@ -134,21 +138,53 @@ class Looking:
                     return each
         raise NotDone(f"{reference} is in no public component", hint="was it hidden or deleted?")
 
-    async def comments(self, component: str, own: str) -> list[str]:
-        """The texts of the comments at the root of a proposal.
+    async def has_comment(self, component: str, own: str, wanted: str) -> bool:
+        """Whether a comment on a proposal holds `wanted`.
+
+        One deleted comment turns the whole list null (docs/platforms/decidim.md 1.7 Q5): then what open data names is asked for one by
+        one, and an absence is believed only if as many comments were read as the site counts.
 
         Raises:
-            NotDone: one deleted comment turns the whole list null (docs/platforms/decidim.md 1.7 Q5).
+            NotDone: some of the comments cannot be read.
         """
+        trees = Trees(self.api, self.places.dialect, self.places.locales[0] if self.places.locales else "en")
+        try:
+            tree = (await trees.read("proposal", component, [own]))[own]
+            if tree.broken and not _holds(tree, wanted):
+                await trees.mend(tree, await self._exported(own))
+        except ConnectorError as error:
+            raise nothing_written(error) from error
+        if _holds(tree, wanted):
+            return True
+        if tree.broken and len(tree.comments) != await self._counted(component, own):
+            raise NotDone(
+                f"the comments of proposal/{own} cannot all be read: one of them is deleted, or the proposal is hidden",
+                hint="it is looked up again when the site's open data is made anew",
+            )
+        return False
+
+    async def _counted(self, component: str, own: str) -> int | None:
+        """How many comments a proposal has; None: it is not there."""
         data = await self._ask(
-            f'query Told{{component(id:"{component}"){{id ...on Proposals{{proposal(id:"{own}"){{id comments{{id body}}}}}}}}}}'
+            f'query Count{{component(id:"{component}"){{id ...on Proposals{{proposal(id:"{own}"){{id totalCommentsCount}}}}}}}}'
         )
         node = (data.get("component") or {}).get("proposal")
-        if node is None:
-            raise NotDone(
-                f"the comments of proposal/{own} cannot be read: one of them is deleted, or the proposal is hidden"
-            )
-        return [str(each.get("body") or "") for each in node.get("comments") or () if each is not None]
+        return node.get("totalCommentsCount") if isinstance(node, dict) else None
+
+    async def _exported(self, own: str) -> dict[str, str | None]:
+        """The newest comments on a proposal that open data knows, with what each answers; none where there is no such data."""
+        if not self.api.settings.open_data:
+            return {}
+        try:
+            if self.places.dialect.taxonomies:
+                rows = (await self.api.open_data(FILES["proposal"], None))[0] or []
+            else:
+                rows = (await self.api.open_data_zip()).get("proposal_comments", [])
+        except (NotFound, Malformed):
+            return {}
+        on = [row for row in rows if target_of_url(row.get("root_commentable_url", "")) == f"proposal/{own}"]
+        answers = {row["id"]: row["commentable_id"] if row.get("commentable_type") == REPLY else None for row in on}
+        return {each: answers[each] for each in sorted(answers, key=int)[-_MOST:]}
 
     async def authored(self, place: Place, account: str | None) -> AsyncIterator[Authored]:
         """Everything of ours in a component, newest first; of the organization's only what claims to be a copy."""
@@ -173,6 +209,10 @@ class Looking:
     def url(self, place: Place, own: str) -> str:
         """The public address, without a language: the interface's own wanders (docs/platforms/decidim.md 1.1)."""
         return f"{self.api.transport.url}{place.public}/{own}"
+
+
+def _holds(tree: Tree, wanted: str) -> bool:
+    return any(wanted in str(comment.get("body") or "") for comment, _ in tree.comments)
 
 
 def is_ours(node: Mapping[str, Any], account: str | None) -> bool:

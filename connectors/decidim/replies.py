@@ -87,9 +87,9 @@ class Replies(ServiceAccount):
     # Comments
 
     async def has_comment(self, ref: Ref, marker: str) -> bool:
-        """Whether a comment at the root carries the marker."""
+        """Whether a comment carries the marker."""
         looking = self.looking(await self.places())
-        return any(marker in body for body in await looking.comments(await looking.home(ref), split_ref(ref)[1]))
+        return await looking.has_comment(await looking.home(ref), split_ref(ref)[1], marker)
 
     async def comment(self, ref: Ref, text: LocalText) -> None:
         """Comment as the participant. Too long a comment would be a 500, which tells nothing: it is not sent."""

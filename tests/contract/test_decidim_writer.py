@@ -13,6 +13,7 @@ import pytest
 
 from civicsync.connectors.decidim import CONNECTOR, VERSIONS
 from civicsync.connectors.decidim.sandbox import DecidimSandbox
+from civicsync.connectors.decidim.sandbox.releases import is_checked
 from civicsync.connectors.decidim.writer import DecidimWriter
 from civicsync.connectors.errors import CannotDo, ConnectorError, MaybeDone, NotDone, Rejected
 from civicsync.connectors.testing.faults import Fault
@@ -348,6 +349,23 @@ async def test_comments(version: str) -> None:
         with pytest.raises(Rejected):
             await here.writer.comment(copy.ref, LocalText("", "", "x" * 1001))
         assert here.sandbox.writing.sent["commented"] == 1
+
+
+@pytest.mark.parametrize("version", [version for version in VERSIONS if is_checked(version)])
+async def test_our_comment_is_found_beside_a_deleted_one_and_an_absence_is_proven(version: str) -> None:
+    marker = "[civicsync:elders/answer/proposal-31~k7q2mhd4x3zp5t6c]"
+    async with place(version) as here:
+        copy = await here.writer.create(SPACE, await ready(here, "participant"))
+        own = copy.ref.partition("/")[2]
+        gone = here.sandbox.change("comment", id=own, body="Weg ermee")
+        here.sandbox.change("delete_comment", id=gone)
+        assert not await here.writer.has_comment(copy.ref, marker)
+        await here.writer.comment(copy.ref, LocalText("", "", f"Er is geantwoord. {marker}"))
+        with pytest.raises(NotDone, match="cannot all be read"):
+            await here.writer.has_comment(copy.ref, marker)
+        here.sandbox.export_open_data()
+        assert await here.writer.has_comment(copy.ref, marker)
+        assert not await here.writer.has_comment(copy.ref, marker.replace("k7q2", "aaaa"))
 
 
 @pytest.mark.parametrize("version", VERSIONS)
