@@ -100,7 +100,7 @@ def recordings() -> list[Row]:
     """The tests that hold sandboxes and mappings against real exchanges, with what they counted."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        tests = sorted(str(file) for file in (ROOT / "tests" / "contract").glob("test_*_recordings.py"))
+        tests = sorted(str(file) for file in (ROOT / "tests" / "contract").glob("test_*_record*.py"))
         command = [sys.executable, "-m", "pytest", "-q", "-o", "junit_family=xunit1", f"--junitxml={report}", *tests]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         xml = report.read_text() if report.exists() else ""

@@ -52,7 +52,7 @@ def test_the_sandbox_answers_alike(line: str, record_property: Any) -> None:
     excused = len(free) - len(judged)
     record_property(
         "recordings",
-        f"{len(judged) - len(wrong)} of {len(judged)} alike, {excused} excused, {len(reads) - len(free)} need the recorded city",
+        f"{len(judged) - len(wrong)} of {len(judged)} alike, {excused} excused, {len(reads) - len(free)} left to the recorded city",
     )
     assert not wrong
     assert judged
