@@ -4,6 +4,7 @@ Reading only; whatever cannot be told now raises, it is never taken for "not the
 """
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -50,6 +51,7 @@ class Finder:
         self.reading = reading
         self.settings = settings
         self._dialect: Dialect | None = None
+        self._once: dict[str, Written] = {}
 
     def api(self, locale: str | None) -> Api:
         """The interface in a language."""
@@ -92,7 +94,13 @@ class Finder:
         return Reading(text.title, text.plain, answered, proposal.state is State.WITHDRAWN)
 
     async def written(self, ids: Sequence[str]) -> dict[str, Written | None]:
-        """What these proposals say, by number."""
+        """What these proposals say, by number; each is read once, since one look after another meets the same list."""
+        asked = [own for own in ids if own not in self._once]
+        fresh = await self._fresh(asked) if asked else {}
+        self._once.update({own: each for own, each in fresh.items() if each is not None})
+        return {own: self._once.get(own) for own in ids}
+
+    async def _fresh(self, ids: Sequence[str]) -> dict[str, Written | None]:
         return {own: self._written(own, node) for own, node in (await self._nodes(ids, None)).items()}
 
     def _written(self, own: str, node: dict[str, Any] | None) -> Written | None:
@@ -103,7 +111,7 @@ class Finder:
 
     async def holds(self, own: str, marker: str) -> bool:
         """Whether a proposal carries this marker."""
-        found = (await self.written([own]))[own]
+        found = (await self._fresh([own]))[own]
         return found is not None and marker in found.text
 
     async def own_list(self, site: Site, address: str, since: datetime | None) -> AsyncGenerator[Written]:
@@ -112,9 +120,17 @@ class Finder:
             yield each
 
     async def moderated(self, person: str, marker: str) -> str | None:
-        """The number of a proposal of this person that carries the marker, even if a moderator has hidden it meanwhile.
+        """The number of a proposal of this person that carries the marker, even if a moderator has hidden it meanwhile."""
+        async with aclosing(self.ever_public(person)) as all_of_them:
+            async for each in all_of_them:
+                if marker in each.text:
+                    return each.own
+        return None
 
-        No list shows those; the interface does, as long as the person's activity is public (docs/platforms/consul.md 4.3).
+    async def ever_public(self, person: str) -> AsyncGenerator[Written]:
+        """What this person published, also what a moderator has hidden meanwhile; without titles.
+
+        No list shows the latter; the interface does, as long as the person's activity is public (docs/platforms/consul.md 4.3).
         """
         dialect = await self.dialect()
         rows, pages, offset = dialect.page or 5000, written_by_pages(dialect), 0
@@ -125,11 +141,10 @@ class Finder:
             for position in range(pages):
                 connection = cast(dict[str, Any], data.get("user") or {}).get(f"w{position}") or {}
                 for node in nodes(connection, dialect):
-                    if marker in str(node.get("description") or ""):
-                        return str(node.get("id"))
+                    yield Written(str(node.get("id")), "", str(node.get("description") or ""), None)
                 goes_on = bool((connection.get("pageInfo") or {}).get("hasNextPage"))
             if not goes_on:
-                return None
+                return
             offset += pages * rows
 
     async def public_list(self, site: Site, since: datetime) -> AsyncGenerator[Written]:
