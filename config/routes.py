@@ -6,6 +6,7 @@ What both ends can really do is asked by `civicsync check`, never assumed here.
 from typing import Annotated, Any, Literal
 
 from jinja2 import TemplateSyntaxError
+from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -19,18 +20,31 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-def _template(value: str) -> str:
+_NAMES = ("title", "plain", "author", "state", "reference", "space", "instance", "url", "created")
+
+
+def _template(value: str, *names: str) -> str:
+    environment = ImmutableSandboxedEnvironment()
     try:
-        ImmutableSandboxedEnvironment().from_string(value)
+        environment.from_string(value)
+        # An unknown name would be an empty text in every copy.
+        unknown = sorted(find_undeclared_variables(environment.parse(value)) - {*_NAMES, *names, *environment.globals})
     except TemplateSyntaxError as error:
         raise ValueError(f"not a template: {error.message} (line {error.lineno} of the text)") from None
+    if unknown:
+        raise ValueError(f"the template knows no {unknown[0]!r}; there are {', '.join((*_NAMES, *names))}")
     return value
+
+
+def _body_template(value: str) -> str:
+    return _template(value, "body")
 
 
 States = Annotated[list[State], BeforeValidator(_listed)]
 Words = Annotated[list[str], BeforeValidator(_listed)]
 Kinds = Annotated[list[Literal["proposal", "investment", "project", "debate"]], BeforeValidator(_listed)]
 Template = Annotated[str, AfterValidator(_template)]
+BodyTemplate = Annotated[str, AfterValidator(_body_template)]
 
 
 class Where(Settings):
@@ -112,7 +126,7 @@ class Route(Settings):
     """Which language of a text is published, the first that there is; unset: the one the origin shows first."""
     title: Template = "{{ title }}"
     """Title of the copy; a Jinja template with title, author, state, reference, space, instance, url, created."""
-    body: Template = "{{ body }}"
+    body: BodyTemplate = "{{ body }}"
     """Body of the copy, HTML; the same names and `body`. Attribution, link and marker always follow it."""
     attribution: Template | None = None
     """The sentence that says where the text comes from, instead of the built-in one in the text's language; the link is added to it."""

@@ -114,3 +114,15 @@ def test_a_short_key_is_refused_with_the_way_out() -> None:
 @pytest.mark.parametrize(("text", "expected"), [("90s", 90), ("15m", 900), ("6h", 21600), ("2 d", 172800)])
 def test_intervals(text: str, expected: float) -> None:
     assert seconds(text) == expected
+
+
+def test_a_name_that_no_template_knows_is_an_error_with_its_place(tmp_path: Path) -> None:
+    text = GOOD + "  other: {platform: consul, url: https://other.example}\n"
+    text += "routes:\n  r:\n    from: {instance: ideas}\n    to: {instance: other, space: section/proposals}\n"
+    text += "    title: 'Over {{ titel }}'\n    body: '{% set x = title %}{{ x }} {{ body|upper }}'\n    attribution: '{{ body }}'\n"
+    found = problems(tmp_path, text)
+    assert len(found) == 2
+    assert (
+        found[0].startswith("civicsync.yaml:14:12: routes.r.title:") and "knows no 'titel'; there are title" in found[0]
+    )
+    assert found[1].startswith("civicsync.yaml:16:18: routes.r.attribution:") and "knows no 'body'" in found[1]
