@@ -5,11 +5,11 @@ Asks platforms only in `adopt`, and only to read.
 
 import contextlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from ..config.routes import Route
-from ..connectors.writing import Finds
+from ..connectors.writing import Copy, Finds, Reading
 from ..core.ledger import DuplicateCopy, Ledger, Publication, copy_columns
 from ..core.marker import Signer, markers_in
 from .plan import Decision, lane_of
@@ -44,7 +44,9 @@ def write_down(ledger: Ledger, name: str, route: Route, decision: Decision, *, f
             ledger.mark(own, event="wanted", detail=decision.why, state=state, title=decision.title, reason="")
             _intend(ledger, own, decision, state)
         case "edit":
-            _intend(ledger, own, decision, "awaiting_approval" if own.state == "conflict" else state)
+            # Found again, and other than its origin: nobody knows any more who changed which.
+            doubtful = own.sent_hash is None and route.conflict != "origin_wins"
+            _intend(ledger, own, decision, "awaiting_approval" if own.state == "conflict" or doubtful else state)
         case "withdraw":
             # Taking something back never waits for approval: the origin's author or moderator has decided.
             ledger.intend(own, "withdraw", "text", "approved", payload={"reason": decision.why}, notes=[decision.why])
@@ -81,6 +83,7 @@ async def adopt(
     ledger: Ledger,
     signer: Signer,
     writer: Finds,
+    read: Callable[[Copy], Awaitable[Reading | None]],
     instance: str,
     space: str,
     routes: Mapping[str, str],
@@ -114,16 +117,25 @@ async def adopt(
         )
         if own.copy_key is not None or not made.copy.complete:
             continue
+        # A list shows a text in another form than the copy's own page, with which it is compared from now on.
+        reading = await read(made.copy)
         ledger.cancel(own, "text", "the copy is there already")
         where = copy_columns(instance, made.copy.ref, made.copy.url, made.copy.how)
         with contextlib.suppress(DuplicateCopy):
             where |= {
                 "sent_at": made.created_at or ledger.clock.now(),
-                "copy_print": fingerprint(made.title, made.text),
+                "copy_print": fingerprint(reading.title, reading.plain) if reading is not None else None,
             }
-            ledger.mark(own, event="adopted", detail=made.copy.url, state="sent", reason="", **where)
+            state, reason = _standing(reading)
+            ledger.mark(own, event="adopted", detail=made.copy.url, state=state, reason=reason, **where)
             adopted.append(own)
     return adopted
+
+
+def _standing(reading: Reading | None) -> tuple[str, str]:
+    if reading is None:
+        return "gone", "the copy is not there any more: a moderator may have removed it"
+    return ("withdrawn" if reading.withdrawn else "sent"), ""
 
 
 def count(ledger: Ledger, route: str) -> dict[str, int]:

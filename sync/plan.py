@@ -208,8 +208,11 @@ class Planner:
             return None
         if action == "edit" and own.sent_hash is None and own.copy_print in prints(rendered.draft):
             action = "confirm"
+        doubtful = action == "edit" and own.sent_hash is None and own.copy_print is not None
         why = "the origin changed" if action in {"edit", "confirm"} else "the origin changed before the copy was made"
         why = "the copy says what its origin says" if action == "confirm" else why
+        why = "it was found again and says something else than its origin" if doubtful else why
+        why = "a person let it through" if own.state == "released" else why
         return self._decision(
             action, own, origin, why, notes=rendered.notes, payload=payload, payload_hash=digest, marker=own.marker
         )

@@ -81,10 +81,11 @@ def fingerprint(title: str, plain: str) -> str:
 
 
 def prints(draft: Draft) -> set[str]:
-    """The fingerprints under which a platform may show this very draft: links written out or not."""
+    """The fingerprints under which a platform may show this very draft: links written out or not, with its summary or without."""
     found: set[str] = set()
     for text in draft.texts.values():
-        found |= {fingerprint(text.title, text.plain), fingerprint(text.title, html_to_plain(text.html))}
+        for body in (text.plain, html_to_plain(text.html)):
+            found |= {fingerprint(text.title, body), fingerprint(text.title, f"{text.summary}{body}")}
     return found
 
 

@@ -68,5 +68,5 @@ class Reviewer:
         """Make a copy anew."""
         if own.state not in {"gone", "withdrawn", "rejected", "refused", "cancelled"}:
             return f"not reopened: it is {own.state}"
-        self.ledger.mark(own, event="reopened", detail=f"by {self.who}", state="cancelled", reason="", **_ANEW)
+        self.ledger.mark(own, event="reopened", detail=f"by {self.who}", state="released", reason="", **_ANEW)
         return "reopened: the next publish makes the copy"

@@ -182,8 +182,7 @@ class TargetRun:
             outcome.outcome, outcome.message = "failed", str(error)
             return False
         planner = self._planner(name, limits)
-        room = min(route.max_per_run, self._room_today(name, route))
-        plan = planner.plan(room if not dry_run else route.max_per_run)
+        plan = planner.plan(min(route.max_per_run, self._room_today(name, route)))
         outcome.plan = plan
         if not dry_run:
             first = (
@@ -238,7 +237,14 @@ class TargetRun:
             spaces.setdefault(route.to.space, {})[route.source.instance] = each.route
         for space, routes in spaces.items():
             await adopt(
-                self.ledger, self.publisher.signer, self.writer, self.instance, space, routes, stop_at_known=True
+                self.ledger,
+                self.publisher.signer,
+                self.writer,
+                self.writer.read,
+                self.instance,
+                space,
+                routes,
+                stop_at_known=True,
             )
 
     # Sending ----------------------------------------------------------------------------------------------------------
@@ -284,13 +290,13 @@ class TargetRun:
             state = await self.deliverer.resolve(job)
             progressed |= state != "unknown"
             self._tell(op, state)
-            if state == "unknown" and self.deliverer.trouble and self._broken():
+            if state == "unknown" and self.deliverer.trouble and self._broken(self.deliverer.trouble):
                 return False
         return progressed
 
     async def _send_all(self, outcomes: Mapping[str, RouteOutcome]) -> bool:
         progressed = False
-        made = dict.fromkeys(outcomes, 0)
+        lost: list[Operation] = []
         for op in self._mine(("approved",), outcomes):
             if self.publisher.stop.is_set() or not due(op, self.clock.now()):
                 continue
@@ -299,15 +305,28 @@ class TargetRun:
             job = self._job(op)
             if job is None:
                 continue
+            # Soon, while what was lost is still among the newest there.
+            while lost and due(lost[0], self.clock.now()):
+                progressed |= await self._resolve(lost.pop(0)) in {"sent", "approved"}
             state = await self.deliverer.send(job)
-            made[op.route] += op.kind == "create"
+            trouble = self.deliverer.trouble
+            if state == "unknown":
+                state = await self._resolve(op)
+                again = self.ledger.operation(op.id)
+                lost += [again] if state == "unknown" and again is not None else []
             progressed |= state == "sent"
             self._tell(op, state)
             if state in {"sent", "refused"}:
                 self.ledger.count_success(self.host)
-            elif self.deliverer.trouble and self._broken():
+            elif trouble and self._broken(trouble):
                 return False
         return progressed
+
+    async def _resolve(self, op: Operation) -> str:
+        """What became of an operation whose answer was lost, if the platform can tell by now."""
+        now = self.ledger.operation(op.id)
+        job = self._job(now) if now is not None and now.state == "unknown" else None
+        return await self.deliverer.resolve(job) if job is not None else "unknown"
 
     def _may_create(self, name: str, outcome: RouteOutcome) -> bool:
         route, now = self.config.routes[name], self.clock.now()
@@ -322,11 +341,13 @@ class TargetRun:
         outcome.counts["_made"] = outcome.counts.get("_made", 0) + 1
         return True
 
-    def _broken(self) -> bool:
+    def _broken(self, trouble: str) -> bool:
         until = self.ledger.count_failure(self.host, BREAK_AFTER, REST)
         if until is None:
             return False
-        self.message = f"{self.host} failed {BREAK_AFTER} times in a row ({self.deliverer.trouble}); left alone until {until:%H:%M} UTC"
+        self.message = (
+            f"{self.host} failed {BREAK_AFTER} times in a row ({trouble}); left alone until {until:%H:%M} UTC"
+        )
         return True
 
     def _tell(self, op: Operation, state: str) -> None:

@@ -53,7 +53,9 @@ async def _rebuild(config: Config, ledger: Ledger, names: list[str]) -> list[dic
                     row["error"] = "this platform cannot list what our account wrote"
                     continue
                 routes = {source.instance: name}
-                found = await adopt(ledger, signer, writer, to.instance, to.space, routes, stop_at_known=False)
+                found = await adopt(
+                    ledger, signer, writer, writer.read, to.instance, to.space, routes, stop_at_known=False
+                )
                 row["found"] = len(found)
         except ConnectorError as error:
             row["error"] = str(error)

@@ -256,12 +256,17 @@ class ConsulWriter(Replies):
         return copy_at(self.site, own, draft.locale, self._voice(draft.voice), complete=complete)
 
     async def authored(self, space: Ref) -> AsyncIterator[Authored]:
-        """Everything that the account of `login` wrote."""
+        """Everything that the account of `login` wrote; last what moderators hid, which must not be made again either."""
         _only_proposals(space)
-        _, address = await self._own_page()
+        person, address = await self._own_page()
+        listed: set[str] = set()
         async for each in self.finder.own_list(self.site, address, None):
+            listed.add(each.own)
             copy = copy_at(self.site, each.own, None, self._voice(None), complete=True)
             yield Authored(copy, each.title, each.text, each.created_at)
+        async for each in self.finder.ever_public(person):
+            if each.own not in listed:
+                yield Authored(copy_at(self.site, each.own, None, self._voice(None), complete=True), "", each.text)
 
     # What changes it
 

@@ -394,6 +394,13 @@ async def test_rebuilding_lists_what_the_account_wrote() -> None:
         assert len(mine) == 30
         assert [each.title for each in mine][:2] == ["Titel 29", "Titel 28"]
         assert all(MARKER in each.text for each in mine)
+        robots = there.sandbox.database.tables["users"].rows
+        next(each for each in robots if each["email"] == "robot@toy.example").values["public_activity"] = True
+        there.sandbox.change("hide", id=mine[0].copy.ref.partition("/")[2])
+        again = [each async for each in there.writer.authored(SPACE)]
+        assert [each.copy.ref for each in again] == [*(each.copy.ref for each in mine[1:]), mine[0].copy.ref]
+        assert MARKER in again[-1].text
+        assert await there.writer.read(again[-1].copy) is None
 
 
 @pytest.mark.parametrize("voice", VOICES)

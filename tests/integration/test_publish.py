@@ -1,5 +1,7 @@
 """The engine of publishing, against platforms in memory: every copy once, whatever the network, a crash or a lost database does."""
 
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +9,10 @@ import pytest
 
 from civicsync.connectors.errors import NotDone
 from civicsync.connectors.testing.fake import FakeWriter
+from civicsync.connectors.writing import Authored, Copy
+from civicsync.core.ledger import Ledger
 from civicsync.core.records import State
+from civicsync.sync.review import Reviewer
 from tests.support.mesh import Mesh
 
 
@@ -253,3 +258,53 @@ def test_a_sign_in_without_an_answer_is_tried_again_because_that_changes_nothing
     assert [each.outcome for each in world.publish("a-to-b")] == ["done"]
     assert world.states() == {"sent": 3}
     assert slept in world.clock.slept
+
+
+def test_a_dry_run_shows_no_more_than_the_day_has_room_for(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 7, max_per_run=5, max_per_day=3)
+    (outcome,) = world.publish("a-to-b", dry_run=True)
+    assert outcome.plan is not None
+    assert (len(outcome.plan.of("create")), outcome.plan.waiting) == (3, 4)
+
+
+def test_what_a_person_reopened_is_made_by_the_next_run_without_asking_again(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 1, approval="required")
+    world.publish()
+    ledger = Ledger(world.engine, world.clock)
+    (own,) = ledger.publications(route="a-to-b")
+    reviewer = Reviewer(world.config, world.engine, world.clock, "Anna")
+    assert reviewer.reject(own, "dubbel") == "rejected"
+    (own,) = ledger.publications(route="a-to-b")
+    assert reviewer.reopen(own) == "reopened: the next publish makes the copy"
+    world.publish()
+    assert world.states() == {"sent": 1}
+    assert {"what": "wanted", "detail": "a person let it through"} in [
+        {name: event[name] for name in ("what", "detail")} for event in ledger.events(own.id)
+    ]
+
+
+def test_what_is_found_again_is_compared_as_its_own_page_shows_it_and_what_differs_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = FakeWriter.authored
+
+    async def otherwise(self: FakeWriter, space: str) -> AsyncIterator[Authored]:
+        async for made in listed(self, space):
+            yield replace(made, text=f"Samenvatting. <p>{made.text}</p>")
+        for post in self.platform.posts.values():
+            if post.hidden:
+                yield Authored(Copy(f"proposal/{post.id}"), "", post.body)
+
+    monkeypatch.setattr(FakeWriter, "authored", otherwise)
+    world = mesh(tmp_path, 4)
+    empty = world.backup()
+    world.publish()
+    changed, hidden = world.worlds["b"].copies()[:2]
+    changed.body = changed.body.replace("Dank u.", "De moderator bedankt.")
+    hidden.hidden = True
+    world.restore(empty)
+    assert [world.round() for _ in range(3)] == [0, 0, 0]
+    assert world.states() == {"sent": 3, "gone": 1}
+    (asked,) = Ledger(world.engine, world.clock).operations()
+    assert (asked.kind, asked.state) == ("edit", "awaiting_approval")
+    assert "De moderator bedankt." in changed.body
