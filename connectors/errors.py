@@ -16,6 +16,9 @@ ConnectorError
 MappingError          one record is not as the contract says: quarantine, not a failure
 """
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
 from ..core.pages import MappingError
 
 __all__ = [
@@ -33,6 +36,7 @@ __all__ = [
     "Throttled",
     "Unreachable",
     "WriteError",
+    "nothing_stored",
 ]
 
 
@@ -99,3 +103,16 @@ class NotDone(WriteError):
 
 class MaybeDone(WriteError):
     """The request went out and no trustworthy answer came back: it may be stored."""
+
+
+@asynccontextmanager
+async def nothing_stored() -> AsyncGenerator[None]:
+    """Turns what reading raises into a writer's words: nothing has been stored by it."""
+    try:
+        yield
+    except WriteError:
+        raise
+    except Refused as error:
+        raise CannotDo(error.message, hint=error.hint, status=error.status) from error
+    except ConnectorError as error:
+        raise NotDone(error.message, hint=error.hint, status=error.status) from error

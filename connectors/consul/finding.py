@@ -12,7 +12,7 @@ from typing import Any, cast
 from ...core.identity import Ref, split_ref
 from ...core.records import Answer, Proposal, State
 from ..contract import Context
-from ..errors import CannotDo, NotDone
+from ..errors import CannotDo, NotDone, nothing_stored
 from ..writing import Copy, Reading
 from .api import Api
 from .dialects import (
@@ -26,7 +26,7 @@ from .dialects import (
 )
 from .mapping import Mapper, moment, nodes
 from .settings import ConsulSettings
-from .site import Page, Site, nothing_stored
+from .site import Page, Site
 
 PER_PAGE = 25
 _ROOM = timedelta(hours=2)

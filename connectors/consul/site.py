@@ -5,15 +5,14 @@ understood, only where they stand (docs/platforms/consul.md 8.2).
 """
 
 import re
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
 from bs4 import BeautifulSoup, Tag
 from pydantic import SecretStr
 
-from ..errors import CannotDo, ConnectorError, MaybeDone, NotDone, Refused, Throttled, WriteError
+from ..errors import CannotDo, MaybeDone, NotDone, nothing_stored
 from ..transport import Answer, Request
 from ..writing import WriteContext
 from .api import authorization
@@ -120,21 +119,6 @@ def _fields(form: Tag) -> dict[str, str]:
         else:
             found[name] = str(field.get("value") or "")
     return found
-
-
-@asynccontextmanager
-async def nothing_stored() -> AsyncGenerator[None]:
-    """Turns what reading raises into a writer's words: nothing has been stored by it."""
-    try:
-        yield
-    except WriteError:
-        raise
-    except Throttled as error:
-        raise NotDone(error.message, hint=error.hint, status=error.status) from error
-    except Refused as error:
-        raise CannotDo(error.message, hint=error.hint, status=error.status) from error
-    except ConnectorError as error:
-        raise NotDone(error.message, hint=error.hint, status=error.status) from error
 
 
 class Site:

@@ -4,19 +4,16 @@ Of what the platform tells about an account (its key, its number, its e-mail) on
 (docs/platforms/your-priorities.md 5.1, 10). Nothing here writes anything but a session.
 """
 
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 from ..errors import (
     CannotDo,
-    ConnectorError,
     Malformed,
     MaybeDone,
     NotDone,
-    Refused,
-    WriteError,
+    nothing_stored,
 )
 from ..transport import Answer, Request
 from ..writing import WriteContext
@@ -25,19 +22,6 @@ from .api import HEADERS, Api, rows
 from .settings import YourPrioritiesSettings
 
 NO_COOKIE = "the site gives no session over plain http: use its https address; and if it is https already, are cookies kept on the way?"
-
-
-@asynccontextmanager
-async def nothing_stored() -> AsyncGenerator[None]:
-    """Turns what reading raises into a writer's words: nothing has been stored by it."""
-    try:
-        yield
-    except WriteError:
-        raise
-    except Refused as error:
-        raise CannotDo(error.message, hint=error.hint, status=error.status) from error
-    except ConnectorError as error:
-        raise NotDone(error.message, hint=error.hint, status=error.status) from error
 
 
 @dataclass(frozen=True, slots=True)

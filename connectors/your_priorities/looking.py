@@ -15,10 +15,10 @@ from ...core.identity import Ref, split_ref
 from ...core.records import State
 from ...core.text import simple
 from ..contract import Context
-from ..errors import CannotDo, Malformed, MappingError, NotDone, NotFound
+from ..errors import CannotDo, Malformed, MappingError, NotDone, NotFound, nothing_stored
 from ..writing import Authored, Copy, Draft, Reading
 from . import dialects
-from .account import Account, Me, Vote, nothing_stored
+from .account import Account, Me, Vote
 from .api import Api, rows, table
 from .mapping import moment, state_of
 from .requests import MARK

@@ -8,11 +8,11 @@ from typing import Any, cast
 
 from ...core.identity import Ref
 from ...core.text import tidy
-from ..errors import CannotDo, ConnectorError, MaybeDone, NotDone, Rejected
+from ..errors import CannotDo, ConnectorError, MaybeDone, NotDone, Rejected, nothing_stored
 from ..transport import Answer, Request
 from ..writing import AnswerDraft, LocalText, WriteContext
 from . import dialects, requests, rules
-from .account import Account, nothing_stored
+from .account import Account
 from .api import rows, table
 from .looking import CACHE_SECONDS, Looking, ref_of
 from .settings import YourPrioritiesSettings
