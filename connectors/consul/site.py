@@ -22,6 +22,8 @@ from .settings import ConsulSettings
 SIGN_IN = "/users/sign_in"
 SECONDS = 4.5
 """The captcha takes a form for a robot's before four seconds have passed (docs/platforms/consul.md 8.2)."""
+_PATIENCE = 61.0
+"""Seconds that signing in waits where the site asks for patience: limits are counted per minute."""
 _PERSON = re.compile(r"^/users/(\d+)(?:-[^/]*)?$")
 _LOCALE = re.compile(r"[?&]locale=([A-Za-z]{2,3}(?:-[A-Za-z]{2,8})?)(?:&|$)")
 _UNDERSTOOD = frozenset({401, 403, 404, 406, 410, 422})
@@ -157,15 +159,17 @@ class Site:
         Raises:
             NotDone: no answer came back.
         """
-        for wait in (1.0, 2.0, 4.0):
+        for pause in (1.0, 2.0, 4.0):
+            asked = 0.0
             try:
                 return await self.send(request, values)
             except MaybeDone:
                 pass
             except NotDone as error:
-                if error.status is not None:
-                    raise  # asked to slow down
-            await self.clock.sleep(wait)
+                asked = error.wait or 0.0
+                if asked > _PATIENCE:
+                    raise
+            await self.clock.sleep(max(pause, asked))
         try:
             return await self.send(request, values)
         except MaybeDone as error:

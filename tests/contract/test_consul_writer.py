@@ -404,7 +404,7 @@ async def test_rebuilding_lists_what_the_account_wrote() -> None:
 
 
 @pytest.mark.parametrize("voice", VOICES)
-@pytest.mark.parametrize("kind", ["reset", "reset_after_store", "500_after_store", "timeout_after_store"])
+@pytest.mark.parametrize("kind", ["reset", "reset_after_store", "500_after_store", "timeout_after_store", "429"])
 @pytest.mark.parametrize("step", ["POST /users/sign_in", "POST /management/document_verifications/check"])
 async def test_signing_in_is_repeated_when_its_answer_is_lost(
     voice: Literal["participant", "official"], kind: str, step: str
