@@ -15,7 +15,6 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,8 @@ from civicsync.core.records import State
 from civicsync.sync.publish import Publisher
 from civicsync.sync.pull import Options, Puller
 from civicsync.sync.target import RouteOutcome
+
+from .killing import fast_clock
 
 KEY = {"KEY": "0123456789abcdef" * 4}
 SPACES = {"consul": "section/proposals", "decidim": "component/1", "your-priorities": "group/1"}
@@ -302,13 +303,8 @@ def _served(platform: str, version: str, size: int) -> Any:
     connector = resolve(platform)
     assert connector.sandbox is not None
     options = {"throttle": False} if platform == "decidim" else {}
-    clock, began = Clock(), Clock().monotonic()
-
-    def fast() -> Any:
-        """A minute passes every second: a killed process signs in more often than platforms like."""
-        return clock.now() + timedelta(seconds=60 * (clock.monotonic() - began))
-
-    return connector.sandbox(version=version, size=size, seed=3, clock=fast, **options)
+    # A killed process signs in more often than platforms like in a minute.
+    return connector.sandbox(version=version, size=size, seed=3, clock=fast_clock(), **options)
 
 
 def _two_cities(folder: Path, source: dict[str, Any], target: dict[str, Any], platform: str, voice: str | None) -> Path:

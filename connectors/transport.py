@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ssl
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -73,6 +73,8 @@ class Transport:
         """
         self.url = url.rstrip("/")
         self.stats = Stats()
+        self.on_wait: Callable[[str, float], None] | None = None
+        """Told why and for how many seconds, whenever more than a moment is waited for the platform."""
         self._clock = clock
         self._politeness = politeness or Politeness()
         self._per_minute = self._politeness.requests_per_minute or requests_per_minute
@@ -219,7 +221,12 @@ class Transport:
             return stop_after_attempt(MAX_ATTEMPTS)(state) or spent > self._politeness.give_up_after
 
         retrying = AsyncRetrying(
-            retry=retry_if_exception_type(_Again), wait=wait, stop=stop, sleep=self._clock.sleep, reraise=True
+            retry=retry_if_exception_type(_Again),
+            wait=wait,
+            stop=stop,
+            sleep=self._clock.sleep,
+            before_sleep=self._before_retry,
+            reraise=True,
         )
         try:
             async for attempt in retrying:
@@ -231,6 +238,14 @@ class Transport:
         except _Again as error:
             raise error.final from error.__cause__
         raise AssertionError("unreachable: tenacity either returns or raises")
+
+    def _before_retry(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        self._tell_wait(str(error) if error is not None else "", state.upcoming_sleep)
+
+    def _tell_wait(self, why: str, seconds: float) -> None:
+        if self.on_wait is not None and seconds > 2:
+            self.on_wait(why, seconds)
 
     async def _once(
         self,
@@ -338,6 +353,7 @@ class Transport:
                 ready = max(ready, self._recent[0] + 60)
         if ready > now:
             self.stats.waited_seconds += ready - now
+            self._tell_wait("it takes only so many requests a minute", ready - now)
             await self._clock.sleep(ready - now)
         if self._per_minute is not None:
             self._recent.append(self._clock.monotonic())

@@ -5,15 +5,20 @@ Asks platforms only in `adopt`, and only to read.
 
 import contextlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from ..config.routes import Route
 from ..connectors.writing import Copy, Finds, Reading
-from ..core.ledger import DuplicateCopy, Ledger, Publication, copy_columns
+from ..core.ledger import QUEUED, DuplicateCopy, Ledger, Publication, copy_columns
 from ..core.marker import Signer, markers_in
+from .origins import load_origins, new_origins
 from .plan import Decision, lane_of
 from .render import fingerprint
+
+_HOUR = timedelta(hours=1)
+"""CONSUL tells times only to the hour."""
 
 
 def write_down(ledger: Ledger, name: str, route: Route, decision: Decision, *, first: bool) -> None:
@@ -130,6 +135,39 @@ async def adopt(
             ledger.mark(own, event="adopted", detail=made.copy.url, state=state, reason=reason, **where)
             adopted.append(own)
     return adopted
+
+
+def hold_older(ledger: Ledger, signer: Signer, name: str, route: Route, adopted: Sequence[Publication]) -> int:
+    """After copies were found that the ledger had lost: what is older than they are and has no copy waits for a person.
+
+    Its copy may have been hidden or removed by a moderator before the ledger was lost, and must not be made again unasked.
+    """
+    moments = [
+        each.sent_at for each in ledger.publications(ids=[own.id for own in adopted]) if each.sent_at is not None
+    ]
+    if not moments:
+        return 0
+    newest, held = max(moments) + _HOUR, 0
+    why = "it is older than copies that were found again, and its own was not found: it may have been removed there"
+    queued = {own.origin_key: own for own in ledger.publications(route=name) if own.state in QUEUED}
+    wanted = new_origins(ledger.engine, route, ledger.clock.now(), ledger.accounts(route.source.instance))
+    for origin in load_origins(ledger.engine, [*queued, *wanted]).values():
+        moment = origin.published_at or origin.created_at
+        if moment is None or moment > newest:
+            continue
+        own = queued.get(origin.key) or ledger.open_publication(
+            route=name,
+            origin_key=origin.key,
+            target_instance=route.to.instance,
+            target_space=route.to.space,
+            state="held",
+            marker=str(signer.marker(origin.key, route.to.instance, route.to.space)),
+            title=origin.title,
+        )
+        ledger.cancel(own, "text", why)
+        ledger.mark(own, event="held", detail=why, state="held", reason=why)
+        held += 1
+    return held
 
 
 def _standing(reading: Reading | None) -> tuple[str, str]:

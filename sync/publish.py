@@ -22,7 +22,7 @@ from ..core.clock import Clock
 from ..core.ledger import Ledger
 from ..core.marker import Signer
 from .open import open_writer
-from .target import Progress, RouteOutcome, TargetRun
+from .target import Progress, RouteOutcome, TargetRun, Waiting
 
 LEASE_SECONDS = 120.0
 HEARTBEAT_SECONDS = 30.0
@@ -40,6 +40,7 @@ class Publisher:
         progress: Progress | None = None,
         stop: asyncio.Event | None = None,
         backends: Mapping[str, Any] | None = None,
+        waiting: Waiting | None = None,
     ) -> None:
         """`backends`: applications that answer instead of the network, by instance (tests)."""
         self.config = config
@@ -48,6 +49,7 @@ class Publisher:
         self.progress = progress
         self.stop = stop or asyncio.Event()
         self.backends = backends or {}
+        self.waiting = waiting
         self.ledger = Ledger(engine, clock)
         self.signer = Signer(config.privacy.key.get_secret_value())
         self.holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
@@ -101,7 +103,9 @@ class Publisher:
             return
         heartbeat = asyncio.ensure_future(self._keep(lease)) if not dry_run else None
         try:
-            async with open_writer(self.config, instance, self.clock, self.backends) as (writer, context):
+            async with open_writer(
+                self.config, instance, self.clock, self.backends, lambda why, wait: self.wait(instance, why, wait)
+            ) as (writer, context):
                 run = TargetRun(self, instance, writer, context.reading)
                 if backwards:
                     await run.backwards(outcomes)
@@ -116,6 +120,11 @@ class Publisher:
             if heartbeat is not None:
                 heartbeat.cancel()
                 runs.free_lease(self.engine, lease, self.holder)
+
+    def wait(self, instance: str, why: str, seconds: float) -> None:
+        """Tell whoever watches that a platform is waited for."""
+        if self.waiting is not None:
+            self.waiting(instance, why, seconds)
 
     def _take(self, lease: str) -> bool:
         return runs.take_lease(self.engine, lease, self.holder, self.clock.now(), LEASE_SECONDS)

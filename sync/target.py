@@ -22,7 +22,7 @@ from ..core.clock import Clock
 from ..core.ledger import Ledger, Operation
 from ..core.marker import Signer
 from .deliver import Deliverer, Job, Tally, due
-from .intents import adopt, count, plans_first, reasons, write_down
+from .intents import adopt, count, hold_older, plans_first, reasons, write_down
 from .plan import Plan, Planner, requests_of
 
 BREAK_AFTER = 5
@@ -58,6 +58,10 @@ Progress = Callable[[str, Operation, str], None]
 """Called after each operation: target instance, operation, the state it ended in."""
 
 
+Waiting = Callable[[str, str, float], None]
+"""Called before more than a moment is waited: target instance, why, seconds."""
+
+
 class Owner(Protocol):
     """What a run needs of the publisher it belongs to."""
 
@@ -68,6 +72,10 @@ class Owner(Protocol):
     stop: asyncio.Event
     ledger: Ledger
     signer: Signer
+
+    def wait(self, instance: str, why: str, seconds: float) -> None:
+        """Tell whoever watches."""
+        ...
 
 
 class TargetRun:
@@ -149,7 +157,7 @@ class TargetRun:
                 wait = error.wait if error.wait is not None else _SIGN_INS if error.status == 429 else pause
                 if wait > PATIENCE:
                     raise
-                await self._pause(wait)
+                await self._pause(wait, error.message)
                 if self.publisher.stop.is_set():
                     raise
         return await ask()
@@ -236,7 +244,7 @@ class TargetRun:
             route = self.config.routes[each.route]
             spaces.setdefault(route.to.space, {})[route.source.instance] = each.route
         for space, routes in spaces.items():
-            await adopt(
+            adopted = await adopt(
                 self.ledger,
                 self.publisher.signer,
                 self.writer,
@@ -246,6 +254,14 @@ class TargetRun:
                 routes,
                 stop_at_known=True,
             )
+            for name in {own.route for own in adopted}:
+                hold_older(
+                    self.ledger,
+                    self.publisher.signer,
+                    name,
+                    self.config.routes[name],
+                    [own for own in adopted if own.route == name],
+                )
 
     # Sending ----------------------------------------------------------------------------------------------------------
 
@@ -263,7 +279,10 @@ class TargetRun:
                 return
             await self._pause(wait)
 
-    async def _pause(self, wait: float) -> None:
+    async def _pause(
+        self, wait: float, why: str = "to be sure that nothing arrives late, before it is sent again"
+    ) -> None:
+        self.publisher.wait(self.instance, why, wait)
         sleeping = asyncio.ensure_future(self.clock.sleep(wait))
         stopped = asyncio.ensure_future(self.publisher.stop.wait())
         await asyncio.wait({sleeping, stopped}, return_when=asyncio.FIRST_COMPLETED)

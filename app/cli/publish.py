@@ -141,7 +141,10 @@ async def _publish(
             if ended not in {"sent", "approved"} and not quiet:
                 progress.console.print(Text(f"{operation.route}: {operation.kind} is {ended}", style="yellow"))
 
-        publisher = Publisher(config, engine, clock, progress=done, stop=stop)
+        def waiting(instance: str, why: str, seconds: float) -> None:
+            progress.console.print(Text(f"{instance}: waiting {seconds:.0f} s: {why}", style="dim"), soft_wrap=True)
+
+        publisher = Publisher(config, engine, clock, progress=done, stop=stop, waiting=waiting)
         return await publisher.publish(names, dry_run=dry_run)
 
 

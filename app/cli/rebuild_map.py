@@ -11,12 +11,12 @@ from ...connectors.writing import Finds
 from ...core.clock import Clock
 from ...core.ledger import Ledger
 from ...core.marker import Signer
-from ...sync.intents import adopt
+from ...sync.intents import adopt, hold_older
 from ...sync.open import open_writer
 from .common import EXIT_FAILED, configuration, database, print_json, print_table
 from .publish import chosen_routes
 
-COLUMNS = {"route": "route", "target": "target", "found": "copies found", "error": "problem"}
+COLUMNS = {"route": "route", "target": "target", "found": "copies found", "held": "held for review", "error": "problem"}
 
 
 def run(
@@ -42,7 +42,7 @@ async def _rebuild(config: Config, ledger: Ledger, names: list[str]) -> list[dic
     rows: list[dict[str, Any]] = []
     for name in names:
         to, source = config.routes[name].to, config.routes[name].source
-        row: dict[str, Any] = {"route": name, "target": f"{to.instance}/{to.space}", "found": 0, "error": ""}
+        row: dict[str, Any] = {"route": name, "target": f"{to.instance}/{to.space}", "found": 0, "held": 0, "error": ""}
         rows.append(row)
         try:
             async with open_writer(config, to.instance, Clock()) as (writer, context):
@@ -57,6 +57,7 @@ async def _rebuild(config: Config, ledger: Ledger, names: list[str]) -> list[dic
                     ledger, signer, writer, writer.read, to.instance, to.space, routes, stop_at_known=False
                 )
                 row["found"] = len(found)
+                row["held"] = hold_older(ledger, signer, name, config.routes[name], found)
         except ConnectorError as error:
             row["error"] = str(error)
     return rows

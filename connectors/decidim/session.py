@@ -175,16 +175,23 @@ class WebSession:
             ("user[remember_me]", "0"),
             ("authenticity_token", token),
         )
-        try:
-            answer = Page(await self.transport.submit(Request("POST", path, form=fields, headers=_HTML)))
-        except MaybeDone as error:
-            raise NotDone(f"signing in failed: {error.message}", status=error.status) from None
+        answer = await self._let_in(Request("POST", path, form=fields, headers=_HTML))
         refused = answer.redirect is None or answer.redirect.rstrip("/").endswith("/users/sign_in")
         if refused:
             raise CannotDo(
                 "signing in failed",
                 hint="check email and password, and that the account is confirmed; after many failures it is locked for an hour",
             )
+
+    async def _let_in(self, request: Request) -> Page:
+        """Signing in changes nothing, so a lost answer is asked for again, at most twice."""
+        for attempt in range(3):
+            try:
+                return Page(await self.transport.submit(request))
+            except MaybeDone as error:
+                if attempt == 2:
+                    raise NotDone(f"signing in failed: {error.message}", status=error.status) from None
+        raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _who(self) -> str:
         try:

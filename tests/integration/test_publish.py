@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,19 @@ def test_a_lost_ledger_is_rebuilt_from_the_markers(tmp_path: Path) -> None:
     world.round()
     assert len(world.worlds["b"].copies()) == 3
     assert world.states() == {"sent": 3}
+    assert world.round() == 0
+
+
+def test_after_a_lost_ledger_nothing_is_made_anew_for_a_copy_that_was_removed(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 3)
+    empty = world.backup()
+    world.publish()
+    world.worlds["b"].copies()[1].hidden = True
+    world.restore(empty)
+    world.worlds["a"].write("Later", "Na het verlies.", created_at=world.clock.now() + timedelta(hours=2))
+    world.round()
+    assert sorted(post.title for post in world.worlds["b"].copies()) == ["Later", "Meer bomen 0", "Meer bomen 2"]
+    assert world.states() == {"sent": 3, "held": 1}
     assert world.round() == 0
 
 

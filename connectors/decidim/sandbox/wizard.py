@@ -4,6 +4,7 @@ A redirect says little: `/` means "not allowed", withdrawing answers the same wh
 """
 
 from collections.abc import Callable
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ...testing.http import Response
@@ -211,7 +212,7 @@ class Wizard:
         if row.draft or row.hidden or not self.sandbox.is_public(row):
             return visit.missing()
         title, _ = self._shown(visit, row)
-        return visit.page(title, f"<h1>{title}</h1>")
+        return visit.page(title, f"<h1>{escape(title)}</h1>")
 
 
 def _place(visit: Visit) -> tuple[float, float] | None:
