@@ -13,7 +13,7 @@ from ..connectors.writing import AnswerDraft, Answers, Comments, Copy, Edits, Fi
 from ..core.identity import Ref
 from ..core.ledger import DuplicateCopy, Ledger, Operation, Publication, copy_columns
 from ..core.marker import markers_in
-from .plan import copy_of, editing, withdrawal_text, withdrawing
+from .decisions import copy_of, editing, withdrawal_text, withdrawing
 from .render import answer_of, blanked, draft_of, fingerprint, prints
 
 _FOREIGN = "the platform named a copy that belongs to another proposal; it is looked up"

@@ -13,8 +13,8 @@ from ..config.routes import Route
 from ..connectors.writing import Copy, Finds, Reading
 from ..core.ledger import QUEUED, DuplicateCopy, Ledger, Publication, copy_columns
 from ..core.marker import Signer, markers_in
+from .decisions import Decision, lane_of
 from .origins import load_origins, new_origins
-from .plan import Decision, lane_of
 from .render import fingerprint
 
 _HOUR = timedelta(hours=1)

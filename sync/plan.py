@@ -5,7 +5,6 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,21 +14,19 @@ from sqlalchemy import Engine, or_, select
 from ..config.model import Config
 from ..config.routes import Route
 from ..connectors.errors import CannotDo
-from ..connectors.writing import Answers, Comments, Copy, Edits, Limits, Request, Withdraws, Writer
+from ..connectors.writing import Limits, Writer
 from ..core.identity import Key
-from ..core.ledger import PUBLICATION, Ledger, Operation, Publication, publication_id
+from ..core.ledger import PUBLICATION, Ledger, Operation, Publication
 from ..core.marker import Signer, markers_in
 from ..core.records import State
 from ..core.tables import InstanceRow, table_of
-from . import words
+from .decisions import Decision, Plan, lane_of
 from .guards import Guards, Kind, Verdict
 from .origins import PROPOSAL, Origin, load_origins, new_origins, newest_answers, same_title
 from .render import (
     CannotRender,
     Rendered,
     Site,
-    answer_of,
-    draft_of,
     hash_of,
     payload_of,
     prints,
@@ -39,39 +36,9 @@ from .render import (
 )
 
 _CHUNK = 200
+_BUSY = ("sending", "unknown")
 _MARGIN = timedelta(minutes=10)
 """A pull stamps a change a little before it commits it; what changed this long before the last plan is looked at again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """One thing a route would do. `action`: create, edit, withdraw, answer, answer_back, hold, refuse, flag, cancel, confirm."""
-
-    action: str
-    origin: Key
-    title: str
-    why: str = ""
-    notes: tuple[str, ...] = ()
-    payload: dict[str, Any] | None = None
-    payload_hash: str = ""
-    marker: str = ""
-    publication: Publication | None = None
-
-
-@dataclass(slots=True)
-class Plan:
-    """All decisions of one route. `waiting` counts what qualifies but does not fit under the caps of this run."""
-
-    route: str
-    decisions: list[Decision] = field(default_factory=list[Decision])
-    skipped: dict[str, int] = field(default_factory=dict[str, int])
-    waiting: int = 0
-    fingerprint: str = ""
-    began: datetime | None = None
-
-    def of(self, *actions: str) -> list[Decision]:
-        """The decisions of these kinds."""
-        return [each for each in self.decisions if each.action in actions]
 
 
 class Planner:
@@ -321,8 +288,10 @@ class Planner:
     def _carry(
         self, plan: Plan, action: str, sources: Mapping[Key, Publication], site: Site, to: str, space: str
     ) -> None:
-        done = self.ledger.last_hashes(self.name, _LANES[action])
-        waiting = {op.publication_id: op for op in self.ledger.operations(route=self.name) if op.lane == _LANES[action]}
+        done = self.ledger.last_hashes(self.name, lane_of(action))
+        waiting = {
+            op.publication_id: op for op in self.ledger.operations(route=self.name) if op.lane == lane_of(action)
+        }
         urls = {each.key: each.url for each in load_origins(self.engine, sources).values()}
         for own_key, answer in newest_answers(self.engine, sources).items():
             own = sources[own_key]
@@ -352,15 +321,6 @@ class Planner:
             )
 
 
-_LANES = {"create": "text", "edit": "text", "withdraw": "text", "answer": "answer", "answer_back": "origin"}
-_BUSY = ("sending", "unknown")
-
-
-def lane_of(action: str) -> str:
-    """In which lane of a publication an action waits its turn."""
-    return _LANES[action]
-
-
 def site_of(engine: Engine, config: Config, instance: str) -> Site:
     """The name and address of an instance, as its copies mention it."""
     table = table_of(InstanceRow)
@@ -368,65 +328,6 @@ def site_of(engine: Engine, config: Config, instance: str) -> Site:
         title = connection.execute(select(table.c.title).where(table.c.name == instance)).scalar()
     url = config.instances[instance].url
     return Site(title or url.partition("://")[2].partition("/")[0], url)
-
-
-def requests_of(decision: Decision, route: Route, writer: Writer) -> Sequence[Request]:
-    """The requests that carry out a decision, made by the code that would send them.
-
-    Raises:
-        CannotDo: the platform, the space or the account cannot do that.
-    """
-    own, space = decision.publication, route.to.space
-    if decision.action == "create" and decision.payload:
-        return writer.plan_create(space, draft_of(decision.payload))
-    if own is None or own.remote_ref is None:
-        return ()
-    copy = copy_of(own)
-    if decision.action == "edit" and decision.payload:
-        return editing(writer).plan_edit(space, copy, draft_of(decision.payload))
-    if decision.action == "withdraw":
-        return withdrawing(writer).plan_withdraw(space, copy, withdrawal_text(own))
-    if decision.action in {"answer", "answer_back"} and decision.payload:
-        answer = answer_of(decision.payload)
-        ref = copy.ref if decision.action == "answer" else own.origin_key.partition("/")[2]
-        if isinstance(writer, Answers):
-            return writer.plan_answer(ref, answer)
-        if isinstance(writer, Comments):
-            return writer.plan_comment(ref, answer.texts[answer.locale])
-    return ()
-
-
-def copy_of(own: Publication) -> Copy:
-    """Where the copy of a publication is."""
-    assert own.remote_ref is not None
-    return Copy(own.remote_ref, own.url or "", own.how or {})
-
-
-def withdrawal_text(own: Publication) -> str:
-    """What citizens read where a platform asks why a copy is taken back, in the copy's language."""
-    return words.withdrawn((own.sent_payload or {}).get("locale", "en"))[1]
-
-
-def editing(writer: Writer) -> Edits:
-    """The writer, if it can edit.
-
-    Raises:
-        CannotDo: it cannot.
-    """
-    if not isinstance(writer, Edits):
-        raise CannotDo("this platform's copies cannot be edited")
-    return writer
-
-
-def withdrawing(writer: Writer) -> Withdraws:
-    """The writer, if it can take copies back.
-
-    Raises:
-        CannotDo: it cannot.
-    """
-    if not isinstance(writer, Withdraws):
-        raise CannotDo("this platform's copies cannot be taken back")
-    return writer
 
 
 def _lost(origin: Origin | None) -> str:
@@ -444,6 +345,3 @@ def _lost(origin: Origin | None) -> str:
 
 def _told(own: Publication, why: str) -> bool:
     return own.reason.startswith(why)
-
-
-__all__ = ["Decision", "Plan", "Planner", "lane_of", "publication_id", "requests_of", "site_of"]

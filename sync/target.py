@@ -21,9 +21,11 @@ from ..connectors.writing import Finds, Limits, Request, Writer
 from ..core.clock import Clock
 from ..core.ledger import Ledger, Operation
 from ..core.marker import Signer
+from ..core.runs import instance_row
+from .decisions import Plan, requests_of
 from .deliver import Deliverer, Job, Tally, due
 from .intents import adopt, count, hold_older, plans_first, reasons, write_down
-from .plan import Plan, Planner, requests_of
+from .plan import Planner
 
 BREAK_AFTER = 5
 REST = timedelta(minutes=5)
@@ -196,6 +198,8 @@ class TargetRun:
             first = (
                 known is None or known["planned_at"] is None or not _same_ends(known["fingerprint"], plan.fingerprint)
             )
+            if first and not plan.decisions and instance_row(self.publisher.engine, route.source.instance) is None:
+                outcome.message = f"{route.source.instance} was never pulled: run `civicsync sync` first"
             self._write_down(plan, route, first=first)
             self.ledger.save_route(name, fingerprint=plan.fingerprint, planned_at=plan.began)
             if first and plans_first(route) and plan.of("create"):

@@ -17,7 +17,7 @@ from ...config import Config
 from ...connectors.transport import Request
 from ...core.clock import Clock
 from ...core.ledger import Operation
-from ...sync.plan import Decision
+from ...sync.decisions import Decision
 from ...sync.publish import Publisher
 from ...sync.target import RouteOutcome
 from .common import (
