@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 
 from civicsync.connectors.errors import NotDone
 from civicsync.connectors.testing.fake import FakeWriter
@@ -322,3 +323,25 @@ def test_what_is_found_again_is_compared_as_its_own_page_shows_it_and_what_diffe
     (asked,) = Ledger(world.engine, world.clock).operations()
     assert (asked.kind, asked.state) == ("edit", "awaiting_approval")
     assert "De moderator bedankt." in changed.body
+
+
+def test_a_copys_whole_life_on_both_databases(tmp_path: Path, engine: Engine) -> None:
+    world = Mesh(tmp_path, "ab", engine=engine, follow={"answers_to_origin": True})
+    for number in range(10):
+        world.worlds["a"].write(f"Meer bomen {number}", f"In straat {number}.")
+    world.worlds["b"].faults.extend(["", "reset_after", "429", "reset_before", "duplicate_reply"])
+    world.round()
+    assert len(world.worlds["b"].copies()) == 10
+    assert world.states() == {"sent": 10}
+    first, second, third = (world.worlds["a"].posts[number] for number in (1, 2, 3))
+    first.body = "Anders."
+    second.hidden = True
+    third.state, third.answer, third.answered_at = State.ACCEPTED, "Dit doen we.", world.clock.now()
+    world.round()
+    assert world.states() == {"sent": 9, "withdrawn": 1}
+    copies = {post.title: post for post in world.worlds["b"].copies()}
+    assert "Anders." in copies["Meer bomen 0"].body
+    assert copies["Meer bomen 2"].state is State.ACCEPTED
+    assert world.rows("SELECT count(*) FROM proposals WHERE copy_of IS NOT NULL AND gone_at IS NULL") == [(10,)]
+    world.round()
+    assert world.round() == 0

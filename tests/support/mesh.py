@@ -27,7 +27,14 @@ class Mesh:
     """Platforms named a, b, c … with a route from each to each other; `route` are keys that every route has."""
 
     def __init__(
-        self, folder: Path, names: str = "abc", *, key: str = KEY, worlds: dict[str, Any] | None = None, **route: Any
+        self,
+        folder: Path,
+        names: str = "abc",
+        *,
+        key: str = KEY,
+        worlds: dict[str, Any] | None = None,
+        engine: Engine | None = None,
+        **route: Any,
     ) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
@@ -37,7 +44,7 @@ class Mesh:
             worlds = {name: FakePlatform.at(f"http://127.0.0.1:{next(_ports)}", self.clock.now) for name in names}
         self.worlds: dict[str, FakePlatform] = worlds
         self.config = self._config(key, {"approval": "automatic", "first_run": "send", **route})
-        self.engine = self._open()
+        self.engine = engine or self._open()
 
     def _config(self, key: str, route: dict[str, Any]) -> Config:
         whole: dict[str, Any] = {
