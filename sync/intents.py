@@ -7,16 +7,17 @@ import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..config.routes import Route
 from ..connectors.writing import Copy, Finds, Reading
-from ..core.ledger import QUEUED, DuplicateCopy, Ledger, Publication, copy_columns
+from ..core.ledger import QUEUED, DuplicateCopy, Ledger, Publication, copy_columns, publication_id
 from ..core.marker import Signer, markers_in
 from .decisions import Decision, lane_of
 from .origins import load_origins, new_origins
 from .render import fingerprint
 
+_UNDER_WAY = ("sending", "unknown")
 _HOUR = timedelta(hours=1)
 """CONSUL tells times only to the hour."""
 
@@ -84,6 +85,13 @@ def _intend(ledger: Ledger, own: Publication, decision: Decision, state: str, **
     )
 
 
+class Adopted(NamedTuple):
+    """A copy that is in the ledger again. `forgotten`: this ledger never knew that it was tried, so it was lost or restored."""
+
+    publication: Publication
+    forgotten: bool
+
+
 async def adopt(
     ledger: Ledger,
     signer: Signer,
@@ -94,13 +102,13 @@ async def adopt(
     routes: Mapping[str, str],
     *,
     stop_at_known: bool,
-) -> list[Publication]:
+) -> list[Adopted]:
     """Put copies of ours that the ledger does not know back into it, by their signed markers; returns what was found.
 
     `routes`: by origin instance, the route that leads from there to `space`. `stop_at_known`: a ledger that was restored from a
     backup lacks the newest only, so a run of known ones ends the search.
     """
-    known, adopted, run = ledger.copies(), list[Publication](), 0
+    known, adopted, run = ledger.copies(), list[Adopted](), 0
     async for made in writer.authored(space):
         if f"{instance}/{made.copy.ref}" in known:
             run += 1
@@ -111,7 +119,10 @@ async def adopt(
         route = routes.get(marker.origin.partition("/")[0]) if marker is not None else None
         if marker is None or route is None:
             continue
-        own = ledger.open_publication(
+        before = ledger.publication(publication_id(marker.origin, instance, space))
+        if not made.copy.complete or (before is not None and (before.copy_key or before.state in _UNDER_WAY)):
+            continue  # known under another number, or just what a lookup is for
+        own = before or ledger.open_publication(
             route=route,
             origin_key=marker.origin,
             target_instance=instance,
@@ -120,8 +131,7 @@ async def adopt(
             marker=str(marker),
             title=made.title,
         )
-        if own.copy_key is not None or not made.copy.complete:
-            continue
+        tried = any(op.first_sent_at is not None for op in ledger.operations(publication=own.id))
         # A list shows a text in another form than the copy's own page, with which it is compared from now on.
         reading = await read(made.copy)
         ledger.cancel(own, "text", "the copy is there already")
@@ -133,18 +143,17 @@ async def adopt(
             }
             state, reason = _standing(reading)
             ledger.mark(own, event="adopted", detail=made.copy.url, state=state, reason=reason, **where)
-            adopted.append(own)
+            adopted.append(Adopted(own, forgotten=not tried))
     return adopted
 
 
-def hold_older(ledger: Ledger, signer: Signer, name: str, route: Route, adopted: Sequence[Publication]) -> int:
+def hold_older(ledger: Ledger, signer: Signer, name: str, route: Route, adopted: Sequence[Adopted]) -> int:
     """After copies were found that the ledger had lost: what is older than they are and has no copy waits for a person.
 
     Its copy may have been hidden or removed by a moderator before the ledger was lost, and must not be made again unasked.
     """
-    moments = [
-        each.sent_at for each in ledger.publications(ids=[own.id for own in adopted]) if each.sent_at is not None
-    ]
+    forgotten = [each.publication.id for each in adopted if each.forgotten and each.publication.route == name]
+    moments = [own.sent_at for own in ledger.publications(ids=forgotten) if own.sent_at is not None]
     if not moments:
         return 0
     newest, held = max(moments) + _HOUR, 0

@@ -258,14 +258,8 @@ class TargetRun:
                 routes,
                 stop_at_known=True,
             )
-            for name in {own.route for own in adopted}:
-                hold_older(
-                    self.ledger,
-                    self.publisher.signer,
-                    name,
-                    self.config.routes[name],
-                    [own for own in adopted if own.route == name],
-                )
+            for name in {each.publication.route for each in adopted}:
+                hold_older(self.ledger, self.publisher.signer, name, self.config.routes[name], adopted)
 
     # Sending ----------------------------------------------------------------------------------------------------------
 

@@ -345,3 +345,24 @@ def test_a_copys_whole_life_on_both_databases(tmp_path: Path, engine: Engine) ->
     assert world.rows("SELECT count(*) FROM proposals WHERE copy_of IS NOT NULL AND gone_at IS NULL") == [(10,)]
     world.round()
     assert world.round() == 0
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def test_a_crash_in_the_middle_holds_nothing_back(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 6)
+
+    def killed(what: str) -> None:
+        if what == "after create" and world.worlds["b"].writes == 3:
+            raise Killed
+
+    world.worlds["b"].on_write = killed
+    with pytest.raises(Killed):
+        world.publish()
+    assert world.states() == {"sent": 2, "sending": 1, "approved": 3}
+    world.worlds["b"].on_write = lambda _: None
+    world.publish()
+    assert world.states() == {"sent": 6}
+    assert len(world.worlds["b"].copies()) == 6
