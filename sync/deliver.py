@@ -230,16 +230,16 @@ class Deliverer:
             return self._refuse(job, str(error))
         try:
             copy = await self._find(job)
-            if copy is None:
-                again = job.operation.attempts < (_BELIEVED[0] if isinstance(error, Rejected) else _BELIEVED[1])
-                return self._once_more(job, str(error)) if again else self._refuse(job, str(error))
-            if not copy.complete:
-                copy = await self.writer.create(job.space, draft_of(job.operation.payload or {}), copy)
-            return await self._made(job, copy)
+            if copy is not None:
+                if not copy.complete:
+                    copy = await self.writer.create(job.space, draft_of(job.operation.payload or {}), copy)
+                return await self._made(job, copy)
         except (CannotDo, Rejected) as again:
-            return self._refuse(job, str(again))
+            error = again
         except (ConnectorError, DuplicateCopy) as lost:
             return self._unknown(job, getattr(lost, "message", _FOREIGN))
+        believed = _BELIEVED[0] if isinstance(error, Rejected) else _BELIEVED[1]
+        return self._once_more(job, str(error)) if job.operation.attempts < believed else self._refuse(job, str(error))
 
     def _once_more(self, job: Job, why: str) -> str:
         self.ledger.move(
