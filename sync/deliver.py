@@ -119,10 +119,9 @@ class Deliverer:
     async def _made(self, job: Job, copy: Copy) -> str:
         op = job.operation
         reading = await self._reading(copy)
-        if reading is not None:
-            there = markers_in(reading.plain)
-            if there and all(str(marker) != job.publication.marker for marker in there):
-                raise MaybeDone(f"the platform answered with {copy.ref}, which is another proposal's copy")
+        if reading is not None and job.publication.marker not in map(str, markers_in(reading.plain)):
+            # Somebody else's text, or another copy: what the answer names is not what was just made.
+            raise MaybeDone(f"the platform answered with {copy.ref}, which does not carry the marker of this copy")
         return self._done(
             job,
             {

@@ -72,6 +72,17 @@ def test_one_run_ends_with_exactly_one_copy_each_whatever_the_network_does(tmp_p
     assert world.round() == 0
 
 
+def test_an_answer_that_names_a_citizens_text_is_not_believed(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 1)
+    theirs = world.worlds["b"].write("Van een burger", "Niet van ons.")
+    world.worlds["b"].faults.append("duplicate_reply")
+    world.publish("a-to-b")
+    world.worlds["a"].posts[1].body = "Anders."
+    world.round()
+    assert theirs.body == "Niet van ons."
+    assert [post.title for post in world.worlds["b"].copies()] == ["Meer bomen 0"]
+
+
 def test_an_edit_follows_and_a_moderators_edit_stops_it(tmp_path: Path) -> None:
     world = mesh(tmp_path, 1)
     world.publish()
