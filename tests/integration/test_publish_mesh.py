@@ -122,7 +122,9 @@ class Publishing(RuleBasedStateMachine):
         assert (self.world.round(), self.world.round()) == (0, 0)
         stopped = set(self.world.rows("SELECT origin, target_instance FROM publications WHERE state <> 'sent'"))
         for name, target in ((one, other) for one in "abc" for other in "abc" if one != other):
-            copied = {markers_in(post.body)[0].origin for post in self.world.worlds[target].copies()}
+            # A copy that a moderator removed was made all the same, and is not made again.
+            made = [post for post in self.world.worlds[target].posts.values() if post.author == "robot"]
+            copied = {marker.origin for post in made for marker in markers_in(post.body)[:1]}
             for post in self.originals(name):
                 own = f"{name}/proposal/{post.id}"
                 assert own in copied or (own, target) in stopped, f"{own} never reached {target}"
