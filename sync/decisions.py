@@ -19,7 +19,10 @@ from .render import answer_of, draft_of
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One thing a route would do. `action`: create, edit, withdraw, answer, answer_back, hold, refuse, flag, cancel, confirm."""
+    """One thing a route would do.
+
+    `action`: create, edit, withdraw, answer, answer_back, hold, refuse, flag, cancel, confirm, gone or returned.
+    """
 
     action: str
     origin: Key

@@ -66,6 +66,11 @@ def write_down(ledger: Ledger, name: str, route: Route, decision: Decision, *, f
             ledger.cancel(own, "text", decision.why)
             if own.copy_key is None:
                 ledger.mark(own, event="cancelled", detail=decision.why, state="cancelled", reason=decision.why)
+        case "gone":
+            ledger.cancel(own, "text", decision.why)
+            ledger.mark(own, event="gone", detail=decision.why, state="gone", reason=decision.why)
+        case "returned":
+            ledger.mark(own, event="returned", detail=decision.why, state="sent", reason="")
         case "flag" | "refuse" if decision.publication is not None:
             ledger.mark(own, event=decision.action, detail=decision.why, reason=decision.why)
         case _:

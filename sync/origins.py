@@ -6,7 +6,7 @@ Read-only. It says nothing about copies (`sync.guards`) and nothing about wordin
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, func, or_, select
 
@@ -87,6 +87,23 @@ class OfficialAnswer:
     state: State
     texts: tuple[OriginText, ...]
     answered_at: datetime | None
+
+
+class Seen(NamedTuple):
+    """What the last pull of the target saw of a copy."""
+
+    gone_at: datetime | None
+    changed_at: datetime
+
+
+def seen_copies(engine: Engine, keys: Iterable[Key]) -> dict[Key, Seen]:
+    """Of these copies, what pulls saw; nothing for what was never pulled."""
+    found: dict[Key, Seen] = {}
+    with engine.connect() as connection:
+        for part in chunks(list(keys)):
+            query = select(PROPOSAL.c.key, PROPOSAL.c.gone_at, PROPOSAL.c.changed_at).where(PROPOSAL.c.key.in_(part))
+            found.update({own: Seen(gone, changed) for own, gone, changed in connection.execute(query)})
+    return found
 
 
 def new_origins(engine: Engine, route: Route, now: datetime, ours: Iterable[str] = ()) -> list[Key]:

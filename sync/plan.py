@@ -22,7 +22,7 @@ from ..core.records import State
 from ..core.tables import InstanceRow, table_of
 from .decisions import Decision, Plan, lane_of
 from .guards import Guards, Kind, Verdict
-from .origins import PROPOSAL, Origin, load_origins, new_origins, newest_answers, same_title
+from .origins import PROPOSAL, Origin, Seen, load_origins, new_origins, newest_answers, same_title, seen_copies
 from .render import (
     CannotRender,
     Rendered,
@@ -37,6 +37,7 @@ from .render import (
 
 _CHUNK = 200
 _BUSY = ("sending", "unknown")
+_COPY = PROPOSAL.alias("copy")
 _MARGIN = timedelta(minutes=10)
 """A pull stamps a change a little before it commits it; what changed this long before the last plan is looked at again."""
 
@@ -86,6 +87,7 @@ class Planner:
         query = (
             select(PUBLICATION.c.id)
             .join(PROPOSAL, PROPOSAL.c.key == PUBLICATION.c.origin_key, isouter=True)
+            .join(_COPY, _COPY.c.key == PUBLICATION.c.copy_key, isouter=True)
             .where(
                 PUBLICATION.c.route == self.name,
                 or_(
@@ -95,6 +97,7 @@ class Planner:
                     PROPOSAL.c.key.is_(None),
                     PROPOSAL.c.changed_at >= since,
                     PROPOSAL.c.gone_at >= since,
+                    _COPY.c.gone_at >= since,
                 ),
             )
         )
@@ -107,17 +110,24 @@ class Planner:
         for start in range(0, len(existing), _CHUNK):
             part = existing[start : start + _CHUNK]
             origins = load_origins(self.engine, {each.origin_key for each in part})
+            copies = seen_copies(self.engine, {each.copy_key for each in part if each.copy_key})
             for each in part:
-                decision = self._follow_one(each, origins.get(each.origin_key), open_ops.get(each.id))
+                copy = copies.get(each.copy_key or "")
+                decision = self._follow_one(each, origins.get(each.origin_key), copy, open_ops.get(each.id))
                 if decision is not None:
                     plan.decisions.append(decision)
 
-    def _follow_one(self, own: Publication, origin: Origin | None, waiting: Operation | None) -> Decision | None:
+    def _follow_one(
+        self, own: Publication, origin: Origin | None, copy: Seen | None, waiting: Operation | None
+    ) -> Decision | None:
         if waiting is not None and waiting.state in {"sending", "unknown"}:
             return None  # first it must be known what became of it
         lost = _lost(origin)
         if own.copy_key is None:
             return self._follow_intent(own, origin, waiting, lost)
+        seen = self._seen(own, origin, copy)
+        if seen is not None:
+            return seen
         if own.state not in {"sent", "conflict"}:
             if own.state == "withdrawn" and not lost and origin is not None and not _told(own, "back"):
                 return self._decision(
@@ -131,6 +141,19 @@ class Planner:
         if not self.route.follow.edits or origin is None:
             return None
         return self._text(own, origin, waiting, "edit")
+
+    def _seen(self, own: Publication, origin: Origin | None, copy: Seen | None) -> Decision | None:
+        """What the pull of the target saw of the copy itself: that it was removed there, or is there again."""
+        if copy is None:
+            return None
+        if own.state in {"sent", "conflict"} and copy.gone_at is not None:
+            return self._decision(
+                "gone", own, origin, "the copy is not there any more: a moderator may have removed it"
+            )
+        # What an edit found missing is there again only if a later pull saw it.
+        if own.state == "gone" and copy.gone_at is None and copy.changed_at > own.changed_at:
+            return self._decision("returned", own, origin, "the copy is there again")
+        return None
 
     def _follow_intent(
         self, own: Publication, origin: Origin | None, waiting: Operation | None, lost: str

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 
 from ..config.model import Config
 from ..config.routes import Route
@@ -12,9 +12,8 @@ from ..connectors.contract import Capability
 from ..connectors.errors import ConnectorError
 from ..connectors.writing import Answers, Comments, Edits, Finds, Limits, Withdraws, Writer
 from ..core.clock import Clock
-from ..core.identity import key
 from ..core.ledger import Ledger
-from ..core.tables import CategoryRow, SpaceRow, table_of
+from .ends import unknown_names
 from .open import open_writer
 
 
@@ -107,20 +106,8 @@ def _limits(limits: Limits) -> str:
 
 
 def _source(config: Config, engine: Engine, route: Route, found: RouteCheck) -> None:
-    space, category = table_of(SpaceRow), table_of(CategoryRow)
     source = route.source
-    with engine.connect() as connection:
-        if source.space is not None:
-            own = key(source.instance, source.space)
-            if connection.execute(select(space.c.key).where(space.c.key == own)).first() is None:
-                found.warnings.append(
-                    f"{own} is not in the database: was {source.instance} pulled, and is the space spelled as `discover` prints it?"
-                )
-        named = select(category.c.key, category.c.name).where(category.c.instance == source.instance)
-        known = {value for own, name in connection.execute(named) for value in (own.partition("/")[2], name)}
-    if known:
-        unknown = [each for each in (*route.categories, *source.where.category) if each not in known]
-        found.warnings.extend(f"{source.instance} has no category {each!r}" for each in unknown)
+    found.warnings.extend(unknown_names(engine, route))
     if route.author_names and config.instances[source.instance].names != "public":
         found.warnings.append(f"author_names has no effect: {source.instance} does not keep names (`names: public`)")
     if route.approval == "automatic" and route.source.where.older_than is None:

@@ -24,6 +24,7 @@ from ..core.marker import Signer
 from ..core.runs import instance_row
 from .decisions import Plan, requests_of
 from .deliver import Deliverer, Job, Tally, due
+from .ends import unknown_names
 from .intents import adopt, count, hold_older, plans_first, reasons, write_down
 from .plan import Planner
 
@@ -194,6 +195,7 @@ class TargetRun:
         planner = self._planner(name, limits)
         plan = planner.plan(min(route.max_per_run, self._room_today(name, route)))
         outcome.plan = plan
+        outcome.message = "; ".join(unknown_names(self.publisher.engine, route))
         if not dry_run:
             first = (
                 known is None or known["planned_at"] is None or not _same_ends(known["fingerprint"], plan.fingerprint)

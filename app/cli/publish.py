@@ -64,6 +64,8 @@ _ACTIONS = {
     "flag": "tell a person",
     "cancel": "cancel",
     "confirm": "nothing to do",
+    "gone": "removed there",
+    "returned": "there again",
 }
 
 

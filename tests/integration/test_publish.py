@@ -110,6 +110,35 @@ def test_a_removed_origin_takes_its_copy_with_it_and_a_removed_copy_is_not_made_
     assert world.round() == 0
 
 
+def test_a_copy_that_the_pull_saw_removed_is_told_without_an_edit_and_kept_again_when_it_returns(
+    tmp_path: Path,
+) -> None:
+    world = mesh(tmp_path, 1)
+    world.publish()
+    world.round()
+    copy = world.worlds["b"].copies()[0]
+    copy.hidden = True
+    world.round()
+    assert world.states() == {"gone": 1}
+    world.worlds["a"].posts[1].body = "Anders."
+    assert world.round() == 0
+    copy.hidden = False
+    world.round()
+    assert world.states() == {"sent": 1}
+    world.round()
+    assert "Anders." in copy.body
+
+
+def test_a_name_that_nothing_answers_to_is_told_by_every_run(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 1)
+    route = world.config.routes["a-to-b"]
+    elsewhere = route.model_copy(update={"source": route.source.model_copy(update={"space": "board/9"})})
+    world.config = world.config.model_copy(update={"routes": {"a-to-b": elsewhere}})
+    [outcome] = world.publish("a-to-b")
+    assert "a/board/9 is not in the database" in outcome.message
+    assert world.worlds["b"].copies() == []
+
+
 def test_a_withdrawal_before_the_create_was_sent_cancels_it(tmp_path: Path) -> None:
     world = mesh(tmp_path, 1, approval="required")
     world.publish()
