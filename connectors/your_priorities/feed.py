@@ -25,10 +25,11 @@ TICK = timedelta(milliseconds=1)
 class Feed:
     """The feed of one group in one pull."""
 
-    def __init__(self, pull: "GroupPull") -> None:
+    def __init__(self, pull: "GroupPull", *, again: bool) -> None:
+        """`again`: from its newest entry to its first, whatever was read before."""
         self.pull = pull
         self.scope = f"answers@group/{pull.own}"
-        state = pull.stored.memory(self.scope)
+        state = None if again else pull.stored.memory(self.scope)
         self.state: Mapping[str, Any] = (
             state if isinstance(state, Mapping) and state.get("by") == MAPPING.decode() else {}
         )
@@ -54,10 +55,11 @@ class Feed:
                 done if ended else {**self.state, "by": MAPPING.decode(), "unfinished": {"before": before, "top": top}}
             )
             items = [item for item in map(self.pull.mapper.status_change, activities) if item is not None]
-            if items or kept != self.state:
-                yield Page(self.scope, items, memory={self.scope: kept})
+            # First what it speaks of, then how far it was read: a run that dies in between must come this way again.
             async for page in self._odd(activities, known):
                 yield page
+            if items or kept != self.state:
+                yield Page(self.scope, items, memory={self.scope: kept})
             if ended:
                 break
         async for page in self._past():

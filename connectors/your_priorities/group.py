@@ -91,11 +91,12 @@ class GroupPull:
         self.reader.group_of.update(dict.fromkeys(self.known, self.own))
         self.late = set(cursor.get("late") or ())
         self.settled = bool(cursor.get("settled", True))
-        if cursor.get("phase") != "points":
+        resumed = cursor.get("phase") == "points"
+        if not resumed:
             lists = Lists(self, only_open=only_open, total=group.get("counter_posts"))
             async for page in lists.pages(cursor):
                 yield page
-        feed = Feed(self)
+        feed = Feed(self, again=self.request.full and not resumed)
         async for page in feed.pages():
             yield page
         if hidden:

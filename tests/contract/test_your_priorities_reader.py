@@ -326,6 +326,32 @@ async def test_killed_anywhere_it_goes_on(stop: int) -> None:
     town.check()
 
 
+async def test_killed_after_any_page_it_still_meets_what_no_list_shows() -> None:
+    town = Town(size=60)
+    await town.pull()
+    for own, status in ((town.one(official_status=0), 7), (town.one(official_status=-2), None)):
+        town.change("odd_status", id=own, status=status)
+    ended, stop = False, 0
+    while not ended:
+        town.store, stop = MemoryStore(), stop + 1
+        ended = await _pages(town, stop)
+        await town.pull()
+        town.check()
+    assert stop > 20
+
+
+async def test_a_full_pull_reads_the_whole_feed_again() -> None:
+    town = Town()
+    await town.pull()
+    told = [(row.record.answered_at, ref) for ref, row in town.store.rows.items() if isinstance(row.record, Answer)]
+    oldest = min(told)[1]
+    del town.store.rows[oldest]
+    await town.pull()
+    assert oldest not in town.store.rows
+    await town.pull(full=True)
+    town.check()
+
+
 @pytest.mark.parametrize("stop", [9, 12, 14, 17])
 async def test_killed_among_the_arguments_it_still_notices_what_went(stop: int) -> None:
     town = Town()
