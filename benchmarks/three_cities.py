@@ -1,0 +1,350 @@
+"""Three cities of three platforms, each copying to the two others, in this process; one or more deployments of civicsync on them.
+
+What `make proof` shows of lost ledgers, of two deployments, of races and of hostile texts; the tests run the same at a small size.
+"""
+
+import asyncio
+import itertools
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sqlalchemy import text
+
+from civicsync.config.load import load
+from civicsync.connectors.registry import resolve
+from civicsync.connectors.testing.faults import Fault
+from civicsync.core.clock import FakeClock
+from civicsync.core.database import migrate, open_engine, parse_url
+from civicsync.core.marker import markers_in
+from civicsync.sync.publish import Publisher
+from civicsync.sync.pull import Options, Puller
+from civicsync.sync.rebuild import rebuild_map
+from civicsync.sync.target import RouteOutcome
+
+from .publishing import SPACES
+
+_ports = itertools.count(40_000)
+_WRITES = "^(POST|PATCH|PUT|DELETE) (?!/graphql|.*sign_in|.*login)"
+
+
+class Cities:
+    """A CONSUL (plaza), a Decidim (west) and a Your Priorities (ideas) with a few proposals of their own, on one clock."""
+
+    NAMES: Mapping[str, str] = {"plaza": "consul", "west": "decidim", "ideas": "your-priorities"}
+
+    def __init__(self, size: int) -> None:
+        self.clock = FakeClock()
+        self.sandboxes: dict[str, Any] = {}
+        self.urls = {name: f"http://127.0.0.1:{next(_ports)}" for name in self.NAMES}
+
+        async def sleep(seconds: float) -> None:
+            self.clock.advance(seconds)
+
+        for name, platform in self.NAMES.items():
+            connector = resolve(platform)
+            assert connector.sandbox is not None
+            self.sandboxes[name] = connector.sandbox(size=size, seed=1, clock=self.clock.now, sleep=sleep)
+        self.originals = {name: set(self.public(name)) for name in self.NAMES}
+
+    def public(self, name: str) -> dict[str, str]:
+        """What a visitor of a city sees: titles by number."""
+        rows = self.sandboxes[name].truth()["proposals"]
+        return {row["id"]: row["title"] for row in rows if row["public"] and row["kind"] == "proposal"}
+
+    def copies(self, name: str) -> dict[str, str]:
+        """What came from elsewhere."""
+        return {own: title for own, title in self.public(name).items() if own not in self.originals[name]}
+
+    def writes(self) -> int:
+        """All requests so far that store something; signing in does not count."""
+        found = 0
+        for sandbox in self.sandboxes.values():
+            for asked, count in sandbox.stats.by_prefix.items():
+                method, _, path = asked.partition(" ")
+                found += count * (method != "GET" and not re.search(r"/graphql|/api$|sign_in|login|sessions", path))
+        return found
+
+    def stored(self, name: str, own: str) -> list[str]:
+        """Title and texts of a proposal as its platform gives them to browsers."""
+        return asyncio.run(self._stored(name, own))
+
+    async def _stored(self, name: str, own: str) -> list[str]:
+        transport = httpx.ASGITransport(app=self.sandboxes[name])
+        async with httpx.AsyncClient(transport=transport, base_url=self.urls[name]) as client:
+            if name == "ideas":
+                post = (await client.get(f"/api/posts/{own}")).json()
+                return [post["name"], post["description"]]
+            if name == "plaza":
+                query = "query($id: ID!){ proposal(id: $id){ title summary description } }"
+                answer = (await client.post("/graphql", json={"query": query, "variables": {"id": own}})).json()
+                return list(answer["data"]["proposal"].values())
+            query = (
+                "{ component(id: 1){ ... on Proposals { proposal(id: %s){ title{ translations{ text } } body{ translations{ text } } } } } }"
+                % own
+            )
+            proposal = (await client.post("/api", json={"query": query})).json()["data"]["component"]["proposal"]
+            return [each["text"] for part in ("title", "body") for each in proposal[part]["translations"]]
+
+
+class Deployment:
+    """One civicsync with its own key and database on these cities; `route` are keys that every route has."""
+
+    def __init__(self, folder: Path, cities: Cities, key: str = "0123456789abcdef" * 4, **route: Any) -> None:
+        self.cities, self.folder = cities, folder
+        self.clock = cities.clock
+        caps = {"max_per_run": 100_000, "max_per_day": 100_000, "halt_above_per_hour": 100_000}
+        shared = {"approval": "automatic", "first_run": "send", **caps, **route}
+        whole: dict[str, Any] = {
+            "civicsync": 1,
+            "operator": {"name": "proof", "contact": "p@example.org"},
+            "privacy": {"key": "${KEY}"},
+            "safety": {"max_gone_percent": 100, "attempts": 20},
+            "instances": {name: cities.sandboxes[name].instance_block(url) for name, url in cities.urls.items()},
+            "routes": {
+                f"{one}-to-{other}": {
+                    "from": {"instance": one, "where": {"kind": "proposal"}},
+                    "to": {"instance": other, "space": SPACES[cities.NAMES[other]]},
+                    **shared,
+                }
+                for one, other in itertools.permutations(cities.NAMES, 2)
+            },
+        }
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / "civicsync.yaml"
+        file.write_text(json.dumps(whole))
+        self.config = load(file, {"KEY": key})
+        self.start()
+
+    def start(self) -> None:
+        """Open the database; a missing one is made."""
+        self.engine = open_engine(parse_url("sqlite:///civicsync.db", self.folder))
+        migrate(self.engine)
+
+    def lose_the_database(self) -> None:
+        """Begin with an empty one, as after a broken disk without a backup."""
+        self.engine.dispose()
+        for file in self.folder.glob("civicsync.db*"):
+            file.unlink()
+        self.start()
+
+    def pull(self) -> None:
+        """Read the three cities, twice, so that absence is believed."""
+        for _ in range(2):
+            self.clock.advance(61)
+            puller = Puller(self.config, self.engine, self.clock, backends=self.cities.sandboxes)
+            asyncio.run(puller.pull_all(list(self.cities.NAMES), Options(full=True, accept_missing=True)))
+
+    def publish(self) -> list[RouteOutcome]:
+        """Run all routes once."""
+        self.clock.advance(61)
+        publisher = Publisher(self.config, self.engine, self.clock, backends=self.cities.sandboxes)
+        return asyncio.run(publisher.publish(self.config.routes))
+
+    def round(self) -> int:
+        """Pull and publish until nothing is left; how many writes that took."""
+        before = self.cities.writes()
+        self.pull()
+        for _ in range(10):
+            outcomes = self.publish()
+            if all(each.outcome != "partial" for each in outcomes):
+                break
+            self.clock.advance(3600)
+        return self.cities.writes() - before
+
+    def rebuild(self) -> int:
+        """`rebuild-map` for all routes; how many copies it found."""
+        self.clock.advance(61)
+        names, backends = list(self.config.routes), self.cities.sandboxes
+        return sum(row.found for row in asyncio.run(rebuild_map(self.config, self.engine, names, self.clock, backends)))
+
+    def rows(self, sql: str) -> Sequence[Any]:
+        """Ask the database."""
+        with self.engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(text(sql))]
+
+
+def lost(folder: Path, size: int, *, rebuild: bool) -> tuple[int, str]:
+    """The database is deleted, the platforms stay; how many copies there were, and what is wrong afterwards ("" is right)."""
+    cities = Cities(size)
+    deployment = Deployment(folder, cities)
+    deployment.round()
+    before = {name: cities.copies(name) for name in cities.NAMES}
+    count = sum(len(each) for each in before.values())
+    problem = "" if count == 6 * size else f"{count} copies of {6 * size} were made"
+    deployment.lose_the_database()
+    found = deployment.rebuild() if rebuild else 0
+    if rebuild and found != count:
+        problem += f"rebuild-map found {found} of {count}"
+    deployment.round()
+    deployment.round()
+    problem += _changed(before, {name: cities.copies(name) for name in cities.NAMES})
+    if deployment.round():
+        problem += "; a quiet round wrote"
+    deployment.engine.dispose()
+    return count, problem
+
+
+def two(folder: Path, size: int, rounds: int) -> tuple[int, str]:
+    """Two deployments with their own keys and databases; how many copies there are, and what is wrong after so many rounds."""
+    cities = Cities(size)
+    deployments = [
+        Deployment(folder / "one", cities),
+        Deployment(folder / "two", cities, "fedcba9876543210" * 4),
+    ]
+    writes = [sum(each.round() for each in deployments) for _ in range(rounds)]
+    count = sum(len(cities.copies(name)) for name in cities.NAMES)
+    problem = "" if count == 6 * size else f"{count} copies of {6 * size}"
+    if any(writes[2:]):
+        problem += f"; writes per round: {writes}"
+    for each in deployments:
+        each.engine.dispose()
+    return count, problem
+
+
+def races(folder: Path) -> dict[str, str]:
+    """Withdrawn while the create is under way; edited, edited and withdrawn within a second; by target: what is wrong ("" is right)."""
+    told: dict[str, str] = {}
+    for name in Cities.NAMES:
+        told[f"withdrawn while created, from {name}"] = _withdrawn_while_created(folder / f"{name}-1", name)
+        told[f"edit, edit, withdraw, from {name}"] = _hasty(folder / f"{name}-2", name)
+    return told
+
+
+def _withdrawn_while_created(folder: Path, source: str) -> str:
+    cities = Cities(3)
+    deployment = Deployment(folder, cities)
+    deployment.pull()
+    own, title = sorted(cities.public(source).items())[0]
+    # Whoever pulled it first still means to copy it; by the time of the first write it is gone.
+    for name, sandbox in cities.sandboxes.items():
+        if name != source:
+            sandbox.plant(Fault(kind="reset_after_store", match=_WRITES, times=2, after=0))
+    cities.sandboxes[source].change("hide", id=own)
+    for _ in range(3):
+        deployment.round()
+    deployment.engine.dispose()
+    return _left(cities, source, title)
+
+
+def _hasty(folder: Path, source: str) -> str:
+    cities = Cities(3)
+    deployment = Deployment(folder, cities)
+    deployment.round()
+    own, title = sorted(cities.public(source).items())[0]
+    origin = cities.sandboxes[source]
+    deployment.pull()
+    origin.change("edit", id=own, title=f"{title} nu")
+    deployment.pull()
+    deployment.publish()
+    origin.change("edit", id=own, title=f"{title} toch")
+    origin.change("hide", id=own)
+    for _ in range(3):
+        deployment.round()
+    deployment.engine.dispose()
+    return _left(cities, source, title)
+
+
+def _left(cities: Cities, source: str, title: str) -> str:
+    """Which copies of an origin a visitor still sees."""
+    seen = [
+        f"{name}: {each}"
+        for name in cities.NAMES
+        if name != source
+        for each in cities.copies(name).values()
+        if each.startswith(title)
+    ]
+    return "; ".join(seen)
+
+
+@dataclass(frozen=True, slots=True)
+class Hostile:
+    """How many copies of hostile texts were looked at, and what is wrong with them ("" is right)."""
+
+    copies: int
+    problem: str
+
+
+def hostile(folder: Path) -> Hostile:
+    """Texts that attack, written on each city; what browsers get on the two others is taken apart."""
+    cities = Cities(2)
+    for name, sandbox in cities.sandboxes.items():
+        for title, body in HOSTILE.items():
+            own = sandbox.change("add_proposal", title=f"{title} uit {name}")
+            sandbox.change("edit", id=own, description=body)
+        cities.originals[name] = set(cities.public(name))
+    deployment = Deployment(folder, cities)
+    deployment.round()
+    wrong: list[str] = []
+    copies = 0
+    for name in cities.NAMES:
+        for own, title in cities.copies(name).items():
+            copies += 1
+            wrong += [f"{name} {title}: {why}" for why in _attacks(cities.stored(name, own))]
+    expected = 6 * (2 + len(HOSTILE))
+    if copies != expected:
+        states = deployment.rows("SELECT state, reason, count(*) FROM publications GROUP BY 1, 2")
+        wrong.append(f"{copies} copies of {expected}: {states}")
+    if deployment.round():
+        wrong.append("a quiet round wrote")
+    deployment.engine.dispose()
+    return Hostile(copies, "; ".join(wrong))
+
+
+HOSTILE: Mapping[str, str] = {
+    "Script": "<p>Meer bomen in de straat.</p><script>alert(1)</script><svg/onload=alert(1)><style>*{display:none}</style>",
+    "Handler": '<p onclick="alert(1)">Meer bomen <img src=x onerror="alert(1)"> in de straat.</p><iframe src="https://evil.example"></iframe>',
+    "Koppeling": '<p><a href="javascript:alert(1)">Meer</a> <a href="jav&#x09;ascript:alert(1)">bomen</a> '
+    '<a href="data:text/html,<script>alert(1)</script>">in de straat</a>.</p>',
+    "Richting": "<p>Meer bomen \u202egro.live\u202c \u2066in\u2069 de straat\u200f.</p>",
+    "Merkteken": "<p>Meer bomen in de straat. [civicsync:plaza/proposal/1~0000000000000000] "
+    "&#91;civicsync:west/proposal/1~aaaaaaaaaaaaaaaa&#93;</p>",
+    "Sjabloon": "<p>Meer bomen {{ 7 * 7 }} {% for x in [1] %}49{% endfor %} ${7*7} #{7*7} <%= 7*7 %> in de straat.</p>",
+    "Lang": "<p>" + "Meer bomen in de straat. " * 4_200 + "</p>",
+}
+_BIDI = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f]")
+_ACTIVE = {"script", "style", "iframe", "object", "embed", "svg", "math", "form", "link", "meta", "base"}
+
+
+class _Looks(HTMLParser):
+    """What a browser would make of a text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note what runs."""
+        if tag in _ACTIVE:
+            self.found.append(f"<{tag}>")
+        for name, value in attrs:
+            address = re.sub(r"[\x00-\x20]", "", value or "").lower()
+            if name.startswith("on") or name == "style":
+                self.found.append(f"{name}=")
+            if name in {"href", "src"} and not re.match(r"https?://|mailto:|/", address):
+                self.found.append(f"{name}={address[:40]}")
+
+
+def _attacks(texts: Sequence[str]) -> Iterator[str]:
+    whole = "\n".join(texts)
+    looks = _Looks()
+    looks.feed(whole)
+    yield from looks.found
+    if _BIDI.search(whole):
+        yield "turns the direction of writing"
+    markers = [str(marker) for marker in markers_in(whole)]
+    if len(set(markers)) != 1 or "~0000000000000000" in whole or "~aaaaaaaaaaaaaaaa" in whole:
+        yield f"markers {sorted(set(markers))}"
+
+
+def _changed(before: Mapping[str, Mapping[str, str]], after: Mapping[str, Mapping[str, str]]) -> str:
+    return "".join(
+        f"; {name}: {len(after[name])} copies instead of {len(copies)}"
+        for name, copies in before.items()
+        if dict(after[name]) != dict(copies)
+    )
