@@ -4,7 +4,6 @@ Takes about half an hour on two cores. `python -m benchmarks.proof ROW…` runs 
 """
 
 import asyncio
-import json
 import random
 import subprocess
 import sys
@@ -25,12 +24,11 @@ from civicsync.core.clock import FakeClock
 from civicsync.core.database import migrate, open_engine, parse_url
 from civicsync.sync.pull import Options, Outcome, Puller
 
-from . import proof_publish
+from . import proof_publish, proof_speed
 from .killing import kill_and_compare
 from .row import Row
 
 ROOT = Path(__file__).parent.parent
-RIVALS = ROOT / ".proof"
 KEY = {"KEY": "0123456789abcdef" * 4}
 DIALECTS = [(name, version) for name in ("decidim", "consul", "your-priorities") for version in resolve(name).versions]
 FAULTS = (
@@ -137,7 +135,8 @@ def kills() -> list[Row]:
         ("your-priorities", "2026-07", 65),
     ):
         result = kill_and_compare(platform, version, size=120, boundaries=12, moments=moments)
-        figure = f"{result.kills} kills, {len(result.differences)} tables differ, at most {result.repeated} requests repeated"
+        differ = "; ".join([f"{len(result.differences)} tables differ", *result.differences])
+        figure = f"{result.kills} kills, {differ}, at most {result.repeated} requests repeated"
         rows.append(
             Row(
                 f"SIGKILL, {platform} {version}, changing",
@@ -315,59 +314,6 @@ def costs() -> list[Row]:
     return rows
 
 
-def rivals() -> list[Row]:
-    """Against dlt and Singer on the same server and database, in one run."""
-    from .race import race
-
-    results = race(100_000, RIVALS if (RIVALS / "dlt").exists() else None)
-    rows: list[Row] = []
-    ours = results["civicsync PostgreSQL"]
-    for name in ("dlt", "singer"):
-        if name in results:
-            first = results[name]["first"].seconds / ours["first"].seconds
-            again = results[name]["unchanged"].seconds / ours["unchanged"].seconds
-            bar = "first 5x, unchanged 10x" if name == "dlt" else "printed"
-            met = (first >= 5 and again >= 10) if name == "dlt" else None
-            rows.append(
-                Row(
-                    f"100,000 proposals into PostgreSQL, {name} / civicsync",
-                    bar,
-                    f"first {first:.1f}x, unchanged {again:.1f}x",
-                    met,
-                )
-            )
-    for name in ("civicsync PostgreSQL", "civicsync SQLite"):
-        peak = max(run.peak_mb for run in results[name].values())
-        rows.append(Row(f"peak memory, {name}", "under 120 MB", f"{peak:.0f} MB", peak < 120))
-    return rows
-
-
-def growth() -> list[Row]:
-    """Rows per second from 10,000 to 1,000,000 proposals."""
-    from .race import config, fast_server, timed
-
-    rates: dict[int, float] = {}
-    for size in (10_000, 100_000, 1_000_000):
-        with tempfile.TemporaryDirectory() as temporary, fast_server(size) as url:
-            folder = Path(temporary)
-            command = [
-                sys.executable,
-                "-m",
-                "civicsync.app.cli",
-                "-c",
-                str(config(folder, url, "sqlite:///g.db")),
-                "sync",
-                "--json",
-            ]
-            run = timed(command, folder, {"RACE_KEY": KEY["KEY"]})
-            seconds = json.loads((folder / "last.log").read_bytes().decode().partition("\n]")[0] + "\n]")[0]["seconds"]
-            rates[size] = size / seconds
-            print(f"  {size}: {rates[size]:.0f} rows/s, {run.peak_mb:.0f} MB", flush=True)
-    spread = (max(rates.values()) - min(rates.values())) / max(rates.values())
-    figure = ", ".join(f"{size:,}: {rate:,.0f}/s" for size, rate in rates.items())
-    return [Row("growth to 1,000,000 proposals", "within 25 %", f"{figure} (spread {spread:.0%})", spread <= 0.25)]
-
-
 ROWS: dict[str, Callable[[], list[Row]]] = {
     "recordings": recordings,
     "truth": truth,
@@ -377,12 +323,16 @@ ROWS: dict[str, Callable[[], list[Row]]] = {
     "absences": absences,
     "privacy": privacy,
     "costs": costs,
-    "rivals": rivals,
-    "growth": growth,
+    "rivals": proof_speed.rivals,
+    "growth": proof_speed.growth,
     "lives": proof_publish.lives,
     **{f"once-{name}": partial(proof_publish.once, name) for name in proof_publish.PLATFORMS},
     "killed-publishing": proof_publish.killed,
     "mesh": proof_publish.mesh,
+    "lost": proof_publish.lost,
+    "deployments": proof_publish.deployments,
+    "races": proof_publish.racing,
+    "hostile": proof_publish.hostile,
     "dropped": proof_publish.dropped,
 }
 

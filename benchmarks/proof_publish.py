@@ -15,8 +15,12 @@ from typing import Any
 
 from civicsync.connectors.registry import resolve
 
+from .hostile import hostile as attacked
 from .publishing import WRITE_FAULTS, dropping, exactly_once, killed_at_every_state, whole_life
 from .row import Row
+from .three_cities import lost as lost_ledger
+from .three_cities import races
+from .three_cities import two as two_deployments
 
 ROOT = Path(__file__).parent.parent
 RIVALS = ROOT / ".proof"
@@ -127,6 +131,43 @@ def _thousand(world: Any, dice: random.Random) -> None:
             world.the_administrator_makes_a_backup()
         world.no_target_has_two_copies_of_one_origin()
         world.nothing_is_a_copy_of_a_copy()
+
+
+def lost() -> list[Row]:
+    """The ledger is deleted, the platforms are kept."""
+    rows: list[Row] = []
+    for rebuild in (False, True):
+        with tempfile.TemporaryDirectory() as folder:
+            count, problem = lost_ledger(Path(folder), 40, rebuild=rebuild)
+        how = "rebuild-map, then publish" if rebuild else "publish alone"
+        figure = f"{count} copies before and after{problem or ', 0 new posts'}"
+        rows.append(Row(f"ledger deleted, {how}, three platforms", "no new posts", figure, not problem))
+    return rows
+
+
+def deployments() -> list[Row]:
+    """Two deployments with their own databases on the same three platforms."""
+    with tempfile.TemporaryDirectory() as folder:
+        count, problem = two_deployments(Path(folder), 20, rounds=20)
+    figure = f"20 rounds, {count} copies{problem or ', no write after the second round'}"
+    return [Row("two deployments, three platforms", "no ping-pong", figure, not problem)]
+
+
+def racing() -> list[Row]:
+    """Withdrawals that race creates and edits."""
+    with tempfile.TemporaryDirectory() as folder:
+        told = races(Path(folder))
+    wrong = [f"{what}: {why}" for what, why in told.items() if why]
+    figure = "; ".join([f"{len(told) - len(wrong)} of {len(told)} gone or never made", *wrong])
+    return [Row("withdrawal racing a create; edit, edit, withdraw", "gone or never made", figure, not wrong)]
+
+
+def hostile() -> list[Row]:
+    """Texts that attack."""
+    with tempfile.TemporaryDirectory() as folder:
+        result = attacked(Path(folder))
+    figure = f"{result.copies} copies on three platforms, {result.problem or '0 attacks, 0 forged markers believed'}"
+    return [Row("hostile texts", "nothing executes, nothing forged is believed", figure, not result.problem)]
 
 
 @contextmanager

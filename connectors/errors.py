@@ -10,6 +10,7 @@ ConnectorError
 +-- NotThisPlatform   something else answers there
 +-- WriteError        a write did not end with the platform's word that it is done
     +-- CannotDo      not tried: it cannot be done here
+    |   +-- NotLetIn  not tried: the account is not let in, whatever the text
     +-- Rejected      the platform refused this content; nothing is stored
     +-- NotDone       nothing is stored for certain; later it may work
     +-- MaybeDone     it may be stored: look it up before anything is sent again
@@ -30,6 +31,7 @@ __all__ = [
     "MaybeDone",
     "NotDone",
     "NotFound",
+    "NotLetIn",
     "NotThisPlatform",
     "Refused",
     "Rejected",
@@ -87,6 +89,10 @@ class WriteError(ConnectorError):
 
 class CannotDo(WriteError):
     """This cannot be done here: nothing was sent. The message says what and why, `hint` who could change it."""
+
+
+class NotLetIn(CannotDo):
+    """The account is not let in, or may not be there: nothing was sent, and it says nothing about the text that was to be sent."""
 
 
 class Rejected(WriteError):

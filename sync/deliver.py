@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..connectors.errors import CannotDo, ConnectorError, MaybeDone, NotDone, Rejected
+from ..connectors.errors import CannotDo, ConnectorError, MaybeDone, NotDone, NotLetIn, Rejected
 from ..connectors.writing import AnswerDraft, Answers, Comments, Copy, Edits, Finds, Reading, Writer
 from ..core.identity import Ref
 from ..core.ledger import DuplicateCopy, Ledger, Operation, Publication, copy_columns
@@ -94,6 +94,8 @@ class Deliverer:
             return await self._carry_out(job, found)
         except Conflict as error:
             return self._conflict(job, error)
+        except NotLetIn as error:
+            return self._later(job, NotDone(str(error), status=error.status))  # not this text's fault
         except (CannotDo, Rejected) as error:
             return await self._refused(job, error, found)
         except NotDone as error:
@@ -140,6 +142,8 @@ class Deliverer:
         own, reason = job.publication, (job.operation.payload or {}).get("reason", "")
         try:
             await withdrawing(self.writer).withdraw(job.space, copy_of(own), withdrawal_text(own))
+        except NotLetIn:
+            raise
         except CannotDo as error:
             # What the origin's author or moderator took away must not go on standing elsewhere.
             if not isinstance(self.writer, Edits) or not own.sent_payload:
@@ -189,6 +193,8 @@ class Deliverer:
                 if await self.writer.has_answer(ref, answer):
                     return "it was there already"
                 await self.writer.answer(ref, answer)
+            except NotLetIn:
+                raise
             except CannotDo as error:
                 refused = error.message
             else:
@@ -233,6 +239,8 @@ class Deliverer:
                 if not copy.complete:
                     copy = await self.writer.create(job.space, draft_of(job.operation.payload or {}), copy)
                 return await self._made(job, copy)
+        except NotLetIn as lost:
+            return self._unknown(job, lost.message)
         except (CannotDo, Rejected) as again:
             error = again
         except (ConnectorError, DuplicateCopy) as lost:

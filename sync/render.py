@@ -31,6 +31,7 @@ _PLAIN = ImmutableSandboxedEnvironment(autoescape=False)
 _SENTENCE = re.compile(r"[.!?…](?=\s|$)|\n")
 _LONGEST_NAME = 100
 _BLOCK = re.compile(r"<(?:p|br|ul|ol|div|blockquote|pre|table|h[1-6])\b")
+_LIKE_A_TAG = re.compile(r"<(?=[a-zA-Z/!?])")
 _LETTERS = re.compile(r"[\W_]+")
 
 
@@ -212,6 +213,10 @@ def _tail(origin: Origin, text: OriginText, route: Route, site: Site, marker: Ma
 
 def _title(title: str, site: Site, limits: Limits, notes: list[str]) -> str:
     low, high = limits.title
+    if _LIKE_A_TAG.search(title):
+        # A title is text and platforms escape it; should one forget to, there is nothing in it that could run.
+        title = _LIKE_A_TAG.sub("‹", title)
+        notes.append("the title holds what looks like HTML; < is written as ‹ there")
     if len(title) > high:
         notes.append(f"the title is longer than {high} characters; it is shortened")
         title = cut_at_word(title, high)

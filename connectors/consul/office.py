@@ -6,7 +6,9 @@ A manager chooses a verified person by document; that person becomes the author.
 import re
 from collections.abc import Mapping
 
-from ..errors import CannotDo, MaybeDone, NotDone, Rejected
+from pydantic import SecretStr
+
+from ..errors import CannotDo, MaybeDone, NotDone, NotLetIn, Rejected, WriteError
 from ..transport import Request
 from ..writing import Copy, Draft
 from . import forms
@@ -30,28 +32,37 @@ class Office:
         """Sign in as a manager and choose the person.
 
         Raises:
-            CannotDo: the account is no manager, or the document is not known there.
+            NotLetIn: the account is no manager, or the document is not known there.
         """
         own = self.settings.management
         if own is None:
-            raise CannotDo(
+            raise NotLetIn(
                 "publishing in the organisation's name needs the management interface", hint="set `management`"
             )
         login, password = (own.login, own.password) if own.login else (self.settings.login, self.settings.password)
         if login is None or password is None:
-            raise CannotDo("`management` names no account, and neither does `login`")
+            raise NotLetIn("`management` names no account, and neither does `login`")
         if self._chosen and self.site.who == login.get_secret_value():
             return
         self._chosen = False
+        try:
+            await self._become(login, password)
+        except WriteError:
+            self.site.forget()  # whoever the session is now, it is not who was asked for
+            raise
+        self._chosen = True
+
+    async def _become(self, login: SecretStr, password: SecretStr) -> None:
+        own = self.settings.management
+        assert own is not None
         await self.site.sign_in(login, password)
         entered = await self.site.get("/management/sign_in")
         if not entered.location.startswith("/management"):
-            raise CannotDo("the account may not use the management interface", hint="make it a manager there")
+            raise NotLetIn("the account may not use the management interface", hint="make it a manager there")
         page = await self.site.get(_VERIFY)
         if page.status != 200 or page.token is None:
-            raise CannotDo("the management interface shows no form to choose a person")
+            raise NotLetIn("the management interface shows no form to choose a person")
         await self._choose(page.token, own.document_type, own.document_number.get_secret_value())
-        self._chosen = True
 
     async def _choose(self, token: str, kind: str, number: str) -> None:
         fields = [("document_verification[document_type]", kind), ("document_verification[document_number]", number)]
@@ -62,7 +73,7 @@ class Office:
         if answer.status == 422:
             raise NotDone("the site refused the token of its own page")
         if answer.soup.select_one(".callout.success") is None:
-            raise CannotDo(
+            raise NotLetIn(
                 "the document of `management` belongs to nobody who is verified there",
                 hint="verify that person there first",
             )

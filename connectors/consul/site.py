@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from bs4 import BeautifulSoup, Tag
 from pydantic import SecretStr
 
-from ..errors import CannotDo, MaybeDone, NotDone, nothing_stored
+from ..errors import MaybeDone, NotDone, NotLetIn, nothing_stored
 from ..transport import Answer, Request
 from ..writing import WriteContext
 from .api import authorization
@@ -22,6 +22,8 @@ from .settings import ConsulSettings
 SIGN_IN = "/users/sign_in"
 SECONDS = 4.5
 """The captcha takes a form for a robot's before four seconds have passed (docs/platforms/consul.md 8.2)."""
+_BELIEVED = 4
+"""So many refusals in a row to let an account in are believed: one alone may be the answer to another request."""
 _PATIENCE = 61.0
 """Seconds that signing in waits where the site asks for patience: limits are counted per minute."""
 _PERSON = re.compile(r"^/users/(\d+)(?:-[^/]*)?$")
@@ -133,7 +135,7 @@ class Site:
         self.who: str | None = None
         """The login of who is signed in."""
         self._people: dict[str, tuple[str, str]] = {}
-        self._refused: set[str] = set()
+        self._refused: dict[str, int] = {}
         self._basic = authorization(settings)
 
     async def get(self, path: str, params: Mapping[str, str] | None = None) -> Page:
@@ -179,38 +181,39 @@ class Site:
         """Be this account; returns its number and the address of its page.
 
         Raises:
-            CannotDo: it is not let in. A refusal is not tried again: some sites lock an account after 20 of them.
+            NotLetIn: it is not let in. After a few refusals in a row nothing is asked any more: some sites lock an account after 20.
             NotDone: no answer came back, though it was tried more than once.
         """
         name = login.get_secret_value()
         if self.who == name:
             return self._people[name]
-        if name in self._refused:
-            raise CannotDo("the account was not let in", hint="are `login` and `password` right?")
+        if self._refused.get(name, 0) >= _BELIEVED:
+            raise NotLetIn("the account was not let in", hint="are `login` and `password` right?")
         self.forget()
         page = await self.get(SIGN_IN)
         form = page.form("new_user")
         if form is None or "authenticity_token" not in form:
-            raise CannotDo(f"{SIGN_IN} shows no form to sign in", hint="does the site use another way to sign in?")
+            raise NotLetIn(f"{SIGN_IN} shows no form to sign in", hint="does the site use another way to sign in?")
         fields = [("user[login]", name), ("user[password]", password.get_secret_value()), ("user[remember_me]", "0")]
         request = Request("POST", SIGN_IN, form=(("authenticity_token", TOKEN), *fields), headers={"Accept": HTML})
         answer = await self.send_again(request, {TOKEN: form["authenticity_token"]})
         if answer.status == 422:
             raise NotDone("the site refused the token of its own form to sign in", hint="are cookies kept on the way?")
         if answer.status != 302 or answer.location == SIGN_IN:
-            self._refused.add(name)
+            self._refused[name] = self._refused.get(name, 0) + 1
             confirmed = (
                 "its e-mail address was never confirmed"
                 if answer.status == 302
                 else "wrong login or password, or it is blocked"
             )
-            raise CannotDo(
+            raise NotLetIn(
                 f"the account was not let in: {confirmed}", hint="sign in by hand once to see what the site says"
             )
         person = (await self.get("/account")).person
         if person is None:
-            raise CannotDo("the account signed in, but the site does not know it on the next page")
+            raise NotLetIn("the account signed in, but the site does not know it on the next page")
         self.who, self._people[name] = name, person
+        self._refused.pop(name, None)
         return person
 
     def forget(self) -> None:

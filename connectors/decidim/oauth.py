@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from ...core.clock import Clock
-from ..errors import CannotDo, Malformed, MaybeDone, NotDone
+from ..errors import Malformed, MaybeDone, NotDone, NotLetIn
 from ..transport import Request, Transport
 from .settings import DecidimSettings
 
@@ -43,7 +43,7 @@ def oauth_login_url(settings: DecidimSettings, redirect_uri: str, state: str, ve
     """Where a person consents, signed in as the service account.
 
     Raises:
-        CannotDo: the application is not configured.
+        NotLetIn: the application is not configured.
     """
     client, _ = _client(settings)
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
@@ -65,7 +65,7 @@ async def oauth_exchange(
     """The tokens for the code that the consent page gave; save them with `save_tokens`.
 
     Raises:
-        CannotDo: the site does not take the code, or the application is not configured.
+        NotLetIn: the site does not take the code, or the application is not configured.
         NotDone: it does not answer now.
     """
     more = {"code": code, "redirect_uri": redirect_uri, "code_verifier": verifier}
@@ -76,11 +76,11 @@ async def oauth_refresh(transport: Transport, clock: Clock, settings: DecidimSet
     """A new pair; the old refresh token is used up.
 
     Raises:
-        CannotDo: consent is needed again.
+        NotLetIn: consent is needed again.
         NotDone: the site does not answer now.
     """
     if tokens.refresh is None:
-        raise CannotDo("the OAuth token has expired", hint="`civicsync login` asks for consent again")
+        raise NotLetIn("the OAuth token has expired", hint="`civicsync login` asks for consent again")
     return await _tokens(transport, clock, settings, "refresh_token", {"refresh_token": tokens.refresh})
 
 
@@ -95,7 +95,7 @@ async def _tokens(
     except (MaybeDone, Malformed) as error:
         raise NotDone(f"no OAuth token came: {error.message}", status=error.status) from None
     if answer.status != 200 or not isinstance(body, dict) or not body.get("access_token"):
-        raise CannotDo(
+        raise NotLetIn(
             f"the site gives no OAuth token (status {answer.status})",
             hint="`civicsync login` asks for consent again; are client id and secret right?",
         )
@@ -106,7 +106,7 @@ async def _tokens(
 
 def _client(settings: DecidimSettings) -> tuple[str, str]:
     if settings.oauth_client_id is None or settings.oauth_client_secret is None:
-        raise CannotDo(
+        raise NotLetIn(
             "no OAuth application is configured",
             hint="the system administrator makes one; set oauth_client_id and oauth_client_secret",
         )
@@ -126,14 +126,14 @@ def load_tokens(path: Path) -> Tokens:
     """The tokens of a file.
 
     Raises:
-        CannotDo: there are none, or they cannot be read.
+        NotLetIn: there are none, or they cannot be read.
     """
     try:
         body = msgspec.json.decode(path.read_bytes())
         refresh = body.get("refresh")
         return Tokens(str(body["access"]), str(refresh) if refresh else None, float(body["expires"]))
     except (OSError, msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError):
-        raise CannotDo("there are no OAuth tokens yet", hint="`civicsync login` asks for consent once") from None
+        raise NotLetIn("there are no OAuth tokens yet", hint="`civicsync login` asks for consent once") from None
 
 
 class Grant:
@@ -154,7 +154,7 @@ class Grant:
         """What every call needs.
 
         Raises:
-            CannotDo: consent is needed (again).
+            NotLetIn: consent is needed (again).
             NotDone: the site does not answer now.
         """
         path = Path(self._settings.oauth_tokens or "")

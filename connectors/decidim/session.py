@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from bs4 import BeautifulSoup, Tag
 
-from ..errors import CannotDo, ConnectorError, Malformed, MaybeDone, NotDone
+from ..errors import CannotDo, ConnectorError, Malformed, MaybeDone, NotDone, NotLetIn
 from ..transport import Answer, Request
 from ..writing import WriteContext
 from .places import nothing_written
@@ -141,7 +141,7 @@ class WebSession:
         """Be signed in; returns the account's id.
 
         Raises:
-            CannotDo: no or wrong credentials, or the account is blocked or not confirmed.
+            NotLetIn: no or wrong credentials, or the account is blocked or not confirmed.
             NotDone: the site does not answer now, or asks to slow down.
         """
         if self._used is None or self.user is None or self.clock.monotonic() - self._used > _LASTS:
@@ -154,7 +154,7 @@ class WebSession:
     async def _sign_in(self) -> None:
         email, password = self.settings.email, self.settings.password
         if email is None or password is None:
-            raise CannotDo(
+            raise NotLetIn(
                 "no account to sign in with",
                 hint="set email and password, as ${ENV_NAME} or file:path, in the instance",
             )
@@ -178,7 +178,7 @@ class WebSession:
         answer = await self._let_in(Request("POST", path, form=fields, headers=_HTML))
         refused = answer.redirect is None or answer.redirect.rstrip("/").endswith("/users/sign_in")
         if refused:
-            raise CannotDo(
+            raise NotLetIn(
                 "signing in failed",
                 hint="check email and password, and that the account is confirmed; after many failures it is locked for an hour",
             )
@@ -200,7 +200,7 @@ class WebSession:
             raise nothing_written(error) from error
         user = ((answer.data or {}).get("session") or {}).get("user") or {}
         if user.get("id") is None:
-            raise CannotDo("the site signed us in and does not know us", hint="is the account blocked?")
+            raise NotLetIn("the site signed us in and does not know us", hint="is the account blocked?")
         return str(user["id"])
 
     async def _get(self, path: str) -> Page:
@@ -214,7 +214,7 @@ class WebSession:
         """A page, signed in. A redirect is returned, unless it leads to the sign-in or the terms.
 
         Raises:
-            CannotDo: the terms must be accepted first.
+            NotLetIn: the terms must be accepted first.
             NotDone: no answer.
         """
         await self.ensure()
@@ -229,17 +229,17 @@ class WebSession:
     def _check_doors(self, page: Page) -> None:
         where = page.redirect or ""
         if "/pages/terms" in where:
-            raise CannotDo(
+            raise NotLetIn(
                 "the site's terms of service must be accepted first",
                 hint="sign in once with a browser as the service account and accept them",
             )
         if "admin_terms" in where:
-            raise CannotDo(
+            raise NotLetIn(
                 "the administrators' terms must be accepted first",
                 hint="sign in once with a browser as the service account and accept them under /admin",
             )
         if where.endswith(("/change_password", "/password/edit")):
-            raise CannotDo("the account's password has expired", hint="sign in once with a browser and change it")
+            raise NotLetIn("the account's password has expired", hint="sign in once with a browser and change it")
 
     async def send(self, address: str, request: Request, page: Page | None = None) -> Sent:
         """Send a form with the token of the page at `address` (or of `page`, opened before); once more if we were forgotten in between.

@@ -21,7 +21,7 @@ from ...core.marker import markers_in
 from ...core.records import Answer, Counters, Proposal, Record, Space, State
 from ...core.text import html_to_plain, plain_to_html, simple
 from ..contract import Connector, Context, Item, Page, Probe, PullRequest, Reader
-from ..errors import CannotDo, MaybeDone, NotDone, Rejected
+from ..errors import CannotDo, MaybeDone, NotDone, NotLetIn, Rejected
 from ..settings import InstanceSettings
 from ..writing import (
     AnswerDraft,
@@ -101,6 +101,8 @@ class FakePlatform:
         fault = self.faults.popleft() if self.faults else ""
         if fault == "refused":
             raise NotDone(f"{what}: cannot connect")
+        if fault == "not_let_in":
+            raise NotLetIn(f"{what}: the account was not let in", hint="is the password right?")
         if fault == "429":
             raise NotDone(f"{what}: asked to slow down", status=429, wait=2)
         if fault == "reset_before":

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from ..errors import (
-    CannotDo,
     Malformed,
     MaybeDone,
     NotDone,
+    NotLetIn,
     nothing_stored,
 )
 from ..transport import Answer, Request
@@ -49,22 +49,22 @@ class Account:
         self.settings = cast(YourPrioritiesSettings, context.reading.settings)
         self.api = Api(context.session)
         self._own: str | None = None
-        self._refused: CannotDo | None = None
+        self._refused: NotLetIn | None = None
         self._administers: frozenset[str] | None = None
 
     async def own(self) -> str:
-        """Our number there, signed in. Raises: CannotDo, NotDone."""
+        """Our number there, signed in. Raises: NotLetIn, NotDone."""
         return self._own if self._own is not None else (await self.me()).own
 
     async def me(self) -> Me:
-        """Who we are and our votes as they are now; signs in again when the session has ended. Raises: CannotDo, NotDone."""
+        """Who we are and our votes as they are now; signs in again when the session has ended. Raises: NotLetIn, NotDone."""
         async with nothing_stored():
             found = await self._who() if self._own is not None else None
             if found is None:
                 await self._sign_in()
                 found = await self._who()
             if found is None:
-                raise CannotDo("the site took the password and knows nobody the next moment", hint=NO_COOKIE)
+                raise NotLetIn("the site took the password and knows nobody the next moment", hint=NO_COOKIE)
             self._own = found.own
             return found
 
@@ -114,7 +114,7 @@ class Account:
     async def _sign_in(self) -> None:
         email, password = self.settings.email, self.settings.password
         if email is None or password is None:
-            raise CannotDo("no account is configured", hint="set `email` and `password`")
+            raise NotLetIn("no account is configured", hint="set `email` and `password`")
         if self._refused is not None:
             raise self._refused
         self._own = self._administers = None
@@ -127,7 +127,7 @@ class Account:
             hint = "is `url` the address people use? Another host name is answered so" if error.status == 500 else ""
             raise NotDone("signing in got no answer that can be read", hint=hint, status=error.status) from None
         if answer.status == 401:
-            self._refused = CannotDo("the site does not take this e-mail and password", status=401)
+            self._refused = NotLetIn("the site does not take this e-mail and password", status=401)
             raise self._refused
         if answer.status != 200:
             raise NotDone(f"signing in was answered with status {answer.status}", status=answer.status)

@@ -177,7 +177,7 @@ def _wording(point: Mapping[str, Any]) -> str:
 
 
 def _clean(text: LocalText) -> LocalText:
-    return LocalText(text.title, text.html, tidy(text.plain).strip(), text.summary)
+    return LocalText(text.title, text.html, rules.harmless(tidy(text.plain).strip()), text.summary)
 
 
 def _said(answer: AnswerDraft) -> AnswerDraft:

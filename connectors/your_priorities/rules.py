@@ -3,6 +3,7 @@
 Pure: the nodes of a group and its community in, a reason or limits out. They are ours to respect.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -16,6 +17,8 @@ from .mapping import flags
 TITLE = 255
 """Characters of a name: the only length that the server knows, and answers 500 beyond it (2)."""
 BODY = 1_000_000
+_MARKUP = re.compile(r"<(?=[a-zA-Z/!?])|&(?=#?\w{1,32};)")
+_AS_TEXT = {"<": "‹", "&": "＆"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,11 @@ class Group:
         listed = self.node.get("Categories")
         rows = cast(list[Any], listed) if isinstance(listed, list) else []
         return {str(one.get("id")) for one in rows if isinstance(one, dict) and not one.get("deleted")}
+
+
+def harmless(value: str) -> str:
+    """A text in which nothing is markup: the pages there show texts as HTML, as they are, once a link or an emoji is in them (10)."""
+    return _MARKUP.sub(lambda found: _AS_TEXT[found[0]], value)
 
 
 def group_of(space: Ref) -> str:

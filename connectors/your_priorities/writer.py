@@ -80,7 +80,7 @@ class YourPrioritiesWriter(Replies):
         return group
 
     def fit(self, space: Ref, draft: Draft) -> Fitted:
-        """One line of title, and a text without control characters; nothing in them is ever HTML there."""
+        """One line of title, and a text without control characters and without what the pages there would take for HTML."""
         _only_as_participant(draft.voice)
         group = self._groups.get(group_of(space))
         if group is not None:
@@ -256,6 +256,9 @@ def _fitted(text: LocalText, changes: list[str]) -> LocalText:
     title, plain = plain_title(text.title), tidy(text.plain).strip()
     if title != text.title.strip() or plain != text.plain.strip():
         changes.append("control characters are left out, and the title is one line")
+    if rules.harmless(title) != title or rules.harmless(plain) != plain:
+        title, plain = rules.harmless(title), rules.harmless(plain)
+        changes.append("what looks like HTML is written with ‹ and ＆, because the pages there would run it")
     if not title:
         raise CannotDo("it has no title")
     if len(title) > rules.TITLE:

@@ -154,9 +154,10 @@ async def test_hostile_text_stays_text() -> None:
         assert fitted.changes
         copy = await there.writer.create(SPACE, fitted.draft)
         reading = await there.writer.read(copy)
-        assert there.only["name"] == title and reading is not None and reading.title == title
+        shown = '‹b>HTML‹/b> & ‹script>alert("x")‹/script> 🐟'
+        assert there.only["name"] == shown and reading is not None and reading.title == shown
         assert reading.plain == there.only["description"] == fitted.draft.main.plain
-        assert "\x00" not in reading.plain and "<img src=x onerror=alert(1)> a < b && c\nnull" in reading.plain
+        assert "\x00" not in reading.plain and "‹img src=x onerror=alert(1)> a < b && c\nnull" in reading.plain
     long = there.writer.fit(SPACE, a_draft("é" * 300))
     assert len(long.draft.main.title) == 255 and long.changes
 

@@ -246,6 +246,19 @@ def test_two_deployments_do_not_play_ping_pong(tmp_path: Path) -> None:
     assert one.worlds["a"].copies() == []
 
 
+def test_an_account_that_is_not_let_in_says_nothing_about_the_texts(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 8)
+    world.worlds["b"].faults.extend(["not_let_in"] * 50)
+    outcome = world.publish("a-to-b")[0]
+    assert (outcome.outcome, outcome.counts) == ("partial", {"approved": 8})
+    assert "is the password right?" in outcome.message
+    assert len(world.worlds["b"].faults) == 45, "an account is not tried until it is locked"
+    world.worlds["b"].faults.clear()
+    world.clock.advance(3600)
+    world.publish("a-to-b")
+    assert world.states() == {"sent": 8}
+
+
 def test_a_dead_platform_is_left_alone(tmp_path: Path) -> None:
     world = mesh(tmp_path, 8)
     world.worlds["b"].faults.extend(["refused"] * 100)
