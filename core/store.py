@@ -5,42 +5,30 @@ support is a new tally, not a new version of a text. The store never touches the
 gone (`core.absence` does, after a complete sweep).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Engine, Table, bindparam, delete, select, update
+from sqlalchemy import Connection, Engine, select
 from sqlmodel import SQLModel
 
-from .bulk import chunks, insert_new, upsert
+from .batches import Batch, Batches
+from .bulk import chunks, upsert
 from .clock import Clock
 from .identity import Key, Ref, key
 from .marks import Sieve, Tokens
 from .pages import Cursor, Item, MappingError, Page
 from .quarantine import Quarantine, reason_of
-from .records import Record
-from .rows import COUNTERS, Built, Columns, RowMaker, counter_values
+from .rows import COUNTERS, RowMaker, counter_values
 from .sweeps import Sweeps
 from .tables import (
     ROWS,
-    AnswerRow,
-    AttachmentRow,
-    AuthorRow,
     MemoryRow,
-    ProposalAreaRow,
-    ProposalCategoryRow,
-    ProposalRow,
-    ProposalTextRow,
-    ProposalVersionRow,
-    TallyRow,
     rows_of,
     table_of,
 )
-
-PROPOSAL = table_of(ProposalRow)
-_PARTS = ((ProposalTextRow, "texts"), (ProposalCategoryRow, "categories"), (ProposalAreaRow, "areas"))
 
 
 @dataclass(slots=True)
@@ -60,16 +48,6 @@ class Written:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
-@dataclass(slots=True)
-class _Batch:
-    """The rows of one table that a page creates, replaces or touches."""
-
-    table: Table
-    created: list[tuple[Item, Built]] = field(default_factory=list[tuple[Item, Built]])
-    changed: list[tuple[Item, Built, Any]] = field(default_factory=list[tuple[Item, Built, Any]])
-    touched: list[tuple[Item, Any]] = field(default_factory=list[tuple[Item, Any]])
-
-
 class InstanceStore:
     """Everything one pull of one instance reads and writes. Not shared between threads at the same time."""
 
@@ -81,7 +59,6 @@ class InstanceStore:
         self.sweeps = Sweeps(engine, instance)
         self.quarantine = Quarantine(engine, instance)
         self._prefix = f"{instance}/"
-        self._authors: set[str] = set()
         self._fresh: dict[str, Sieve] = {}
         """Tables that held nothing of this instance before, with what this run put there: nothing else can be known."""
         memory = table_of(MemoryRow)
@@ -93,6 +70,7 @@ class InstanceStore:
                 table = table_of(row_class)
                 if connection.execute(select(table.c.key).where(table.c.instance == instance).limit(1)).first() is None:
                     self._fresh[table.name] = Sieve()
+        self._batches = Batches(instance, self.rows, self._fresh)
 
     # What a connector may ask (connectors.contract.Stored) ------------------------------------------------------------
 
@@ -167,13 +145,13 @@ class InstanceStore:
 
     def _write_items(self, connection: Connection, page: Page, now: datetime) -> Written:
         written = Written(seen=len(page.items))
-        batches: dict[str, _Batch] = {}
+        batches: dict[str, Batch] = {}
         failed: list[tuple[Item, str, str]] = []
         items = {item.ref: item for item in page.items}
         known = self._known(connection, items)
         for reference, item in items.items():
             table = table_of(rows_of(reference))
-            batch = batches.setdefault(table.name, _Batch(table))
+            batch = batches.setdefault(table.name, Batch(table))
             row = known.get(reference)
             if item.build is not None and (
                 row is None or row.gone_at is not None or row.digest is None or row.digest != item.digest
@@ -197,7 +175,7 @@ class InstanceStore:
         for batch in batches.values():
             written.created += len(batch.created)
             written.changed += len(batch.changed)
-            written.tallies += self._write_batch(connection, batch, page.scope, now)
+            written.tallies += self._batches.write(connection, batch, page.scope, now)
             written.unchanged += len(batch.touched)
         written.quarantined += len(failed)
         self.quarantine.write(connection, page.scope, failed, items, now)
@@ -231,180 +209,6 @@ class InstanceStore:
                     known[row.key[cut:]] = row
         return known
 
-    def _write_batch(self, connection: Connection, batch: _Batch, scope: str, now: datetime) -> int:
-        table = batch.table
-        counted = "supports" in table.c
-        created = [_full_row(item, built, scope, now, counted, table is PROPOSAL) for item, built in batch.created]
-        insert_new(connection, table, created)
-        if batch.changed:
-            self._replace(connection, batch, scope, now, counted)
-        if batch.touched:
-            self._touch(connection, table, batch.touched, scope, counted)
-        everything = [built for _, built in batch.created] + [built for _, built, _ in batch.changed]
-        for row_class, part in _PARTS:
-            insert_new(connection, table_of(row_class), [row for built in everything for row in getattr(built, part)])
-        upsert(connection, table_of(AttachmentRow), _unique(row for built in everything for row in built.attachments))
-        self._write_authors(connection, everything)
-        self._write_children(connection, [record for built in everything for record in built.children], now)
-        return self._write_tallies(connection, batch, now) if table is PROPOSAL else 0
-
-    def _replace(self, connection: Connection, batch: _Batch, scope: str, now: datetime, counted: bool) -> None:
-        rows: list[Columns] = []
-        proposals = batch.table is PROPOSAL
-        if proposals:
-            self._keep_versions(connection, batch, now)
-        for item, built, known in batch.changed:
-            newer = built.main.pop("_new_version", 0)
-            row = _full_row(item, built, scope, now, counted, proposals)
-            if counted and item.counters is None:
-                row.update({name: getattr(known, name) for name in COUNTERS})
-            if proposals:
-                row["version"] = known.version + newer
-            rows.append(row)
-        upsert(connection, batch.table, rows, keep=("first_seen_at",))
-        keys = [built.main["key"] for _, built, _ in batch.changed]
-        if not proposals:
-            return
-        answers, attachments = table_of(AnswerRow), table_of(AttachmentRow)
-        for part in chunks(keys):
-            for row_class, _ in _PARTS:
-                connection.execute(delete(table_of(row_class)).where(table_of(row_class).c.proposal_key.in_(part)))
-            connection.execute(delete(attachments).where(attachments.c.owner_key.in_(part)))
-            # Answers that came inside their proposal (they have no scope of their own) are replaced with it.
-            connection.execute(delete(answers).where(answers.c.target_key.in_(part), answers.c.scope == ""))
-
-    def _keep_versions(self, connection: Connection, batch: _Batch, now: datetime) -> None:
-        texts = table_of(ProposalTextRow)
-        before: dict[Key, list[Columns]] = {}
-        for part in chunks([built.main["key"] for _, built, _ in batch.changed]):
-            for row in connection.execute(select(texts).where(texts.c.proposal_key.in_(part))).mappings():
-                before.setdefault(row["proposal_key"], []).append({k: v for k, v in row.items() if k != "proposal_key"})
-        versions: list[Columns] = []
-        for _, built, known in batch.changed:
-            own = built.main["key"]
-            old = sorted(before.get(own, []), key=_text_order)
-            new = sorted(
-                ({k: v for k, v in row.items() if k != "proposal_key"} for row in built.texts), key=_text_order
-            )
-            if known.gone_at is not None and not old:
-                continue
-            if old != new or known.state != built.main["state"] or known.native_state != built.main["native_state"]:
-                versions.append(
-                    {
-                        "proposal_key": own,
-                        "version": known.version,
-                        "state": known.state,
-                        "native_state": known.native_state,
-                        "texts": old,
-                        "seen_from": known.changed_at or known.first_seen_at,
-                        "seen_until": now,
-                    }
-                )
-                built.main["_new_version"] = 1
-        upsert(connection, table_of(ProposalVersionRow), versions)
-
-    def _touch(
-        self, connection: Connection, table: Table, touched: list[tuple[Item, Any]], scope: str, counted: bool
-    ) -> None:
-        values: dict[str, Any] = {"token": bindparam("new_token"), "scope": bindparam("new_scope"), "missing_runs": 0}
-        if counted:
-            values.update({name: bindparam(f"new_{name}") for name in COUNTERS})
-        rows: list[Columns] = []
-        for item, known in touched:
-            row: Columns = {
-                "own": key(self.instance, item.ref),
-                "new_token": item.token if item.token is not None else known.token,
-                "new_scope": scope,
-            }
-            if counted:
-                counters = (
-                    counter_values(item.counters) if item.counters else tuple(getattr(known, name) for name in COUNTERS)
-                )
-                row.update(zip((f"new_{name}" for name in COUNTERS), counters, strict=True))
-            rows.append(row)
-        connection.execute(update(table).where(table.c.key == bindparam("own")).values(values), rows)
-
-    def _write_tallies(self, connection: Connection, batch: _Batch, now: datetime) -> int:
-        tallies: list[Columns] = [
-            {
-                "proposal_key": built.main["key"],
-                "seen_at": now,
-                **{name: built.main[name] for name in COUNTERS},
-            }
-            for item, built in batch.created
-            if item.counters is not None
-        ]
-        changed = [(item, known) for item, _, known in batch.changed]
-        changed += batch.touched
-        for item, known in changed:
-            if item.counters is None:
-                continue
-            values = counter_values(item.counters)
-            if values == tuple(getattr(known, name) for name in COUNTERS):
-                continue
-            tallies.append(
-                {
-                    "proposal_key": key(self.instance, item.ref),
-                    "seen_at": now,
-                    **dict(zip(COUNTERS, values, strict=True)),
-                }
-            )
-        if len(batch.created) == len(tallies):
-            insert_new(connection, table_of(TallyRow), tallies)
-        else:
-            upsert(connection, table_of(TallyRow), tallies)
-        return len(tallies)
-
-    def _write_authors(self, connection: Connection, everything: Sequence[Built]) -> None:
-        new: dict[str, Columns] = {}
-        for built in everything:
-            for row in built.authors:
-                if row["pseudonym"] not in self._authors:
-                    new[row["pseudonym"]] = row
-        upsert(connection, table_of(AuthorRow), list(new.values()))
-        if len(self._authors) < 200_000:
-            self._authors.update(new)
-
-    def _write_children(self, connection: Connection, children: Sequence[Record], now: datetime) -> None:
-        by_table: dict[str, dict[Key, Columns]] = {}
-        for record in children:
-            row = self.rows.main(record)
-            table = table_of(rows_of(record.ref))
-            if "supports" in table.c:
-                row.update(dict.fromkeys(COUNTERS))
-            if table is PROPOSAL:
-                row["version"] = 1
-            row.update(_state_columns(None, None, "", now))
-            if table.name in self._fresh:
-                self._fresh[table.name].add(record.ref)
-            by_table.setdefault(table.name, {})[row["key"]] = row
-        for name, rows in by_table.items():
-            upsert(connection, SQLModel.metadata.tables[name], list(rows.values()), keep=("first_seen_at", "scope"))
-
-
-def _state_columns(digest: bytes | None, token: str | None, scope: str, now: datetime) -> Columns:
-    return {
-        "scope": scope,
-        "digest": digest,
-        "token": token,
-        "first_seen_at": now,
-        "changed_at": now,
-        "missing_runs": 0,
-        "gone_at": None,
-        "gone_reason": None,
-    }
-
-
-def _full_row(item: Item, built: Built, scope: str, now: datetime, counted: bool, versioned: bool) -> Columns:
-    row = built.main  # not copied: nobody else needs it without these
-    row.update(_state_columns(item.digest, item.token, scope, now))
-    if counted:
-        values = counter_values(item.counters) if item.counters else (None,) * len(COUNTERS)
-        row.update(zip(COUNTERS, values, strict=True))
-    if versioned:
-        row["version"] = 1
-    return row
-
 
 def _same(item: Item, row: Any, scope: str) -> bool:
     if row.missing_runs or row.scope != scope or (item.token is not None and item.token != row.token):
@@ -412,11 +216,3 @@ def _same(item: Item, row: Any, scope: str) -> bool:
     if item.counters is None or not hasattr(row, "supports"):
         return True
     return counter_values(item.counters) == (row.supports, row.opposes, row.endorsements, row.comments)
-
-
-def _text_order(row: Mapping[str, Any]) -> tuple[str, bool]:
-    return row["locale"], row["machine"]
-
-
-def _unique(rows: Iterable[Columns]) -> list[Columns]:
-    return list({row["key"]: row for row in rows}.values())

@@ -284,14 +284,21 @@ def newest_answers(engine: Engine, keys: Iterable[Key]) -> dict[Key, OfficialAns
     return found
 
 
-def same_title(engine: Engine, instance: str, titles: Iterable[str]) -> dict[str, list[Key]]:
-    """What is on an instance already under these very titles."""
-    found: dict[str, list[Key]] = {}
+class Marked(NamedTuple):
+    """A text with something like a marker of civicsync in it."""
+
+    key: Key
+    title: str
+    plain: str
+    html: str
+
+
+def marked_texts(engine: Engine, instance: str) -> list[Marked]:
+    """The texts on an instance that carry markers, anybody's."""
+    query = (
+        select(TEXT.c.proposal_key, TEXT.c.title, TEXT.c.plain, TEXT.c.html)
+        .join(PROPOSAL, PROPOSAL.c.key == TEXT.c.proposal_key)
+        .where(PROPOSAL.c.instance == instance, PROPOSAL.c.gone_at.is_(None), TEXT.c.plain.contains("[civicsync:"))
+    )
     with engine.connect() as connection:
-        for part in chunks(list(titles)):
-            query = select(PROPOSAL.c.title, PROPOSAL.c.key).where(
-                PROPOSAL.c.instance == instance, PROPOSAL.c.title.in_(part), PROPOSAL.c.gone_at.is_(None)
-            )
-            for title, own in connection.execute(query):
-                found.setdefault(title, []).append(own)
-    return found
+        return [Marked(*row) for row in connection.execute(query)]

@@ -4,8 +4,11 @@
 """
 
 import hashlib
+import html as html_module
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -22,7 +25,7 @@ from ..core.records import State
 from ..core.tables import InstanceRow, table_of
 from .decisions import Decision, Plan, lane_of
 from .guards import Guards, Kind, Verdict
-from .origins import PROPOSAL, Origin, Seen, load_origins, new_origins, newest_answers, same_title, seen_copies
+from .origins import PROPOSAL, Origin, Seen, load_origins, marked_texts, new_origins, newest_answers, seen_copies
 from .render import (
     CannotRender,
     Rendered,
@@ -38,6 +41,7 @@ from .render import (
 _CHUNK = 200
 _BUSY = ("sending", "unknown")
 _COPY = PROPOSAL.alias("copy")
+_ADDRESS = re.compile(r"https?://[^\s\"'<>()]+")
 _MARGIN = timedelta(minutes=10)
 """A pull stamps a change a little before it commits it; what changed this long before the last plan is looked at again."""
 
@@ -231,25 +235,21 @@ class Planner:
         for start in range(0, len(keys), _CHUNK):
             part = keys[start : start + _CHUNK]
             origins = load_origins(self.engine, part)
-            twins = self._twins([each.title for each in origins.values()])
-            for own in part:
-                if own in origins:
-                    self._twin = twins.get(origins[own].title, "")
-                    yield origins[own]
+            yield from (origins[own] for own in part if own in origins)
 
-    _twin: str = ""
-
-    def _twins(self, titles: Sequence[str]) -> dict[str, str]:
-        """Titles under which the target has a text with a marker already: another civicsync was there first."""
-        found: dict[str, str] = {}
-        there = same_title(self.engine, self.route.to.instance, set(titles))
-        keys = [own for each in there.values() for own in each]
-        for own, twin in load_origins(self.engine, keys).items():
-            markers = [marker for text in twin.texts for marker in markers_in(text.plain)]
-            foreign = [m for m in markers if not self.signer.is_ours(m, self.route.to.instance, self.route.to.space)]
-            if own not in self.guards.copies and foreign:
-                found[twin.title] = own
+    @cached_property
+    def _foreign(self) -> dict[str, Key]:
+        """What another civicsync made on the target: the addresses that its copies name, and their titles."""
+        to, found = self.route.to, dict[str, Key]()
+        for marked in marked_texts(self.engine, to.instance):
+            foreign = [m for m in markers_in(marked.plain) if not self.signer.is_ours(m, to.instance, to.space)]
+            if foreign and marked.key not in self.guards.copies:
+                named = _ADDRESS.findall(f"{marked.plain} {html_module.unescape(marked.html)}")
+                found.update(dict.fromkeys((marked.title, *named), marked.key))
         return found
+
+    def _twin(self, origin: Origin) -> Key | None:
+        return self._foreign.get(origin.url or "") or self._foreign.get(origin.title)
 
     def _judge(self, origin: Origin) -> Decision | Verdict:
         if origin.missing:
@@ -258,8 +258,8 @@ class Planner:
         if verdict.kind is Kind.COPY:
             return verdict
         why = verdict.why
-        if verdict.kind is Kind.ORIGINAL and self._twin:
-            why = f"{self._twin} has the same title and a marker: another civicsync may have copied it already"
+        if verdict.kind is Kind.ORIGINAL and (twin := self._twin(origin)) is not None:
+            why = f"{twin} says that it is a copy of it: another civicsync may have made it"
         if why:
             return Decision("hold", origin.key, origin.title, why, marker=self._marker(origin.key))
         try:

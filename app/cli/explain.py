@@ -9,7 +9,7 @@ from sqlalchemy import Engine, or_, select
 from ...core import tables
 from ...core.clock import Clock
 from ...core.ledger import Ledger, Publication
-from ...core.store import PROPOSAL
+from ...core.batches import PROPOSAL
 from ...core.tables import table_of
 from .common import configuration, database, fail, out, print_json, print_table, show
 

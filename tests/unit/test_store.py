@@ -237,7 +237,7 @@ def test_times_come_back_aware_and_utc(engine: Engine, clock: FakeClock) -> None
     when = datetime.fromisoformat("2026-03-01T12:00:00+02:00")
     current = store(engine, clock)
     current.write(Page(SCOPE, [item(1, created_at=when)], complete=True))
-    from civicsync.core.store import PROPOSAL
+    from civicsync.core.batches import PROPOSAL
 
     with engine.connect() as connection:
         [found] = connection.execute(PROPOSAL.select()).mappings()
