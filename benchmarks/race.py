@@ -29,9 +29,11 @@ class Run:
     peak_mb: float
 
 
-def timed(command: list[str] | str, folder: Path, environment: dict[str, str] | None = None) -> Run:
+def timed(
+    command: list[str] | str, folder: Path, environment: dict[str, str] | None = None, log: Path | None = None
+) -> Run:
     """Run a command to its end, or raise with what it said."""
-    log = folder / "last.log"
+    log = log or folder / "last.log"
     began = time.monotonic()
     with log.open("wb") as stream:
         process = subprocess.Popen(
@@ -54,9 +56,9 @@ def timed(command: list[str] | str, folder: Path, environment: dict[str, str] | 
 
 
 def _high_water(process: int) -> int:
-    """The peak resident memory of a process and its children so far, in kB."""
+    """The peak resident memory of a process and its family so far, in kB."""
     total = 0
-    for own in [process, *_children(process)]:
+    for own in _family(process):
         try:
             status = Path(f"/proc/{own}/status").read_text()
         except OSError:
@@ -65,11 +67,15 @@ def _high_water(process: int) -> int:
     return total
 
 
-def _children(process: int) -> list[int]:
-    try:
-        return [int(own) for own in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
-    except OSError:
-        return []
+def _family(process: int) -> list[int]:
+    """A process and all that it started: a shell's pipeline is its children, and what they start theirs."""
+    found = [process]
+    for own in found:
+        try:
+            found += map(int, Path(f"/proc/{own}/task/{own}/children").read_text().split())
+        except OSError:
+            continue
+    return found
 
 
 @contextmanager
@@ -149,6 +155,9 @@ def race(size: int, rivals: Path | None) -> dict[str, dict[str, Run]]:
             "civicsync PostgreSQL": ours("pg", database),
             "civicsync SQLite": ours("lite", "sqlite:///race.db"),
         }
+        least = [sys.executable, "-m", "benchmarks.rivals.floor", url, database]
+        # From the project's folder, like the server: it is a module of it.
+        tools["floor"] = dict.fromkeys(("first", "unchanged"), lambda: timed(least, ROOT, log=folder / "floor.log"))
         if rivals is not None:
             tools |= _rivals(rivals, folder, url, database)
         for step in ("first", "unchanged", "reread"):

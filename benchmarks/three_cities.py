@@ -201,11 +201,11 @@ def lost(folder: Path, size: int, *, rebuild: bool) -> tuple[int, str]:
     deployment.round()
     before = {name: cities.copies(name) for name in cities.NAMES}
     count = sum(len(each) for each in before.values())
-    problem = "" if count == cities.expected else f"{count} copies of {cities.expected} were made"
+    problem = "" if count == cities.expected else f"; {cities.expected} were to be made"
     deployment.lose_the_database()
     found = deployment.rebuild() if rebuild else 0
     if rebuild and found != count:
-        problem += f"rebuild-map found {found} of {count}"
+        problem += f"; rebuild-map found {found} of {count}"
     deployment.round()
     deployment.round()
     problem += _changed(before, {name: cities.copies(name) for name in cities.NAMES})
@@ -224,7 +224,7 @@ def two(folder: Path, size: int, rounds: int) -> tuple[int, str]:
     ]
     writes = [sum(each.round() for each in deployments) for _ in range(rounds)]
     count = sum(len(cities.copies(name)) for name in cities.NAMES)
-    problem = "" if count == cities.expected else f"{count} copies of {cities.expected}"
+    problem = "" if count == cities.expected else f"; {count - cities.expected} too many"
     if any(writes[2:]):
         problem += f"; writes per round: {writes}"
     for each in deployments:
