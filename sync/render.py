@@ -281,7 +281,7 @@ def readable(html: str) -> str:
             item.insert(0, "- ")
         for paragraph in soup.find_all(["p", "ul", "ol", "blockquote", "pre", "table"]):
             paragraph.insert_after("\n")
-        html = str(soup)
+        html = str(soup).replace("<br/>", "<br>").replace("<hr/>", "<hr>")  # as the sanitiser writes them
     else:
         html = html.replace("</p>", "</p>\n")
     return html_to_plain(html)

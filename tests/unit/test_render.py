@@ -218,3 +218,10 @@ def test_readable_loses_no_link_and_a_fingerprint_only_letters() -> None:
     )
     assert fingerprint("A", "b  c “d”") == fingerprint("a", "bc d")
     assert fingerprint("A", "b") != fingerprint("A", "c")
+
+
+def test_line_breaks_stay_in_plain_text_beside_a_link() -> None:
+    assert (
+        readable('<p>Een.<br>Twee.</p><p><a href="https://x.example">drie</a></p>')
+        == "Een.\nTwee.\n\ndrie: https://x.example"
+    )
