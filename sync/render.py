@@ -32,6 +32,7 @@ _SENTENCE = re.compile(r"[.!?…](?=\s|$)|\n")
 _LONGEST_NAME = 100
 _BLOCK = re.compile(r"<(?:p|br|ul|ol|div|blockquote|pre|table|h[1-6])\b")
 _LIKE_A_TAG = re.compile(r"<(?=[a-zA-Z/!?])")
+_EMPTY_LINES = re.compile(r"\n\s*\n\s*")
 _LETTERS = re.compile(r"[\W_]+")
 
 
@@ -278,13 +279,14 @@ def readable(html: str) -> str:
             address, text = str(link.get("href") or ""), link.get_text()
             link.replace_with(text if not address or address == text else f"{text}: {address}")
         for item in soup.find_all("li"):
-            item.insert(0, "- ")
+            ordered = item.parent is not None and item.parent.name == "ol"
+            item.insert(0, f"{len(item.find_previous_siblings('li')) + 1}. " if ordered else "- ")
         for paragraph in soup.find_all(["p", "ul", "ol", "blockquote", "pre", "table"]):
             paragraph.insert_after("\n")
         html = str(soup).replace("<br/>", "<br>").replace("<hr/>", "<hr>")  # as the sanitiser writes them
     else:
         html = html.replace("</p>", "</p>\n")
-    return html_to_plain(html)
+    return _EMPTY_LINES.sub("\n\n", html_to_plain(html)).strip()
 
 
 def cut_at_word(text: str, limit: int) -> str:

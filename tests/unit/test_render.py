@@ -225,3 +225,8 @@ def test_line_breaks_stay_in_plain_text_beside_a_link() -> None:
         readable('<p>Een.<br>Twee.</p><p><a href="https://x.example">drie</a></p>')
         == "Een.\nTwee.\n\ndrie: https://x.example"
     )
+
+
+def test_ordered_lists_keep_their_numbers_and_empty_paragraphs_leave_no_gap() -> None:
+    html = "<ol><li>een</li><li>twee</li></ol><p>\u00a0</p><p></p><p>Slot.</p>"
+    assert readable(html) == "1. een\n2. twee\n\nSlot."
