@@ -8,8 +8,6 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from civicsync.connectors.registry import resolve
 
 from .hostile import hostile as attacked
 from .publishing import WRITE_FAULTS, dropping, exactly_once, killed_at_every_state, whole_life
+from .race import serving
 from .row import Row
 from .three_cities import lost as lost_ledger
 from .three_cities import races
@@ -170,21 +169,6 @@ def hostile() -> list[Row]:
     return [Row("hostile texts", "nothing executes, nothing forged is believed", figure, not result.problem)]
 
 
-@contextmanager
-def sink() -> Iterator[str]:
-    """The sink that drops connections."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.rivals.sink"], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    try:
-        yield process.stdout.readline().strip()
-    finally:
-        process.terminate()
-        process.wait()
-        process.stdout.close()
-
-
 def _stored(url: str) -> tuple[int, int]:
     with urllib.request.urlopen(f"{url}/stored") as answer:
         told = json.load(answer)
@@ -196,7 +180,7 @@ def dropped() -> list[Row]:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         for name, command in _rivals(Path(folder)).items():
-            with sink() as url:
+            with serving("sink") as url:
                 environment = {**os.environ, "HOME": folder, "DO_NOT_TRACK": "1", "SINK_URL": f"{url}/posts"}
                 words = [word.replace("URL", url) for word in command]
                 done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)

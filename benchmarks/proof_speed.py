@@ -43,11 +43,11 @@ def rivals() -> list[Row]:
 
 def growth() -> list[Row]:
     """Rows per second from 10,000 to 1,000,000 proposals."""
-    from .race import config, fast_server, timed
+    from .race import config, serving, timed
 
     rates: dict[int, float] = {}
     for size in (10_000, 100_000, 1_000_000):
-        with tempfile.TemporaryDirectory() as temporary, fast_server(size) as url:
+        with tempfile.TemporaryDirectory() as temporary, serving("server", str(size)) as url:
             folder = Path(temporary)
             command = [
                 sys.executable,

@@ -79,17 +79,17 @@ def _family(process: int) -> list[int]:
 
 
 @contextmanager
-def fast_server(size: int) -> Iterator[str]:
-    """The local platform."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.rivals.server", str(size)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
+def serving(module: str, *arguments: str) -> Iterator[str]:
+    """A module of `benchmarks.rivals` that serves, and its address, which it prints."""
+    command = [sys.executable, "-m", f"benchmarks.rivals.{module}", *arguments]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
         yield process.stdout.readline().strip()
     finally:
         process.terminate()
         process.wait()
+        process.stdout.close()
 
 
 @contextmanager
@@ -137,7 +137,7 @@ def change(url: str, share: float) -> None:
 def race(size: int, rivals: Path | None) -> dict[str, dict[str, Run]]:
     """First pull, unchanged pull, full re-read; by tool."""
     results: dict[str, dict[str, Run]] = {}
-    with tempfile.TemporaryDirectory() as temporary, fast_server(size) as url, postgres() as database:
+    with tempfile.TemporaryDirectory() as temporary, serving("server", str(size)) as url, postgres() as database:
         folder = Path(temporary)
         key = {"RACE_KEY": "0123456789abcdef" * 4}
 

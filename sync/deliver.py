@@ -119,24 +119,12 @@ class Deliverer:
                 return await self._answer(job)
 
     async def _made(self, job: Job, copy: Copy) -> str:
-        op = job.operation
         reading = await self._reading(copy)
         if reading is not None and job.publication.marker not in map(str, markers_in(reading.plain)):
             # Somebody else's text, or another copy: what the answer names is not what was just made.
             raise MaybeDone(f"the platform answered with {copy.ref}, which does not carry the marker of this copy")
-        return self._done(
-            job,
-            {
-                "state": "sent",
-                "reason": "",
-                **copy_columns(job.publication.target_instance, copy.ref, copy.url, copy.how),
-                "sent_hash": op.payload_hash,
-                "sent_payload": op.payload,
-                "copy_print": fingerprint(reading.title, reading.plain) if reading is not None else None,
-                "sent_at": self.ledger.clock.now(),
-            },
-            detail=copy.url or copy.ref,
-        )
+        there = {**_there(job, copy, reading), "sent_at": self.ledger.clock.now()}
+        return self._done(job, there, detail=copy.url or copy.ref)
 
     async def _withdraw(self, job: Job) -> str:
         own, reason = job.publication, (job.operation.payload or {}).get("reason", "")
@@ -167,18 +155,7 @@ class Deliverer:
             raise Conflict("somebody changed the copy on its platform")
         after = await editing(self.writer).edit(job.space, copy, draft)
         reading = await self._reading(after)
-        return self._done(
-            job,
-            {
-                "state": "sent",
-                "reason": "",
-                **copy_columns(own.target_instance, after.ref, after.url or own.url or "", after.how),
-                "sent_hash": op.payload_hash,
-                "sent_payload": op.payload,
-                "copy_print": fingerprint(reading.title, reading.plain) if reading is not None else None,
-                "title": draft.main.title,
-            },
-        )
+        return self._done(job, {**_there(job, after, reading), "title": draft.main.title})
 
     async def _answer(self, job: Job) -> str:
         answer = answer_of(job.operation.payload or {})
@@ -372,6 +349,19 @@ class Deliverer:
         publication = {"state": state, "reason": why if state != "approved" else ""} if create else also
         self.ledger.move(op, state, publication=publication, event=f"{op.kind}: {why}", error=why, not_before=None)
         return state
+
+
+def _there(job: Job, copy: Copy, reading: Reading | None) -> dict[str, Any]:
+    """What the ledger keeps of a copy that says what it was told to say."""
+    own, op = job.publication, job.operation
+    return {
+        "state": "sent",
+        "reason": "",
+        **copy_columns(own.target_instance, copy.ref, copy.url or own.url or "", copy.how),
+        "sent_hash": op.payload_hash,
+        "sent_payload": op.payload,
+        "copy_print": fingerprint(reading.title, reading.plain) if reading is not None else None,
+    }
 
 
 def due(operation: Operation, now: datetime) -> bool:

@@ -7,9 +7,9 @@ from rich.text import Text
 from sqlalchemy import Engine, or_, select
 
 from ...core import tables
+from ...core.batches import PROPOSAL
 from ...core.clock import Clock
 from ...core.ledger import Ledger, Publication
-from ...core.batches import PROPOSAL
 from ...core.tables import table_of
 from .common import configuration, database, fail, out, print_json, print_table, show
 
