@@ -5,9 +5,6 @@ What both ends can really do is asked by `civicsync check`, never assumed here.
 
 from typing import Annotated, Any, Literal
 
-from jinja2 import TemplateSyntaxError
-from jinja2.meta import find_undeclared_variables
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from ..connectors.settings import Interval, Schedule, Settings
@@ -24,6 +21,11 @@ _NAMES = ("title", "plain", "author", "state", "reference", "space", "instance",
 
 
 def _template(value: str, *names: str) -> str:
+    # Only whoever writes a template needs the 4 MB of it.
+    from jinja2 import TemplateSyntaxError
+    from jinja2.meta import find_undeclared_variables
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
     environment = ImmutableSandboxedEnvironment()
     try:
         environment.from_string(value)
