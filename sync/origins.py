@@ -294,11 +294,13 @@ class Marked(NamedTuple):
 
 
 def marked_texts(engine: Engine, instance: str) -> list[Marked]:
-    """The texts on an instance that carry markers, anybody's."""
+    """The texts on an instance that carry markers and are no copies in our ledger."""
+    known = select(PUBLICATION.c.id).where(PUBLICATION.c.copy_key == TEXT.c.proposal_key)
     query = (
         select(TEXT.c.proposal_key, TEXT.c.title, TEXT.c.plain, TEXT.c.html)
         .join(PROPOSAL, PROPOSAL.c.key == TEXT.c.proposal_key)
-        .where(PROPOSAL.c.instance == instance, PROPOSAL.c.gone_at.is_(None), TEXT.c.plain.contains("[civicsync:"))
+        .where(PROPOSAL.c.instance == instance, PROPOSAL.c.gone_at.is_(None))
+        .where(TEXT.c.plain.contains("[civicsync:"), ~known.exists())
     )
     with engine.connect() as connection:
         return [Marked(*row) for row in connection.execute(query)]

@@ -243,7 +243,7 @@ class Planner:
         to, found = self.route.to, dict[str, Key]()
         for marked in marked_texts(self.engine, to.instance):
             foreign = [m for m in markers_in(marked.plain) if not self.signer.is_ours(m, to.instance, to.space)]
-            if foreign and marked.key not in self.guards.copies:
+            if foreign:
                 named = _ADDRESS.findall(f"{marked.plain} {html_module.unescape(marked.html)}")
                 found.update(dict.fromkeys((marked.title, *named), marked.key))
         return found
