@@ -333,6 +333,7 @@ ROWS: dict[str, Callable[[], list[Row]]] = {
     "deployments": proof_publish.deployments,
     "races": proof_publish.racing,
     "hostile": proof_publish.hostile,
+    "following": proof_publish.followed,
     "dropped": proof_publish.dropped,
 }
 

@@ -17,8 +17,8 @@ from .hostile import hostile as attacked
 from .publishing import WRITE_FAULTS, dropping, exactly_once, killed_at_every_state, whole_life
 from .race import serving
 from .row import Row
+from .three_cities import following, races
 from .three_cities import lost as lost_ledger
-from .three_cities import races
 from .three_cities import two as two_deployments
 
 ROOT = Path(__file__).parent.parent
@@ -159,6 +159,19 @@ def racing() -> list[Row]:
     wrong = [f"{what}: {why}" for what, why in told.items() if why]
     figure = "; ".join([f"{len(told) - len(wrong)} of {len(told)} gone or never made", *wrong])
     return [Row("withdrawal racing a create; edit, edit, withdraw", "gone or never made", figure, not wrong)]
+
+
+def followed() -> list[Row]:
+    """Edits and withdrawals through each fault."""
+    wrong: list[str] = []
+    copies = 0
+    for fault in WRITE_FAULTS:
+        with tempfile.TemporaryDirectory() as folder:
+            count, problem = following(Path(folder), fault)
+        copies += count
+        wrong += [f"{fault}: {problem}"] if problem else []
+    figure = "; ".join([f"{len(WRITE_FAULTS)} faults, {copies} copies that had to follow, {len(wrong)} wrong", *wrong])
+    return [Row("edits and withdrawals through faults, three platforms", "all follow", figure, not wrong)]
 
 
 def hostile() -> list[Row]:

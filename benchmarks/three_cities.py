@@ -7,7 +7,7 @@ import asyncio
 import itertools
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from civicsync.sync.pull import Options, Puller
 from civicsync.sync.rebuild import rebuild_map
 from civicsync.sync.target import RouteOutcome
 
-from .publishing import SPACES
+from .publishing import SPACES, WRITE_FAULTS, StaleReplies
 
 _ports = itertools.count(40_000)
 _WRITES = "^(POST|PATCH|PUT|DELETE) (?!/graphql|.*sign_in|.*login)"
@@ -276,6 +276,62 @@ def _hasty(folder: Path, source: str) -> str:
         deployment.round()
     deployment.engine.dispose()
     return _left(cities, source, title)
+
+
+def following(folder: Path, fault: str) -> tuple[int, str]:
+    """Edits and withdrawals of what was copied, through a fault; how many copies had to follow, and which did not in the end."""
+    cities = Cities(8)
+    # Or the faults would outlast the five minutes in which a participant may change a text there.
+    cities.sandboxes["west"].change("configure", component=1, edit_minutes=None)
+    deployment = Deployment(folder, cities)
+    deployment.round()
+    edited: list[tuple[str, str]] = []
+    hidden: list[tuple[str, str]] = []
+    for name, sandbox in cities.sandboxes.items():
+        own = [each for each in sorted(cities.public(name)) if each in cities.originals[name]][:5]
+        for each in own[:3]:
+            sandbox.change("edit", id=each, description=f"<p>{_NEW.format(name, each)}</p>")
+            edited.append((name, each))
+        for each in own[3:]:
+            sandbox.change("hide", id=each)
+            hidden.append((name, each))
+    for name, sandbox in cities.sandboxes.items():
+        if WRITE_FAULTS[fault] == "duplicate_reply":
+            cities.counted[name].platform = StaleReplies(sandbox, 4)
+        else:
+            kind = WRITE_FAULTS[fault]
+            sandbox.plant(Fault(kind=kind, match=_WRITES, times=None, probability=0.3, seconds=2.0, retry_after=2))
+    for _ in range(3):
+        deployment.round()
+    for name, sandbox in cities.sandboxes.items():
+        sandbox.plant()
+        cities.counted[name].platform = sandbox
+    for _ in range(3):
+        cities.clock.advance(3600)
+        writes = deployment.round()
+    wrong = [f"{writes} writes in a quiet round"] if writes else []
+    wrong += [each for own in edited for each in _unlike(cities, deployment, own, _NEW.format(*own))]
+    wrong += [each for own in hidden for each in _unlike(cities, deployment, own, None)]
+    deployment.engine.dispose()
+    return 2 * (len(edited) + len(hidden)), "; ".join(wrong)
+
+
+_NEW = "Nu staat er iets heel anders, namelijk {}-{}. Dat is beter voor iedereen."
+
+
+def _unlike(cities: Cities, deployment: Deployment, origin: tuple[str, str], wanted: str | None) -> Iterator[str]:
+    """Copies of an origin that do not say what is wanted, or (None) that still stand."""
+    name, own = origin
+    sql = f"SELECT target_instance, remote_id FROM publication WHERE origin_key = '{name}/proposal/{own}'"
+    copies = deployment.rows(sql)
+    if len(copies) != len(cities.NAMES) - 1:
+        yield f"{name} {own} has {len(copies)} copies"
+    for there, copy in copies:
+        standing = copy in cities.copies(there)
+        if wanted is None and standing:
+            yield f"{there} {copy} stands, and {name} {own} is gone"
+        if wanted is not None and (not standing or wanted not in cities.shown(there, copy)):
+            yield f"{there} {copy} does not say what {name} {own} says"
 
 
 def _left(cities: Cities, source: str, title: str) -> str:

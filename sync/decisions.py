@@ -51,6 +51,8 @@ class Plan:
         return [each for each in self.decisions if each.action in actions]
 
 
+REFUSED_EDIT = "the edit was refused: "
+"""How the reason of a publication begins whose copy could not be made to say what its origin says now."""
 _LANES = {"create": "text", "edit": "text", "withdraw": "text", "answer": "answer", "answer_back": "origin"}
 
 

@@ -13,12 +13,14 @@ from ..connectors.writing import AnswerDraft, Answers, Comments, Copy, Edits, Fi
 from ..core.identity import Ref
 from ..core.ledger import DuplicateCopy, Ledger, Operation, Publication, copy_columns
 from ..core.marker import markers_in
-from .decisions import copy_of, editing, withdrawal_text, withdrawing
+from .decisions import REFUSED_EDIT, copy_of, editing, withdrawal_text, withdrawing
 from .render import answer_of, blanked, draft_of, fingerprint, prints
 
 _FOREIGN = "the platform named a copy that belongs to another proposal; it is looked up"
 _BELIEVED = (2, 5)
 """After so many times a refusal of a text, or of the account or space, is believed: one alone may be the answer to another request."""
+_SHOWN = 4
+"""So often a change is made whose effect is not shown."""
 _SKEW = timedelta(minutes=10)
 """Clocks of platforms differ from ours: a copy is looked for from this much before its first sending."""
 
@@ -140,7 +142,15 @@ class Deliverer:
             await self.writer.edit(job.space, copy_of(own), note)
             why = f"{reason}; its text was replaced by a note, because: {error.message}"
             return self._done(job, {"state": "withdrawn", "reason": why}, detail=why)
+        reading = await self._reading(copy_of(own))
+        if reading is not None and not reading.withdrawn:
+            self._doubt(job, "the platform confirmed that the copy is taken back, and still shows it")
         return self._done(job, {"state": "withdrawn", "reason": ""})
+
+    def _doubt(self, job: Job, why: str) -> None:
+        """What a platform confirms and does not show is asked again, harmlessly; a few times, for pages may be old for a while."""
+        if job.operation.attempts < _SHOWN:
+            raise MaybeDone(why)
 
     async def _edit(self, job: Job) -> str:
         own, op = job.publication, job.operation
@@ -155,6 +165,8 @@ class Deliverer:
             raise Conflict("somebody changed the copy on its platform")
         after = await editing(self.writer).edit(job.space, copy, draft)
         reading = await self._reading(after)
+        if reading is not None and fingerprint(reading.title, reading.plain) == seen and seen not in prints(draft):
+            self._doubt(job, "the platform confirmed the new text, and still shows the old one")
         return self._done(job, {**_there(job, after, reading), "title": draft.main.title})
 
     async def _answer(self, job: Job) -> str:
@@ -201,13 +213,16 @@ class Deliverer:
 
     def _refuse(self, job: Job, why: str) -> str:
         states = {"create": "refused", "withdraw": "stuck"}
-        state = {"reason": why, "state": states.get(job.operation.kind, job.publication.state)}
+        reason = f"{REFUSED_EDIT}{why}" if job.operation.kind == "edit" else why
+        state = {"reason": reason, "state": states.get(job.operation.kind, job.publication.state)}
         self.ledger.move(job.operation, "refused", publication=state, detail=why, error=why)
         self.tally.refused += 1
         return "refused"
 
     async def _refused(self, job: Job, error: CannotDo | Rejected, found: Copy | None) -> str:
         """A refusal is believed after a look: it may be the answer to another request, and the copy may be there all the same."""
+        if job.operation.kind != "create" and job.operation.attempts < _BELIEVED[0]:
+            return self._once_more(job, str(error))  # changes may be repeated harmlessly
         if job.operation.kind != "create" or found is not None or not isinstance(self.writer, Finds):
             return self._refuse(job, str(error))
         try:
@@ -229,8 +244,8 @@ class Deliverer:
         self.ledger.move(
             job.operation,
             "approved",
-            publication={"state": "approved"},
-            event="create: refused, asked once more",
+            publication={"state": "approved"} if job.operation.kind == "create" else None,
+            event=f"{job.operation.kind}: refused, asked once more",
             detail=why,
             error=why,
             not_before=self.ledger.clock.now() + timedelta(seconds=2),
@@ -367,3 +382,11 @@ def _there(job: Job, copy: Copy, reading: Reading | None) -> dict[str, Any]:
 def due(operation: Operation, now: datetime) -> bool:
     """Whether it may be sent now."""
     return operation.not_before is None or operation.not_before <= now
+
+
+def overtakes(ledger: Ledger, operation: Operation) -> bool:
+    """Whether an answer would overtake a text on its way to the same copy, which on some platforms nobody may change once answered."""
+    if operation.lane != "answer":
+        return False
+    before = ledger.operations(states=("approved", "sending", "unknown"), publication=operation.publication_id)
+    return any(op.lane == "text" for op in before)

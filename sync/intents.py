@@ -13,10 +13,11 @@ from ..config.routes import Route
 from ..connectors.writing import Copy, Finds, Reading
 from ..core.ledger import QUEUED, DuplicateCopy, Ledger, Publication, copy_columns, publication_id
 from ..core.marker import Signer, markers_in
-from .decisions import Decision, lane_of
+from .decisions import REFUSED_EDIT, Decision, lane_of
 from .origins import load_origins, new_origins
 from .render import fingerprint
 
+_TOLD = {"refused", "held", "conflict", "stuck", "gone"}
 _UNDER_WAY = ("sending", "unknown")
 _HOUR = timedelta(hours=1)
 """CONSUL tells times only to the hour."""
@@ -203,7 +204,7 @@ def reasons(ledger: Ledger, route: str) -> dict[str, int]:
     told = Counter(
         f"{own.state}: {own.reason}"
         for own in ledger.publications(route=route)
-        if own.state in {"refused", "held", "conflict", "stuck", "gone"} and own.reason
+        if own.reason and (own.state in _TOLD or own.reason.startswith(REFUSED_EDIT))
     )
     return dict(told.most_common())
 

@@ -23,7 +23,7 @@ from ..core.ledger import PUBLICATION, Ledger, Operation, Publication
 from ..core.marker import Signer, markers_in
 from ..core.records import State
 from ..core.tables import InstanceRow, table_of
-from .decisions import Decision, Plan, lane_of
+from .decisions import REFUSED_EDIT, Decision, Plan, lane_of
 from .guards import Guards, Kind, Verdict
 from .origins import PROPOSAL, Origin, Seen, load_origins, marked_texts, new_origins, newest_answers, seen_copies
 from .render import (
@@ -144,7 +144,9 @@ class Planner:
             return self._decision("cancel", own, origin, "its origin is there again")
         if not self.route.follow.edits or origin is None:
             return None
-        return self._text(own, origin, waiting, "edit")
+        # The same edit is not tried at every run: a person may (`review approve`), or the origin changes again.
+        refused = self._refused_hash(own) if own.reason.startswith(REFUSED_EDIT) else ""
+        return self._text(own, origin, waiting, "edit", unless=refused)
 
     def _seen(self, own: Publication, origin: Origin | None, copy: Seen | None) -> Decision | None:
         """What the pull of the target saw of the copy itself: that it was removed there, or is there again."""
@@ -173,7 +175,7 @@ class Planner:
         return self._text(own, origin, waiting, "create")
 
     def _refused_hash(self, own: Publication) -> str:
-        refused = self.ledger.operations(states=("refused",), publication=own.id)
+        refused = [op for op in self.ledger.operations(states=("refused",), publication=own.id) if op.lane == "text"]
         return refused[-1].payload_hash if refused else ""
 
     def _withdrawal(

@@ -5,6 +5,7 @@ from sqlalchemy import Engine
 from ..config.model import Config
 from ..core.clock import Clock
 from ..core.ledger import Ledger, Publication
+from .decisions import REFUSED_EDIT
 
 _ANEW = {
     "remote_ref": None,
@@ -41,6 +42,9 @@ class Reviewer:
         if own.state == "stuck":
             self.ledger.mark(own, event="approved", detail=f"by {self.who}", state="sent", reason="")
             return "approved: the next publish tries again to take the copy back"
+        if own.reason.startswith(REFUSED_EDIT):
+            self.ledger.mark(own, event="approved", detail=f"by {self.who}", reason="")
+            return "approved: the next publish tries the edit again"
         if own.state in {"gone", "withdrawn"}:
             return self.reopen(own)
         return "not waiting for anybody"
@@ -57,6 +61,13 @@ class Reviewer:
             state = "refused" if op.lane != "text" else "cancelled"
             self.ledger.move(op, state, publication=publication, decided_by=self.who, detail=why, error=why)
         if waiting:
+            return "rejected"
+        if own.reason.startswith(REFUSED_EDIT):
+            refused = [
+                op for op in self.ledger.operations(states=("refused",), publication=own.id) if op.kind == "edit"
+            ]
+            digest = refused[-1].payload_hash if refused else own.sent_hash
+            self.ledger.mark(own, event="rejected", detail=why, reason="", sent_hash=digest)
             return "rejected"
         if own.state in {"held", "gone", "withdrawn", "stuck"}:
             state = {"held": "rejected", "gone": "withdrawn", "stuck": "withdrawn"}.get(own.state, own.state)

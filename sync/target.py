@@ -23,7 +23,7 @@ from ..core.ledger import Ledger, Operation
 from ..core.marker import Signer
 from ..core.runs import instance_row
 from .decisions import Plan, requests_of
-from .deliver import Deliverer, Job, Tally, due
+from .deliver import Deliverer, Job, Tally, due, overtakes
 from .ends import unknown_names
 from .intents import adopt, count, hold_older, plans_first, reasons, write_down
 from .plan import Planner
@@ -317,7 +317,7 @@ class TargetRun:
         progressed = False
         lost: list[Operation] = []
         for op in self._mine(("approved",), outcomes):
-            if self.publisher.stop.is_set() or not due(op, self.clock.now()):
+            if self.publisher.stop.is_set() or not due(op, self.clock.now()) or overtakes(self.ledger, op):
                 continue
             if op.kind == "create" and op.first_sent_at is None and not self._may_create(op.route, outcomes[op.route]):
                 continue

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from ...config import Config
 from ...core.clock import Clock
 from ...core.ledger import Ledger, Operation, Publication
+from ...sync.decisions import REFUSED_EDIT
 from ...sync.render import draft_of
 from ...sync.review import Reviewer
 from .common import EXIT_FAILED, EXIT_USAGE, configuration, database, fail, out, print_json, print_table
@@ -166,7 +167,8 @@ def _waiting(config: Config, engine: Engine, route: str | None) -> list[dict[str
     operations = {op.publication_id: op for op in ledger.operations(states=("awaiting_approval",), route=route)}
     for own in ledger.publications(route=route):
         op = operations.get(own.id)
-        if op is not None or own.state in {"held", "conflict", "gone", "stuck"} or own.reason.startswith("back: "):
+        told = own.state in {"held", "conflict", "gone", "stuck"} or own.reason.startswith(("back: ", REFUSED_EDIT))
+        if op is not None or told:
             rows.append(_line(own, op))
     return rows
 

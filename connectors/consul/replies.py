@@ -51,6 +51,7 @@ class Replies:
         params = {"locale": locale} if locale else None
         page = await self.authors_page(path, params)
         if page.status == 302:
+            self.site.forget()  # the session may be somebody else's; whoever asks again asks with a new one
             raise CannotDo(
                 "the account may not do that with this proposal: only its author may, and only up to 1,000 supports",
                 hint="is the document of `management` that of the account of `login`?",

@@ -101,6 +101,8 @@ class FakePlatform:
         fault = self.faults.popleft() if self.faults else ""
         if fault == "refused":
             raise NotDone(f"{what}: cannot connect")
+        if fault == "not_allowed":
+            raise CannotDo(f"{what}: not allowed here")
         if fault == "not_let_in":
             raise NotLetIn(f"{what}: the account was not let in", hint="is the password right?")
         if fault == "429":

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.hostile import hostile
-from benchmarks.three_cities import Cities, Deployment, lost, races, two
+from benchmarks.three_cities import Cities, Deployment, following, lost, races, two
 
 
 @pytest.mark.parametrize("rebuild", [False, True], ids=["publish", "rebuild-map"])
@@ -21,6 +21,11 @@ def test_what_is_withdrawn_while_it_is_copied_or_edited_does_not_stay(tmp_path: 
     told = races(tmp_path, ["west"])
     assert len(told) == 2
     assert not [f"{what}: {why}" for what, why in told.items() if why]
+
+
+@pytest.mark.parametrize("fault", ["reset after store", "duplicate reply"])
+def test_edits_and_withdrawals_follow_through_faults(tmp_path: Path, fault: str) -> None:
+    assert following(tmp_path, fault) == (30, "")
 
 
 def test_hostile_texts_are_harmless_on_every_platform(tmp_path: Path) -> None:

@@ -259,6 +259,51 @@ def test_an_account_that_is_not_let_in_says_nothing_about_the_texts(tmp_path: Pa
     assert world.states() == {"sent": 8}
 
 
+def test_an_answer_waits_for_the_text_that_is_on_its_way(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 1)
+    world.publish()
+    origin = world.worlds["a"].posts[1]
+    origin.body, origin.state, origin.answer = "Anders.", State.ACCEPTED, "Dit doen we."
+    origin.answered_at = world.clock.now()
+    world.worlds["b"].faults.append("429")
+    world.round()
+    told = [row[0] for row in world.rows("SELECT what FROM publication_event WHERE what LIKE '%: sent' ORDER BY id")]
+    assert told == ["create: sent", "edit: sent", "answer: sent"]
+
+
+def test_a_refused_edit_is_asked_once_more_told_and_not_tried_at_every_run(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 1)
+    world.publish()
+    faults = world.worlds["b"].faults
+    faults.extend(["not_allowed"] * 5)
+    world.worlds["a"].posts[1].body = "Anders."
+    world.round()
+    world.round()
+    world.round()
+    assert len(faults) == 3, "asked twice, not at every run"
+    outcome = world.publish("a-to-b")[0]
+    assert outcome.reasons == {"sent: the edit was refused: edit: not allowed here": 1}
+    faults.clear()
+    [own] = Ledger(world.engine, world.clock).publications(route="a-to-b")
+    assert "tries the edit again" in Reviewer(world.config, world.engine, world.clock, "ann").approve(own)
+    world.round()
+    assert "Anders." in world.worlds["b"].copies()[0].body
+    assert world.rows("SELECT state, reason FROM publications") == [("sent", "")]
+
+
+def test_a_refused_withdrawal_is_asked_once_more(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 2)
+    world.publish()
+    world.worlds["b"].faults.append("not_allowed")
+    world.worlds["a"].posts[1].hidden = True
+    world.round()
+    assert world.states() == {"withdrawn": 1, "sent": 1}
+    world.worlds["b"].faults.extend(["not_allowed"] * 4)  # the note that would replace its text is refused too
+    world.worlds["a"].posts[2].hidden = True
+    world.round()
+    assert world.states() == {"withdrawn": 1, "stuck": 1}
+
+
 def test_a_dead_platform_is_left_alone(tmp_path: Path) -> None:
     world = mesh(tmp_path, 8)
     world.worlds["b"].faults.extend(["refused"] * 100)
