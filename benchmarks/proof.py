@@ -1,6 +1,6 @@
 """`make proof`: every promise of pulling and publishing at full size, each figure beside its bar.
 
-Takes about half an hour on two cores. `python -m benchmarks.proof ROW…` runs single rows. The same checks run small in `make test`.
+Takes about an hour and a half on two cores. `python -m benchmarks.proof ROW…` runs single rows. The same checks run small in `make test`.
 """
 
 import asyncio
