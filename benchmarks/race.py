@@ -175,13 +175,14 @@ def race(size: int, rivals: Path | None) -> dict[str, dict[str, Run]]:
 def _same_work(database: str, size: int, rivals: bool) -> None:
     """All contestants hold all rows, or the race does not count."""
     import psycopg
+    from psycopg import sql
 
-    tables = ["public.proposal", *(["rival_dlt.proposals", "rival_singer.proposals"] if rivals else [])]
+    tables = [("public", "proposal"), *([("rival_dlt", "proposals"), ("rival_singer", "proposals")] if rivals else [])]
     with psycopg.connect(database) as connection:
         for table in tables:
-            row = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # pyright: ignore[reportArgumentType]
+            row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(*table))).fetchone()
             if row is None or row[0] != size:
-                raise RuntimeError(f"{table} holds {row} rows, not {size}")
+                raise RuntimeError(f"{table[0]}.{table[1]} holds {row} rows, not {size}")
 
 
 def _rivals(rivals: Path, folder: Path, url: str, database: str) -> dict[str, dict[str, Callable[[], Run]]]:

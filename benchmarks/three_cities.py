@@ -11,13 +11,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-import httpx
+import msgspec
 from sqlalchemy import text
 
 from civicsync.config.load import load
 from civicsync.connectors.registry import resolve
 from civicsync.connectors.testing.faults import Fault
+from civicsync.connectors.testing.http import Request
 from civicsync.core.clock import FakeClock
 from civicsync.core.database import migrate, open_engine, parse_url
 from civicsync.sync.publish import Publisher
@@ -96,25 +98,24 @@ class Cities:
 
     def shown(self, name: str, own: str) -> str:
         """What browsers get of a proposal, as HTML: what a platform shows as text is escaped here as it does."""
-        return asyncio.run(self._shown(name, own))
+        if name == "ideas":
+            # Its pages show both as HTML (docs/platforms/your-priorities.md 10).
+            post = self._ask(name, "GET", f"/api/posts/{own}")
+            return f"{post['name']}\n{post['description']}"
+        if name == "plaza":
+            query = "query($id: ID!){ proposal(id: $id){ title summary description } }"
+            found = self._ask(name, "POST", "/graphql", query=query, variables={"id": own})["data"]["proposal"]
+            return f"{escape(found['title'])}\n{escape(found['summary'])}\n{found['description']}"
+        texts = "title{ translations{ text } } body{ translations{ text } }"
+        query = f"{{ component(id: 1){{ ... on Proposals {{ proposal(id: {own}){{ {texts} }} }} }} }}"
+        found = self._ask(name, "POST", "/api", query=query)["data"]["component"]["proposal"]
+        return "\n".join(each["text"] for part in ("title", "body") for each in found[part]["translations"])
 
-    async def _shown(self, name: str, own: str) -> str:
-        transport = httpx.ASGITransport(app=self.sandboxes[name])
-        headers = {"Content-Type": "application/json"}  # Your Priorities takes other programs for robots
-        async with httpx.AsyncClient(transport=transport, base_url=self.urls[name], headers=headers) as client:
-            if name == "ideas":
-                # Its pages show both as HTML (docs/platforms/your-priorities.md 10).
-                post = (await client.get(f"/api/posts/{own}")).json()
-                return f"{post['name']}\n{post['description']}"
-            if name == "plaza":
-                query = "query($id: ID!){ proposal(id: $id){ title summary description } }"
-                answer = (await client.post("/graphql", json={"query": query, "variables": {"id": own}})).json()
-                found = answer["data"]["proposal"]
-                return f"{escape(found['title'])}\n{escape(found['summary'])}\n{found['description']}"
-            texts = "title{ translations{ text } } body{ translations{ text } }"
-            query = f"{{ component(id: 1){{ ... on Proposals {{ proposal(id: {own}){{ {texts} }} }} }} }}"
-            found = (await client.post("/api", json={"query": query})).json()["data"]["component"]["proposal"]
-            return "\n".join(each["text"] for part in ("title", "body") for each in found[part]["translations"])
+    def _ask(self, name: str, method: str, path: str, **body: Any) -> Any:
+        # Your Priorities takes programs that ask for anything else than JSON for robots.
+        headers = [("Host", urlsplit(self.urls[name]).netloc), ("Content-Type", "application/json")]
+        request = Request.of(method, path, headers=headers, body=msgspec.json.encode(body))
+        return msgspec.json.decode(self.sandboxes[name].answer(request).body)
 
 
 class Deployment:

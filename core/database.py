@@ -13,9 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, OperationalError
-from sqlmodel import SQLModel
 
-from . import ledger_tables, tables  # noqa: F401  # pyright: ignore[reportUnusedImport]  (they fill the metadata)
+from .ledger_tables import METADATA
 from .views import VIEWS, fingerprint
 
 HEAD = "0002"
@@ -108,7 +107,7 @@ def _views_fingerprint(connection: Connection) -> str | None:
 def _create(engine: Engine) -> None:
     """Make a new database at once, as all migrations together would: loading Alembic costs a first pull its memory and half a second."""
     with engine.begin() as connection:
-        SQLModel.metadata.create_all(connection)
+        METADATA.create_all(connection)
         connection.execute(
             text(
                 "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "

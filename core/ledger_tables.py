@@ -115,3 +115,7 @@ class BreakerRow(SQLModel, table=True):
     host: str = Field(primary_key=True)
     failures: int = 0
     open_until: datetime | None = moment()
+
+
+METADATA = SQLModel.metadata
+"""All tables: these, and those of `core.tables`, which this module imports."""

@@ -18,6 +18,9 @@ Names = dict[str, str]
 
 UNKNOWN_LOCALE = "und"
 
+ProposalKind = Literal["proposal", "investment", "project", "debate", "amendment"]
+AuthorKind = Literal["person", "organization", "group", "meeting"]
+
 
 class State(StrEnum):
     """What a proposal's official status means, whatever word the platform uses (docs/reference/states.md)."""
@@ -91,7 +94,7 @@ class Proposal(Record):
     """
 
     table = "proposals"
-    kind: Literal["proposal", "investment", "project", "debate", "amendment"] = "proposal"
+    kind: ProposalKind = "proposal"
     id: str
     space: Ref | None = None
     texts: tuple[Text, ...] = ()
@@ -206,7 +209,7 @@ class Author(Record):
     """A pseudonym, and a name only where the configuration allows names for the instance."""
 
     table = "authors"
-    kind: Literal["person", "organization", "group", "meeting"] = "person"
+    kind: AuthorKind = "person"
     id: str
     """The pseudonym itself: HMAC-SHA256(key of the instance, platform user id), hexadecimal."""
     name: str | None = None

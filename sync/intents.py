@@ -67,6 +67,8 @@ def write_down(ledger: Ledger, name: str, route: Route, decision: Decision, *, f
             ledger.cancel(own, "text", decision.why)
             if own.copy_key is None:
                 ledger.mark(own, event="cancelled", detail=decision.why, state="cancelled", reason=decision.why)
+            elif own.reason.startswith(REFUSED_EDIT):
+                ledger.mark(own, event="cancelled", detail=decision.why, reason="")
         case "gone":
             ledger.cancel(own, "text", decision.why)
             ledger.mark(own, event="gone", detail=decision.why, state="gone", reason=decision.why)

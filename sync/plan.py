@@ -199,7 +199,8 @@ class Planner:
         payload = payload_of(rendered.draft)
         digest = hash_of(payload)
         if digest in {own.sent_hash if action == "edit" else "", waiting.payload_hash if waiting else "", unless}:
-            if waiting is not None and action == "edit" and digest == own.sent_hash:
+            again = action == "edit" and digest == own.sent_hash
+            if again and (waiting is not None or own.reason.startswith(REFUSED_EDIT)):
                 return self._decision("cancel", own, origin, "the origin says again what the copy says")
             return None
         if action == "edit" and own.sent_hash is None and own.copy_print in prints(rendered.draft):

@@ -155,9 +155,10 @@ class Puller:
             before = await asyncio.to_thread(runs.last_run, self.engine, name)
             # An interrupted run is continued by the next one, as full as it was. Whoever asks for more than it read, or for certain
             # spaces now, is not answered with what it read a while ago.
-            continues = before is not None and before["outcome"] not in _WHOLE and not options.spaces
-            continues = continues and (bool(before["full"]) or not options.full)  # pyright: ignore[reportOptionalSubscript]
-            full = full or (continues and bool(before["full"]))  # pyright: ignore[reportOptionalSubscript]
+            continues = False
+            if before is not None and before["outcome"] not in _WHOLE and not options.spaces:
+                continues = bool(before["full"]) or not options.full
+                full = full or (continues and bool(before["full"]))
             run_id = await asyncio.to_thread(runs.start_run, self.engine, name, self.clock.now(), full=full)
             async with self.reader(name) as (reader, transport):
                 self._stats[name] = transport.stats

@@ -333,7 +333,7 @@ class TargetRun:
                 state = await self._resolve(op)
                 again = self.ledger.operation(op.id)
                 lost += [again] if state == "unknown" and again is not None else []
-            progressed |= state == "sent"
+            progressed |= state in {"sent", "approved"}
             self._tell(op, state)
             if state in {"sent", "refused"}:
                 self.ledger.count_success(self.host)

@@ -4,9 +4,10 @@ Shows what is left to win on this machine: no pull into this database from this 
 Usage: python -m benchmarks.rivals.floor URL POSTGRES_URL
 """
 
+import http.client
 import sys
+from urllib.parse import urlsplit
 
-import httpx
 import msgspec
 import psycopg
 
@@ -23,7 +24,8 @@ COLUMNS = (
 
 def main() -> None:
     """Into a new table."""
-    with psycopg.connect(DATABASE) as connection, httpx.Client() as client:
+    with psycopg.connect(DATABASE) as connection:
+        server = http.client.HTTPConnection(urlsplit(URL).netloc)
         connection.execute("DROP TABLE IF EXISTS floor")
         connection.execute(
             "CREATE TABLE floor (id text PRIMARY KEY, title text, summary text, description text, video text, votes bigint, "
@@ -32,8 +34,8 @@ def main() -> None:
         after, more = "", True
         with connection.cursor() as cursor, cursor.copy("COPY floor FROM STDIN") as copy:
             while more:
-                body = client.post(f"{URL}/graphql", json={"query": QUERY % after}).content
-                page = msgspec.json.decode(body)["data"]["proposals"]
+                server.request("POST", "/graphql", msgspec.json.encode({"query": QUERY % after}))
+                page = msgspec.json.decode(server.getresponse().read())["data"]["proposals"]
                 for node in page["nodes"]:
                     copy.write_row((*(node[name] for name in COLUMNS), node["publicAuthor"]["id"]))
                 more = page["pageInfo"]["hasNextPage"]

@@ -18,7 +18,7 @@ from .dialects import (
 from .mapping import token
 
 if TYPE_CHECKING:
-    from .reader import _Pull  # pyright: ignore[reportPrivateUsage]
+    from .reader import DecidimPull
 
 _REREAD_SHARE = 0.2
 """Above this share of changed rows, reading whole pages is cheaper than single rows."""
@@ -27,7 +27,7 @@ _REREAD_SHARE = 0.2
 class ComponentPull:
     """One component in one pull."""
 
-    def __init__(self, pull: "_Pull", own: str, component: Mapping[str, Any], page: Any = None) -> None:
+    def __init__(self, pull: "DecidimPull", own: str, component: Mapping[str, Any], page: Any = None) -> None:
         self.pull = pull
         self.api = pull.api
         self.stored = pull.stored

@@ -7,14 +7,28 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import msgspec
 
 from ...core.identity import Ref
 from ...core.pages import Item, MappingError
-from ...core.records import Answer, Area, Author, Category, Comment, Counters, Proposal, Record, Space, State, Text
+from ...core.records import (
+    Answer,
+    Area,
+    Author,
+    AuthorKind,
+    Category,
+    Comment,
+    Counters,
+    Proposal,
+    ProposalKind,
+    Record,
+    Space,
+    State,
+    Text,
+)
 from ...core.text import plain_title, rich
 from ..contract import Context
 from .dialects import PATHS, Dialect
@@ -48,7 +62,12 @@ _CONTENT = (
     ),
     *("budget_amount", "selected", "total_budget"),
 )
-_AUTHOR_KINDS = {"User": "person", "UserGroup": "group", "Organization": "organization", "Meeting": "meeting"}
+_AUTHOR_KINDS: Mapping[str, AuthorKind] = {
+    "User": "person",
+    "UserGroup": "group",
+    "Organization": "organization",
+    "Meeting": "meeting",
+}
 
 
 def resolve_gids(text: str) -> str:
@@ -213,7 +232,7 @@ class Mapper:
         meeting = raw.get("meeting") or {}
         place = _place(raw.get("coordinates"))
         proposal = Proposal(
-            kind="amendment" if amends is not None else kind,  # pyright: ignore[reportArgumentType]
+            kind="amendment" if amends is not None else cast(ProposalKind, kind),
             id=own,
             space=raw.get("space"),
             texts=texts(raw.get("title"), raw.get("body") if kind == "proposal" else raw.get("description")),
@@ -285,7 +304,7 @@ class Mapper:
         prefix = "" if kind == "User" else f"{kind}:"
         name = plain_title(node.get("name")) if self.context.keep_names else ""
         pseudonym = self.context.pseudonym(f"{prefix}{node['id']}")
-        return Author(id=pseudonym, kind=_AUTHOR_KINDS.get(kind, "person"), name=name or None)  # pyright: ignore[reportArgumentType]
+        return Author(id=pseudonym, kind=_AUTHOR_KINDS.get(kind, "person"), name=name or None)
 
 
 def _place(node: Any) -> tuple[float | None, float | None]:

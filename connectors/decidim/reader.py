@@ -40,7 +40,7 @@ class DecidimReader:
         self.context = context
         self.settings = cast(DecidimSettings, context.settings)
         self.api = Api(context, self.settings)
-        self._pull: _Pull | None = None
+        self._pull: DecidimPull | None = None
 
     async def probe(self) -> Probe:
         """What answers there: four requests."""
@@ -75,7 +75,7 @@ class DecidimReader:
 
     async def pull(self, request: PullRequest) -> AsyncIterator[Page]:
         """Everything that is public and may have changed."""
-        self._pull = _Pull(self, request)
+        self._pull = DecidimPull(self, request)
         async for page in self._pull.pages():
             yield page
 
@@ -124,7 +124,7 @@ class Tree:
         }
 
 
-class _Pull:
+class DecidimPull:
     """One pull: what it knows along the way."""
 
     def __init__(self, reader: DecidimReader, request: PullRequest) -> None:

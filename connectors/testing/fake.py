@@ -109,6 +109,8 @@ class FakePlatform:
             raise NotDone(f"{what}: asked to slow down", status=429, wait=2)
         if fault == "reset_before":
             raise MaybeDone(f"{what}: the connection broke")
+        if fault == "only_confirmed":
+            return next(iter(self.posts))
         self.on_write(f"before {what}")
         self.writes += 1
         own = effect()

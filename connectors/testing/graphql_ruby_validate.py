@@ -4,7 +4,6 @@ Looks at documents only, never at variables' values or data. graphql-core's own 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from graphql import (
@@ -32,6 +31,7 @@ from graphql import (
     VariableNode,
     get_location,
     get_named_type,
+    is_abstract_type,
     is_composite_type,
     is_leaf_type,
     is_required_argument,
@@ -41,13 +41,11 @@ from graphql import (
 )
 from graphql.type import SchemaMetaFieldDef, TypeMetaFieldDef, TypeNameMetaFieldDef
 
-from .graphql_ruby_literals import arguments_text, fits, fragments_of, mismatch_of
+from .graphql_ruby_literals import arguments_text, fits, mismatch_of
 from .graphql_ruby_profile import ErrorEntry
+from .graphql_ruby_scopes import Path, Scope, fragments_used, variables_reaching_fragments, variables_used
 from .graphql_ruby_syntax import did_you_mean
 from .graphql_ruby_variables import default_of
-
-Path = list[Any]
-Definition = OperationDefinitionNode | FragmentDefinitionNode
 
 
 def located(node: Node) -> list[dict[str, int]]:
@@ -68,18 +66,6 @@ def field_of(schema: GraphQLSchema, parent: GraphQLNamedType, name: str) -> Any:
     return getattr(parent, "fields", {}).get(name)
 
 
-@dataclass(slots=True)
-class _Scope:
-    """What one definition declares and uses."""
-
-    node: Definition
-    label: str
-    path: Path
-    declared: dict[str, Any] = field(default_factory=dict[str, Any])
-    used: dict[str, tuple[Node, Path]] = field(default_factory=dict[str, tuple[Node, Path]])
-    spreads: list[tuple[FragmentSpreadNode, Path]] = field(default_factory=list[tuple[FragmentSpreadNode, Path]])
-
-
 def validate(schema: GraphQLSchema, gem: tuple[int, ...], document: DocumentNode) -> list[ErrorEntry]:
     """Everything that is wrong with a document; empty for a good one."""
     return _Validation(schema, gem, document).run()
@@ -91,9 +77,9 @@ class _Validation:
         self.gem = gem
         self.document = document
         self.found: list[ErrorEntry] = []
-        self.scopes: list[_Scope] = []
+        self.scopes: list[Scope] = []
         self.fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
-        self.variables_by_fragment = self._variables_reaching_fragments()
+        self.variables_by_fragment = variables_reaching_fragments(document, self.fragments)
 
     def run(self) -> list[ErrorEntry]:
         for definition in self.document.definitions:
@@ -101,8 +87,8 @@ class _Validation:
                 self._operation(definition)
             elif isinstance(definition, FragmentDefinitionNode):
                 self._fragment(definition)
-        self._variables_used()
-        self._fragments_used()
+        for problem in (*variables_used(self.scopes, self.fragments), *fragments_used(self.scopes, self.fragments)):
+            self._add(problem.text, problem.node, problem.path, **problem.extensions)
         return self.found
 
     def _add(self, message: str, node: Node, path: Iterable[Any], **extensions: Any) -> None:
@@ -118,7 +104,7 @@ class _Validation:
     def _operation(self, node: OperationDefinitionNode) -> None:
         kind = node.operation.value
         name = node.name.value if node.name else None
-        scope = _Scope(node, name or f"anonymous {kind}", [f"{kind} {name}" if name else kind])
+        scope = Scope(node, name or f"anonymous {kind}", [f"{kind} {name}" if name else kind])
         root = self.schema.get_root_type(node.operation)
         if root is None:
             code = f"missing{kind.title()}Configuration"
@@ -139,7 +125,7 @@ class _Validation:
         self._selections(node.selection_set, root, node, scope, scope.path)
 
     def _fragment(self, node: FragmentDefinitionNode) -> None:
-        scope = _Scope(node, node.name.value, [f"fragment {node.name.value}"])
+        scope = Scope(node, node.name.value, [f"fragment {node.name.value}"])
         self.scopes.append(scope)
         kind = self._condition(node.type_condition.name.value, node, scope.path)
         if kind is not None:
@@ -160,7 +146,7 @@ class _Validation:
     # Selections
 
     def _selections(
-        self, selections: SelectionSetNode, kind: GraphQLNamedType, parent: Node, scope: _Scope, path: Path
+        self, selections: SelectionSetNode, kind: GraphQLNamedType, parent: Node, scope: Scope, path: Path
     ) -> None:
         self._merge(selections)
         for node in selections.selections:
@@ -194,8 +180,8 @@ class _Validation:
         return False
 
     def _possible(self, kind: GraphQLNamedType) -> set[str]:
-        if isinstance(kind, GraphQLUnionType) or hasattr(kind, "resolve_type"):
-            return {each.name for each in self.schema.get_possible_types(kind)}  # pyright: ignore[reportArgumentType]
+        if is_abstract_type(kind):
+            return {each.name for each in self.schema.get_possible_types(kind)}
         return {kind.name}
 
     def _merge(self, selections: SelectionSetNode) -> None:
@@ -220,7 +206,7 @@ class _Validation:
                 }
             )
 
-    def _field(self, node: FieldNode, kind: GraphQLNamedType, parent: Node, scope: _Scope, path: Path) -> None:
+    def _field(self, node: FieldNode, kind: GraphQLNamedType, parent: Node, scope: Scope, path: Path) -> None:
         name = node.name.value
         here = [*path, node.alias.value if node.alias else name]
         definition = field_of(self.schema, kind, name)
@@ -262,7 +248,7 @@ class _Validation:
         self._add(text, node, path, code="selectionMismatch", nodeName=f"field '{name}'", typeName=returns.name)
         return False
 
-    def _directives(self, node: Any, scope: _Scope, path: Path) -> None:
+    def _directives(self, node: Any, scope: Scope, path: Path) -> None:
         for each in node.directives or ():
             assert isinstance(each, DirectiveNode)
             name = each.name.value
@@ -290,7 +276,7 @@ class _Validation:
 
     def _given(
         self, given: Iterable[Any] | None, definitions: Mapping[str, Any], what: str, name: str, parent: Node,
-        scope: _Scope, path: Path,
+        scope: Scope, path: Path,
     ) -> None:  # fmt: skip
         """Arguments of a field or directive, or fields of an input object: one rule in the gem."""
         for each in given or ():
@@ -312,7 +298,7 @@ class _Validation:
                 self._add(text, parent, here, code="argumentLiteralsIncompatible", typeName=what, argumentName=own)
 
     def _value(
-        self, value: ValueNode, expected: Any, name: str, place: Node, scope: _Scope, path: Path, depth: int = 0
+        self, value: ValueNode, expected: Any, name: str, place: Node, scope: Scope, path: Path, depth: int = 0
     ) -> None:
         if isinstance(value, VariableNode):
             scope.used.setdefault(value.name.value, (value, path))
@@ -333,7 +319,7 @@ class _Validation:
             self._given(value.fields, kind.fields, "InputObject", kind.name, value, scope, path)
 
     def _usage(
-        self, value: VariableNode, expected: Any, name: str, place: Node, scope: _Scope, path: Path, depth: int
+        self, value: VariableNode, expected: Any, name: str, place: Node, scope: Scope, path: Path, depth: int
     ) -> None:
         own = value.name.value
         scopes = [scope.declared] if not isinstance(scope.node, FragmentDefinitionNode) else (
@@ -356,52 +342,6 @@ class _Validation:
                 text = f"{mismatch} on variable ${own} and argument {name} ({given} / {expected.type})"
                 extensions = {"variableName": own, "typeName": str(given), "argumentName": name}
                 self._add(text, place, path, code="variableMismatch", **extensions, errorMessage=mismatch)
-
-    # The whole document
-
-    def _variables_reaching_fragments(self) -> dict[str, list[Mapping[str, Any]]]:
-        reaching: dict[str, list[Mapping[str, Any]]] = {}
-        for definition in self.document.definitions:
-            if isinstance(definition, OperationDefinitionNode):
-                declared = {each.variable.name.value: each for each in definition.variable_definitions or ()}
-                for name in fragments_of(definition.selection_set, self.fragments):
-                    reaching.setdefault(name, []).append(declared)
-        return reaching
-
-    def _variables_used(self) -> None:
-        by_fragment = {each.label: each for each in self.scopes if isinstance(each.node, FragmentDefinitionNode)}
-        for scope in self.scopes:
-            if isinstance(scope.node, FragmentDefinitionNode):
-                continue
-            reached = [by_fragment[name] for name in fragments_of(scope.node.selection_set, self.fragments)]
-            used = [scope, *reached]
-            for name in scope.declared:
-                if not any(name in each.used for each in used):
-                    text = f"Variable ${name} is declared by {scope.label} but not used"
-                    self._add(text, scope.node, scope.path, code="variableNotUsed", variableName=name)
-            for each in used:
-                for name, (node, path) in each.used.items():
-                    if name not in scope.declared:
-                        text = f"Variable ${name} is used by {each.label} but not declared"
-                        self._add(text, node, path, code="variableNotDefined", variableName=name)
-
-    def _fragments_used(self) -> None:
-        reached: set[str] = set()
-        for scope in self.scopes:
-            if isinstance(scope.node, OperationDefinitionNode):
-                reached |= set(fragments_of(scope.node.selection_set, self.fragments))
-            for node, path in scope.spreads:
-                name = node.name.value
-                if name not in self.fragments:
-                    text = f"Fragment {name} was used, but not defined"
-                    self._add(text, node, path, code="useAndDefineFragment", fragmentName=name)
-        for name, node in self.fragments.items():
-            if name in fragments_of(node.selection_set, self.fragments):
-                text = f"Fragment {name} contains an infinite loop"
-                self._add(text, node, [f"fragment {name}"], code="infiniteLoop", fragmentName=name)
-            elif name not in reached:
-                text = f"Fragment {name} was defined, but not used"
-                self._add(text, node, [f"fragment {name}"], code="useAndDefineFragment", fragmentName=name)
 
 
 __all__ = ["field_of", "located", "validate"]

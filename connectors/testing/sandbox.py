@@ -119,8 +119,12 @@ class Sandbox(ABC):
         """Put private data wherever the real platform may serve it; returns the tokens that must never reach the database."""
 
     def load_recorded(self, version: str) -> None:
-        """Replace the city by the state the recordings of this version were made on."""
-        raise NotImplementedError(f"{self.platform} has no recorded state of {version}")
+        """Replace the city by the state the recordings of this version were made on.
+
+        Raises:
+            ValueError: there are none of it.
+        """
+        raise ValueError(f"{self.platform} has no recorded state of {version}")
 
     def mangle(self, kind: str, request: Request, response: Response) -> Response:
         """Turn a right answer into a wrong one for a kind of `extra_faults`."""

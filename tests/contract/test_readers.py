@@ -118,7 +118,7 @@ async def test_changes_are_followed(platform: str, version: str) -> None:
             for r in sandbox.truth()["proposals"]
             if r["public"] and r["kind"] == "proposal" and r["state"] == "open"
         ][:12]
-        context.clock.advance(5000)  # type: ignore[attr-defined]
+        context.clock.advance(5000)
         sandbox.change("edit", id=ids[0], title="Een heel andere titel")
         sandbox.change("support", id=ids[1], times=3)
         sandbox.change("comment", id=ids[2], body="Nieuw")
@@ -193,7 +193,7 @@ async def test_a_killed_pull_goes_on_after_its_last_page(platform: str, version:
             pages = reader.pull(PullRequest(probe=probe, stored=store))
             for _ in range(stop):
                 await store.apply(await anext(pages), reader)
-            await pages.aclose()  # type: ignore[attr-defined]
+            await pages.aclose()
             await pull(reader, store, probe=probe)
             same(sandbox, store, list(probe.locales))
             assert not [ref for ref, row in store.rows.items() if row.gone or row.missing]

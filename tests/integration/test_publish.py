@@ -259,6 +259,32 @@ def test_an_account_that_is_not_let_in_says_nothing_about_the_texts(tmp_path: Pa
     assert world.states() == {"sent": 8}
 
 
+def test_what_is_confirmed_and_not_shown_is_asked_again(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 2)
+    world.publish()
+    first, second = world.worlds["b"].copies()
+    world.worlds["b"].faults.extend(["only_confirmed", "only_confirmed"])
+    world.worlds["a"].posts[1].body = "Anders."
+    world.worlds["a"].posts[2].hidden = True
+    world.round()
+    assert "Anders." in first.body
+    assert second.hidden
+    assert world.states() == {"sent": 1, "withdrawn": 1}
+
+
+def test_a_refused_edit_is_no_matter_once_the_origin_says_again_what_the_copy_says(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 1)
+    world.publish()
+    before = world.worlds["a"].posts[1].body
+    world.worlds["b"].faults.extend(["not_allowed"] * 2)
+    world.worlds["a"].posts[1].body = "Anders."
+    world.round()
+    assert world.rows("SELECT reason <> '' FROM publications") == [(1,)]
+    world.worlds["a"].posts[1].body = before
+    world.round()
+    assert world.rows("SELECT state, reason FROM publications") == [("sent", "")]
+
+
 def test_an_answer_waits_for_the_text_that_is_on_its_way(tmp_path: Path) -> None:
     world = mesh(tmp_path, 1)
     world.publish()

@@ -76,9 +76,9 @@ class Interface:
 
     def visible(self, table: str) -> list[Row]:
         """The public rows of a table in their physical order."""
-        return self.database.tables[table].visible(self._shown)
+        return self.database.tables[table].visible(self.shown)
 
-    def _shown(self, row: Row) -> bool:
+    def shown(self, row: Row) -> bool:
         if self.dialect != "C" and row.kind == "comment" and row["commentable_type"] == "Budget::Investment":
             return False
         if row.kind == "tag":
@@ -177,7 +177,7 @@ class Interface:
         own = int(match[1]) if match else 0
         row = self.database.tables[table].by_id.get(own) if own <= _INT4 else None
         # B looks single records up among all that are not hidden, internal comments included (docs/platforms/consul.md 4.1).
-        found = row is not None and (not row.hidden if self.dialect == "B" else self._shown(row))
+        found = row is not None and (not row.hidden if self.dialect == "B" else self.shown(row))
         if found:
             self._charge_row(table)
             return row

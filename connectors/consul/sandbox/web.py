@@ -124,7 +124,7 @@ class ConsulSandbox(Sandbox):
                     "id": str(row.id),
                     "kind": "comment",
                     "target": f"{_KIND_OF.get(row['commentable_type'], 'poll')}/{row['commentable_id']}",
-                    "public": self.interface._shown(row) and row["commentable_type"] != "Poll",  # pyright: ignore[reportPrivateUsage]
+                    "public": self.interface.shown(row) and row["commentable_type"] != "Poll",
                     "body": self.interface.text(row, "body", self.locale),
                 }
                 for row in comments
