@@ -28,9 +28,9 @@ from civicsync.connectors.testing.serve import running
 from civicsync.core.clock import Clock, FakeClock
 from civicsync.core.database import migrate, open_engine, parse_url
 from civicsync.core.records import State
+from civicsync.sync.outcome import RouteOutcome
 from civicsync.sync.publish import Publisher
 from civicsync.sync.pull import Options, Puller
-from civicsync.sync.target import RouteOutcome
 
 from .killing import fast_clock
 

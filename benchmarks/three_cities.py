@@ -22,10 +22,10 @@ from civicsync.connectors.testing.faults import Fault
 from civicsync.connectors.testing.http import Request
 from civicsync.core.clock import FakeClock
 from civicsync.core.database import migrate, open_engine, parse_url
+from civicsync.sync.outcome import RouteOutcome
 from civicsync.sync.publish import Publisher
 from civicsync.sync.pull import Options, Puller
 from civicsync.sync.rebuild import rebuild_map
-from civicsync.sync.target import RouteOutcome
 
 from .publishing import SPACES, WRITE_FAULTS, StaleReplies
 

@@ -4,8 +4,8 @@ An operation is claimed (`sending`) and committed before anything goes out. Cert
 become `unknown` and are looked up on the platform; only what is proven absent is sent again. Nothing here decides what is published.
 """
 
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 from ..connectors.errors import CannotDo, ConnectorError, MaybeDone, NotDone, NotLetIn, Rejected
@@ -19,6 +19,8 @@ from .render import answer_of, blanked, draft_of, fingerprint, prints
 _FOREIGN = "the platform named a copy that belongs to another proposal; it is looked up"
 _BELIEVED = (2, 5)
 """After so many times a refusal of a text, or of the account or space, is believed: one alone may be the answer to another request."""
+_SLOW = 30.0
+"""Seconds that a platform is left alone which asks to slow down without a word for how long."""
 _SHOWN = 4
 """So often a change is made whose effect is not shown."""
 _SKEW = timedelta(minutes=10)
@@ -72,6 +74,8 @@ class Deliverer:
         self.tally = Tally()
         self.trouble: str = ""
         """The newest failure that was not about one text, for the breaker."""
+        self.asked: float | None = None
+        """Seconds for which the platform asked to be left alone, in answer to the newest request."""
 
     # Sending ----------------------------------------------------------------------------------------------------------
 
@@ -91,7 +95,7 @@ class Deliverer:
         if claimed is None:
             return "taken"
         job = Job(claimed, job.publication, job.space, job.conflict)
-        self.trouble = ""
+        self.trouble, self.asked = "", None
         try:
             return await self._carry_out(job, found)
         except Conflict as error:
@@ -254,15 +258,20 @@ class Deliverer:
 
     def _later(self, job: Job, error: NotDone) -> str:
         op, now = job.operation, self.ledger.clock.now()
-        self.trouble = error.message
         self.tally.failed += 1
+        if error.status == 429:
+            # Nothing was tried, and nothing else that goes there would be taken now.
+            self.asked = error.wait if error.wait is not None else _SLOW
+            op = replace(op, attempts=op.attempts - 1)
+        else:
+            self.trouble = error.message
         publication = {"state": "approved"} if op.kind == "create" else None
         if op.attempts >= self.attempts:
             why = f"tried {op.attempts} times: {error.message}; `review approve` tries again"
             publication = {"state": "awaiting_approval", "reason": why} if op.kind == "create" else None
             self.ledger.move(op, "awaiting_approval", publication=publication, detail=why, error=why, attempts=0)
             return "awaiting_approval"
-        wait = error.wait if error.wait is not None else min(2.0**op.attempts, 60.0)
+        wait = self.asked or error.wait or min(2.0**op.attempts, 60.0)
         self.ledger.move(
             op,
             "approved",
@@ -270,6 +279,7 @@ class Deliverer:
             event=f"{op.kind}: not sent",
             detail=error.message,
             error=error.message,
+            attempts=op.attempts,
             not_before=now + timedelta(seconds=wait),
         )
         return "approved"
@@ -316,7 +326,7 @@ class Deliverer:
 
     async def resolve(self, job: Job) -> str:
         """Ask the platform what became of an unknown operation; returns its new state (`unknown` if that cannot be told yet)."""
-        self.trouble = ""
+        self.trouble, self.asked = "", None
         try:
             if job.operation.kind == "create":
                 return await self._resolve_create(job)
@@ -324,7 +334,10 @@ class Deliverer:
             forget = {"copy_print": None} if job.operation.kind == "edit" else None
             return self._again(job, "repeating it is harmless", forget)
         except ConnectorError as error:
-            self.trouble = error.message
+            if error.status == 429:
+                self.asked = (error.wait if isinstance(error, NotDone) else None) or _SLOW
+            else:
+                self.trouble = error.message
             return "unknown"
         except DuplicateCopy:
             self.trouble = "two publications claim the same copy"
@@ -377,16 +390,3 @@ def _there(job: Job, copy: Copy, reading: Reading | None) -> dict[str, Any]:
         "sent_payload": op.payload,
         "copy_print": fingerprint(reading.title, reading.plain) if reading is not None else None,
     }
-
-
-def due(operation: Operation, now: datetime) -> bool:
-    """Whether it may be sent now."""
-    return operation.not_before is None or operation.not_before <= now
-
-
-def overtakes(ledger: Ledger, operation: Operation) -> bool:
-    """Whether an answer would overtake a text on its way to the same copy, which on some platforms nobody may change once answered."""
-    if operation.lane != "answer":
-        return False
-    before = ledger.operations(states=("approved", "sending", "unknown"), publication=operation.publication_id)
-    return any(op.lane == "text" for op in before)

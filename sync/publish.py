@@ -22,7 +22,8 @@ from ..core.clock import Clock
 from ..core.ledger import Ledger
 from ..core.marker import Signer
 from .open import open_writer
-from .target import Progress, RouteOutcome, TargetRun, Waiting
+from .outcome import Progress, RouteOutcome, Waiting
+from .target import TargetRun
 
 LEASE_SECONDS = 120.0
 HEARTBEAT_SECONDS = 30.0

@@ -6,7 +6,6 @@ It has the target to itself (the lease is `sync.publish`'s) and one stream to it
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -17,16 +16,18 @@ from ..config.model import Config, seconds
 from ..config.routes import Route
 from ..connectors.contract import Context
 from ..connectors.errors import CannotDo, NotDone
-from ..connectors.writing import Finds, Limits, Request, Writer
+from ..connectors.writing import Finds, Limits, Writer
 from ..core.clock import Clock
 from ..core.ledger import Ledger, Operation
 from ..core.marker import Signer
 from ..core.runs import instance_row
 from .decisions import Plan, requests_of
-from .deliver import Deliverer, Job, Tally, due, overtakes
+from .deliver import Deliverer, Job, Tally
 from .ends import unknown_names
 from .intents import adopt, count, hold_older, plans_first, reasons, write_down
+from .outcome import Progress, RouteOutcome
 from .plan import Planner
+from .turns import due, overtakes
 
 BREAK_AFTER = 5
 REST = timedelta(minutes=5)
@@ -35,34 +36,6 @@ PATIENCE = 120.0
 _SIGN_INS = 60.0
 """Sign-ins are counted per minute, and not every platform says so when it asks for patience."""
 _Told = TypeVar("_Told")
-
-
-@dataclass(slots=True)
-class RouteOutcome:
-    """How one route's run ended: done, planned (first run), waiting (for people), partial, halted, busy, disabled or failed."""
-
-    route: str
-    outcome: str = "done"
-    message: str = ""
-    plan: Plan | None = None
-    requests: dict[str, Sequence[Request]] = field(default_factory=dict[str, Sequence[Request]])
-    """With `--dry-run`: the exact requests, by `action origin`."""
-    counts: dict[str, int] = field(default_factory=dict[str, int])
-    reasons: dict[str, int] = field(default_factory=dict[str, int])
-    """Why copies were refused, held or left alone, and how often."""
-
-    @property
-    def failed(self) -> bool:
-        """Whether a script should take notice."""
-        return self.outcome in {"failed", "halted"}
-
-
-Progress = Callable[[str, Operation, str], None]
-"""Called after each operation: target instance, operation, the state it ended in."""
-
-
-Waiting = Callable[[str, str, float], None]
-"""Called before more than a moment is waited: target instance, why, seconds."""
 
 
 class Owner(Protocol):
@@ -98,6 +71,7 @@ class TargetRun:
         )
         self.host = urlsplit(self.config.instances[instance].url).netloc
         self.message = ""
+        self._patience = PATIENCE
         self._introduced = False
 
     @property
@@ -309,9 +283,20 @@ class TargetRun:
             state = await self.deliverer.resolve(job)
             progressed |= state != "unknown"
             self._tell(op, state)
+            if self.deliverer.asked is not None:
+                return await self._slow_down(self.deliverer.asked)
             if state == "unknown" and self.deliverer.trouble and self._broken(self.deliverer.trouble):
                 return False
         return progressed
+
+    async def _slow_down(self, wait: float) -> bool:
+        """Wait as long as the platform asks, for everything that goes there; False when that is longer than a run waits."""
+        if wait > self._patience:
+            self.message = f"{self.host} asks to slow down; the rest is left for the next run"
+            return False
+        self._patience -= wait
+        await self._pause(wait, "it asks to slow down")
+        return True
 
     async def _send_all(self, outcomes: Mapping[str, RouteOutcome]) -> bool:
         progressed = False
@@ -335,6 +320,8 @@ class TargetRun:
                 lost += [again] if state == "unknown" and again is not None else []
             progressed |= state in {"sent", "approved"}
             self._tell(op, state)
+            if self.deliverer.asked is not None:
+                return await self._slow_down(self.deliverer.asked)
             if state in {"sent", "refused"}:
                 self.ledger.count_success(self.host)
             elif trouble and self._broken(trouble):
@@ -385,7 +372,8 @@ class TargetRun:
                 outcome.outcome, outcome.message = "stopped", "stopped; the next run goes on from there"
             elif left:
                 outcome.outcome = "partial"
-                outcome.message = self.message or outcome.message or f"{len(left)} left for the next run"
+                told = [each for each in (self.message, outcome.message) if each]
+                outcome.message = "; ".join(told) or f"{len(left)} left for the next run"
             elif self.ledger.operations(states=("awaiting_approval",), route=outcome.route):
                 outcome.outcome = "waiting"
                 outcome.message = "some wait for approval: `civicsync review list`"

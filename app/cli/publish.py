@@ -18,8 +18,8 @@ from ...connectors.transport import Request
 from ...core.clock import Clock
 from ...core.ledger import Operation
 from ...sync.decisions import Decision
+from ...sync.outcome import RouteOutcome
 from ...sync.publish import Publisher
-from ...sync.target import RouteOutcome
 from .common import (
     EXIT_FAILED,
     EXIT_STOPPED,

@@ -330,6 +330,27 @@ def test_a_refused_withdrawal_is_asked_once_more(tmp_path: Path) -> None:
     assert world.states() == {"withdrawn": 1, "stuck": 1}
 
 
+def test_a_platform_that_asks_to_slow_down_is_waited_for_with_everything(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 12)
+    world.worlds["b"].faults.extend(["", "", *["429"] * 9])
+    before = world.clock.monotonic()
+    outcome = world.publish("a-to-b")[0]
+    assert (outcome.outcome, outcome.counts) == ("done", {"sent": 12}), "nine in a row are no dead platform"
+    assert world.clock.monotonic() - before == pytest.approx(60 + 9 * 2, abs=1)
+    assert world.rows("SELECT max(attempts) FROM operation") == [(1,)]
+
+
+def test_a_platform_that_asks_for_more_than_a_run_waits_gets_the_rest_next_time(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 3)
+    world.worlds["b"].faults.extend(["429"] * 100)
+    outcome = world.publish("a-to-b")[0]
+    assert outcome.outcome == "partial"
+    assert "asks to slow down; the rest is left for the next run" in outcome.message
+    world.worlds["b"].faults.clear()
+    world.publish("a-to-b")
+    assert world.states() == {"sent": 3}
+
+
 def test_a_dead_platform_is_left_alone(tmp_path: Path) -> None:
     world = mesh(tmp_path, 8)
     world.worlds["b"].faults.extend(["refused"] * 100)

@@ -15,9 +15,9 @@ from civicsync.config.model import Config
 from civicsync.connectors.testing.fake import FakePlatform
 from civicsync.core.clock import FakeClock
 from civicsync.core.database import migrate, open_engine, parse_url
+from civicsync.sync.outcome import RouteOutcome
 from civicsync.sync.publish import Publisher
 from civicsync.sync.pull import Options, Puller
-from civicsync.sync.target import RouteOutcome
 
 KEY = "0123456789abcdef" * 4
 _ports = itertools.count(20_000)

@@ -1,0 +1,36 @@
+"""What a run of routes tells: how each ended, and meanwhile what was done and what is waited for."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from ..connectors.writing import Request
+from ..core.ledger import Operation
+from .decisions import Plan
+
+
+@dataclass(slots=True)
+class RouteOutcome:
+    """How one route's run ended: done, planned (first run), waiting (for people), partial, halted, busy, disabled or failed."""
+
+    route: str
+    outcome: str = "done"
+    message: str = ""
+    plan: Plan | None = None
+    requests: dict[str, Sequence[Request]] = field(default_factory=dict[str, Sequence[Request]])
+    """With `--dry-run`: the exact requests, by `action origin`."""
+    counts: dict[str, int] = field(default_factory=dict[str, int])
+    reasons: dict[str, int] = field(default_factory=dict[str, int])
+    """Why copies were refused, held or left alone, and how often."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether a script should take notice."""
+        return self.outcome in {"failed", "halted"}
+
+
+Progress = Callable[[str, Operation, str], None]
+"""Called after each operation: target instance, operation, the state it ended in."""
+
+
+Waiting = Callable[[str, str, float], None]
+"""Called before more than a moment is waited: target instance, why, seconds."""
