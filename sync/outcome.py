@@ -15,6 +15,8 @@ class RouteOutcome:
     route: str
     outcome: str = "done"
     message: str = ""
+    warnings: list[str] = field(default_factory=list[str])
+    """Names in the route that nothing answers to."""
     plan: Plan | None = None
     requests: dict[str, Sequence[Request]] = field(default_factory=dict[str, Sequence[Request]])
     """With `--dry-run`: the exact requests, by `action origin`."""

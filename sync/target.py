@@ -169,7 +169,7 @@ class TargetRun:
         planner = self._planner(name, limits)
         plan = planner.plan(min(route.max_per_run, self._room_today(name, route)))
         outcome.plan = plan
-        outcome.message = "; ".join(unknown_names(self.publisher.engine, route))
+        outcome.warnings = unknown_names(self.publisher.engine, route)
         if not dry_run:
             first = (
                 known is None or known["planned_at"] is None or not _same_ends(known["fingerprint"], plan.fingerprint)
@@ -372,8 +372,7 @@ class TargetRun:
                 outcome.outcome, outcome.message = "stopped", "stopped; the next run goes on from there"
             elif left:
                 outcome.outcome = "partial"
-                told = [each for each in (self.message, outcome.message) if each]
-                outcome.message = "; ".join(told) or f"{len(left)} left for the next run"
+                outcome.message = self.message or outcome.message or f"{len(left)} left for the next run"
             elif self.ledger.operations(states=("awaiting_approval",), route=outcome.route):
                 outcome.outcome = "waiting"
                 outcome.message = "some wait for approval: `civicsync review list`"

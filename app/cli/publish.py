@@ -156,6 +156,7 @@ def _row(outcome: RouteOutcome, *, dry_run: bool) -> dict[str, Any]:
         "route": outcome.route,
         "outcome": outcome.outcome,
         "message": outcome.message,
+        "warnings": outcome.warnings,
         **{name: outcome.counts.get(name, 0) for name in _STATES},
         "waiting": plan.waiting if plan is not None else 0,
         "skipped": plan.skipped if plan is not None else {},
@@ -205,6 +206,8 @@ def _print_plan(outcome: RouteOutcome) -> None:
     if outcome.message:
         style = "red" if outcome.failed else "yellow"
         out.print(Text(f"  {outcome.outcome}: {outcome.message}", style=style), soft_wrap=True)
+    for warning in outcome.warnings:
+        out.print(Text(f"  ! {warning}", style="yellow"), soft_wrap=True)
     plan = outcome.plan
     if plan is None:
         return
@@ -232,6 +235,8 @@ def _say(outcomes: Sequence[RouteOutcome]) -> None:
         if each.message:
             style = "red" if each.failed else "yellow"
             out.print(Text(f"{each.route}: {show(each.message)}", style=style), soft_wrap=True)
+        for warning in each.warnings:
+            out.print(Text(f"{each.route}: {show(warning)}", style="yellow"), soft_wrap=True)
         for why, number in (each.plan.skipped if each.plan is not None else {}).items():
             out.print(Text(f"{each.route}: skipped {number}: {why}", style="dim"), soft_wrap=True)
         for why, number in list(each.reasons.items())[:5]:

@@ -135,7 +135,7 @@ def test_a_name_that_nothing_answers_to_is_told_by_every_run(tmp_path: Path) -> 
     elsewhere = route.model_copy(update={"source": route.source.model_copy(update={"space": "board/9"})})
     world.config = world.config.model_copy(update={"routes": {"a-to-b": elsewhere}})
     [outcome] = world.publish("a-to-b")
-    assert "a/board/9 is not in the database" in outcome.message
+    assert [each.partition(":")[0] for each in outcome.warnings] == ["a/board/9 is not in the database"]
     assert world.worlds["b"].copies() == []
 
 
