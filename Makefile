@@ -22,7 +22,7 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@touch $@
 
 demo: setup
-	@$(BIN)/python benchmarks/demo.py
+	@$(BIN)/python -m civicsync.app.demo
 
 test: setup-dev lint types
 	$(BIN)/python -m pytest
@@ -35,7 +35,7 @@ types: setup-dev
 	$(BIN)/basedpyright --level error
 
 proof: setup-dev
-	$(BIN)/python -m benchmarks.proof
+	$(BIN)/python -m proof
 
 lock:
 	$(BIN)/python -m pip install --quiet uv

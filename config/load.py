@@ -17,8 +17,8 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from ..connectors.http.transport import is_loopback
 from ..connectors.registry import UnknownPlatform, resolve
-from ..connectors.transport import is_loopback
 from .model import Config, RawConfig
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")

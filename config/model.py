@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, SecretStr, SerializeAsAny
 
-from ..connectors.settings import InstanceSettings, Interval, Settings
+from ..connectors.contract.settings import InstanceSettings, Interval, Settings
 from .routes import Route
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

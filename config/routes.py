@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from ..connectors.settings import Interval, Schedule, Settings
+from ..connectors.contract.settings import Interval, Schedule, Settings
 from ..core.records import State
 
 SpaceRef = Annotated[str, Field(pattern=r"^[a-z_]+/[^\s/]+$", examples=["component/39", "group/31"])]

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from ..connectors.contract.settings import InstanceSettings
 from ..connectors.registry import platforms, resolve
-from ..connectors.settings import InstanceSettings
 from .model import RawConfig
 
 _REF = "#/$defs/{model}"

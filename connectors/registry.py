@@ -9,9 +9,9 @@ from importlib.metadata import entry_points, version
 from typing import Any
 
 from ..core.clock import Clock
-from .contract import Connector
-from .settings import InstanceSettings
-from .transport import Transport
+from .contract.reading import Connector
+from .contract.settings import InstanceSettings
+from .http.transport import Transport
 
 GROUP = "civicsync.connectors"
 

@@ -5,10 +5,10 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
 from ..config.model import Config
-from ..connectors.contract import Context
-from ..connectors.errors import CannotDo
+from ..connectors.contract.errors import CannotDo
+from ..connectors.contract.reading import Context
+from ..connectors.contract.writing import WriteContext, Writer
 from ..connectors.registry import open_transport, resolve, user_agent
-from ..connectors.writing import WriteContext, Writer
 from ..core.clock import Clock
 from ..core.privacy import pseudonymiser
 

@@ -12,11 +12,10 @@ from sqlalchemy import Connection, Engine, func, or_, select
 
 from ..config.model import seconds
 from ..config.routes import Route, Where
-from ..core.bulk import chunks
 from ..core.identity import Key, Ref, key
-from ..core.ledger import PUBLICATION
+from ..core.ledger.ledger import PUBLICATION
 from ..core.records import State
-from ..core.tables import (
+from ..core.schema.tables import (
     AnswerRow,
     AreaRow,
     AuthorRow,
@@ -28,6 +27,7 @@ from ..core.tables import (
     SpaceRow,
     table_of,
 )
+from ..core.store.bulk import chunks
 
 PROPOSAL, TEXT, SPACE, ANSWER = (table_of(t) for t in (ProposalRow, ProposalTextRow, SpaceRow, AnswerRow))
 CATEGORY, AREA, AUTHOR = (table_of(t) for t in (CategoryRow, AreaRow, AuthorRow))

@@ -16,7 +16,7 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from ..config.model import seconds
-from ..connectors.settings import cron_fields
+from ..connectors.contract.settings import cron_fields
 
 JITTER_SHARE = 0.1
 MAX_JITTER = 60.0

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from civicsync.core.clock import FakeClock
-from civicsync.core.database import migrate, open_engine, parse_url
+from civicsync.core.schema.database import migrate, open_engine, parse_url
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from rich.text import Text
 from sqlalchemy import Engine
 
 from ...config import Config
-from ...connectors.contract import Probe
-from ...connectors.errors import ConnectorError
+from ...connectors.contract.errors import ConnectorError
+from ...connectors.contract.reading import Probe
 from ...core.clock import Clock
-from ...sync.pull import Puller, save_probe
-from ...sync.route_check import RouteCheck, check_route
+from ...sync.publish.route_check import RouteCheck, check_route
+from ...sync.pull.run import Puller, save_probe
 from .common import EXIT_FAILED, chosen, configuration, database, out, print_json
 from .state import state
 

@@ -16,8 +16,8 @@ from rich.text import Text
 from sqlalchemy import Engine
 
 from ...config import Config, ConfigError, load
-from ...core.database import DatabaseError, migrate, open_engine, parse_url
 from ...core.privacy import MissingKeyError, check_key
+from ...core.schema.database import DatabaseError, migrate, open_engine, parse_url
 from .state import state
 
 EXIT_FAILED = 1

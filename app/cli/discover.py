@@ -11,13 +11,13 @@ import typer
 from pydantic import ValidationError
 from rich.text import Text
 
-from ...connectors.contract import Connector, Context, Probe
-from ...connectors.errors import ConnectorError, NotThisPlatform
+from ...connectors.contract.errors import ConnectorError, NotThisPlatform
+from ...connectors.contract.reading import Connector, Context, Probe
+from ...connectors.contract.settings import InstanceSettings
 from ...connectors.registry import open_transport, platforms, resolve, user_agent
-from ...connectors.settings import InstanceSettings
 from ...core.clock import Clock
 from ...core.records import Space
-from ...core.rows import RowMaker
+from ...core.store.rows import RowMaker
 from .common import EXIT_FAILED, EXIT_USAGE, configuration, err, fail, out, print_json, print_table
 from .state import state
 

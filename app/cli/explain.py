@@ -6,11 +6,11 @@ import typer
 from rich.text import Text
 from sqlalchemy import Engine, or_, select
 
-from ...core import tables
-from ...core.batches import PROPOSAL
 from ...core.clock import Clock
-from ...core.ledger import Ledger, Publication
-from ...core.tables import table_of
+from ...core.ledger.ledger import Ledger, Publication
+from ...core.schema import tables
+from ...core.schema.tables import table_of
+from ...core.store.page_writer import PROPOSAL
 from .common import configuration, database, fail, out, print_json, print_table, show
 
 

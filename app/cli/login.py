@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import typer
 from rich.text import Text
 
-from ...connectors.errors import ConnectorError
+from ...connectors.contract.errors import ConnectorError
 from ...connectors.registry import open_transport, resolve, user_agent
 from ...core.clock import Clock
 from .common import EXIT_USAGE, chosen, configuration, fail, out

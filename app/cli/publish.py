@@ -14,12 +14,12 @@ from rich.text import Text
 from sqlalchemy import Engine
 
 from ...config import Config
-from ...connectors.transport import Request
+from ...connectors.http.transport import Request
 from ...core.clock import Clock
-from ...core.ledger import Operation
-from ...sync.decisions import Decision
-from ...sync.outcome import RouteOutcome
-from ...sync.publish import Publisher
+from ...core.ledger.ledger import Operation
+from ...sync.publish.decisions import Decision
+from ...sync.publish.outcome import RouteOutcome
+from ...sync.publish.publisher import Publisher
 from .common import (
     EXIT_FAILED,
     EXIT_STOPPED,

@@ -6,10 +6,10 @@ import typer
 from rich.text import Text
 
 from ...core.clock import Clock
-from ...core.pages import Item
+from ...core.items import Item
 from ...core.privacy import pseudonymiser
-from ...core.quarantine import listed
-from ...core.store import InstanceStore
+from ...core.store.quarantine import listed
+from ...core.store.store import InstanceStore
 from .common import EXIT_FAILED, chosen, configuration, database, fail, out, print_json, print_table
 
 app = typer.Typer(help="Records that could not be understood.", no_args_is_help=True, rich_markup_mode=None)
@@ -62,7 +62,7 @@ def replay(
     instance: Annotated[str | None, typer.Argument(help="Only this instance.")] = None, json: Json = False
 ) -> None:
     """Map the records in quarantine again, for example after an update of civicsync."""
-    from ...connectors.contract import Context
+    from ...connectors.contract.reading import Context
     from ...connectors.registry import open_transport, resolve, user_agent
 
     config = configuration()
@@ -71,7 +71,7 @@ def replay(
         for row in listed(engine, chosen(config, [instance])[0] if instance else None):
             settings = config.instances.get(row["instance"])
             connector = resolve(settings.platform) if settings else None
-            if settings is None or connector is None or connector.rebuild is None:
+            if settings is None or connector is None or connector.remap is None:
                 results.append(
                     {"id": row["id"], "ref": row["ref"], "instance": row["instance"], "outcome": "not configured"}
                 )
@@ -82,9 +82,9 @@ def replay(
             secret = pseudonymiser(config.privacy.key.get_secret_value(), row["instance"])
             context = Context(row["instance"], settings, transport, secret, clock)
             store = InstanceStore(engine, row["instance"], settings.locales, clock)
-            rebuild, raw, ref = connector.rebuild, row["raw"] or {}, row["ref"]
+            remap, raw, ref = connector.remap, row["raw"] or {}, row["ref"]
             written = store.replay(
-                Item(ref, build=lambda r=rebuild, c=context, f=ref, w=raw: r(c, f, w), raw=raw), row["scope"]
+                Item(ref, build=lambda r=remap, c=context, f=ref, w=raw: r(c, f, w), raw=raw), row["scope"]
             )
             outcome = "still not understood" if written.quarantined else "understood"
             results.append({"id": row["id"], "ref": ref, "instance": row["instance"], "outcome": outcome})

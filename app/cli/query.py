@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ...core.database import DatabaseError, read_only
+from ...core.schema.database import DatabaseError, read_only
 from .common import configuration, database, err, fail, print_json, print_table
 
 TABLE_LIMIT = 200

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ...core.clock import Clock
-from ...sync.rebuild import rebuild_map
+from ...sync.publish.rebuild_map import rebuild_map
 from .common import EXIT_FAILED, configuration, database, print_json, print_table
 from .publish import chosen_routes
 

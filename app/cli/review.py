@@ -12,10 +12,10 @@ from sqlalchemy import Engine
 
 from ...config import Config
 from ...core.clock import Clock
-from ...core.ledger import Ledger, Operation, Publication
-from ...sync.decisions import REFUSED_EDIT
-from ...sync.render import draft_of
-from ...sync.review import Reviewer
+from ...core.ledger.ledger import Ledger, Operation, Publication
+from ...sync.publish.decisions import REFUSED_EDIT
+from ...sync.publish.review import Reviewer
+from ...sync.render.render import draft_of
 from .common import EXIT_FAILED, EXIT_USAGE, configuration, database, fail, out, print_json, print_table
 from .publish import chosen_routes
 

@@ -11,8 +11,8 @@ from sqlalchemy import Engine
 
 from ...config import Config
 from ...core.clock import Clock
-from ...sync.publish import Publisher
-from ...sync.pull import Options, Puller
+from ...sync.publish.publisher import Publisher
+from ...sync.pull.run import Options, Puller
 from ...sync.schedule import Timetable, Work
 from .common import chosen, configuration, database, out
 

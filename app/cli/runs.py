@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ...core import runs as journal
+from ...core import journal as journal
 from .common import chosen, configuration, database, print_json, print_table
 
 COLUMNS = {

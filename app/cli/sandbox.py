@@ -23,7 +23,7 @@ def run(
     ] = False,
 ) -> None:
     """Serve a sandbox: prints one JSON line (url, instance, control), then serves until interrupted."""
-    from ...connectors.testing.serve import describe, serve
+    from ...connectors.testing.sandbox.serve import describe, serve
 
     try:
         connector = resolve(platform)

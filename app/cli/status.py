@@ -5,8 +5,8 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Engine
 
-from ...core import runs as journal
-from ...core.absence import totals
+from ...core import journal as journal
+from ...core.store.tombstones import totals
 from .common import chosen, configuration, database, print_json, print_table
 
 COLUMNS = {

@@ -18,11 +18,11 @@ from rich.progress import (
 from sqlalchemy import Engine
 
 from ...config import Config
-from ...connectors.contract import Page
-from ...core import runs as journal
-from ...core.absence import totals
+from ...connectors.contract.reading import Page
+from ...core import journal as journal
 from ...core.clock import Clock
-from ...sync.pull import Options, Outcome, Puller
+from ...core.store.tombstones import totals
+from ...sync.pull.run import Options, Puller, PullOutcome
 from .common import EXIT_FAILED, EXIT_STOPPED, chosen, configuration, database, err, out, print_json, print_table
 
 COLUMNS = {
@@ -74,7 +74,7 @@ def run(
         raise typer.Exit(EXIT_STOPPED)
 
 
-def _row(engine: Engine, outcome: Outcome) -> dict[str, Any]:
+def _row(engine: Engine, outcome: PullOutcome) -> dict[str, Any]:
     return {
         "instance": outcome.instance,
         "outcome": outcome.outcome,
@@ -86,7 +86,7 @@ def _row(engine: Engine, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _say(outcomes: list[Outcome]) -> None:
+def _say(outcomes: list[PullOutcome]) -> None:
     for outcome in outcomes:
         if outcome.message:
             style = "red" if outcome.failed else "yellow"
@@ -95,7 +95,9 @@ def _say(outcomes: list[Outcome]) -> None:
             out.print(f"{outcome.instance}: {note}", style="dim", markup=False, soft_wrap=True)
 
 
-async def _pull(config: Config, engine: Engine, names: list[str], options: Options, *, quiet: bool) -> list[Outcome]:
+async def _pull(
+    config: Config, engine: Engine, names: list[str], options: Options, *, quiet: bool
+) -> list[PullOutcome]:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
@@ -148,7 +150,7 @@ class _Bars:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def page(self, name: str, page: Page, outcome: Outcome) -> None:
+    def page(self, name: str, page: Page, outcome: PullOutcome) -> None:
         """Move the bar after a page."""
         if page.total is not None:
             self._totals.setdefault(name, {})[page.scope] = page.total

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from civicsync.connectors.testing.city import City
+from civicsync.connectors.testing.sandbox.city import City
 
 _FIRST = re.compile(r"first:\s*(\d+)")
 _AFTER = re.compile(r'after:\s*"([^"]+)"')

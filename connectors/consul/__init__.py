@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from ..contract import Connector
-from ..writing import WriteContext, Writer
-from .mapping import rebuild
+from ..contract.reading import Connector
+from ..contract.writing import WriteContext, Writer
+from .mapping import remap
 from .reader import ConsulReader
 from .settings import ConsulSettings
 
@@ -29,6 +29,6 @@ CONNECTOR = Connector(
     reader=ConsulReader,
     versions=VERSIONS,
     writer=_writer,
-    rebuild=rebuild,
+    remap=remap,
     sandbox=_sandbox,
 )

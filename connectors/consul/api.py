@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..contract import Context
-from ..errors import ConnectorError, Interface, Malformed, NotFound, NotThisPlatform, Refused
+from ..contract.errors import ConnectorError, Interface, Malformed, NotAllowed, NotFound, NotThisPlatform
+from ..contract.reading import Context
 from .dialects import ALIVE, DIALECTS, FINGERPRINT, Dialect, Shape, by_id_document, ids_per_request
 from .mapping import normal
 from .settings import ConsulSettings
@@ -43,8 +43,10 @@ class Api:
         try:
             answer = await self.transport.get("consul.json", headers={"Accept": "application/json", **self._headers})
             found = answer.json()
-        except Refused as error:
-            raise Refused(error.message, hint="a staging site? set basic_auth_user and basic_auth_password") from error
+        except NotAllowed as error:
+            raise NotAllowed(
+                error.message, hint="a staging site? set basic_auth_user and basic_auth_password"
+            ) from error
         except (NotFound, Malformed) as error:
             raise NotThisPlatform(f"{self.transport.url}/consul.json is not CONSUL's: {error.message}") from error
         if not isinstance(found, dict) or not isinstance(found.get("release"), str):
@@ -121,7 +123,7 @@ class Api:
         try:
             await self.ask(ALIVE, dialect)
         except NotFound as error:
-            raise Refused(
+            raise NotAllowed(
                 "the GraphQL interface is not there any more", hint="was it switched off, or is the host wrong?"
             ) from error
 
@@ -133,6 +135,6 @@ class Api:
             answer = await self.transport.get(
                 "proposals", params=params, headers={"Accept": "text/html", **self._headers}
             )
-        except (NotFound, Refused):
+        except (NotFound, NotAllowed):
             return None
         return set(_LISTED.findall(answer.text))

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from ...core.identity import split_ref
-from ..contract import Item, Page, PullRequest
-from ..errors import Malformed, NotFound
+from ..contract.errors import Malformed, NotFound
+from ..contract.reading import Item, Page, PullRequest
 from .api import Api
 from .dialects import B_RECORDS, Dialect, Shape, comments_of_document, pages_document, targets_per_request
-from .light import Light, LightSweep
+from .light_sweep import Light, LightSweep
 from .mapping import KIND, Mapper, identifier, nodes
 
 SCOPE = "comments"

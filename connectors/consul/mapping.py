@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from ...core.identity import Ref
-from ...core.pages import Item, MappingError
+from ...core.items import Item, MappingError
 from ...core.records import (
     Answer,
     Area,
@@ -30,7 +30,7 @@ from ...core.records import (
     Vote,
 )
 from ...core.text import plain_title, rich, simple
-from ..contract import Context
+from ..contract.reading import Context
 from .dialects import CAMEL, Dialect
 
 MAPPING = b"consul-1"
@@ -330,7 +330,7 @@ class Mapper:
         return [Vote(id=identifier(raw), target=target, positive=flag, cast_at=moment(raw, "publicCreatedAt"))]
 
 
-def rebuild(context: Context, reference: Ref, raw: Mapping[str, Any]) -> Sequence[Record]:
+def remap(context: Context, reference: Ref, raw: Mapping[str, Any]) -> Sequence[Record]:
     """Map a node from quarantine again."""
     return Mapper(context, (context.settings.locales or ["und"])[0]).build(raw)
 

@@ -9,16 +9,16 @@ from collections.abc import Set as AbstractSet
 from typing import Any, cast
 
 from ...core.identity import Ref, split_ref
-from ...core.marks import Marks, by_id
-from ...core.pages import Refs
+from ...core.items import Refs
 from ...core.records import Space
-from ..contract import Capability, Context, Item, Page, Probe, PullRequest
-from ..errors import Interface, Malformed
+from ...core.store.change_tokens import ChangeTokens, by_id
+from ..contract.errors import Interface, Malformed
+from ..contract.reading import Capability, Context, Item, Page, Probe, PullRequest
 from .api import Api
 from .comments import Comments
 from .dialects import B_RECORDS, DIALECTS, Dialect, Shape, extras_document, pages_document
 from .extras import Extras
-from .light import Light, LightSweep, requests_for
+from .light_sweep import Light, LightSweep, requests_for
 from .mapping import KIND, Mapper, counters_in, identifier, nodes
 from .settings import ConsulSettings
 
@@ -123,7 +123,7 @@ class _Pull:
         self.names = reader.context.keep_names
         self.extras = Extras(self.api, dialect, reader.settings.locales)
         self.drafts: set[str] = set(self.stored.memory("drafts") or ())
-        self.seen: dict[str, Marks] = {}
+        self.seen: dict[str, ChangeTokens] = {}
         self.published: Container[str] = ()
         self.lists: dict[bool, tuple[set[str], int | None]] = {}
 
@@ -153,7 +153,7 @@ class _Pull:
             items = [self.mapper.item(name, node) for node in light.rows[name].values()]
             yield Page(name, items, complete=True)
         for name in open_:
-            trusted = self.seen.get(name, Marks()) if name in read_all and name not in resumed else None
+            trusted = self.seen.get(name, ChangeTokens()) if name in read_all and name not in resumed else None
             async for page in self._changed(name, light, known[name], trusted):
                 yield page
         comments = Comments(self.api, self.dialect, self.mapper, self.request, self.sweep, self.names, self.drafts)
@@ -183,7 +183,7 @@ class _Pull:
         offset = int(cursor["offset"]) if cursor else 0
         for archived, (listed, page) in ((cursor or {}).get("lists") or {}).items():
             self.lists[archived == "archived"] = ({str(own) for own in listed}, page)
-        seen = self.seen.setdefault(name, Marks())
+        seen = self.seen.setdefault(name, ChangeTokens())
         goes_on = not (cursor and cursor.get("ended"))
         while goes_on:
             parts = [(f"p{i}", shape, offset + i * rows, rows) for i in range(pages)]
@@ -227,7 +227,7 @@ class _Pull:
         return {item.ref: item for item in (self.mapper.item(name, node) for node in found)}
 
     async def _changed(
-        self, name: str, light: Light, known: Mapping[str, str], trusted: Marks | None
+        self, name: str, light: Light, known: Mapping[str, str], trusted: ChangeTokens | None
     ) -> AsyncIterator[Page]:
         """The rows that the light sweep shows as new or changed, then the claim that these are all."""
         rows = light.rows[name]

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import SecretStr
 
-from ..settings import InstanceSettings, Settings
+from ..contract.settings import InstanceSettings, Settings
 
 
 class ConsulAccount(Settings):

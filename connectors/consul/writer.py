@@ -10,26 +10,16 @@ from contextlib import aclosing
 from datetime import datetime
 
 from ...core.identity import Ref, split_ref
-from ..contract import Capability
-from ..errors import CannotDo, MaybeDone, NotDone
-from ..transport import Request
-from ..writing import (
-    Authored,
-    Copy,
-    Draft,
-    Fitted,
-    Limits,
-    Reading,
-    Standing,
-    Voice,
-    WriteContext,
-)
-from . import fitting, forms
-from .finding import copy_at
-from .forms import TOKEN, EditForm
-from .office import Office
-from .replies import Replies
-from .site import Page
+from ..contract.errors import CannotDo, MaybeDone, NotDone
+from ..contract.reading import Capability
+from ..contract.writing import Authored, Copy, Draft, Fitted, Limits, Reading, Standing, Voice, WriteContext
+from ..http.transport import Request
+from . import text_rules, write_requests
+from .admin_forms import Office
+from .lookup import copy_at
+from .responses import Replies
+from .web_session import Page
+from .write_requests import TOKEN, EditForm
 
 SPACE = "section/proposals"
 _PROPOSAL = re.compile(r"^/proposals/(\d+)")
@@ -101,9 +91,9 @@ class ConsulWriter(Replies):
         # The language of a block that is in use is the one that the site speaks to us.
         locales = [each[1] for each in blocks if each[3]] + page.locales + [each[1] for each in blocks]
         return Limits(
-            title=(fitting.TITLE[0], min(fitting.TITLE[1], page.longest(f"{stem}[title]", fitting.TITLE[1]))),
-            body=(0, min(fitting.BODY, page.longest(f"{stem}[description]", fitting.BODY))),
-            summary=min(fitting.SUMMARY, page.longest(f"{stem}[summary]", fitting.SUMMARY)),
+            title=(text_rules.TITLE[0], min(text_rules.TITLE[1], page.longest(f"{stem}[title]", text_rules.TITLE[1]))),
+            body=(0, min(text_rules.BODY, page.longest(f"{stem}[description]", text_rules.BODY))),
+            summary=min(text_rules.SUMMARY, page.longest(f"{stem}[summary]", text_rules.SUMMARY)),
             sends="html",
             many_locales=True,
             locales=list(dict.fromkeys(locales)),
@@ -112,14 +102,17 @@ class ConsulWriter(Replies):
     def fit(self, space: Ref, draft: Draft) -> Fitted:
         """See `fitting`."""
         _only_proposals(space)
-        return fitting.fit(draft)
+        return text_rules.fit(draft)
 
     def plan_create(self, space: Ref, draft: Draft) -> Sequence[Request]:
         """One form in the organisation's name; two as a participant, who publishes the draft."""
         _only_proposals(space)
         if self._voice(draft.voice) == "official":
-            return [forms.create(draft, self.site.base, office=True)]
-        return [forms.create(draft, self.site.base), forms.publish(forms.NUMBER, self.site.base)]
+            return [write_requests.create(draft, self.site.base, office=True)]
+        return [
+            write_requests.create(draft, self.site.base),
+            write_requests.publish(write_requests.NUMBER, self.site.base),
+        ]
 
     async def create(self, space: Ref, draft: Draft, found: Copy | None = None) -> Copy:
         """Make it public; a draft that was found is published."""
@@ -141,7 +134,7 @@ class ConsulWriter(Replies):
             await self._is_ours(copy, draft)
             return copy
         await self.site.wait(loaded)
-        request = forms.create(draft, self.site.base)
+        request = write_requests.create(draft, self.site.base)
         answer = await self.site.send(request, {**values, TOKEN: form["authenticity_token"]}, without=without)
         made = _PROPOSAL.match(answer.location) if answer.status == 302 else None
         if made is None or answer.location == "/proposals/new":
@@ -175,7 +168,7 @@ class ConsulWriter(Replies):
     async def _names(self, draft: Draft) -> dict[str, str]:
         if draft.category is None:
             return {}
-        return {forms.category_name(draft): await self.finder.tag_name(split_ref(draft.category)[1])}
+        return {write_requests.category_name(draft): await self.finder.tag_name(split_ref(draft.category)[1])}
 
     async def _new_form(self, voice: Voice, locale: str | None) -> Page:
         if voice == "official":
@@ -196,7 +189,7 @@ class ConsulWriter(Replies):
             if page.status != 200 or page.token is None:
                 raise NotDone(f"the page of the draft cannot be read (status {page.status})", status=page.status)
             if page.offers("/publish"):
-                answer = await self.site.send(forms.publish(own, self.site.base), {TOKEN: page.token})
+                answer = await self.site.send(write_requests.publish(own, self.site.base), {TOKEN: page.token})
                 if not (answer.status == 302 and _PROPOSAL.match(answer.location)):
                     # A second time is refused (docs/platforms/consul.md 8.2, 4): then it was public already.
                     await self._is_public(own, answer.status)
@@ -273,7 +266,7 @@ class ConsulWriter(Replies):
     def plan_edit(self, space: Ref, copy: Copy, draft: Draft) -> Sequence[Request]:
         """One form for each language."""
         own = split_ref(copy.ref)[1]
-        return [forms.edit(own, draft, locale, self.site.base) for locale in draft.texts]
+        return [write_requests.edit(own, draft, locale, self.site.base) for locale in draft.texts]
 
     async def edit(self, space: Ref, copy: Copy, draft: Draft) -> Copy:
         """Replace the texts; the place is kept."""
@@ -282,7 +275,7 @@ class ConsulWriter(Replies):
             page = await self.form_page(f"/proposals/{own}/edit", locale, f"edit_proposal_{own}")
             loaded = self.site.clock.monotonic()
             form = page.form(f"edit_proposal_{own}") or {}
-            request = forms.edit(own, draft, locale, self.site.base, _edit_form(form, locale))
+            request = write_requests.edit(own, draft, locale, self.site.base, _edit_form(form, locale))
             await self.site.wait(loaded)
             without = "" if f"{_PLACE}[latitude]" in form else _PLACE
             answer = await self.site.send(request, {TOKEN: form["authenticity_token"]}, without=without)
@@ -294,7 +287,7 @@ class ConsulWriter(Replies):
     def plan_withdraw(self, space: Ref, copy: Copy, reason: str) -> Sequence[Request]:
         """The proposal is retired; a draft stays one."""
         locale = str(copy.how.get("locale") or "‹locale›")
-        return [forms.retire(split_ref(copy.ref)[1], locale, reason, self.site.base)]
+        return [write_requests.retire(split_ref(copy.ref)[1], locale, reason, self.site.base)]
 
     async def withdraw(self, space: Ref, copy: Copy, reason: str) -> None:
         """Retire it. Nothing can be deleted here: it stays readable, with our explanation."""
@@ -309,7 +302,7 @@ class ConsulWriter(Replies):
         if not there:
             raise CannotDo("the proposal has no text in the language of its copy", hint="somebody changed its language")
         _, locale, translation, _ = there[0]
-        request = forms.retire(own, locale, reason, self.site.base, translation or "")
+        request = write_requests.retire(own, locale, reason, self.site.base, translation or "")
         answer = await self.site.send(request, {TOKEN: form["authenticity_token"]})
         if not (answer.status == 302 and _PROPOSAL.match(answer.location)):
             raise self.not_made(answer)

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from ..contract import Connector
-from .mapping import rebuild
+from ..contract.reading import Connector
+from .mapping import remap
 from .reader import DecidimReader
 from .settings import DecidimSettings
 
@@ -28,7 +28,7 @@ CONNECTOR = Connector(
     reader=DecidimReader,
     versions=VERSIONS,
     requests_per_minute=95,
-    rebuild=rebuild,
+    remap=remap,
     writer=_writer,
     sandbox=_sandbox,
 )

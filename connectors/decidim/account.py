@@ -2,18 +2,18 @@
 
 from typing import cast
 
-from ..errors import CannotDo, MaybeDone
-from ..writing import WriteContext
-from . import mutations
+from ..contract.errors import CannotDo, MaybeDone
+from ..contract.writing import WriteContext
+from . import write_requests
+from .admin_forms import Office
 from .api import Api
-from .looking import Looking
-from .mutations import ApiCaller, OAuthCaller, SessionCaller
+from .lookup import Looking
 from .oauth import Grant
-from .office import Office
+from .participant_forms import Wizard
 from .places import Places, learn
-from .session import WebSession
 from .settings import DecidimSettings
-from .wizard import Wizard
+from .web_session import WebSession
+from .write_requests import ApiCaller, OAuthCaller, SessionCaller
 
 
 class ServiceAccount:
@@ -73,9 +73,9 @@ class ServiceAccount:
     async def account(self) -> str:
         """The participant's user id."""
         if self.by_oauth and self.known().mutations and not self.session.configured:
-            question = mutations.request("query WhoAmI{session{user{id}}}", {})
+            question = write_requests.request("query WhoAmI{session{user{id}}}", {})
             try:
-                found = await mutations.perform(self.oauth, question, ["session", "user"], "asking who we are")
+                found = await write_requests.perform(self.oauth, question, ["session", "user"], "asking who we are")
             except MaybeDone:
                 raise CannotDo(
                     "the site does not know whom the OAuth token stands for", hint="is oauth_client_id the token's own?"

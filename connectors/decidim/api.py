@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..contract import Context
-from ..errors import ConnectorError, Interface, Malformed, NotFound, NotThisPlatform, Refused
+from ..contract.errors import ConnectorError, Interface, Malformed, NotAllowed, NotFound, NotThisPlatform
+from ..contract.reading import Context
 from .settings import DecidimSettings
 
 _TOKEN = re.compile(r'name="authenticity_token"[^>]*value="([^"]+)"|name="csrf-token"[^>]*content="([^"]+)"')
@@ -54,11 +54,11 @@ class Api:
         headers = {"Cookie": self._cookie} if self._cookie else None
         try:
             answer = await self.transport.graphql("api", document, headers=headers)
-        except Refused as error:
+        except NotAllowed as error:
             hint = (
                 "the site lets only signed-in people read: set `sign_in: true` with a participant's email and password"
             )
-            raise Refused(
+            raise NotAllowed(
                 error.message, hint=error.hint if self.settings.sign_in else hint, status=error.status
             ) from error
         return answer.data, answer.errors
@@ -89,7 +89,7 @@ class Api:
     async def _sign_in(self) -> None:
         """A participant's session, as the site's own form makes it (docs/platforms/decidim.md 4.4)."""
         if self.settings.email is None or self.settings.password is None:
-            raise Refused(
+            raise NotAllowed(
                 "sign_in is on, but email or password is missing", hint="set both, as ${ENV_NAME} or file:path"
             )
         page = await self.transport.get("users/sign_in", headers={"Accept": "text/html"})
@@ -108,7 +108,7 @@ class Api:
         answer = await self.transport.post_form(path, form, headers={"Cookie": cookie})
         location = answer.headers.get("location", "")
         if answer.status != 302 or location.rstrip("/").endswith("/users/sign_in") or _session(answer.headers) is None:
-            raise Refused(
+            raise NotAllowed(
                 "signing in failed",
                 hint="check email and password; after many failures an account is locked for an hour",
             )

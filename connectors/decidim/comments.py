@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any
 
 from ...core.identity import Ref
-from ..contract import Item, Page, Stored
-from ..errors import Malformed, NotFound
+from ..contract.errors import Malformed, NotFound
+from ..contract.reading import Item, Page, Stored
 from .api import Api
+from .comment_trees import Tree, Trees
 from .dialects import Dialect
 from .mapping import Mapper, comments_in, target_of_url
-from .trees import Tree, Trees
 
 KINDS = {"Proposals": "proposal", "Debates": "debate", "Budgets": "project"}
 """What people comment on in a component of each type."""

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ...core.identity import Ref
-from ...core.pages import Item, MappingError
+from ...core.items import Item, MappingError
 from ...core.records import (
     Answer,
     Area,
@@ -30,7 +30,7 @@ from ...core.records import (
     Text,
 )
 from ...core.text import plain_title, rich
-from ..contract import Context
+from ..contract.reading import Context
 from .dialects import PATHS, Dialect
 
 MAPPING = b"decidim-1"
@@ -317,7 +317,7 @@ def _place(node: Any) -> tuple[float | None, float | None]:
     return (float(latitude), float(longitude)) if abs(latitude) <= 90 and abs(longitude) <= 180 else (None, None)
 
 
-def rebuild(context: Context, reference: Ref, raw: Mapping[str, Any]) -> Sequence[Record]:
+def remap(context: Context, reference: Ref, raw: Mapping[str, Any]) -> Sequence[Record]:
     """Map a node from quarantine again."""
     return Mapper(context, Dialect("0.32")).build(raw)
 

@@ -17,8 +17,8 @@ from urllib.parse import urlencode
 import msgspec
 
 from ...core.clock import Clock
-from ..errors import Malformed, MaybeDone, NotDone, NotLetIn
-from ..transport import Request, Transport
+from ..contract.errors import Malformed, MaybeDone, NotDone, NotLetIn
+from ..http.transport import Request, Transport
 from .settings import DecidimSettings
 
 SCOPES = "user api:read api:write"

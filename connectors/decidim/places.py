@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...core.identity import Ref, split_ref
-from ..contract import Context
-from ..errors import CannotDo, ConnectorError, NotDone, Refused, Throttled, WriteError
-from ..writing import LocalText
+from ..contract.errors import CannotDo, ConnectorError, NotAllowed, NotDone, Throttled, WriteError
+from ..contract.reading import Context
+from ..contract.writing import LocalText
 from .api import Api, missing_fields
 from .dialects import PROBE, ROOT_PROBE, ROOTS, VERSION, Dialect, dialect_of, spaces_document
 from .mapping import component_path
@@ -144,7 +144,7 @@ def nothing_written(error: ConnectorError) -> WriteError:
     """A failure of something that only reads, in the words of a writer: nothing is stored."""
     if isinstance(error, WriteError):
         return error
-    if isinstance(error, Refused):
+    if isinstance(error, NotAllowed):
         return CannotDo(error.message, hint=error.hint, status=error.status)
     hint = "it is tried again later" if isinstance(error, Throttled) else error.hint
     return NotDone(error.message, hint=hint, status=error.status)

@@ -9,11 +9,12 @@ from typing import Any, cast
 
 from ...core.identity import Ref, split_ref
 from ...core.records import Space
-from ..contract import Capability, Context, Page, Probe, PullRequest
-from ..errors import Interface
+from ..contract.errors import Interface
+from ..contract.reading import Capability, Context, Page, Probe, PullRequest
 from .api import Api, missing_fields
+from .comment_trees import Trees
 from .comments import KINDS, Comments, Counted, shown
-from .components import ComponentPull
+from .component_pull import ComponentPull
 from .dialects import (
     PROBE,
     ROOT_PROBE,
@@ -26,9 +27,8 @@ from .dialects import (
     spaces_document,
 )
 from .mapping import Mapper, component_path
-from .opendata import OpenData
+from .open_data import OpenData
 from .settings import DecidimSettings
-from .trees import Trees
 
 _LAST = {"Proposals": "proposals", "Debates": "debates", "Budgets": "budgets"}
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr
 
-from ..settings import InstanceSettings
+from ..contract.settings import InstanceSettings
 
 
 class DecidimSettings(InstanceSettings):

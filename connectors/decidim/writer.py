@@ -10,25 +10,15 @@ from datetime import datetime
 from typing import Any
 
 from ...core.identity import Ref, ref, split_ref
-from ..errors import CannotDo, MaybeDone
-from ..transport import Request
-from ..writing import (
-    Authored,
-    Copy,
-    Draft,
-    Fitted,
-    Limits,
-    Reading,
-    Standing,
-    Voice,
-    WriteContext,
-)
-from . import mutations
-from .looking import others_of, reading_of
-from .manners import BODY_LEAST, TITLE, fitted
+from ..contract.errors import CannotDo, MaybeDone
+from ..contract.writing import Authored, Copy, Draft, Fitted, Limits, Reading, Standing, Voice, WriteContext
+from ..http.transport import Request
+from . import write_requests
+from .capabilities import standing
+from .lookup import others_of, reading_of
 from .places import Place, Places
-from .replies import Replies
-from .standing import standing
+from .responses import Replies
+from .text_rules import BODY_LEAST, TITLE, fitted
 
 
 class DecidimWriter(Replies):
@@ -111,7 +101,7 @@ class DecidimWriter(Replies):
         if self._official(place, draft):
             return [self.office(places).create_request(place, draft)]
         if places.mutations:
-            return [mutations.create_request(place, draft, places.body(place, draft.main))]
+            return [write_requests.create_request(place, draft, places.body(place, draft.main))]
         wizard, own = self.wizard(places), "‹id›"
         details = wizard.details_request(place, draft, own)
         middle = [details] if details is not None else []
@@ -134,9 +124,9 @@ class DecidimWriter(Replies):
         return self._copy(places, place, own, draft, "wizard")
 
     async def _create_by_mutation(self, places: Places, place: Place, draft: Draft) -> Copy:
-        sent = mutations.create_request(place, draft, places.body(place, draft.main))
+        sent = write_requests.create_request(place, draft, places.body(place, draft.main))
         what = f"creating in component/{place.id}"
-        made = await mutations.perform(self.participant(), sent, ["component", "createProposal"], what)
+        made = await write_requests.perform(self.participant(), sent, ["component", "createProposal"], what)
         rows = (made.get("body") or {}).get("translations") or ()
         if not made.get("id") or not any(draft.marker in str(row.get("text")) for row in rows):
             raise MaybeDone(f"{what}: the answer names another proposal")
@@ -218,7 +208,7 @@ class DecidimWriter(Replies):
         if copy.how.get("voice") == "official":
             return [self.office(places).edit_request(place, draft, own)]
         if places.mutations:
-            return [mutations.update_request(place, own, draft, places.body(place, draft.main))]
+            return [write_requests.update_request(place, own, draft, places.body(place, draft.main))]
         return [self.wizard(places).edit_request(place, draft, own)]
 
     async def edit(self, space: Ref, copy: Copy, draft: Draft) -> Copy:
@@ -232,10 +222,10 @@ class DecidimWriter(Replies):
             return self._copy(places, place, own, draft, "office", others)
         if places.mutations:
             sent, path = (
-                mutations.update_request(place, own, draft, places.body(place, draft.main)),
+                write_requests.update_request(place, own, draft, places.body(place, draft.main)),
                 ["component", "proposal", "update"],
             )
-            await mutations.perform(self.participant(), sent, path, f"editing {copy.ref}")
+            await write_requests.perform(self.participant(), sent, path, f"editing {copy.ref}")
             return self._copy(places, place, own, draft, "mutation")
         await self.wizard(places).edit(place, draft, own)
         return self._copy(places, place, own, draft, "wizard")
@@ -252,7 +242,7 @@ class DecidimWriter(Replies):
         place, own = self._at(places, space, copy), split_ref(copy.ref)[1]
         self._withdrawable(copy)
         if places.mutations:
-            return [mutations.withdraw_request(place, own)]
+            return [write_requests.withdraw_request(place, own)]
         return [self.wizard(places).withdraw_request(place, own, str(copy.how.get("locale") or places.locales[0]))]
 
     async def withdraw(self, space: Ref, copy: Copy, reason: str) -> None:
@@ -264,8 +254,8 @@ class DecidimWriter(Replies):
         if before is None or before.withdrawn:
             return
         if places.mutations:
-            sent, path = mutations.withdraw_request(place, own), ["component", "proposal", "withdraw"]
-            await mutations.perform(self.participant(), sent, path, f"withdrawing {copy.ref}")
+            sent, path = write_requests.withdraw_request(place, own), ["component", "proposal", "withdraw"]
+            await write_requests.perform(self.participant(), sent, path, f"withdrawing {copy.ref}")
             return
         locale = str(copy.how.get("locale") or places.locales[0])
         said = await self.wizard(places).withdraw(place, own, locale)

@@ -17,13 +17,13 @@ from typing import ClassVar
 import msgspec
 
 from ...core.identity import Ref
-from ...core.marker import markers_in
+from ...core.ledger.marker import markers_in
 from ...core.records import Answer, Counters, Proposal, Record, Space, State
 from ...core.text import html_to_plain, plain_to_html, simple
-from ..contract import Connector, Context, Item, Page, Probe, PullRequest, Reader
-from ..errors import CannotDo, MaybeDone, NotDone, NotLetIn, Rejected
-from ..settings import InstanceSettings
-from ..writing import (
+from ..contract.errors import CannotDo, ContentRefused, MaybeDone, NotDone, NotLetIn
+from ..contract.reading import Connector, Context, Item, Page, Probe, PullRequest, Reader
+from ..contract.settings import InstanceSettings
+from ..contract.writing import (
     AnswerDraft,
     Authored,
     Copy,
@@ -201,7 +201,7 @@ class FakeWriter:
 
     async def create(self, space: Ref, draft: Draft, found: Copy | None = None) -> Copy:
         if "refuse me" in draft.main.title:
-            raise Rejected("the board does not take this title")
+            raise ContentRefused("the board does not take this title")
 
         def store() -> int:
             return self.platform.write(draft.main.title, draft.main.plain, self.account).id

@@ -6,7 +6,7 @@ from typing import Any
 
 from ...core.clock import Clock, FakeClock
 from ...core.privacy import pseudonymiser
-from ..contract import Connector, Context, Reader
+from ..contract.reading import Connector, Context, Reader
 from ..registry import open_transport, user_agent
 
 TEST_KEY = "0123456789abcdef" * 4

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from ...core.identity import Ref
 from ...core.records import Counters, Record
-from ..contract import Confirms, Cursor, Page, PullRequest, Reader
-from ..errors import MappingError
+from ..contract.errors import MappingError
+from ..contract.reading import CanConfirm, Cursor, Page, PullRequest, Reader
 
 
 @dataclass
@@ -104,7 +104,7 @@ class MemoryStore:
         self._cursors.pop(scope, None)
         missing = [r for r, row in self.rows.items() if row.scope == scope and not row.gone and r not in seen]
         verdict: Mapping[Ref, bool | None] = {}
-        if missing and isinstance(reader, Confirms):
+        if missing and isinstance(reader, CanConfirm):
             verdict = await reader.still_there(missing)
         for ref in missing:
             row = self.rows[ref]

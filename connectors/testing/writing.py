@@ -6,9 +6,9 @@ from typing import Any
 
 from ...core.clock import Clock, FakeClock
 from ...core.privacy import pseudonymiser
-from ..contract import Connector, Context
+from ..contract.reading import Connector, Context
+from ..contract.writing import WriteContext, Writer
 from ..registry import open_transport, user_agent
-from ..writing import WriteContext, Writer
 from .harness import TEST_KEY
 
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from ..contract import Connector
-from ..writing import WriteContext, Writer
+from ..contract.reading import Connector
+from ..contract.writing import WriteContext, Writer
 from .dialects import VERSIONS
-from .mapping import rebuild
+from .mapping import remap
 from .reader import YourPrioritiesReader
 from .settings import YourPrioritiesSettings
 
@@ -32,6 +32,6 @@ CONNECTOR = Connector(
     requests_per_minute=None,
     keep_cookies=True,
     writer=_writer,
-    rebuild=rebuild,
+    remap=remap,
     sandbox=_sandbox,
 )

@@ -7,8 +7,8 @@ only the caller knows what that proves.
 from collections.abc import Mapping
 from typing import Any, cast
 
-from ..errors import ConnectorError, Malformed, Refused, Unreachable
-from ..transport import Answer, Transport
+from ..contract.errors import ConnectorError, Malformed, NotAllowed, Unreachable
+from ..http.transport import Response, Transport
 
 HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}
 """Exactly this content type, also on GET, or the bot filter answers a page (docs/platforms/your-priorities.md 0.1)."""
@@ -52,7 +52,7 @@ class Api:
             return None
         return found.text
 
-    async def _answer(self, path: str, params: Mapping[str, str], allow: frozenset[int]) -> Answer:
+    async def _answer(self, path: str, params: Mapping[str, str], allow: frozenset[int]) -> Response:
         try:
             found = await self.transport.get(
                 path, params=params or None, headers=HEADERS, redirects=False, allow=allow, json=True
@@ -60,7 +60,7 @@ class Api:
         except Malformed as error:
             raise self._explained(error) from None
         if 300 <= found.status < 400:
-            raise Refused(
+            raise NotAllowed(
                 f"{path}: redirected (status {found.status})",
                 hint="is `url` the address the site is known by (https, no other name)?",
                 status=found.status,

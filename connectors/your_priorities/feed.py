@@ -8,14 +8,14 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ..contract import Item, Page
-from ..errors import Malformed
+from ..contract.errors import Malformed
+from ..contract.reading import Item, Page
 from . import dialects
 from .api import rows, table
 from .mapping import MAPPING
 
 if TYPE_CHECKING:
-    from .group import GroupPull
+    from .group_pull import GroupPull
 
 OVERLAP = timedelta(seconds=60)
 """The worker writes entries a little late and not always in order."""

@@ -9,13 +9,13 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ..contract import Cursor, Item, Page
-from ..errors import Malformed, Refused
+from ..contract.errors import Malformed, NotAllowed
+from ..contract.reading import Cursor, Item, Page
 from . import dialects
 from .api import rows, table
 
 if TYPE_CHECKING:
-    from .group import GroupPull
+    from .group_pull import GroupPull
 
 WALKS = 3
 DOUBTS = 3
@@ -96,7 +96,7 @@ class Lists:
             params["randomSeed"] = str(walk)
         answer = await self.pull.api.maybe(path, **params)
         if answer is None:
-            raise Refused(
+            raise NotAllowed(
                 f"{path}: not allowed (status 401) although the group is", hint="was it closed just now?", status=401
             )
         node = table(answer, path)

@@ -12,7 +12,7 @@ from typing import Any, cast
 import msgspec
 
 from ...core.identity import Ref
-from ...core.pages import Item, MappingError
+from ...core.items import Item, MappingError
 from ...core.records import (
     UNKNOWN_LOCALE,
     Answer,
@@ -27,7 +27,7 @@ from ...core.records import (
     State,
 )
 from ...core.text import plain_title, simple
-from ..contract import Context
+from ..contract.reading import Context
 from .dialects import group_type
 
 MAPPING = b"your-priorities-1"
@@ -313,7 +313,7 @@ class Mapper:
         return [Author(id=own, name=name)] if own and (name is not None or not self.names) else []
 
 
-def rebuild(context: Context, reference: Ref, raw: Mapping[str, Any]) -> Sequence[Record]:
+def remap(context: Context, reference: Ref, raw: Mapping[str, Any]) -> Sequence[Record]:
     """Map a node from quarantine again."""
     mapper = Mapper(context)
     match reference.partition("/")[0]:

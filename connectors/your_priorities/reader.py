@@ -9,12 +9,12 @@ from typing import Any, cast
 
 from ...core.identity import Ref, split_ref
 from ...core.records import Space
-from ..contract import Capability, Context, Page, Probe, PullRequest
-from ..errors import Interface, Malformed, NotFound, NotThisPlatform, Refused, Unreachable
+from ..contract.errors import Interface, Malformed, NotAllowed, NotFound, NotThisPlatform, Unreachable
+from ..contract.reading import Capability, Context, Page, Probe, PullRequest
 from . import dialects
 from .api import Api, rows, table
-from .finding import Finder, Found
-from .group import GroupPull
+from .discovery import Finder, Found
+from .group_pull import GroupPull
 from .mapping import Mapper
 from .settings import YourPrioritiesSettings
 
@@ -104,7 +104,7 @@ class YourPrioritiesReader:
             if not pull.readable:
                 refused.append(f"group/{own}")
         if refused and (configured.intersection(refused) or not read):
-            raise Refused(
+            raise NotAllowed(
                 f"not allowed to read {', '.join(refused)} (status 401)",
                 hint="closed, deleted or never there; nothing of it was marked as gone. Everything else was read",
                 status=401,

@@ -12,13 +12,13 @@ from typing import Any
 
 from ...core.identity import Ref, split_ref
 from ...core.text import plain_title, tidy
-from ..contract import Capability
-from ..errors import CannotDo, ConnectorError, MaybeDone, NotDone, WriteError
-from ..transport import Answer, Request
-from ..writing import Authored, Copy, Draft, Fitted, Limits, LocalText, Reading, Standing, Voice, WriteContext
-from . import requests, rules
-from .replies import Replies, row_of
-from .rules import Group, group_of
+from ..contract.errors import CannotDo, ConnectorError, MaybeDone, NotDone, WriteError
+from ..contract.reading import Capability
+from ..contract.writing import Authored, Copy, Draft, Fitted, Limits, LocalText, Reading, Standing, Voice, WriteContext
+from ..http.transport import Request, Response
+from . import text_rules, write_requests
+from .responses import Replies, row_of
+from .text_rules import Group, group_of
 
 SETTLE_SECONDS = 2.0
 """How long the platform may take from storing a post to voting for it in our name."""
@@ -63,7 +63,7 @@ class YourPrioritiesWriter(Replies):
         """The group's own word, as it is now."""
         _only_as_participant(voice)
         self._groups.pop(group_of(space), None)
-        return rules.limits(await self._open(space))
+        return text_rules.limits(await self._open(space))
 
     async def _group(self, space: Ref) -> Group:
         """The group as this run knows it; `limits`, which every run begins with, reads it anew."""
@@ -74,9 +74,9 @@ class YourPrioritiesWriter(Replies):
 
     async def _open(self, space: Ref) -> Group:
         group = await self._group(space)
-        rules.refuse_closed(group)
+        text_rules.refuse_closed(group)
         if (group.identified or group.moderated) and not await self.account.administers(group.own):
-            rules.refuse_outsider(group)
+            text_rules.refuse_outsider(group)
         return group
 
     def fit(self, space: Ref, draft: Draft) -> Fitted:
@@ -84,7 +84,7 @@ class YourPrioritiesWriter(Replies):
         _only_as_participant(draft.voice)
         group = self._groups.get(group_of(space))
         if group is not None:
-            rules.refuse_category(group, draft)
+            text_rules.refuse_category(group, draft)
         changes: list[str] = []
         texts = {locale: _fitted(text, changes) for locale, text in draft.texts.items()}
         return Fitted(replace(draft, texts=texts), tuple(dict.fromkeys(changes)))
@@ -94,10 +94,10 @@ class YourPrioritiesWriter(Replies):
     def plan_create(self, space: Ref, draft: Draft) -> Sequence[Request]:
         """The post, and our own vote taken back."""
         _only_as_participant(draft.voice)
-        return [self._create(group_of(space), draft), requests.unvote(requests.NUMBER)]
+        return [self._create(group_of(space), draft), write_requests.unvote(write_requests.NUMBER)]
 
     def _create(self, own: str, draft: Draft) -> Request:
-        return requests.create(own, draft, placed=self._placed(own), private=self.settings.private_marker)
+        return write_requests.create(own, draft, placed=self._placed(own), private=self.settings.private_marker)
 
     def _placed(self, own: str) -> bool:
         group = self._groups.get(own)
@@ -109,7 +109,7 @@ class YourPrioritiesWriter(Replies):
         if found is not None:
             return found if found.complete else await self._unvote(found)
         group = await self._open(space)
-        rules.refuse_category(group, draft)
+        text_rules.refuse_category(group, draft)
         await self.account.own()
         await self._take_back_leftovers()
         answer = await self.account.send(self._create(group.own, draft))
@@ -127,7 +127,7 @@ class YourPrioritiesWriter(Replies):
         own = split_ref(copy.ref)[1]
         done = replace(copy, complete=True)
         try:
-            answer: Answer | None = await self.account.send(requests.unvote(own))
+            answer: Response | None = await self.account.send(write_requests.unvote(own))
         except MaybeDone:
             # A vote that is taken back already is answered with 500, too (5.6).
             answer = None
@@ -167,7 +167,7 @@ class YourPrioritiesWriter(Replies):
         self._tidied = True
         with suppress(ConnectorError):
             for own in await self.looking.leftovers():
-                await self.account.send(requests.unvote(own))
+                await self.account.send(write_requests.unvote(own))
 
     # What is there
 
@@ -188,13 +188,13 @@ class YourPrioritiesWriter(Replies):
     def plan_edit(self, space: Ref, copy: Copy, draft: Draft) -> Sequence[Request]:
         """One request."""
         own = group_of(space)
-        return [requests.edit(split_ref(copy.ref)[1], draft, placed=self._placed(own))]
+        return [write_requests.edit(split_ref(copy.ref)[1], draft, placed=self._placed(own))]
 
     async def edit(self, space: Ref, copy: Copy, draft: Draft) -> Copy:
         """Replace title, text and place; category and picture stay unless the route says a category."""
         group = await self._group(space)
         if draft.category is not None:
-            rules.refuse_category(group, draft)
+            text_rules.refuse_category(group, draft)
         await self.account.own()
         answer = await self.account.send(self.plan_edit(space, copy, draft)[0])
         if answer.status != 200:
@@ -210,7 +210,7 @@ class YourPrioritiesWriter(Replies):
 
     def plan_withdraw(self, space: Ref, copy: Copy, reason: str) -> Sequence[Request]:
         """One request; the platform has no place for a reason."""
-        return [requests.delete(split_ref(copy.ref)[1])]
+        return [write_requests.delete(split_ref(copy.ref)[1])]
 
     async def withdraw(self, space: Ref, copy: Copy, reason: str) -> None:
         """Delete it. A second time it is not found, and that is as well."""
@@ -239,7 +239,7 @@ class YourPrioritiesWriter(Replies):
             return
         if not await self.looking.is_blocked(group, own):
             return
-        answer = await self.account.send(requests.delete_blocked(group, own))
+        answer = await self.account.send(write_requests.delete_blocked(group, own))
         if answer.status != 200:
             raise await self.refused(answer, f"deleting {copy.ref}")
 
@@ -256,14 +256,14 @@ def _fitted(text: LocalText, changes: list[str]) -> LocalText:
     title, plain = plain_title(text.title), tidy(text.plain).strip()
     if title != text.title.strip() or plain != text.plain.strip():
         changes.append("control characters are left out, and the title is one line")
-    if rules.harmless(title) != title or rules.harmless(plain) != plain:
-        title, plain = rules.harmless(title), rules.harmless(plain)
+    if text_rules.harmless(title) != title or text_rules.harmless(plain) != plain:
+        title, plain = text_rules.harmless(title), text_rules.harmless(plain)
         changes.append("what looks like HTML is written with ‹ and ＆, because the pages there would run it")
     if not title:
         raise CannotDo("it has no title")
-    if len(title) > rules.TITLE:
-        title = f"{title[: rules.TITLE - 1].rstrip()}…"
-        changes.append(f"the title is longer than {rules.TITLE} characters; it is shortened")
+    if len(title) > text_rules.TITLE:
+        title = f"{title[: text_rules.TITLE - 1].rstrip()}…"
+        changes.append(f"the title is longer than {text_rules.TITLE} characters; it is shortened")
     return replace(text, title=title, plain=plain)
 
 
@@ -273,7 +273,7 @@ def _is_what_was_sent(row: Mapping[str, Any], text: LocalText) -> None:
         raise MaybeDone("the site answered with an idea that is not what was sent")
 
 
-def _is_taken_back(answer: Answer, own: str) -> bool:
+def _is_taken_back(answer: Response, own: str) -> bool:
     try:
         vote = row_of(answer).get("endorsement")
     except MaybeDone:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from civicsync.connectors.registry import resolve
-from civicsync.connectors.testing.serve import running
+from civicsync.connectors.testing.sandbox.serve import running
 
 
 def program(folder: Path, *words: str, code: int = 0) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from civicsync.connectors.registry import resolve
-from civicsync.connectors.testing.serve import running
+from civicsync.connectors.testing.sandbox.serve import running
 
 KEY = {"CIVICSYNC_KEY": "0123456789abcdef" * 4}
 

@@ -15,7 +15,7 @@ from civicsync.connectors.consul.mapping import Mapper, nodes
 from civicsync.connectors.consul.sandbox import ConsulSandbox
 from civicsync.connectors.testing.harness import reading
 from civicsync.connectors.testing.memory import MemoryStore, pull
-from civicsync.connectors.testing.recordings import Recording, compare, load
+from civicsync.connectors.testing.sandbox.recordings import Recording, compare, load
 
 FOLDER = Path(__file__).parent.parent / "recordings"
 VERSIONS = ("2.1.1", "2.2.2", "2.5.1")

@@ -18,8 +18,8 @@ from civicsync.connectors.consul.sandbox.model import Row
 from civicsync.connectors.consul.sandbox.people import add_account
 from civicsync.connectors.consul.sandbox.session import COOKIE
 from civicsync.connectors.consul.sandbox.texts import translations
-from civicsync.connectors.testing.http import Request, Response
-from civicsync.connectors.testing.recordings import Recording, compare, load
+from civicsync.connectors.testing.sandbox.http import Request, Response
+from civicsync.connectors.testing.sandbox.recordings import Recording, compare, load
 
 FOLDER = Path(__file__).parent.parent / "recordings"
 VERSIONS = ("2.1.1", "2.2.2", "2.5.1")

@@ -13,19 +13,19 @@ from civicsync.connectors.consul import CONNECTOR
 from civicsync.connectors.consul.sandbox import ConsulSandbox
 from civicsync.connectors.consul.sandbox.session import Sessions
 from civicsync.connectors.consul.writer import SPACE, ConsulWriter
-from civicsync.connectors.errors import CannotDo, MaybeDone, NotDone, NotLetIn
+from civicsync.connectors.contract.errors import CannotDo, MaybeDone, NotDone, NotLetIn
+from civicsync.connectors.contract.writing import (
+    AnswerDraft,
+    CanAnswer,
+    CanComment,
+    CanEdit,
+    CanFind,
+    CanWithdraw,
+    Draft,
+    LocalText,
+)
 from civicsync.connectors.testing.faults import Fault
 from civicsync.connectors.testing.writing import writing
-from civicsync.connectors.writing import (
-    AnswerDraft,
-    Answers,
-    Comments,
-    Draft,
-    Edits,
-    Finds,
-    LocalText,
-    Withdraws,
-)
 from civicsync.core.clock import FakeClock
 from civicsync.core.records import State
 
@@ -78,7 +78,7 @@ async def city(version: str = "2.5.1", *, size: int = 30, **settings: Any) -> As
 
 
 def test_a_writer_of_consul_can_do_everything() -> None:
-    assert all(issubclass(ConsulWriter, each) for each in (Finds, Edits, Withdraws, Answers, Comments))
+    assert all(issubclass(ConsulWriter, each) for each in (CanFind, CanEdit, CanWithdraw, CanAnswer, CanComment))
 
 
 @pytest.mark.parametrize("version", VERSIONS)

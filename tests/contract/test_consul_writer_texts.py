@@ -5,11 +5,11 @@ from typing import Literal
 
 import pytest
 
-from civicsync.connectors.consul.forms import COMMENT, shortened
+from civicsync.connectors.consul.write_requests import COMMENT, shortened
 from civicsync.connectors.consul.writer import SPACE
-from civicsync.connectors.errors import CannotDo, MaybeDone, Rejected
+from civicsync.connectors.contract.errors import CannotDo, ContentRefused, MaybeDone
+from civicsync.connectors.contract.writing import Draft, LocalText
 from civicsync.connectors.testing.faults import Fault
-from civicsync.connectors.writing import Draft, LocalText
 from tests.contract.test_consul_writer import MARKER, STEPS, VERSIONS, VOICES, a_draft, an_answer, city
 
 
@@ -35,9 +35,9 @@ async def test_texts_that_do_not_fit() -> None:
 async def test_what_the_site_refuses() -> None:
     async with city() as there:
         bad = replace(a_draft("participant"), texts={"nl": LocalText("x" * 81, "<p>y</p>", "y", "z")})
-        with pytest.raises(Rejected):
+        with pytest.raises(ContentRefused):
             await there.writer.create(SPACE, bad)
-        with pytest.raises(Rejected):
+        with pytest.raises(ContentRefused):
             await there.writer.create(SPACE, replace(bad, voice="official"))
         for space in ("section/debates", "budget/1"):
             with pytest.raises(CannotDo):

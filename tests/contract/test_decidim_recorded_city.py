@@ -10,7 +10,7 @@ from civicsync.connectors.decidim import CONNECTOR
 from civicsync.connectors.decidim.sandbox import DecidimSandbox
 from civicsync.connectors.testing.harness import reading
 from civicsync.connectors.testing.memory import MemoryStore, pull
-from civicsync.connectors.testing.recordings import Recording, compare, load
+from civicsync.connectors.testing.sandbox.recordings import Recording, compare, load
 
 FOLDER = Path(__file__).parent.parent / "recordings"
 VERSIONS = {"0.28": "0.28.6", "0.30": "0.30.9", "0.31": "0.31", "0.32": "0.32"}

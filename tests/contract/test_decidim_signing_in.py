@@ -10,24 +10,18 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
-from civicsync.connectors.contract import PullRequest
+from civicsync.connectors.contract.errors import CannotDo, ConnectorError, NotAllowed, NotDone
+from civicsync.connectors.contract.reading import PullRequest
+from civicsync.connectors.contract.writing import Draft, LocalText, WriteContext
 from civicsync.connectors.decidim import CONNECTOR, VERSIONS
-from civicsync.connectors.decidim.oauth import (
-    load_tokens,
-    new_verifier,
-    oauth_exchange,
-    oauth_login_url,
-    save_tokens,
-)
+from civicsync.connectors.decidim.oauth import load_tokens, new_verifier, oauth_exchange, oauth_login_url, save_tokens
 from civicsync.connectors.decidim.sandbox import DecidimSandbox
 from civicsync.connectors.decidim.sandbox.accounts import CLIENT, REDIRECT
 from civicsync.connectors.decidim.settings import DecidimSettings
 from civicsync.connectors.decidim.writer import DecidimWriter
-from civicsync.connectors.errors import CannotDo, ConnectorError, NotDone, Refused
 from civicsync.connectors.testing.harness import reading
 from civicsync.connectors.testing.memory import MemoryStore
 from civicsync.connectors.testing.writing import writing
-from civicsync.connectors.writing import Draft, LocalText, WriteContext
 from civicsync.core.clock import FakeClock
 
 SPACE = "component/1"
@@ -42,7 +36,7 @@ async def test_a_site_that_forces_sign_in_is_read_with_a_session(version: str) -
     sandbox = DecidimSandbox(version=version, size=20, clock=clock.now)
     sandbox.change("switch", forced_sign_in=True)
     async with reading(CONNECTOR, sandbox, clock=clock) as (reader, _):
-        with pytest.raises(Refused, match="sign_in"):
+        with pytest.raises(NotAllowed, match="sign_in"):
             await reader.probe()
     async with reading(CONNECTOR, sandbox, clock=clock, sign_in=True) as (reader, _):
         probe = await reader.probe()

@@ -21,10 +21,10 @@ from civicsync.connectors.decidim.sandbox.accounts import CLIENT, REDIRECT, Acco
 from civicsync.connectors.decidim.sandbox.model import Comment, Component, Proposal, Rules, Space
 from civicsync.connectors.decidim.sandbox.texts import in_english
 from civicsync.connectors.decidim.sandbox.writing import DEFAULT_STATES
-from civicsync.connectors.decidim.session import Page
-from civicsync.connectors.testing.http import Request, Response
-from civicsync.connectors.testing.recordings import Recording, compare, load
-from civicsync.connectors.transport import Answer
+from civicsync.connectors.decidim.web_session import Page
+from civicsync.connectors.http.transport import Response as Received
+from civicsync.connectors.testing.sandbox.http import Request, Response
+from civicsync.connectors.testing.sandbox.recordings import Recording, compare, load
 
 FOLDER = Path(__file__).parent.parent / "recordings"
 LONG_AGO = datetime(2026, 2, 1, tzinfo=UTC)
@@ -265,7 +265,7 @@ def _page_differs(recording: Recording, response: Response) -> list[str]:
     if not html or response.status not in {200, 422}:
         return []
     said = [each["text"] for each in html["messages"] if each["selector"].startswith("small.form-error.is-visible")]
-    page = Page(Answer(response.status, {}, response.body, "", 0.0))
+    page = Page(Received(response.status, {}, response.body, "", 0.0))
     # 0.32 reminds of files under every refused form.
     said = [text for text in said if text != "És necessari tornar a adjuntar el fitxer"]
     real, own = (

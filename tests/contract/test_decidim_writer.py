@@ -8,29 +8,29 @@ from datetime import datetime
 
 import pytest
 
+from civicsync.connectors.contract.errors import CannotDo, ContentRefused, MaybeDone, NotDone
+from civicsync.connectors.contract.writing import (
+    AnswerDraft,
+    CanAnswer,
+    CanComment,
+    CanEdit,
+    CanFind,
+    CanWithdraw,
+    Copy,
+    Draft,
+    LocalText,
+    Voice,
+)
 from civicsync.connectors.decidim import VERSIONS
 from civicsync.connectors.decidim.sandbox.releases import is_checked
 from civicsync.connectors.decidim.writer import DecidimWriter
-from civicsync.connectors.errors import CannotDo, MaybeDone, NotDone, Rejected
 from civicsync.connectors.testing.faults import Fault
-from civicsync.connectors.writing import (
-    AnswerDraft,
-    Answers,
-    Comments,
-    Copy,
-    Draft,
-    Edits,
-    Finds,
-    LocalText,
-    Voice,
-    Withdraws,
-)
 from civicsync.core.records import State
 from tests.support.decidim_writing import BOTH, FAULTS, FORMS, MARKER, SPACE, Place, draft, place, ready
 
 
 def test_it_is_every_kind_of_writer() -> None:
-    for kind in (Finds, Edits, Withdraws, Answers, Comments):
+    for kind in (CanFind, CanEdit, CanWithdraw, CanAnswer, CanComment):
         assert issubclass(DecidimWriter, kind)
 
 
@@ -277,7 +277,7 @@ async def test_comments(version: str) -> None:
         assert not await here.writer.has_comment(copy.ref, marker)
         await here.writer.comment(copy.ref, LocalText("", "", f"Er is geantwoord. {marker}"))
         assert await here.writer.has_comment(copy.ref, marker)
-        with pytest.raises(Rejected):
+        with pytest.raises(ContentRefused):
             await here.writer.comment(copy.ref, LocalText("", "", "x" * 1001))
         assert here.sandbox.writing.sent["commented"] == 1
 

@@ -4,14 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from civicsync.connectors.contract.errors import CannotDo, ConnectorError, ContentRefused, NotDone
+from civicsync.connectors.contract.writing import Draft, LocalText, Voice
 from civicsync.connectors.decidim import VERSIONS
-from civicsync.connectors.errors import CannotDo, ConnectorError, NotDone, Rejected
 from civicsync.connectors.testing.faults import Fault
-from civicsync.connectors.writing import (
-    Draft,
-    LocalText,
-    Voice,
-)
 from tests.support.decidim_writing import BOTH, FAULTS, MARKER, SPACE, draft, place, ready
 
 
@@ -75,7 +71,7 @@ async def test_what_the_platform_refuses_is_said(version: str) -> None:
     async with place(version) as here:
         sent = await ready(here, "participant")
         long = replace(sent, texts={"nl": replace(sent.main, plain="Woord " * 100 + MARKER)})
-        with pytest.raises(Rejected, match=r"500|tekens|short|karakters|characters"):
+        with pytest.raises(ContentRefused, match=r"500|tekens|short|karakters|characters"):
             await here.writer.create(SPACE, long)
         assert not here.copies()
         assert not here.drafts()

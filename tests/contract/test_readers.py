@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from civicsync.connectors.contract import Context, Reader
-from civicsync.connectors.errors import ConnectorError
+from civicsync.connectors.contract.errors import ConnectorError
+from civicsync.connectors.contract.reading import Context, Reader
 from civicsync.connectors.registry import resolve
 from civicsync.connectors.testing.faults import Fault
 from civicsync.connectors.testing.harness import reading
 from civicsync.connectors.testing.memory import MemoryStore, pull
-from civicsync.connectors.testing.sandbox import Sandbox
+from civicsync.connectors.testing.sandbox.sandbox import Sandbox
 from civicsync.core.clock import FakeClock
 from civicsync.core.records import Proposal
-from civicsync.core.rows import RowMaker
+from civicsync.core.store.rows import RowMaker
 
 DIALECTS = [
     *(("decidim", version) for version in resolve("decidim").versions),
@@ -188,7 +188,7 @@ async def test_a_killed_pull_goes_on_after_its_last_page(platform: str, version:
         await pull(reader, whole, probe=probe)
         for stop in range(1, whole.pages, max(1, whole.pages // 8)):
             store = MemoryStore()
-            from civicsync.connectors.contract import PullRequest
+            from civicsync.connectors.contract.reading import PullRequest
 
             pages = reader.pull(PullRequest(probe=probe, stored=store))
             for _ in range(stop):

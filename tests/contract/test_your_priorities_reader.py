@@ -7,8 +7,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from civicsync.connectors.contract import Page, PullRequest
-from civicsync.connectors.errors import ConnectorError, Interface, Malformed, NotThisPlatform, Refused, Unreachable
+from civicsync.connectors.contract.errors import (
+    ConnectorError,
+    Interface,
+    Malformed,
+    NotAllowed,
+    NotThisPlatform,
+    Unreachable,
+)
+from civicsync.connectors.contract.reading import Page, PullRequest
 from civicsync.connectors.testing.faults import Fault
 from civicsync.connectors.testing.harness import reading
 from civicsync.connectors.testing.memory import MemoryStore, pull
@@ -430,7 +437,7 @@ async def test_lost_permission_of_a_configured_group_is_an_error_after_the_other
     await town.pull(groups=[1, 12])
     town.change("lose_permission", group=1)
     new = town.change("add_proposal", title="Ný", group=12)
-    with pytest.raises(Refused, match="group/1"):
+    with pytest.raises(NotAllowed, match="group/1"):
         await town.pull(groups=[1, 12])
     assert f"proposal/{new}" in town.store.alive()
     assert not any(row.gone for row in town.store.rows.values())
@@ -519,8 +526,8 @@ async def test_private_data_is_not_kept_in_quarantine_either() -> None:
     # What is in quarantine can be mapped again from what was kept.
     async with reading(CONNECTOR, town.sandbox, clock=town.clock) as (_, context):
         ref, _, raw = next(one for one in town.store.quarantine if one[0].startswith("proposal/"))
-        assert CONNECTOR.rebuild is not None
-        record = CONNECTOR.rebuild(context, ref, {**raw, "description": "nú texti"})[0]
+        assert CONNECTOR.remap is not None
+        record = CONNECTOR.remap(context, ref, {**raw, "description": "nú texti"})[0]
         assert isinstance(record, Proposal) and record.texts[0].plain == "nú texti"
 
 

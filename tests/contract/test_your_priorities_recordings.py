@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 
 from civicsync.connectors.testing.harness import reading
-from civicsync.connectors.testing.http import Request
 from civicsync.connectors.testing.memory import MemoryStore, pull
-from civicsync.connectors.testing.recordings import Recording, compare, load
-from civicsync.connectors.testing.sandbox import NoAnswer
+from civicsync.connectors.testing.sandbox.http import Request
+from civicsync.connectors.testing.sandbox.recordings import Recording, compare, load
+from civicsync.connectors.testing.sandbox.sandbox import NoAnswer
 from civicsync.connectors.your_priorities import CONNECTOR
 from civicsync.connectors.your_priorities.mapping import Mapper
 from civicsync.connectors.your_priorities.sandbox import YourPrioritiesSandbox
-from civicsync.core.pages import Item
+from civicsync.core.items import Item
 from civicsync.core.records import Answer, Comment, Proposal, State
 
 RECORDINGS = load(Path(__file__).parent.parent / "recordings" / "your-priorities.jsonl")

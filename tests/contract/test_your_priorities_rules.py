@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from civicsync.connectors.errors import CannotDo, MaybeDone, NotDone
+from civicsync.connectors.contract.errors import CannotDo, MaybeDone, NotDone
 from civicsync.connectors.testing.faults import Fault
 from civicsync.connectors.your_priorities.sandbox.populate import BOT
 from civicsync.core.records import State

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from civicsync.connectors.testing.recordings import Recording, compare, load
-from civicsync.connectors.testing.sandbox import NoAnswer
+from civicsync.connectors.testing.sandbox.recordings import Recording, compare, load
+from civicsync.connectors.testing.sandbox.sandbox import NoAnswer
 from civicsync.connectors.your_priorities.sandbox import YourPrioritiesSandbox
 
 WRITES = [

@@ -5,18 +5,18 @@ from typing import Any
 
 import pytest
 
-from civicsync.connectors.errors import MaybeDone, NotDone
-from civicsync.connectors.testing.faults import Fault
-from civicsync.connectors.writing import (
-    Answers,
-    Comments,
+from civicsync.connectors.contract.errors import MaybeDone, NotDone
+from civicsync.connectors.contract.writing import (
+    CanAnswer,
+    CanComment,
+    CanEdit,
+    CanFind,
+    CanWithdraw,
     Copy,
     Draft,
-    Edits,
-    Finds,
     LocalText,
-    Withdraws,
 )
+from civicsync.connectors.testing.faults import Fault
 from civicsync.connectors.your_priorities.sandbox.populate import BOT
 from civicsync.connectors.your_priorities.writer import YourPrioritiesWriter
 from tests.support.your_priorities_writing import (
@@ -34,7 +34,9 @@ from tests.support.your_priorities_writing import (
 
 
 def test_a_writer_of_your_priorities_can_do_everything() -> None:
-    assert all(issubclass(YourPrioritiesWriter, each) for each in (Finds, Edits, Withdraws, Answers, Comments))
+    assert all(
+        issubclass(YourPrioritiesWriter, each) for each in (CanFind, CanEdit, CanWithdraw, CanAnswer, CanComment)
+    )
 
 
 async def test_checking() -> None:

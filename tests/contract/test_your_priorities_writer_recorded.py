@@ -8,10 +8,10 @@ import httpx
 import msgspec
 import pytest
 
-from civicsync.connectors.errors import CannotDo, MaybeDone
-from civicsync.connectors.testing.recordings import Recording, load
+from civicsync.connectors.contract.errors import CannotDo, MaybeDone
+from civicsync.connectors.contract.writing import Copy, Draft, LocalText
+from civicsync.connectors.testing.sandbox.recordings import Recording, load
 from civicsync.connectors.testing.writing import writing
-from civicsync.connectors.writing import Copy, Draft, LocalText
 from civicsync.connectors.your_priorities import CONNECTOR
 from civicsync.connectors.your_priorities.writer import YourPrioritiesWriter
 from civicsync.core.clock import FakeClock

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.killing import kill_and_compare
+from proof.killing import kill_and_compare
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.publishing import WRITE_FAULTS, exactly_once, whole_life
 from civicsync.connectors.registry import resolve
+from proof.crossing import WRITE_FAULTS, exactly_once, whole_life
 
 VOICES = [
     ("consul", "2.5.1", "participant"),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.publishing import killed_at_every_state
+from proof.crossing import killed_at_every_state
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.hostile import hostile
-from benchmarks.three_cities import Cities, Deployment, following, lost, races, two
+from proof.hostile import hostile
+from proof.three_cities import Cities, Deployment, following, lost, races, two
 
 
 @pytest.mark.parametrize("rebuild", [False, True], ids=["publish", "rebuild-map"])

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from civicsync.connectors.errors import NotDone
+from civicsync.connectors.contract.errors import NotDone
+from civicsync.connectors.contract.writing import Authored, Copy
 from civicsync.connectors.testing.fake import FakeWriter
-from civicsync.connectors.writing import Authored, Copy
-from civicsync.core.ledger import Ledger
+from civicsync.core.ledger.ledger import Ledger
 from civicsync.core.records import State
-from civicsync.sync.review import Reviewer
+from civicsync.sync.publish.review import Reviewer
 from tests.support.mesh import Mesh
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from civicsync.connectors.testing.fake import Post
-from civicsync.core.marker import markers_in
+from civicsync.core.ledger.marker import markers_in
 from civicsync.core.records import State
 from tests.support.mesh import Mesh
 

@@ -10,10 +10,10 @@ from sqlalchemy import Engine, text
 from civicsync.config.load import load
 from civicsync.connectors.registry import resolve
 from civicsync.connectors.testing.faults import Fault
-from civicsync.connectors.testing.sandbox import Sandbox
-from civicsync.core import runs
+from civicsync.connectors.testing.sandbox.sandbox import Sandbox
+from civicsync.core import journal
 from civicsync.core.clock import FakeClock
-from civicsync.sync.pull import Options, Outcome, Puller
+from civicsync.sync.pull.run import Options, Puller, PullOutcome
 
 PLATFORMS = [("decidim", "0.32"), ("decidim", "0.28.6"), ("consul", "2.5.1"), ("your-priorities", "2026-07")]
 
@@ -37,7 +37,7 @@ class City:
         self.config = load(file, {"KEY": "k" * 64})
         self.engine, self.clock = engine, clock
 
-    async def pull(self, *, stop: asyncio.Event | None = None, **options: Any) -> Outcome:
+    async def pull(self, *, stop: asyncio.Event | None = None, **options: Any) -> PullOutcome:
         puller = Puller(self.config, self.engine, self.clock, stop=stop, backends={"toy": self.sandbox})
         return await puller.pull("toy", Options(**options))
 
@@ -125,7 +125,7 @@ async def test_a_failure_says_what_and_keeps_what_was_read(lite: City, kind: str
     lite.sandbox.plant(Fault(kind=kind, after=7, times=None))
     outcome = await lite.pull()
     assert outcome.outcome == "failed" and "127.0.0.1" in outcome.message
-    [row] = runs.runs(lite.engine, ["toy"], 1)
+    [row] = journal.runs(lite.engine, ["toy"], 1)
     assert (row["outcome"], row["message"]) == ("failed", outcome.message)
     lite.sandbox.plant()
     assert (await lite.pull()).outcome == "done"
@@ -143,7 +143,7 @@ async def test_stopping_keeps_whole_pages(lite: City) -> None:
 
 
 async def test_two_processes_do_not_double(lite: City) -> None:
-    assert runs.take_lease(lite.engine, "pull:toy", "another-machine:1:x", lite.clock.now(), 60)
+    assert journal.take_lease(lite.engine, "pull:toy", "another-machine:1:x", lite.clock.now(), 60)
     assert (await lite.pull()).outcome == "busy"
     lite.clock.advance(61)
     assert (await lite.pull()).outcome == "done"

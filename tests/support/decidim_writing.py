@@ -5,15 +5,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from civicsync.connectors.contract.writing import Draft, LocalText, Voice
 from civicsync.connectors.decidim import CONNECTOR, VERSIONS
 from civicsync.connectors.decidim.sandbox import DecidimSandbox
 from civicsync.connectors.decidim.writer import DecidimWriter
 from civicsync.connectors.testing.writing import writing
-from civicsync.connectors.writing import (
-    Draft,
-    LocalText,
-    Voice,
-)
 from civicsync.core.clock import FakeClock
 
 SPACE = "component/1"

@@ -14,10 +14,10 @@ from civicsync.config.load import load
 from civicsync.config.model import Config
 from civicsync.connectors.testing.fake import FakePlatform
 from civicsync.core.clock import FakeClock
-from civicsync.core.database import migrate, open_engine, parse_url
-from civicsync.sync.outcome import RouteOutcome
-from civicsync.sync.publish import Publisher
-from civicsync.sync.pull import Options, Puller
+from civicsync.core.schema.database import migrate, open_engine, parse_url
+from civicsync.sync.publish.outcome import RouteOutcome
+from civicsync.sync.publish.publisher import Publisher
+from civicsync.sync.pull.run import Options, Puller
 
 KEY = "0123456789abcdef" * 4
 _ports = itertools.count(20_000)

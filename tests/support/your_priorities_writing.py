@@ -6,14 +6,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from civicsync.connectors.errors import MaybeDone, NotDone
+from civicsync.connectors.contract.errors import MaybeDone, NotDone
+from civicsync.connectors.contract.writing import AnswerDraft, Copy, Draft, LocalText
 from civicsync.connectors.testing.writing import writing
-from civicsync.connectors.writing import (
-    AnswerDraft,
-    Copy,
-    Draft,
-    LocalText,
-)
 from civicsync.connectors.your_priorities import CONNECTOR
 from civicsync.connectors.your_priorities.sandbox import YourPrioritiesSandbox
 from civicsync.connectors.your_priorities.sandbox.populate import BOT

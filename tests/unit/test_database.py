@@ -7,7 +7,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
 from sqlmodel import SQLModel
 
-from civicsync.core import database
+from civicsync.core.schema import database
 
 
 def _drop_all(engine: Engine) -> None:

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
+from civicsync.connectors.contract.writing import LocalText
 from civicsync.connectors.decidim import CONNECTOR
 from civicsync.connectors.decidim.dialects import Dialect
-from civicsync.connectors.decidim.manners import fitted
 from civicsync.connectors.decidim.sandbox import DecidimSandbox
 from civicsync.connectors.decidim.sandbox.texts import problems
+from civicsync.connectors.decidim.text_rules import fitted
 from civicsync.connectors.testing.harness import reading
 from civicsync.connectors.testing.memory import MemoryStore, pull
-from civicsync.connectors.writing import LocalText
 from civicsync.core.records import Proposal
 
 NEWEST = Dialect("0.32")

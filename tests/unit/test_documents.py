@@ -9,14 +9,14 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine
 from sqlmodel import SQLModel
 
-from benchmarks.reference import pages
 from civicsync.config.load import load
 from civicsync.connectors.consul import dialects as consul
 from civicsync.connectors.consul.sandbox.interface import SDL
 from civicsync.connectors.decidim import dialects as decidim
-from civicsync.connectors.testing.graphql_ruby import Engine as GraphQL
-from civicsync.connectors.testing.graphql_ruby import RubyProfile, validate_document
-from civicsync.core import tables
+from civicsync.connectors.testing.graphql_ruby.engine import Engine as GraphQL
+from civicsync.connectors.testing.graphql_ruby.engine import RubyProfile, validate_document
+from civicsync.core.schema import tables
+from proof.reference import pages
 
 ROOT = Path(__file__).parent.parent.parent
 SCHEMAS = ROOT / "connectors" / "decidim" / "sandbox" / "schemas"

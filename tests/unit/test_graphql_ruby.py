@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from graphql import build_client_schema, print_schema
 
-from civicsync.connectors.testing.graphql_ruby import (
+from civicsync.connectors.testing.graphql_ruby.engine import (
     Engine,
     FieldError,
     Null,

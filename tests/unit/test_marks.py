@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from civicsync.core.marks import Marks, Sieve, Tokens, by_id
+from civicsync.core.store.change_tokens import ChangeTokens, Sieve, TokensByKind, by_id
 
 _IDS = st.one_of(
     st.integers(0, 50_000).map(str),
@@ -14,7 +14,7 @@ _IDS = st.one_of(
 
 @given(st.lists(st.tuples(_IDS, st.sampled_from(["1|0|0", "2|0|1", ""]), st.booleans())))
 def test_marks_do_what_a_dictionary_does(steps: list[tuple[str, str, bool]]) -> None:
-    marks, oracle = Marks(), dict[str, str]()
+    marks, oracle = ChangeTokens(), dict[str, str]()
     for own, token, put in steps:
         if put:
             marks[own] = oracle[own] = token
@@ -30,9 +30,9 @@ def test_marks_do_what_a_dictionary_does(steps: list[tuple[str, str, bool]]) -> 
 def test_what_is_not_there_is_a_key_error() -> None:
     for own in ("5", "x"):
         with pytest.raises(KeyError):
-            Marks()[own]
+            ChangeTokens()[own]
         with pytest.raises(KeyError):
-            del Marks()[own]
+            del ChangeTokens()[own]
 
 
 @given(st.sets(st.text()), st.text())
@@ -45,7 +45,7 @@ def test_a_sieve_never_denies_what_was_put_in(put: set[str], other: str) -> None
 
 
 def test_tokens_are_kept_by_kind() -> None:
-    tokens = Tokens()
+    tokens = TokensByKind()
     tokens.add("proposal/1", "a")
     assert by_id(tokens) == {"1": "a"}
     tokens.add("debate/x/y", "b")

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from civicsync.config.routes import Route
-from civicsync.connectors.writing import Limits
-from civicsync.core.marker import Signer, claims_marker, markers_in, without_markers
+from civicsync.connectors.contract.writing import Limits
+from civicsync.core.ledger.marker import Signer, claims_marker, markers_in, without_markers
 from civicsync.core.records import State
 from civicsync.core.text import rich
 from civicsync.sync.origins import OfficialAnswer, Origin, OriginText
-from civicsync.sync.render import (
+from civicsync.sync.render.render import (
     CannotRender,
     Rendered,
     Site,

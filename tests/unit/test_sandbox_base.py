@@ -15,9 +15,9 @@ import httpx
 import pytest
 
 from civicsync.connectors.testing.faults import Fault
-from civicsync.connectors.testing.http import Request, Response, accepts_gzip, request_from
-from civicsync.connectors.testing.sandbox import Sandbox
-from civicsync.connectors.testing.serve import describe, running
+from civicsync.connectors.testing.sandbox.http import Request, Response, accepts_gzip, request_from
+from civicsync.connectors.testing.sandbox.sandbox import Sandbox
+from civicsync.connectors.testing.sandbox.serve import describe, running
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
@@ -251,8 +251,8 @@ async def test_a_hanging_client_does_not_keep_the_sandbox() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_serve_stops_cleanly_on_a_signal(number: signal.Signals) -> None:
     code = (
-        "import sys; from civicsync.connectors.testing.sandbox import Sandbox; "
-        "from civicsync.connectors.testing.serve import serve; "
+        "import sys; from civicsync.connectors.testing.sandbox.sandbox import Sandbox; "
+        "from civicsync.connectors.testing.sandbox.serve import serve; "
         "Toy = type('Toy', (Sandbox,), dict.fromkeys(Sandbox.__abstractmethods__, lambda *_: None)); "
         "serve(Toy(), ready=lambda url: print(url, flush=True))"
     )

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from civicsync.connectors.settings import InstanceSettings, cron_fields
+from civicsync.connectors.contract.settings import InstanceSettings, cron_fields
 from civicsync.sync.schedule import Timetable, trigger_of
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)

@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from civicsync.core.absence import find_missing, mark, purge, totals
 from civicsync.core.clock import FakeClock
-from civicsync.core.pages import Item, MappingError, Page
+from civicsync.core.items import Item, MappingError, Page
 from civicsync.core.records import (
     Answer,
     Attachment,
@@ -21,7 +20,8 @@ from civicsync.core.records import (
     Space,
     State,
 )
-from civicsync.core.store import InstanceStore
+from civicsync.core.store.store import InstanceStore
+from civicsync.core.store.tombstones import find_missing, purge, record_verdict, totals
 from civicsync.core.text import rich
 
 SCOPE = "proposals@component/1"
@@ -199,7 +199,7 @@ def test_tombstones_take_their_children_and_come_back(engine: Engine, clock: Fak
     )
     current.write(Page(SCOPE, [item(1), item(2)], complete=True))
     current.write(Page("comments", [comment], complete=True))
-    mark(current, present=[], missed=[], gone={"proposal/1": "hidden"})
+    record_verdict(current, present=[], missed=[], gone={"proposal/1": "hidden"})
     assert rows(engine, "SELECT remote_id FROM proposals WHERE gone_at IS NULL") == [("2",)]
     assert rows(engine, "SELECT count(*) FROM comments WHERE gone_at IS NULL") == [(0,)]
     back = store(engine, clock).write(Page(SCOPE, [item(1), item(2)], complete=True))
@@ -214,7 +214,7 @@ def test_after_its_grace_period_only_key_date_and_reason_stay(engine: Engine, cl
 
     current = store(engine, clock)
     current.write(Page(SCOPE, [item(1, address="Dorpsstraat 1")], complete=True))
-    mark(current, present=[], missed=[], gone={"proposal/1": "hidden"})
+    record_verdict(current, present=[], missed=[], gone={"proposal/1": "hidden"})
     assert purge(engine, "west", clock.now(), timedelta(days=30)) == 0
     clock.advance(31 * 86400)
     assert purge(engine, "west", clock.now(), timedelta(days=30)) == 1
@@ -237,7 +237,7 @@ def test_times_come_back_aware_and_utc(engine: Engine, clock: FakeClock) -> None
     when = datetime.fromisoformat("2026-03-01T12:00:00+02:00")
     current = store(engine, clock)
     current.write(Page(SCOPE, [item(1, created_at=when)], complete=True))
-    from civicsync.core.batches import PROPOSAL
+    from civicsync.core.store.page_writer import PROPOSAL
 
     with engine.connect() as connection:
         [found] = connection.execute(PROPOSAL.select()).mappings()

@@ -4,9 +4,9 @@ import httpx
 import pytest
 import respx
 
-from civicsync.connectors.errors import Malformed, NotFound, Refused, Throttled, Unreachable
-from civicsync.connectors.settings import Politeness
-from civicsync.connectors.transport import MAX_ATTEMPTS, Transport
+from civicsync.connectors.contract.errors import Malformed, NotAllowed, NotFound, Throttled, Unreachable
+from civicsync.connectors.contract.settings import Politeness
+from civicsync.connectors.http.transport import MAX_ATTEMPTS, Transport
 from civicsync.core.clock import FakeClock
 
 URL = "https://participa.example"
@@ -76,11 +76,11 @@ async def test_no_redirect_is_followed_on_post_nor_to_another_host(clock: FakeCl
     respx.get(f"{URL}/away").mock(return_value=httpx.Response(302, headers={"Location": "https://evil.example/"}))
     respx.get(f"{URL}/plain").mock(return_value=httpx.Response(301, headers={"Location": "http://participa.example/"}))
     async with transport(clock) as channel:
-        with pytest.raises(Refused, match="redirected"):
+        with pytest.raises(NotAllowed, match="redirected"):
             await channel.graphql("api", "{a}")
-        with pytest.raises(Refused, match="not one of the configured hosts"):
+        with pytest.raises(NotAllowed, match="not one of the configured hosts"):
             await channel.get("away")
-        with pytest.raises(Refused, match="plain http"):
+        with pytest.raises(NotAllowed, match="plain http"):
             await channel.get("plain")
     assert respx.calls.call_count == 3
 

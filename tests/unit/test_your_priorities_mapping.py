@@ -6,9 +6,9 @@ import pytest
 
 from civicsync.connectors.testing.harness import reading
 from civicsync.connectors.your_priorities import CONNECTOR
-from civicsync.connectors.your_priorities.mapping import Mapper, picture, place, rebuild, state_of
+from civicsync.connectors.your_priorities.mapping import Mapper, picture, place, remap, state_of
 from civicsync.connectors.your_priorities.sandbox import YourPrioritiesSandbox
-from civicsync.core.pages import Item, MappingError
+from civicsync.core.items import Item, MappingError
 from civicsync.core.records import Answer, Attachment, Author, Category, Comment, Proposal, State
 
 USER = {"id": 7, "name": "Jón Jónsson", "facebook_id": "fb", "UserProfileImages": []}
@@ -301,9 +301,9 @@ async def test_rebuild_from_what_an_item_keeps() -> None:
             own.space("group", group),
         ]
         for item in items:
-            assert list(rebuild(context, item.ref, item.kept())) == records(item)
+            assert list(remap(context, item.ref, item.kept())) == records(item)
         assert isinstance(records(items[0])[0], Proposal) and isinstance(records(items[2])[0], Category)
         space = records(items[3])[0]
         assert (space.parent, space.native_type, space.url) == ("group/9", "pairwise", "http://127.0.0.1:9/group/4")
         with pytest.raises(MappingError):
-            rebuild(context, "vote/1", {})
+            remap(context, "vote/1", {})

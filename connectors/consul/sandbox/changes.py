@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ...testing.sandbox import Operation
+from ...testing.sandbox.sandbox import Operation
 from .model import Row
 
 if TYPE_CHECKING:

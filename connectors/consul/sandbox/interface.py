@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ...testing.graphql_ruby import Engine, RequestFailed, RubyProfile
+from ...testing.graphql_ruby.engine import Engine, RequestFailed, RubyProfile
 from .model import Database, Row
 
 MADRID = ZoneInfo("Europe/Madrid")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from ...testing.city import PRIVATE, City
+from ...testing.sandbox.city import PRIVATE, City
 
 Texts = dict[str, Any]
 

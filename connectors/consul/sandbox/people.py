@@ -6,7 +6,7 @@ Passwords here are a toy's; nothing of a real person is in it.
 import re
 from typing import TYPE_CHECKING, Any
 
-from ...testing.http import Response
+from ...testing.sandbox.http import Response
 from .model import Row
 from .visit import Visit, hash_of, page_number, slug
 

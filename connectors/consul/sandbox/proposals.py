@@ -7,7 +7,7 @@ import re
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from ...testing.http import Response
+from ...testing.sandbox.http import Response
 from .model import Row
 from .texts import (
     COLUMNS,

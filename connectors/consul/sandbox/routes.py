@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from ...testing.http import Request, Response
+from ...testing.sandbox.http import Request, Response
 from . import people, proposals, replies, staff
 from .model import Row
 from .visit import Visit, hash_of, page_number

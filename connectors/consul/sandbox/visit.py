@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from ...testing.http import Request, Response
+from ...testing.sandbox.http import Request, Response
 from .model import Row
 
 if TYPE_CHECKING:

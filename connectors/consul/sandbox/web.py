@@ -7,10 +7,10 @@ from html import escape
 from typing import Any
 
 from ....core.text import plain_title
-from ...testing.city import PRIVATE, City
-from ...testing.graphql_ruby import RequestFailed
-from ...testing.http import Request, Response
-from ...testing.sandbox import Operation, Sandbox
+from ...testing.graphql_ruby.engine import RequestFailed
+from ...testing.sandbox.city import PRIVATE, City
+from ...testing.sandbox.http import Request, Response
+from ...testing.sandbox.sandbox import Operation, Sandbox
 from .changes import Changes
 from .interface import Interface, dialect_of
 from .model import Database, Row, populate

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ...testing.sandbox import Operation
+from ...testing.sandbox.sandbox import Operation
 from .model import Comment, Component, Proposal
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ....core.text import plain_title
-from ...testing.graphql_ruby import FieldError, RequestFailed
+from ...testing.graphql_ruby.engine import FieldError, RequestFailed
 from .model import Comment
 from .mutations import Typed
 from .values import stamp

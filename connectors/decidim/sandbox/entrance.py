@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from ...testing.http import Request, Response
+from ...testing.sandbox.http import Request, Response
 from . import pages
 from .accounts import CLIENT, REDIRECT, Account, Token
 from .texts import say

@@ -4,7 +4,7 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any
 
-from ...testing.city import PRIVATE
+from ...testing.sandbox.city import PRIVATE
 from .model import Proposal
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from graphql import GraphQLObjectType
 
-from ...testing.graphql_ruby import Engine, FieldError, Null, schema_of
+from ...testing.graphql_ruby.engine import Engine, FieldError, Null, schema_of
 from .accounts import ANONYMOUS, Account, Caller
 from .discussion import Discussion
 from .model import Component, Proposal, Space, Translated

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from ...testing.city import City
+from ...testing.sandbox.city import City
 
 Translated = dict[str, Any]
 """Text per locale, and whether a machine made it."""

@@ -6,7 +6,7 @@ Errors are as measured: an array as message, texts in a language that wanders, a
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from ...testing.graphql_ruby import FieldError, Null, RequestFailed
+from ...testing.graphql_ruby.engine import FieldError, Null, RequestFailed
 from .accounts import Caller
 from .model import Component, Proposal
 from .texts import say

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from ...testing.http import Response
+from ...testing.sandbox.http import Response
 from . import pages
 from .model import Component, Proposal
 from .texts import say

@@ -1,6 +1,6 @@
 """What tells the releases apart in the sandbox: the gem, its limits, and who sees hidden things (docs/platforms/decidim.md 0, 1.2, 1.4)."""
 
-from ...testing.graphql_ruby import RubyProfile
+from ...testing.graphql_ruby.engine import RubyProfile
 
 LINES = ("0.27", "0.28", "0.29", "0.30", "0.31", "0.32")
 

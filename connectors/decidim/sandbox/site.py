@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING
 
-from ...testing.http import Request, Response
+from ...testing.sandbox.http import Request, Response
 from . import entrance
 from .model import Component
 from .office import Office

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from ...testing.http import Request, Response
+from ...testing.sandbox.http import Request, Response
 from . import pages
 from .accounts import Account, Session
 from .texts import say

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ....core.text import plain_title
-from ...testing.city import PRIVATE, City
-from ...testing.graphql_ruby import RequestFailed
-from ...testing.http import Request, Response
-from ...testing.sandbox import Operation, Sandbox
+from ...testing.graphql_ruby.engine import RequestFailed
+from ...testing.sandbox.city import PRIVATE, City
+from ...testing.sandbox.http import Request, Response
+from ...testing.sandbox.sandbox import Operation, Sandbox
 from . import entrance, recorded
 from .accounts import ANONYMOUS, Accounts, Caller
 from .changes import Changes

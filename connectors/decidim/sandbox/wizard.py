@@ -7,7 +7,7 @@ from collections.abc import Callable
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from ...testing.http import Response
+from ...testing.sandbox.http import Response
 from . import pages
 from .model import Component, Proposal
 from .texts import say, shown

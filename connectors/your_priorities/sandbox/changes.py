@@ -3,8 +3,8 @@
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from ...testing.city import PRIVATE
-from ...testing.sandbox import Operation
+from ...testing.sandbox.city import PRIVATE
+from ...testing.sandbox.sandbox import Operation
 from .model import Database, Row, stamp
 from .populate import ADMIN, BOT, FIRST_PERSON, activity, category, group, point, post, revision, status_change
 

@@ -4,8 +4,8 @@ from bisect import bisect_left, bisect_right
 from datetime import datetime
 from typing import Any
 
-from ...testing.http import Request, Response
-from ...testing.sandbox import NoAnswer
+from ...testing.sandbox.http import Request, Response
+from ...testing.sandbox.sandbox import NoAnswer
 from .model import Row, stamp, written
 from .routes import PAGE, Routes, plain
 

@@ -6,7 +6,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from ...testing.city import City, Person
+from ...testing.sandbox.city import City, Person
 from .model import Database, Row, stamp
 
 DOMAIN_NAME = "hugmyndir.example"

@@ -3,8 +3,8 @@
 import re
 from typing import Any
 
-from ...testing.http import Request, Response
-from ...testing.sandbox import NoAnswer
+from ...testing.sandbox.http import Request, Response
+from ...testing.sandbox.sandbox import NoAnswer
 from .model import RATED_AT_MOST, STATUS, Row
 from .routes import PAGE, Routes, plain
 from .views import columns, pick

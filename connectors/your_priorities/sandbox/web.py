@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from ....core.text import plain_title
-from ...testing.city import City
 from ...testing.faults import LOGIN_PAGE
-from ...testing.http import Request, Response
-from ...testing.sandbox import Operation, Sandbox
+from ...testing.sandbox.city import City
+from ...testing.sandbox.http import Request, Response
+from ...testing.sandbox.sandbox import Operation, Sandbox
 from .changes import Changes, plant
 from .model import Database, Row
 from .office import OfficeWrites

@@ -10,8 +10,8 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from ...testing.http import Request, Response
-from ...testing.sandbox import NoAnswer
+from ...testing.sandbox.http import Request, Response
+from ...testing.sandbox.sandbox import NoAnswer
 from . import populate
 from .model import Database, Rights, Row, stamp
 from .people import body_of, parsed

@@ -1,0 +1,239 @@
+"""Looking up on CONSUL what a writer made: by its own account's list, by the public list, by single records.
+
+Reading only; whatever cannot be told now raises, it is never taken for "not there" (docs/platforms/consul.md 8.6).
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from ...core.identity import Ref, split_ref
+from ...core.records import Answer, Proposal, State
+from ..contract.errors import CannotDo, NotDone, nothing_stored
+from ..contract.reading import Context
+from ..contract.writing import Copy, Reading
+from .api import Api
+from .dialects import DIALECTS, Dialect, Shape, comments_of_document, cursor_at, written_by_document, written_by_pages
+from .mapping import Mapper, moment, nodes
+from .settings import ConsulSettings
+from .web_session import Page, Site
+
+PER_PAGE = 25
+_ROOM = timedelta(hours=2)
+"""The interface cuts times of creation to the hour."""
+MAX_PAGES = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A proposal as the interface shows it."""
+
+    own: str
+    title: str
+    text: str
+    created_at: datetime | None
+
+
+class Finder:
+    """Reads one site for a writer; never signs in on its own."""
+
+    def __init__(self, reading: Context, settings: ConsulSettings) -> None:
+        self.reading = reading
+        self.settings = settings
+        self._dialect: Dialect | None = None
+        self._once: dict[str, Written] = {}
+
+    def api(self, locale: str | None) -> Api:
+        """The interface in a language."""
+        found = Api(self.reading, self.settings)
+        found.locale = locale or found.locale
+        return found
+
+    async def dialect(self) -> Dialect:
+        """Which interface answers; asked once."""
+        if self._dialect is None:
+            async with nothing_stored():
+                self._dialect = await self.api(None).dialect()
+        return self._dialect
+
+    async def node(self, own: str, locale: str | None, *, milestones: bool = False) -> dict[str, Any] | None:
+        """A whole proposal, drafts too; None when there is none for the public."""
+        return (await self._nodes([own], locale, milestones=milestones))[own]
+
+    async def _nodes(
+        self, ids: Sequence[str], locale: str | None, *, milestones: bool = False
+    ) -> dict[str, dict[str, Any] | None]:
+        dialect = await self.dialect()
+        shape = Shape("proposals", milestones=milestones and dialect is DIALECTS["C"])
+        async with nothing_stored():
+            return await self.api(locale).by_id(dialect, shape, ids)
+
+    async def read(self, ref: Ref, locale: str | None) -> Reading | None:
+        """How a proposal stands, mapped as the reader maps it."""
+        node = await self.node(split_ref(ref)[1], locale, milestones=True)
+        if node is None:
+            return None
+        mapper = Mapper(self.reading, locale or "und")
+        async with nothing_stored():
+            records = mapper.build(mapper.raw("proposals", node))
+        proposal = next(record for record in records if isinstance(record, Proposal))
+        answers = [record for record in records if isinstance(record, Answer) and record.kind == "milestone"]
+        text = proposal.texts[0]
+        # A milestone has no meaning of its own: that somebody answered is all it tells.
+        answered = State.OTHER if answers else None
+        return Reading(text.title, text.plain, answered, proposal.state is State.WITHDRAWN)
+
+    async def written(self, ids: Sequence[str]) -> dict[str, Written | None]:
+        """What these proposals say, by number; each is read once, since one look after another meets the same list."""
+        asked = [own for own in ids if own not in self._once]
+        fresh = await self._fresh(asked) if asked else {}
+        self._once.update({own: each for own, each in fresh.items() if each is not None})
+        return {own: self._once.get(own) for own in ids}
+
+    async def _fresh(self, ids: Sequence[str]) -> dict[str, Written | None]:
+        return {own: self._written(own, node) for own, node in (await self._nodes(ids, None)).items()}
+
+    def _written(self, own: str, node: dict[str, Any] | None) -> Written | None:
+        if node is None:
+            return None
+        text = "\n".join(str(node.get(name) or "") for name in ("summary", "description"))
+        return Written(own, str(node.get("title") or ""), text, moment(node, "publicCreatedAt"))
+
+    async def holds(self, own: str, marker: str) -> bool:
+        """Whether a proposal carries this marker."""
+        found = (await self._fresh([own]))[own]
+        return found is not None and marker in found.text
+
+    async def own_list(self, site: Site, address: str, since: datetime | None) -> AsyncGenerator[Written]:
+        """Everything that the account of this page wrote, drafts too, newest first; back to `since`."""
+        async for each in self._walk(site, address, {"filter": "proposals"}, since):
+            yield each
+
+    async def moderated(self, person: str, marker: str) -> str | None:
+        """The number of a proposal of this person that carries the marker, even if a moderator has hidden it meanwhile."""
+        async with aclosing(self.ever_public(person)) as all_of_them:
+            async for each in all_of_them:
+                if marker in each.text:
+                    return each.own
+        return None
+
+    async def ever_public(self, person: str) -> AsyncGenerator[Written]:
+        """What this person published, also what a moderator has hidden meanwhile; without titles.
+
+        No list shows the latter; the interface does, as long as the person's activity is public (docs/platforms/consul.md 4.3).
+        """
+        dialect = await self.dialect()
+        rows, pages, offset = dialect.page or 5000, written_by_pages(dialect), 0
+        while True:
+            async with nothing_stored():
+                data = await self.api(None).ask(written_by_document(dialect, person, offset), dialect)
+            goes_on = False
+            for position in range(pages):
+                connection = cast(dict[str, Any], data.get("user") or {}).get(f"w{position}") or {}
+                for node in nodes(connection, dialect):
+                    yield Written(str(node.get("id")), "", str(node.get("description") or ""), None)
+                goes_on = bool((connection.get("pageInfo") or {}).get("hasNextPage"))
+            if not goes_on:
+                return
+            offset += pages * rows
+
+    async def public_list(self, site: Site, since: datetime) -> AsyncGenerator[Written]:
+        """Everything that became public since, whoever wrote it, newest first."""
+        # The day before, because the site's days are not ours. With a date the list keeps its featured proposals.
+        day = (since - timedelta(days=1)).date().isoformat()
+        params = {"advanced_search[date_min]": day, "order": "created_at"}
+        async for each in self._walk(site, "/proposals", params, since):
+            yield each
+
+    async def _walk(
+        self, site: Site, path: str, params: dict[str, str], since: datetime | None
+    ) -> AsyncGenerator[Written]:
+        seen: set[str] = set()
+        for number in range(1, MAX_PAGES):
+            page = await site.get(path, params | ({"page": str(number)} if number > 1 else {}))
+            ids = [own for own in self._checked(page, path) if own not in seen]
+            if not ids:
+                return
+            seen.update(ids)
+            found = await self.written(ids)
+            for own in ids:
+                each = found[own]
+                if each is None:
+                    continue
+                if since is not None and each.created_at is not None and each.created_at < since - _ROOM:
+                    return
+                yield each
+        raise NotDone("the list of proposals does not end")
+
+    def _checked(self, page: Page, path: str) -> list[str]:
+        """The numbers on a page that really is the list.
+
+        A page to sign in, an error, or the empty list that strangers see of a private account prove nothing
+        (docs/platforms/consul.md 9): only a page for who is signed in does.
+        """
+        if page.status != 200 or not page.offers("/users/sign_out"):
+            raise NotDone(f"{path} cannot be read as who we are now (status {page.status})", status=page.status)
+        return page.listed
+
+    async def tag_name(self, own: str) -> str:
+        """The name of a category or tag: a proposal is given its tags by name."""
+        dialect = await self.dialect()
+        try:
+            async with nothing_stored():
+                data = await self.api(None).ask(f'{{tag(id:"{own}"){{name}}}}', dialect)
+        except NotDone as error:
+            if error.status == 404:
+                raise CannotDo(f"there is no category or tag {own} on the site") from error
+            raise
+        name = (data.get("tag") or {}).get("name")
+        if not name:
+            raise CannotDo(f"there is no category or tag {own} on the site")
+        return str(name)
+
+    async def has_comment(self, ref: Ref, marker: str) -> bool:
+        """Whether a comment with this marker is there.
+
+        Raises:
+            CannotDo: comments on such a thing cannot be read.
+        """
+        kind, own = split_ref(ref)
+        dialect = await self.dialect()
+        collection = {"proposal": "proposals", "debate": "debates"}.get(kind)
+        if collection is None:
+            raise CannotDo(f"comments on {kind} cannot be looked up here")
+        offset, rows = 0, dialect.page or 100
+        while True:
+            async with nothing_stored():
+                document = comments_of_document(dialect, [(collection, own, offset)], False)
+                data = await self.api(None).ask(document, dialect)
+            connection = cast(dict[str, Any], data.get("t0") or {}).get("comments")
+            if any(marker in str(node.get("body") or "") for node in nodes(connection, dialect)):
+                return True
+            if not ((connection or {}).get("pageInfo") or {}).get("hasNextPage"):
+                return False
+            offset += rows
+
+    async def has_milestone(self, own: str, locale: str, marker: str) -> bool | None:
+        """Whether a milestone with this marker is there; None where the interface has no milestones (A and B)."""
+        if await self.dialect() is not DIALECTS["C"]:
+            return None
+        offset = 0
+        while True:
+            after = f', after:"{cursor_at(offset)}"' if offset else ""
+            fields = "nodes{title description} pageInfo{hasNextPage}"
+            document = f'query Told{{r:proposal(id:"{own}"){{milestones(first:25{after}){{{fields}}}}}}}'
+            async with nothing_stored():
+                data = await self.api(locale).ask(document, DIALECTS["C"])
+            connection = cast(dict[str, Any], data.get("r") or {}).get("milestones") or {}
+            if any(marker in f"{n.get('title')} {n.get('description')}" for n in connection.get("nodes") or ()):
+                return True
+            if not (connection.get("pageInfo") or {}).get("hasNextPage"):
+                return False
+            offset += 25
+
+
+def copy_at(site: Site, own: str, locale: str | None, voice: str, *, complete: bool) -> Copy:
+    """A copy that was found."""
+    return Copy(f"proposal/{own}", f"{site.base}/proposals/{own}", {"voice": voice, "locale": locale}, complete)

@@ -1,0 +1,124 @@
+"""The errors a connector or the transport may raise. The first line of each docstring is what an admin reads.
+
+ConnectorError
++-- Unreachable       nothing answers
++-- Throttled         asked to slow down for longer than this run may wait
++-- Refused           not allowed (401, 403, sign-in page)
++-- NotFound          404
++-- Malformed         an answer that is not what the platform sends
++-- Interface         the platform's interface is not the one probed; probing again may help
++-- NotThisPlatform   something else answers there
++-- WriteError        a write did not end with the platform's word that it is done
+    +-- CannotDo      not tried: it cannot be done here
+    |   +-- NotLetIn  not tried: the account is not let in, whatever the text
+    +-- Rejected      the platform refused this content; nothing is stored
+    +-- NotDone       nothing is stored for certain; later it may work
+    +-- MaybeDone     it may be stored: look it up before anything is sent again
+MappingError          one record is not as the contract says: quarantine, not a failure
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from ...core.items import MappingError
+
+__all__ = [
+    "CannotDo",
+    "ConnectorError",
+    "ContentRefused",
+    "Interface",
+    "Malformed",
+    "MappingError",
+    "MaybeDone",
+    "NotAllowed",
+    "NotDone",
+    "NotFound",
+    "NotLetIn",
+    "NotThisPlatform",
+    "Throttled",
+    "Unreachable",
+    "WriteError",
+    "nothing_stored",
+]
+
+
+class ConnectorError(Exception):
+    """Something between civicsync and a platform went wrong. `hint` is the way out."""
+
+    def __init__(self, message: str, *, hint: str = "", status: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.status = status
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.hint}" if self.hint else self.message
+
+
+class Unreachable(ConnectorError):
+    """Nothing answers there, or the answers stop halfway."""
+
+
+class Throttled(ConnectorError):
+    """The platform asks to slow down for longer than this run may wait."""
+
+
+class NotAllowed(ConnectorError):
+    """The platform does not let us read this."""
+
+
+class NotFound(ConnectorError):
+    """The platform says there is no such thing."""
+
+
+class Malformed(ConnectorError):
+    """The answer is not what this platform sends: a login page, a cut answer, another format."""
+
+
+class Interface(ConnectorError):
+    """A field or argument that was there when the instance was probed is not there now."""
+
+
+class NotThisPlatform(ConnectorError):
+    """Something else answers at this address."""
+
+
+class WriteError(ConnectorError):
+    """A write did not end with the platform's word that it is done."""
+
+
+class CannotDo(WriteError):
+    """This cannot be done here: nothing was sent. The message says what and why, `hint` who could change it."""
+
+
+class NotLetIn(CannotDo):
+    """The account is not let in, or may not be there: nothing was sent, and it says nothing about the text that was to be sent."""
+
+
+class ContentRefused(WriteError):
+    """The platform refused this content: nothing is stored, and the same again would be refused again."""
+
+
+class NotDone(WriteError):
+    """Nothing is stored for certain. `wait` is what the platform asked for, in seconds."""
+
+    def __init__(self, message: str, *, hint: str = "", status: int | None = None, wait: float | None = None) -> None:
+        super().__init__(message, hint=hint, status=status)
+        self.wait = wait
+
+
+class MaybeDone(WriteError):
+    """The request went out and no trustworthy answer came back: it may be stored."""
+
+
+@asynccontextmanager
+async def nothing_stored() -> AsyncGenerator[None]:
+    """Turns what reading raises into a writer's words: nothing has been stored by it."""
+    try:
+        yield
+    except WriteError:
+        raise
+    except NotAllowed as error:
+        raise CannotDo(error.message, hint=error.hint, status=error.status) from error
+    except ConnectorError as error:
+        raise NotDone(error.message, hint=error.hint, status=error.status) from error

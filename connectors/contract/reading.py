@@ -1,0 +1,138 @@
+"""The contract between a platform's connector and the rest of civicsync.
+
+A connector reads one platform through a `Transport` and speaks in `Page`s of `Item`s. It never touches the database, never
+sleeps, never logs a body. `connectors/testing/conformance.py` checks an implementation in one line.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from ...core.clock import Clock
+from ...core.identity import Ref
+from ...core.items import Cursor, Item, Page
+from ...core.records import Record, Space
+from ..http.transport import Transport
+from .settings import InstanceSettings
+
+__all__ = [
+    "CanConfirm",
+    "Capability",
+    "Connector",
+    "Context",
+    "Cursor",
+    "Item",
+    "Page",
+    "Probe",
+    "PullRequest",
+    "Reader",
+    "Stored",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """One thing this instance can or cannot do, with the reason in words an admin understands."""
+
+    name: str
+    available: bool
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What answers at an address. `facts` is what the connector needs again (JSON-able); `strategy` says how it will pull."""
+
+    platform: str
+    version: str | None
+    dialect: str
+    title: str = ""
+    locales: Sequence[str] = ()
+    capabilities: Sequence[Capability] = ()
+    strategy: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+class Stored(Protocol):
+    """What earlier runs left, read-only."""
+
+    def cursor(self, scope: str) -> Cursor | None: ...
+    def memory(self, name: str) -> Any: ...
+    def pending(self, scope: str) -> Sequence[Ref]:
+        """References that the last complete sweep missed: while there are any, a gate must not skip the sweep."""
+        ...
+
+    async def tokens(self, scope: str) -> Mapping[Ref, str]:
+        """Reference to token of everything alive in the scope."""
+        ...
+
+
+async def _nothing(_: str) -> Collection[Ref]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequest:
+    """One pull. `full` ignores gates and light sweeps; `spaces` limits it to these references (empty: all).
+
+    `done`: what the interrupted run that this one continues had read to its end (complete scopes, and what `Page.done` named); a
+    reader leaves it out. `seen` tells what the pages of an unfinished sweep that is resumed have shown so far.
+    """
+
+    probe: Probe
+    stored: Stored
+    full: bool = False
+    spaces: Sequence[Ref] = ()
+    done: Collection[str] = ()
+    seen: Callable[[str], Awaitable[Collection[Ref]]] = _nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a connector is given. `pseudonym` turns a platform user id into what may leave the connector."""
+
+    instance: str
+    settings: InstanceSettings
+    transport: Transport
+    pseudonym: Callable[[str], str]
+    clock: Clock
+    keep_names: bool = False
+
+
+class Reader(Protocol):
+    """Reads one instance. One request at a time: the transport keeps the pace."""
+
+    async def probe(self) -> Probe: ...
+    async def discover(self, probe: Probe) -> Sequence[Space]: ...
+    def pull(self, request: PullRequest) -> AsyncIterator[Page]: ...
+
+
+@runtime_checkable
+class CanConfirm(Protocol):
+    """Optional: can ask for single records, so that an absence is confirmed before it is believed."""
+
+    async def still_there(self, refs: Sequence[Ref]) -> Mapping[Ref, bool | None]:
+        """True: there; False: gone for the public; None: cannot tell (then nothing is tombstoned)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """What a platform's package exports as `CONNECTOR` (entry point group `civicsync.connectors`)."""
+
+    platform: str
+    settings: type[InstanceSettings]
+    reader: Callable[[Context], Reader]
+    versions: Sequence[str] = ()
+    """What `civicsync sandbox PLATFORM --version` accepts, newest last."""
+    requests_per_minute: int | None = None
+    """The platform's own known limit, with a little room."""
+    keep_cookies: bool = False
+    """Whether the transport keeps a cookie jar; without one, a sticky locale cannot follow us."""
+    writer: Callable[..., Any] | None = None
+    """(connectors.writing.WriteContext) -> connectors.writing.Writer; None: this platform is only read."""
+    remap: Callable[[Context, Ref, Mapping[str, Any]], Sequence[Record]] | None = None
+    """Maps a raw node from quarantine again."""
+    sandbox: Callable[..., Any] | None = None
+    """(version, size, seed, **options) -> connectors.testing.sandbox.Sandbox"""

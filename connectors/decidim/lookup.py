@@ -1,0 +1,275 @@
+"""Looking up copies anonymously: by id, by marker among the newest, all of ours (docs/platforms/decidim.md 4.1, 4.4).
+
+What is read here decides whether something is sent again, so a doubt is never an absence. Writes nothing, knows no session.
+"""
+
+import hashlib
+import re
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from ...core.identity import Ref, ref, split_ref
+from ...core.ledger.marker import claims_marker
+from ...core.records import State, Text
+from ..contract.errors import ConnectorError, Malformed, NotDone, NotFound
+from ..contract.writing import Authored, Copy, Reading
+from .api import Api
+from .comment_trees import Tree, Trees
+from .comments import FILES, REPLY
+from .dialects import PAGE
+from .mapping import moment, target_of_url, texts
+from .places import Place, Places, nothing_written
+
+_TEXT = "{translations{locale text machineTranslated}}"
+_FIELDS = f"id createdAt official author{{id}} title{_TEXT} body{_TEXT}"
+_SKEW = timedelta(hours=1)
+"""The platform's clock is not ours: so much further back is looked."""
+_AUTOMATIC = re.compile(r"(?:\s*gid://[^/\s]+/Decidim::Hashtag/\d+/_[^\s<]+)+\s*$")
+_MOST = 200
+"""So many comments of one proposal are asked for one by one."""
+_STATES = {"accepted": State.ACCEPTED, "rejected": State.REJECTED, "evaluating": State.EVALUATING}
+
+
+class Looking:
+    """Questions about copies on one site."""
+
+    def __init__(self, api: Api, places: Places) -> None:
+        self.api = api
+        self.places = places
+
+    async def _ask(self, document: str) -> dict[str, Any]:
+        try:
+            data, _ = await self.api.ask(document)
+        except ConnectorError as error:
+            raise nothing_written(error) from error
+        return data
+
+    async def newest(self, place: Place) -> AsyncIterator[dict[str, Any] | None]:
+        """The proposals of a component, newest first; None for one that may not be seen."""
+        after: str | None = None
+        while True:
+            cursor = f', after:"{after}"' if after else ""
+            page = f'proposals(first:{PAGE}{cursor}, order:{{id:"desc"}}){{nodes{{{_FIELDS}}} pageInfo{{hasNextPage endCursor}}}}'
+            data = await self._ask(f'query Newest{{component(id:"{place.id}"){{id ...on Proposals{{{page}}}}}}}')
+            found = (data.get("component") or {}).get("proposals")
+            if not isinstance(found, dict) or not isinstance(found.get("nodes"), list):
+                raise NotDone(f"component/{place.id} cannot be read now", hint="was it unpublished just now?")
+            for node in found["nodes"]:
+                yield node
+            after = (found.get("pageInfo") or {}).get("endCursor")
+            if not (found.get("pageInfo") or {}).get("hasNextPage") or after is None:
+                return
+
+    async def marked(self, place: Place, marker: str, since: datetime, account: str | None) -> dict[str, Any] | None:
+        """The proposal with this marker, made since `since` by `account` (None: by the organization).
+
+        Raises:
+            NotDone: something that may not be seen stands among the newest, so an absence cannot be proven.
+        """
+        unseen = between = 0
+        oldest = since - _SKEW
+        async for node in self.newest(place):
+            if node is None:
+                between += 1
+                continue
+            created = moment(node, "createdAt")
+            if created is not None and created < oldest:
+                break
+            unseen, between = unseen + between, 0
+            if is_ours(node, account) and marker in everything(node):
+                return node
+        else:
+            unseen += between
+        if unseen:
+            raise NotDone(
+                f"{unseen} hidden or deleted proposals are among the newest of component/{place.id}: ours may be one of them",
+                hint="a moderator can tell; it is looked up again later",
+            )
+        return None
+
+    async def single(self, component: str, own: str) -> dict[str, Any] | None:
+        """One proposal; None: not there for the public."""
+        withdrawn = " withdrawn" if self.places.dialect.withdrawn else ""
+        fields = f"{_FIELDS} state{withdrawn} answer{_TEXT}"
+        data = await self._ask(
+            f'query One{{component(id:"{component}"){{id ...on Proposals{{proposal(id:"{own}"){{{fields}}}}}}}}}'
+        )
+        found = data.get("component")
+        if not isinstance(found, dict):
+            raise NotDone(f"component/{component} cannot be read now", hint="was it unpublished?")
+        node = found.get("proposal")
+        if node is not None and not self.places.dialect.checked and not await self._on_page(component, own):
+            return None
+        return node
+
+    async def _on_page(self, component: str, own: str) -> bool:
+        """Whether the public page shows it: unchecked releases answer hidden ones in full (docs/platforms/decidim.md 1.4)."""
+        place = self.places.components.get(component)
+        if place is None:
+            return True
+        try:
+            await self.api.transport.get(f"{place.public}/{own}", headers={"Accept": "text/html"})
+        except NotFound:
+            return False
+        except ConnectorError as error:
+            raise nothing_written(error) from error
+        return True
+
+    async def home(self, reference: Ref) -> str:
+        """The component of a proposal: every component is asked for it, as there is no other way.
+
+        Raises:
+            NotDone: none has it.
+        """
+        _, own = split_ref(reference)
+        ids = list(self.places.components)
+        for start in range(0, len(ids), self.places.dialect.aliases):
+            part = ids[start : start + self.places.dialect.aliases]
+            asked = " ".join(
+                f'c{position}:component(id:"{each}"){{id ...on Proposals{{proposal(id:"{own}"){{id}}}}}}'
+                for position, each in enumerate(part)
+            )
+            data = await self._ask(f"query Home{{{asked}}}")
+            for position, each in enumerate(part):
+                if ((data.get(f"c{position}") or {}).get("proposal") or {}).get("id") is not None:
+                    return each
+        raise NotDone(f"{reference} is in no public component", hint="was it hidden or deleted?")
+
+    async def has_comment(self, component: str, own: str, wanted: str) -> bool:
+        """Whether a comment on a proposal holds `wanted`.
+
+        One deleted comment turns the whole list null (docs/platforms/decidim.md 1.7 Q5): then what open data names is asked for one by
+        one, and an absence is believed only if as many comments were read as the site counts.
+
+        Raises:
+            NotDone: some of the comments cannot be read.
+        """
+        trees = Trees(self.api, self.places.dialect, self.places.locales[0] if self.places.locales else "en")
+        try:
+            tree = (await trees.read("proposal", component, [own]))[own]
+            if tree.broken and not _holds(tree, wanted):
+                await trees.mend(tree, await self._exported(own))
+        except ConnectorError as error:
+            raise nothing_written(error) from error
+        if _holds(tree, wanted):
+            return True
+        if tree.broken and len(tree.comments) != await self._counted(component, own):
+            raise NotDone(
+                f"the comments of proposal/{own} cannot all be read: one of them is deleted, or the proposal is hidden",
+                hint="it is looked up again when the site's open data is made anew",
+            )
+        return False
+
+    async def _counted(self, component: str, own: str) -> int | None:
+        """How many comments a proposal has; None: it is not there."""
+        data = await self._ask(
+            f'query Count{{component(id:"{component}"){{id ...on Proposals{{proposal(id:"{own}"){{id totalCommentsCount}}}}}}}}'
+        )
+        node = (data.get("component") or {}).get("proposal")
+        return node.get("totalCommentsCount") if isinstance(node, dict) else None
+
+    async def _exported(self, own: str) -> dict[str, str | None]:
+        """The newest comments on a proposal that open data knows, with what each answers; none where there is no such data."""
+        if not self.api.settings.open_data:
+            return {}
+        try:
+            if self.places.dialect.taxonomies:
+                rows = (await self.api.open_data(FILES["proposal"], None))[0] or []
+            else:
+                rows = (await self.api.open_data_zip()).get("proposal_comments", [])
+        except (NotFound, Malformed):
+            return {}
+        on = [row for row in rows if target_of_url(row.get("root_commentable_url", "")) == f"proposal/{own}"]
+        answers = {row["id"]: row["commentable_id"] if row.get("commentable_type") == REPLY else None for row in on}
+        return {each: answers[each] for each in sorted(answers, key=int)[-_MOST:]}
+
+    async def authored(self, place: Place, account: str | None) -> AsyncIterator[Authored]:
+        """Everything of ours in a component, newest first; of the organization's only what claims to be a copy."""
+        async for node in self.newest(place):
+            if node is None:
+                continue
+            official = is_ours(node, None)
+            if not (official and claims_marker(everything(node))) and not (
+                account is not None and is_ours(node, account)
+            ):
+                continue
+            main = main_text(node, self.places.locales[0] if self.places.locales else None)
+            how = {"voice": "official" if official else "participant", "way": "found", "component": place.id}
+            how |= {"locale": main.locale if main else "", "public": place.public, "office": place.office}
+            yield Authored(
+                Copy(ref("proposal", str(node["id"])), self.url(place, str(node["id"])), how),
+                main.title if main else "",
+                everything(node),
+                moment(node, "createdAt"),
+            )
+
+    def url(self, place: Place, own: str) -> str:
+        """The public address, without a language: the interface's own wanders (docs/platforms/decidim.md 1.1)."""
+        return f"{self.api.transport.url}{place.public}/{own}"
+
+
+def _holds(tree: Tree, wanted: str) -> bool:
+    return any(wanted in str(comment.get("body") or "") for comment, _ in tree.comments)
+
+
+def is_ours(node: Mapping[str, Any], account: str | None) -> bool:
+    """Whether `account` wrote it; None: whether the organization did."""
+    author = node.get("author") or {}
+    if account is None:
+        return bool(node.get("official")) and not author
+    return str(author.get("id")) == account
+
+
+def _raw(node: Mapping[str, Any], name: str) -> dict[str, str]:
+    rows = (node.get(name) or {}).get("translations") or ()
+    return {str(row["locale"]): str(row.get("text") or "") for row in rows if not row.get("machineTranslated")}
+
+
+def everything(node: Mapping[str, Any]) -> str:
+    """All texts in which a marker may stand."""
+    return "\n".join([*_raw(node, "title").values(), *_raw(node, "body").values()])
+
+
+def answer_texts(node: Mapping[str, Any]) -> str:
+    """All texts of the answer."""
+    return "\n".join(_raw(node, "answer").values())
+
+
+def _shown(node: Mapping[str, Any]) -> tuple[Text, ...]:
+    body = node.get("body") or {}
+    rows = [{**row, "text": _AUTOMATIC.sub("", row.get("text") or "")} for row in body.get("translations") or ()]
+    return tuple(each for each in texts(node.get("title"), {"translations": rows}) if not each.machine)
+
+
+def main_text(node: Mapping[str, Any], locale: str | None) -> Text | None:
+    """The text in a language, else the first there is; the component's automatic hashtags left out."""
+    shown = _shown(node)
+    return next((each for each in shown if each.locale == locale), next(iter(shown), None))
+
+
+def others_of(node: Mapping[str, Any], locale: str | None) -> str:
+    """A sign that changes with any text in another language than the main one."""
+    main = main_text(node, locale)
+    rest = sorted((each.locale, each.title, each.plain) for each in _shown(node) if each != main)
+    return hashlib.sha256(msgspec.json.encode(rest)).hexdigest()[:16] if rest else ""
+
+
+def reading_of(node: Mapping[str, Any], how: Mapping[str, Any]) -> Reading:
+    """How a copy stands. A change in another language than the main one shows as a line of its own, so that it is seen."""
+    main = main_text(node, how.get("locale"))
+    plain = main.plain if main else ""
+    known = how.get("others")
+    if known is not None and others_of(node, how.get("locale")) != known:
+        rest = [f"[{each.locale}] {each.title}\n{each.plain}" for each in _shown(node) if each != main]
+        plain = "\n\n".join([plain, *rest])
+    state = node.get("state")
+    withdrawn = bool(node.get("withdrawn")) or state == "withdrawn"
+    return Reading(
+        title=main.title if main else "",
+        plain=plain,
+        answered=_STATES.get(str(state), State.OTHER) if state not in {None, "not_answered", "withdrawn"} else None,
+        withdrawn=withdrawn,
+    )

@@ -1,0 +1,94 @@
+"""Decidim's open data as a second source: amendments and what is moderated; never the texts of proposals.
+
+It is made nightly, so it may be a day old: what it lacks is new or hidden, and only things older than its newest row are called
+hidden (docs/platforms/decidim.md 5).
+"""
+
+from collections.abc import AsyncIterator, Collection, Mapping
+from typing import Any
+
+from ..contract.errors import Malformed, NotAllowed, NotFound
+from ..contract.reading import Page, Stored
+from .api import Api
+from .dialects import Dialect
+
+_PROPOSALS = "open-data/download/proposals"
+
+
+class OpenData:
+    """What one pull knows from open data."""
+
+    def __init__(self, api: Api, dialect: Dialect, stored: Stored) -> None:
+        self.api = api
+        self.dialect = dialect
+        self.stored = stored
+        self.amendments: dict[str, str] = dict(stored.memory("amendments") or {})
+        self.hidden: set[str] = set(stored.memory("hidden") or ())
+        self.zip_comments: list[dict[str, str]] | None = None
+
+    @property
+    def single_files(self) -> bool:
+        """Whether each file can be had alone (0.30 and later)."""
+        return self.dialect.taxonomies
+
+    async def second_source(self, *, full: bool, done: Collection[str]) -> AsyncIterator[Page]:
+        """Which proposals are amendments, and (on unchecked releases) which are hidden; when everything is read."""
+        if not self.api.settings.open_data or not (full or self.stored.memory("second_source") is None):
+            return
+        if "second-source" in done:
+            return
+        try:
+            if self.single_files:
+                rows, _, _ = await self.api.open_data(_PROPOSALS, None)
+                exported = rows or []
+            else:
+                files = await self.api.open_data_zip()
+                exported, self.zip_comments = files.get("proposals", []), files.get("proposal_comments")
+        except (NotFound, Malformed, NotAllowed) as error:
+            note = f"open data could not be read: {error.message}"
+            # A site without such a file is not asked again before the next full pull; anything else may be better next time.
+            memory = {"second_source": False} if isinstance(error, NotFound) else {}
+            yield Page("open-data", memory=memory, note=note)
+            return
+        self.amendments = {
+            row["id"]: _last_number(row.get("original_proposal/url", ""))
+            for row in exported
+            if row.get("is_amend", "").lower() == "true" and row.get("id")
+        }
+        learned: dict[str, Any] = {"second_source": self.single_files or None, "amendments": self.amendments}
+        if not self.dialect.checked:
+            self.exported = {int(row["id"]) for row in exported if row.get("id", "").isdigit()}
+            self.hidden = _Older(self.exported)
+        # A list of what is hidden is needed again by the run that continues this one.
+        alone = self.single_files and self.dialect.checked
+        yield Page("open-data", memory=learned, done=["second-source"] if alone else ())
+
+    exported: "set[int] | None" = None
+
+    def learned(self) -> Mapping[str, Any]:
+        """What the next, lighter pull must know: the hidden proposals that were met."""
+        if self.zip_comments is None and not isinstance(self.hidden, _Older):
+            return {}
+        hidden = sorted(self.hidden.met, key=int) if isinstance(self.hidden, _Older) else []
+        return {"hidden": hidden, "second_source": True}
+
+
+class _Older(set[str]):
+    """Hidden on unchecked releases: not exported although older than the newest that is."""
+
+    def __init__(self, exported: set[int]) -> None:
+        super().__init__()
+        self._exported = exported
+        self.met: set[str] = set()
+        self._newest = max(exported, default=0)
+
+    def __contains__(self, own: object) -> bool:
+        text = str(own)
+        hidden = text.isdigit() and int(text) < self._newest and int(text) not in self._exported
+        if hidden:
+            self.met.add(text)
+        return hidden
+
+
+def _last_number(url: str) -> str:
+    return "".join(character for character in url.rstrip("/").rpartition("/")[2] if character.isdigit())

@@ -1,0 +1,130 @@
+"""What Decidim refuses or garbles in a text, put right, with a word for every change (docs/platforms/decidim.md 4.1, 4.2).
+
+Participants only: an official text is taken as it is. Addresses and our marker are never touched. Asks nothing.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+from ...core.text import html_to_plain, plain_to_html
+from ..contract.writing import LocalText
+from .dialects import Dialect
+
+TITLE = (15, 150)
+BODY_LEAST = 15
+DEFAULT_LONGEST = 500
+_KEPT = re.compile(r"(https?://\S+|\[civicsync:[^\]]*\])")
+_ADDRESS = re.compile(r"(?<![\"'=>])(https?://[^\s<]+)")
+_MARKS = re.compile(r"([!?¡¿])[!?¡¿]+")
+_MENTION = re.compile(r"(?<![\w@/])@(?=\w)")
+_SHOUT = re.compile(r"[^\W\d_]{2,}")
+_AND = {"nl": "en", "en": "and", "de": "und", "fr": "et", "es": "y", "ca": "i", "it": "e", "pt": "e", "is": "og"}
+_JOINER = "\u2060"
+"""Invisible, and no part of a name: what stands behind it mentions nobody."""
+
+
+def fitted(text: LocalText, locale: str, dialect: Dialect, *, rich: bool = False) -> tuple[LocalText, list[str]]:
+    """The text as a participant may send it; `rich`: as HTML, whose manners are those of its words."""
+    changes: list[str] = []
+    title = _title(text.title, locale, dialect, changes)
+    if rich:
+        return replace(text, title=title, html=_html(text.html, dialect, changes)), _named(changes, locale)
+    plain = _body(text.plain, dialect, changes)
+    return replace(text, title=title, plain=plain), _named(changes, locale)
+
+
+def _named(changes: list[str], locale: str) -> list[str]:
+    return [f"{each} ({locale})" for each in dict.fromkeys(changes)]
+
+
+def _title(title: str, locale: str, dialect: Dialect, changes: list[str]) -> str:
+    if dialect.timestamps:
+        # The public page escapes titles again: these would show as code (docs/platforms/decidim.md 4.1).
+        title = _noted(
+            title,
+            _without_ampersand(title, locale),
+            "the title's & is written out: the site would show it as code",
+            changes,
+        )
+        plain = re.sub(r"(?<!\w)@(?=\w)", "", title).replace("@", "(at)").replace("<", "‹").replace(">", "›")
+        title = _noted(title, plain, "@, < and > in the title are replaced: the site would show them as code", changes)
+    else:
+        title = _noted(title, _MENTION.sub(f"@{_JOINER}", title), _MENTIONS, changes)
+    title = _mannered(title, dialect, "title", changes)
+    if len(title) > TITLE[1]:
+        title = _noted(
+            title, f"{title[: TITLE[1] - 1].rstrip()}…", f"the title is cut to {TITLE[1]} characters", changes
+        )
+    return title
+
+
+_MENTIONS = "@names are kept from meaning an account of the site"
+
+
+def _body(plain: str, dialect: Dialect, changes: list[str]) -> str:
+    angle = plain.replace("<", "‹").replace(">", "›") if "<" in plain else plain
+    plain = _noted(plain, angle, "< and > in the text are replaced: the site would read them as HTML", changes)
+    plain = _noted(plain, _outside(plain, lambda part: _MENTION.sub(f"@{_JOINER}", part)), _MENTIONS, changes)
+    # Up to 0.28 the site looks at the manners of titles only (recordings 223 to 225).
+    return _mannered(plain, dialect, "text", changes) if dialect.withdrawn else plain
+
+
+def _html(html: str, dialect: Dialect, changes: list[str]) -> str:
+    """The HTML as it is, unless its words must change: then they are sent without their formatting."""
+    words = html_to_plain(html)
+    quiet = _noted(words, _outside(words, lambda part: _MENTION.sub(f"@{_JOINER}", part)), _MENTIONS, changes)
+    quiet = _mannered(quiet, dialect, "text", changes) if dialect.withdrawn else quiet
+    if quiet == words:
+        return html
+    changes.append("the text's formatting is left out, as its words had to change")
+    return _linked(plain_to_html(quiet))
+
+
+def _linked(html: str) -> str:
+    return _ADDRESS.sub(r'<a href="\1">\1</a>', html)
+
+
+def _mannered(text: str, dialect: Dialect, what: str, changes: list[str]) -> str:
+    text = _noted(
+        text,
+        _outside(text, lambda part: _MARKS.sub(r"\1", part)),
+        f"the {what}'s repeated marks are made single",
+        changes,
+    )
+    if _shouts(text, dialect):
+        quiet = _outside(text, lambda part: _SHOUT.sub(_quiet, part))
+        if _shouts(quiet, dialect):
+            quiet = _outside(text, str.lower)
+        text = _noted(text, quiet, f"the {what}'s capital letters are made small: the site takes only some", changes)
+    if text[:1].islower():
+        text = _noted(text, text[0].upper() + text[1:], f"the {what} begins with a capital letter", changes)
+    return text
+
+
+def _quiet(match: re.Match[str]) -> str:
+    word = match[0]
+    return word.lower() if word.isupper() else word
+
+
+def _shouts(text: str, dialect: Dialect) -> bool:
+    """Counted as the strictest release of a kind does: from 0.30 on half of the text, before a quarter."""
+    caps = sum(1 for each in text if each.isupper())
+    return bool(text) and (caps > 0 and caps >= len(text) // 2 if dialect.taxonomies else caps >= len(text) // 4)
+
+
+def _outside(text: str, change: Callable[[str], str]) -> str:
+    """Change everything but addresses and markers."""
+    return "".join(part if index % 2 else change(part) for index, part in enumerate(_KEPT.split(text)))
+
+
+def _without_ampersand(title: str, locale: str) -> str:
+    word = _AND.get(locale.partition("-")[0])
+    title = re.sub(r"(?<=\s)&(?=\s)", word, title) if word else title
+    return title.replace("&", "+")
+
+
+def _noted(before: str, after: str, change: str, changes: list[str]) -> str:
+    if before != after:
+        changes.append(change)
+    return after

@@ -1,0 +1,114 @@
+"""GraphQL over the one transport, with gql's documents and gql's transport interface.
+
+gql's own httpx transport would bypass politeness, retries and redaction, silently prefers another HTTP library when one is
+installed, and loses partial data (docs/adr/0003-graphql.md). Imported only when a platform speaks GraphQL: gql is large.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from gql import GraphQLRequest, gql
+from gql.transport.async_transport import AsyncTransport
+from graphql import ExecutionResult, GraphQLError
+
+from ..contract.errors import Malformed, NotAllowed
+from .transport import GraphQLResponse, Response, Transport, place_of
+
+
+async def ask(
+    transport: Transport,
+    path: str,
+    query: str,
+    variables: Mapping[str, Any] | None,
+    *,
+    params: Mapping[str, str] | None,
+    headers: Mapping[str, str] | None,
+    variables_as_text: bool,
+) -> GraphQLResponse:
+    """Ask one document; `Transport.graphql` says what and what it raises."""
+    channel = _GraphQLChannel(transport, path, params, headers, variables_as_text)
+    request = _document(query)
+    if variables:
+        request = GraphQLRequest(request, variable_values=dict(variables))
+    result = await channel.execute(request)
+    assert channel.answer is not None
+    return GraphQLResponse(result.data, [error.formatted for error in result.errors or ()], channel.answer)
+
+
+@lru_cache(maxsize=16)
+def _document(query: str) -> GraphQLRequest:
+    return gql(query)
+
+
+class _GraphQLChannel(AsyncTransport):
+    """gql's transport interface over `Transport`, so that politeness, retries and redaction hold for GraphQL too."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        path: str,
+        params: Mapping[str, str] | None,
+        headers: Mapping[str, str] | None,
+        variables_as_text: bool,
+    ) -> None:
+        self._transport = transport
+        self._path = path
+        self._params = params
+        self._headers = headers
+        self._variables_as_text = variables_as_text
+        self.answer: Response | None = None
+
+    async def connect(self) -> None:
+        """Nothing to do: the connection belongs to the `Transport`."""
+
+    async def close(self) -> None:
+        """Nothing to do: the connection belongs to the `Transport`."""
+
+    async def execute(self, request: GraphQLRequest, *_: Any, **__: Any) -> ExecutionResult:
+        payload: dict[str, Any] = {"query": _source(request)}
+        if request.variable_values:
+            values = request.variable_values
+            payload["variables"] = msgspec.json.encode(values).decode() if self._variables_as_text else values
+        answer = await self._transport.post_json(self._path, payload, params=self._params, headers=self._headers)
+        self.answer = answer
+        if 300 <= answer.status < 400:
+            raise NotAllowed(
+                f"{place_of('POST', answer.url)}: redirected (status {answer.status})",
+                hint="the site forces sign-in, or `url` is not the address it is known by (https, www, another domain)",
+                status=answer.status,
+            )
+        body = answer.json()
+        if not isinstance(body, dict) or not ("data" in body or "errors" in body):
+            raise Malformed(f"{place_of('POST', answer.url)}: not a GraphQL answer", status=answer.status)
+        return ExecutionResult(body.get("data"), [_Reported(error) for error in body.get("errors") or ()])
+
+    def subscribe(self, request: GraphQLRequest, *_: Any, **__: Any) -> Any:
+        """No platform offers subscriptions."""
+        raise Malformed("GraphQL subscriptions are not offered by any platform")
+
+
+class _Reported(GraphQLError):
+    """A platform's error, kept as it came: its `message` may be an array or its `path` anything."""
+
+    def __init__(self, original: Any) -> None:
+        super().__init__(str(original.get("message")) if isinstance(original, dict) else str(original))
+        self._original = original
+
+    @property
+    def formatted(self) -> Any:
+        return self._original
+
+
+@lru_cache(maxsize=16)
+def _source_of(document: Any) -> str:
+    from graphql import print_ast
+
+    return print_ast(document)
+
+
+def _source(request: GraphQLRequest) -> str:
+    return _source_of(request.document)

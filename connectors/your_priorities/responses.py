@@ -1,0 +1,185 @@
+"""What may be told on Your Priorities: official statuses with their text, and, only where the operator wants it, arguments.
+
+Nothing here decides whether something may be said. Facts: docs/platforms/your-priorities.md 5.7, 5.8.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from ...core.identity import Ref
+from ...core.text import tidy
+from ..contract.errors import CannotDo, ConnectorError, ContentRefused, MaybeDone, NotDone, nothing_stored
+from ..contract.writing import AnswerDraft, LocalText, WriteContext
+from ..http.transport import Request, Response
+from . import dialects, text_rules, write_requests
+from .api import rows, table
+from .lookup import CACHE_SECONDS, Looking, ref_of
+from .settings import YourPrioritiesSettings
+from .web_session import Account
+
+
+class Replies:
+    """Implements `Answers` and `Comments` of `connectors.writing`."""
+
+    def __init__(self, context: WriteContext) -> None:
+        self.context = context
+        self.settings = cast(YourPrioritiesSettings, context.reading.settings)
+        self.account = Account(context)
+        self.looking = Looking(context.reading, self.account)
+
+    async def refused(self, answer: Response, what: str, hint: str = "") -> Exception:
+        """What an answer means that is no 200. Everything that is looked at before storing is answered 401 (8)."""
+        status = answer.status
+        if status == 401:
+            if not await self.account.alive():
+                return NotDone(f"the session had ended: {what} was not done", status=401)
+            return CannotDo(f"the account may not do that: {what}", hint=hint, status=401)
+        if 300 <= status < 400:
+            return CannotDo(
+                f"redirected: {what} was not done", hint="is `url` the address the site is known by?", status=status
+            )
+        if status in {400, 413, 422}:
+            return ContentRefused(f"the site does not take it: {what} (status {status})", status=status)
+        if 400 <= status < 500:
+            return CannotDo(f"{what} is not taken there (status {status})", status=status)
+        return MaybeDone(f"{what} was answered with status {status}", status=status)
+
+    async def _there(self, own: str) -> Mapping[str, Any]:
+        node = await self.looking.post(own)
+        if node is None:
+            raise CannotDo(f"proposal/{own} is not there: deleted, or hidden by a moderator", status=401)
+        return node
+
+    # Official statuses
+
+    def plan_answer(self, ref: Ref, answer: AnswerDraft) -> Sequence[Request]:
+        """One request; where the state has no word there, the status stays as it is."""
+        status = write_requests.status_of(answer.state)
+        return [write_requests.answer(ref_of(ref), _said(answer), write_requests.STATUS if status is None else status)]
+
+    async def has_answer(self, ref: Ref, answer: AnswerDraft) -> bool:
+        """By the feed, which is written a little later than the text itself: so a doubtful absence is looked at twice (4.2)."""
+        own = ref_of(ref)
+        node = await self._there(own)
+        wanted = write_requests.status_of(answer.state)
+        if await self._told(own, answer):
+            return True
+        if wanted is not None and node.get("official_status") != wanted:
+            return False
+        await self.looking.clock.sleep(CACHE_SECONDS)
+        return await self._told(own, answer)
+
+    async def _told(self, own: str, answer: AnswerDraft) -> bool:
+        text = _said(answer).texts[answer.locale].plain
+        before: dict[str, str] = {}
+        async with nothing_stored():
+            while True:
+                path = dialects.activities("posts", own)
+                feed = table(await self.looking.api.get(path, **before), path)
+                listed = rows(feed.get("activities"), path)
+                for one in listed:
+                    change = one.get("PostStatusChange") if isinstance(one, dict) else None
+                    said = tidy(str(change.get("content"))) if isinstance(change, dict) else ""
+                    if answer.marker in said:
+                        # The newest with our marker: an older wording of it is not what is to be said now.
+                        return said.strip() == text.strip()
+                oldest = feed.get("oldestProcessedActivityAt")
+                if not listed or not isinstance(oldest, str) or before.get("beforeDate") == oldest:
+                    return False
+                before = {"beforeDate": oldest}
+
+    async def answer(self, ref: Ref, answer: AnswerDraft) -> None:
+        """As an admin of the group. Everybody who voted for the proposal gets an e-mail."""
+        own = ref_of(ref)
+        node = await self._there(own)
+        group = str(node.get("group_id"))
+        if not await self.account.administers(group):
+            raise CannotDo(
+                f"only an admin of group/{group} gives official answers there",
+                hint="make the account one of its admins",
+            )
+        status = write_requests.status_of(answer.state)
+        if status is None:
+            now = node.get("official_status")
+            status = now if isinstance(now, int) else 0
+        sent = await self.account.send(write_requests.answer(own, _said(answer), status))
+        await self._ok(sent, "the official answer")
+
+    async def _ok(self, sent: Response, what: str) -> None:
+        if sent.status != 200:
+            raise await self.refused(sent, what)
+        if sent.text.strip() != "OK":
+            raise MaybeDone(f"{what} was answered with something else than OK")
+
+    # Arguments
+
+    def plan_comment(self, ref: Ref, text: LocalText) -> Sequence[Request]:
+        """One argument."""
+        self._may_argue()
+        return [write_requests.argue(write_requests.GROUP, ref_of(ref), _clean(text))]
+
+    def _may_argue(self) -> None:
+        if not self.settings.answers_as_arguments:
+            raise CannotDo(
+                "all that can be said below a proposal there is an argument for or against it, and an answer is neither",
+                hint="make the account an admin of the group, or set `answers_as_arguments`",
+            )
+
+    async def has_comment(self, ref: Ref, marker: str) -> bool:
+        """Among the arguments of our account, in their latest wording (0.6)."""
+        own, me = ref_of(ref), await self.account.own()
+        path = dialects.points(own)
+        async with nothing_stored():
+            listed = await self.looking.api.maybe(path, latestPointCreatedAt=dialects.EPOCH)
+            if listed is None:
+                raise CannotDo(f"{ref} is not there: deleted, or hidden by a moderator", status=401)
+            found = rows(listed, path)
+        for one in found:
+            user = one.get("User") if isinstance(one, dict) else None
+            if isinstance(user, dict) and str(user.get("id")) == me and marker in _wording(one):
+                return True
+        return False
+
+    async def comment(self, ref: Ref, text: LocalText) -> None:
+        """An argument for the proposal."""
+        self._may_argue()
+        own = ref_of(ref)
+        node = await self._there(own)
+        group = await self.looking.group(str(node.get("group_id")))
+        if group.settings.get("disableDebate") or group.settings.get("hideDebate"):
+            raise CannotDo(f"group/{group.own} has no debate")
+        text, longest = _clean(text), text_rules.argument_limit(group)
+        if longest is not None and len(text.plain) > longest:
+            raise CannotDo(
+                f"group/{group.own} takes arguments of at most {longest} characters, this has {len(text.plain)}"
+            )
+        await self.account.own()
+        sent = await self.account.send(write_requests.argue(group.own, own, text))
+        if sent.status != 200:
+            raise await self.refused(sent, "the argument", "the account may have to join the group")
+        made = row_of(sent)
+        if str(made.get("post_id")) != own or made.get("content") != text.plain:
+            raise MaybeDone("the site answered with an argument that is not what was sent")
+
+
+def row_of(answer: Response) -> Mapping[str, Any]:
+    """The row in the answer to a write; the rest of it (addresses, keys) is let go with it. Raises: MaybeDone."""
+    try:
+        return table(answer.json(), "the answer")
+    except ConnectorError as error:
+        raise MaybeDone("the site's answer cannot be read", status=answer.status) from error
+
+
+def _wording(point: Mapping[str, Any]) -> str:
+    found = point.get("PointRevisions")
+    last = found[-1] if isinstance(found, list) and found and isinstance(found[-1], dict) else point
+    return str(last.get("content"))
+
+
+def _clean(text: LocalText) -> LocalText:
+    return LocalText(text.title, text.html, text_rules.harmless(tidy(text.plain).strip()), text.summary)
+
+
+def _said(answer: AnswerDraft) -> AnswerDraft:
+    texts = {answer.locale: _clean(answer.texts[answer.locale])}
+    return AnswerDraft(answer.state, answer.locale, texts, answer.marker)

@@ -1,0 +1,384 @@
+"""The ledger: what was wanted, tried and done on other platforms. All SQL of publishing is here.
+
+Intent comes before effect: an operation is written and committed before anything is sent, and it moves from state to state by
+compare-and-set, so that two processes can never both believe that it is theirs. Nothing here touches the network or decides
+what should be published.
+
+    planned -> awaiting_approval -> approved -> sending -> sent | refused | unknown -> (looked up) sent | approved
+    besides: superseded (a newer text came), cancelled (nothing was sent, and nothing is wanted any more)
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Engine, func, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from ..clock import Clock
+from ..identity import Key, Ref, key, split_ref
+from ..schema.ledger_tables import (
+    BreakerRow,
+    OperationRow,
+    PublicationEventRow,
+    PublicationRow,
+    RouteRow,
+    ServiceAccountRow,
+)
+from ..schema.tables import table_of
+from ..store.bulk import upsert
+
+PUBLICATION, OPERATION, EVENT = table_of(PublicationRow), table_of(OperationRow), table_of(PublicationEventRow)
+ROUTE, ACCOUNT, BREAKER = table_of(RouteRow), table_of(ServiceAccountRow), table_of(BreakerRow)
+
+OPEN = ("planned", "awaiting_approval", "approved", "sending", "unknown")
+QUEUED = ("planned", "awaiting_approval", "approved")
+"""Nothing was sent yet: these may be superseded or cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One row of the ledger."""
+
+    id: str
+    route: str
+    origin_key: Key
+    target_instance: str
+    target_space: Ref
+    state: str
+    reason: str
+    title: str
+    marker: str
+    remote_ref: Ref | None
+    remote_id: str | None
+    copy_key: Key | None
+    url: str | None
+    how: dict[str, Any] | None
+    sent_hash: str | None
+    sent_payload: dict[str, Any] | None
+    copy_print: str | None
+    created_at: datetime
+    changed_at: datetime
+    sent_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One intended or tried write."""
+
+    id: int
+    publication_id: str
+    route: str
+    target_instance: str
+    kind: str
+    lane: str
+    open_lane: str | None
+    state: str
+    payload: dict[str, Any] | None
+    payload_hash: str
+    notes: list[str] | None
+    attempts: int
+    first_sent_at: datetime | None
+    not_before: datetime | None
+    error: str
+    decided_by: str | None
+    created_at: datetime
+    changed_at: datetime
+
+
+class DuplicateCopy(Exception):
+    """The platform named a copy that already belongs to another publication: its answer cannot be trusted."""
+
+
+def publication_id(origin: Key, instance: str, space: Ref) -> str:
+    """The same place always has the same id, also after a rebuild."""
+    digest = hashlib.sha256(f"{origin}\n{instance}\n{space}".encode()).digest()
+    return "p-" + base64.b32encode(digest[:8]).decode().lower().rstrip("=")
+
+
+class Ledger:
+    """Reads and writes the ledger; every method is one transaction."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self.engine = engine
+        self.clock = clock
+
+    # Reading ----------------------------------------------------------------------------------------------------------
+
+    def publications(self, *, route: str | None = None, ids: Iterable[str] | None = None) -> list[Publication]:
+        """Publications, oldest first."""
+        query = select(PUBLICATION).order_by(PUBLICATION.c.created_at, PUBLICATION.c.id)
+        if route is not None:
+            query = query.where(PUBLICATION.c.route == route)
+        if ids is not None:
+            query = query.where(PUBLICATION.c.id.in_(list(ids)))
+        with self.engine.connect() as connection:
+            return [Publication(**row) for row in connection.execute(query).mappings()]
+
+    def publication(self, own: str) -> Publication | None:
+        """One publication."""
+        return next(iter(self.publications(ids=[own])), None)
+
+    def operations(
+        self,
+        *,
+        states: Sequence[str] = OPEN,
+        route: str | None = None,
+        target: str | None = None,
+        publication: str | None = None,
+    ) -> list[Operation]:
+        """Operations in these states, oldest first."""
+        query = select(OPERATION).where(OPERATION.c.state.in_(states)).order_by(OPERATION.c.id)
+        for column, value in (("route", route), ("target_instance", target), ("publication_id", publication)):
+            if value is not None:
+                query = query.where(OPERATION.c[column] == value)
+        with self.engine.connect() as connection:
+            return [Operation(**row) for row in connection.execute(query).mappings()]
+
+    def operation(self, own: int) -> Operation | None:
+        """One operation."""
+        with self.engine.connect() as connection:
+            row = connection.execute(select(OPERATION).where(OPERATION.c.id == own)).mappings().first()
+            return Operation(**row) if row is not None else None
+
+    def events(self, publication: str) -> list[dict[str, Any]]:
+        """What happened to a publication, in order."""
+        query = select(EVENT.c.at, EVENT.c.what, EVENT.c.detail).where(EVENT.c.publication_id == publication)
+        with self.engine.connect() as connection:
+            return [dict(row) for row in connection.execute(query.order_by(EVENT.c.id)).mappings()]
+
+    def copies(self) -> set[Key]:
+        """The keys of everything that is a copy of ours."""
+        query = select(PUBLICATION.c.copy_key).where(PUBLICATION.c.copy_key.is_not(None))
+        with self.engine.connect() as connection:
+            return {str(own) for own in connection.execute(query).scalars()}
+
+    def last_hashes(self, route: str, lane: str) -> dict[str, str]:
+        """Of each publication of a route, the hash of the newest operation in a lane that came to an end on the platform."""
+        query = (
+            select(OPERATION.c.publication_id, OPERATION.c.payload_hash)
+            .where(OPERATION.c.route == route, OPERATION.c.lane == lane, OPERATION.c.state.in_(("sent", "refused")))
+            .order_by(OPERATION.c.id)
+        )
+        with self.engine.connect() as connection:
+            return {str(own): str(digest) for own, digest in connection.execute(query)}
+
+    def created_since(self, route: str, moment: datetime) -> int:
+        """How many copies a route made since a moment."""
+        query = select(func.count()).where(
+            OPERATION.c.route == route, OPERATION.c.kind == "create", OPERATION.c.first_sent_at >= moment
+        )
+        with self.engine.connect() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    # Intents ----------------------------------------------------------------------------------------------------------
+
+    def open_publication(self, **values: Any) -> Publication:
+        """Write down that a copy is wanted (or held); an existing row of the same place is returned as it is."""
+        now = self.clock.now()
+        own = publication_id(values["origin_key"], values["target_instance"], values["target_space"])
+        row = {"id": own, "reason": "", "title": "", "created_at": now, "changed_at": now, **values}
+        with self.engine.begin() as connection:
+            upsert(connection, PUBLICATION, [row], keep=list(row))
+        found = self.publication(own)
+        assert found is not None
+        return found
+
+    def intend(
+        self, publication: Publication, kind: str, lane: str, state: str, *, supersede: str = "", **values: Any
+    ) -> bool:
+        """Write down a write. Queued operations of the lane give way to it; one that was sent already is waited for.
+
+        Returns False when the lane is busy (an operation there is sending or unknown).
+        """
+        now = self.clock.now()
+        try:
+            with self.engine.begin() as connection:
+                old = self._queued(connection, publication.id, lane)
+                for each in old:
+                    self._close(connection, each, "superseded", supersede or f"a newer {kind} came", now)
+                row = {
+                    "publication_id": publication.id,
+                    "route": publication.route,
+                    "target_instance": publication.target_instance,
+                    "kind": kind,
+                    "lane": lane,
+                    "open_lane": lane,
+                    "state": state,
+                    "payload_hash": "",
+                    "attempts": 0,
+                    "error": "",
+                    "created_at": now,
+                    "changed_at": now,
+                    **values,
+                }
+                connection.execute(OPERATION.insert(), row)
+                self._event(connection, publication.id, f"{kind}: {state}", "; ".join(values.get("notes") or ()), now)
+        except IntegrityError:
+            return False
+        return True
+
+    def cancel(self, publication: Publication, lane: str, reason: str) -> int:
+        """Close what is queued in a lane; returns how many operations that were."""
+        now = self.clock.now()
+        with self.engine.begin() as connection:
+            old = self._queued(connection, publication.id, lane)
+            for each in old:
+                self._close(connection, each, "cancelled", reason, now)
+        return len(old)
+
+    def _queued(self, connection: Connection, publication: str, lane: str) -> list[int]:
+        query = select(OPERATION.c.id).where(
+            OPERATION.c.publication_id == publication, OPERATION.c.open_lane == lane, OPERATION.c.state.in_(QUEUED)
+        )
+        return [int(own) for own in connection.execute(query).scalars()]
+
+    def _close(self, connection: Connection, own: int, state: str, reason: str, now: datetime) -> None:
+        values = {"state": state, "open_lane": None, "error": reason, "payload": None, "changed_at": now}
+        connection.execute(update(OPERATION).where(OPERATION.c.id == own, OPERATION.c.state.in_(QUEUED)).values(values))
+
+    # Moves ------------------------------------------------------------------------------------------------------------
+
+    def move(
+        self,
+        operation: Operation,
+        state: str,
+        *,
+        event: str = "",
+        detail: str = "",
+        publication: Mapping[str, Any] | None = None,
+        **values: Any,
+    ) -> Operation | None:
+        """From the state the operation was read in to another; None when somebody else moved it meanwhile.
+
+        Raises:
+            DuplicateCopy: the copy belongs to another publication; nothing was changed.
+        """
+        now = self.clock.now()
+        row: dict[str, Any] = {"state": state, "changed_at": now, **values}
+        if state not in OPEN:
+            row["open_lane"] = None
+        try:
+            with self.engine.begin() as connection:
+                moved = connection.execute(
+                    update(OPERATION)
+                    .where(OPERATION.c.id == operation.id, OPERATION.c.state == operation.state)
+                    .values(row)
+                )
+                if not moved.rowcount:
+                    return None
+                if publication:
+                    connection.execute(
+                        update(PUBLICATION)
+                        .where(PUBLICATION.c.id == operation.publication_id)
+                        .values({"changed_at": now, **publication})
+                    )
+                what = event or f"{operation.kind}: {state}"
+                self._event(connection, operation.publication_id, what, detail, now)
+        except IntegrityError as error:
+            raise DuplicateCopy from error
+        return self.operation(operation.id)
+
+    def update_publication(self, publication: Publication, *, event: str, detail: str = "", **values: Any) -> None:
+        """Change a publication and say so.
+
+        Raises:
+            DuplicateCopy: the copy belongs to another publication; nothing was changed.
+        """
+        now = self.clock.now()
+        try:
+            with self.engine.begin() as connection:
+                connection.execute(
+                    update(PUBLICATION).where(PUBLICATION.c.id == publication.id).values({"changed_at": now, **values})
+                )
+                self._event(connection, publication.id, event, detail, now)
+        except IntegrityError as error:
+            raise DuplicateCopy from error
+
+    def _event(self, connection: Connection, publication: str, what: str, detail: str, now: datetime) -> None:
+        connection.execute(
+            EVENT.insert(), {"publication_id": publication, "at": now, "what": what, "detail": detail[:2000]}
+        )
+
+    def forget_texts(self, before: datetime) -> None:
+        """Drop the texts of what ended before a moment; what happened, when and where stays readable."""
+        ended = ("withdrawn", "cancelled", "refused", "rejected", "gone")
+        closed = ("sent", "refused", "superseded", "cancelled")
+        with self.engine.begin() as connection:
+            connection.execute(
+                update(PUBLICATION)
+                .where(PUBLICATION.c.state.in_(ended), PUBLICATION.c.changed_at < before, PUBLICATION.c.title != "")
+                .values(sent_payload=None, title="")
+            )
+            connection.execute(
+                update(OPERATION)
+                .where(OPERATION.c.state.in_(closed), OPERATION.c.changed_at < before)
+                .values(payload=None)
+            )
+
+    # Routes, accounts, breakers ---------------------------------------------------------------------------------------
+
+    def route(self, name: str) -> Mapping[str, Any] | None:
+        """What is known of a route."""
+        with self.engine.connect() as connection:
+            row = connection.execute(select(ROUTE).where(ROUTE.c.name == name)).mappings().first()
+            return dict(row) if row is not None else None
+
+    def save_route(self, name: str, **values: Any) -> None:
+        """Keep something about a route."""
+        with self.engine.begin() as connection:
+            row = {"name": name, "fingerprint": "", "halted_reason": "", **values}
+            kept = {"name", "fingerprint", "halted_reason"} - set(values)
+            upsert(connection, ROUTE, [row], keep=sorted(kept))
+
+    def accounts(self, instance: str) -> set[str]:
+        """The pseudonyms of our accounts on an instance."""
+        query = select(ACCOUNT.c.pseudonym).where(ACCOUNT.c.instance == instance)
+        with self.engine.connect() as connection:
+            return set(connection.execute(query).scalars())
+
+    def remember_account(self, instance: str, pseudonym: str) -> None:
+        """What this account wrote and writes is never an original."""
+        with self.engine.begin() as connection:
+            upsert(connection, ACCOUNT, [{"instance": instance, "pseudonym": pseudonym}])
+
+    def open_until(self, host: str) -> datetime | None:
+        """Until when a host is left alone; None when it may be asked."""
+        query = select(BREAKER.c.open_until).where(BREAKER.c.host == host)
+        with self.engine.connect() as connection:
+            until = connection.execute(query).scalar()
+        return until if until is not None and until > self.clock.now() else None
+
+    def count_failure(self, host: str, limit: int, rest: timedelta) -> datetime | None:
+        """One more failure in a row; from `limit` on the host is left alone, longer each time (at most an hour)."""
+        with self.engine.begin() as connection:
+            found = connection.execute(select(BREAKER.c.failures).where(BREAKER.c.host == host)).scalar()
+            failures = int(found or 0) + 1
+            until = None
+            if failures >= limit:
+                until = self.clock.now() + min(rest * 2 ** min(failures - limit, 10), timedelta(hours=1))
+            upsert(connection, BREAKER, [{"host": host, "failures": failures, "open_until": until}])
+        return until
+
+    def count_success(self, host: str) -> None:
+        """The host answers: begin counting anew."""
+        with self.engine.begin() as connection:
+            connection.execute(
+                update(BREAKER)
+                .where(BREAKER.c.host == host, or_(BREAKER.c.failures > 0, BREAKER.c.open_until.is_not(None)))
+                .values(failures=0, open_until=None)
+            )
+
+
+def copy_columns(instance: str, reference: Ref, url: str, how: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of a publication that say where its copy is."""
+    return {
+        "remote_ref": reference,
+        "remote_id": split_ref(reference)[1],
+        "copy_key": key(instance, reference),
+        "url": url,
+        "how": dict(how),
+    }

@@ -1,0 +1,71 @@
+"""Quarantine: records that could not be understood, kept without personal data until they can.
+
+A bad record never stops a run and is never lost. Its raw form is what the connector allow-listed, without its author.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import Connection, Engine, delete, select, update
+
+from ..identity import Ref
+from ..items import Item, MappingError
+from ..schema.tables import QuarantineRow, table_of
+from .bulk import chunks
+
+
+class Quarantine:
+    """The quarantine of one instance during one run."""
+
+    def __init__(self, engine: Engine, instance: str) -> None:
+        self.instance = instance
+        table = table_of(QuarantineRow)
+        with engine.connect() as connection:
+            self.refs = set(connection.execute(select(table.c.ref).where(table.c.instance == instance)).scalars())
+
+    def write(
+        self,
+        connection: Connection,
+        scope: str,
+        failed: Sequence[tuple[Item, str, str]],
+        items: Mapping[Ref, Item],
+        now: datetime,
+    ) -> None:
+        """Note what failed, and drop what is understood now."""
+        table = table_of(QuarantineRow)
+        bad = {item.ref for item, _, _ in failed}
+        for item, where, why in failed:
+            values = {"field": where, "reason": why, "raw": item.kept(), "last_seen_at": now, "scope": scope}
+            mine = (table.c.instance == self.instance, table.c.ref == item.ref)
+            if item.ref in self.refs:
+                connection.execute(update(table).where(*mine).values(times=table.c.times + 1, **values))
+            else:
+                row = {"instance": self.instance, "ref": item.ref, "first_seen_at": now, "times": 1, **values}
+                connection.execute(table.insert(), [row])
+        healed = [ref for ref in self.refs.intersection(items) if ref not in bad and items[ref].build is not None]
+        for part in chunks(healed):
+            connection.execute(delete(table).where(table.c.instance == self.instance, table.c.ref.in_(part)))
+        self.refs.update(bad)
+        self.refs.difference_update(healed)
+
+
+def listed(engine: Engine, instance: str | None = None) -> list[dict[str, Any]]:
+    """All records in quarantine, newest first."""
+    table = table_of(QuarantineRow)
+    query = select(table).order_by(table.c.last_seen_at.desc(), table.c.id)
+    if instance is not None:
+        query = query.where(table.c.instance == instance)
+    with engine.connect() as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def reason_of(error: Exception) -> tuple[str, str]:
+    """Field and reason, without the value: it may hold what a citizen typed."""
+    if isinstance(error, MappingError):
+        return error.field, error.reason
+    if isinstance(error, ValidationError):
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        return ".".join(str(part) for part in first["loc"]) or "record", first["msg"]
+    return "record", f"{type(error).__name__}: the answer has not the expected shape"

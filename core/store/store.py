@@ -1,0 +1,213 @@
+"""The store: one page in, one transaction out.
+
+Rows, quarantined records and the checkpoint commit together. What is the same as before is not mapped and not written: a new
+support is a new tally, not a new version of a text. The store never touches the network and never decides that something is
+gone (`core.absence` does, after a complete sweep).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import Connection, Engine, select
+from sqlmodel import SQLModel
+
+from ..clock import Clock
+from ..identity import Key, Ref, key
+from ..items import Cursor, Item, MappingError, Page
+from ..schema.tables import ROWS, MemoryRow, rows_of, table_of
+from .bulk import chunks, upsert
+from .change_tokens import Sieve, TokensByKind
+from .page_writer import Batch, Batches
+from .quarantine import Quarantine, reason_of
+from .rows import COUNTERS, RowMaker, counter_values
+from .sweeps import Sweeps
+
+
+@dataclass(slots=True)
+class Written:
+    """What one page did. `seen` counts items and references that were merely present."""
+
+    seen: int = 0
+    created: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    tallies: int = 0
+    quarantined: int = 0
+
+    def add(self, other: "Written") -> None:
+        """Sum up."""
+        for name in ("seen", "created", "changed", "unchanged", "tallies", "quarantined"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+class InstanceStore:
+    """Everything one pull of one instance reads and writes. Not shared between threads at the same time."""
+
+    def __init__(self, engine: Engine, instance: str, locales: Sequence[str], clock: Clock) -> None:
+        self.engine = engine
+        self.instance = instance
+        self.clock = clock
+        self.rows = RowMaker(instance, locales)
+        self.sweeps = Sweeps(engine, instance)
+        self.quarantine = Quarantine(engine, instance)
+        self._prefix = f"{instance}/"
+        self._fresh: dict[str, Sieve] = {}
+        """Tables that held nothing of this instance before, with what this run put there: nothing else can be known."""
+        memory = table_of(MemoryRow)
+        with engine.connect() as connection:
+            kept = connection.execute(select(memory).where(memory.c.instance == instance)).mappings().all()
+            self._memory: dict[str, Any] = {row["name"]: row["value"] for row in kept}
+            self._pending = self._load_pending(connection)
+            for row_class in ROWS.values():
+                table = table_of(row_class)
+                if connection.execute(select(table.c.key).where(table.c.instance == instance).limit(1)).first() is None:
+                    self._fresh[table.name] = Sieve()
+        self._batches = Batches(instance, self.rows, self._fresh)
+
+    # What a connector may ask (connectors.contract.Stored) ------------------------------------------------------------
+
+    def cursor(self, scope: str) -> Cursor | None:
+        """Where an unfinished sweep of this scope goes on; asking for it means to resume."""
+        return self.sweeps.cursor(scope)
+
+    def memory(self, name: str) -> Any:
+        """A value kept by an earlier page, or None."""
+        return self._memory.get(name)
+
+    def pending(self, scope: str) -> Sequence[Ref]:
+        """References that the last complete sweep missed."""
+        return self._pending.get(scope, ())
+
+    async def tokens(self, scope: str) -> Mapping[Ref, str]:
+        """The connector's change marks of everything alive in the scope."""
+        import asyncio
+
+        return await asyncio.to_thread(self._tokens, scope)
+
+    def _tokens(self, scope: str) -> TokensByKind:
+        cut = len(self._prefix)
+        found = TokensByKind()
+        with self.engine.connect() as connection:
+            for row_class in ROWS.values():
+                table = table_of(row_class)
+                query = select(table.c.key, table.c.token).where(
+                    table.c.instance == self.instance,
+                    table.c.scope == scope,
+                    table.c.gone_at.is_(None),
+                    table.c.token.is_not(None),
+                )
+                for name, token in connection.execution_options(yield_per=5000).execute(query):
+                    found.add(name[cut:], token)
+        return found
+
+    def _load_pending(self, connection: Connection) -> dict[str, list[Ref]]:
+        cut = len(self._prefix)
+        pending: dict[str, list[Ref]] = {}
+        for row_class in ROWS.values():
+            table = table_of(row_class)
+            query = select(table.c.scope, table.c.key).where(
+                table.c.instance == self.instance, table.c.missing_runs > 0, table.c.gone_at.is_(None)
+            )
+            for scope, name in connection.execute(query):
+                pending.setdefault(scope, []).append(name[cut:])
+        return pending
+
+    # Writing ----------------------------------------------------------------------------------------------------------
+
+    def write(self, page: Page) -> Written:
+        """Write one page in one transaction."""
+        now = self.clock.now()
+        with self.engine.begin() as connection:
+            written = self._write_items(connection, page, now)
+            written.seen += len(page.present)
+            self.sweeps.keep(connection, page, now)
+            upsert(
+                connection,
+                table_of(MemoryRow),
+                [{"instance": self.instance, "name": name, "value": value} for name, value in page.memory.items()],
+            )
+        self._memory.update(page.memory)
+        return written
+
+    def replay(self, item: Item, scope: str) -> Written:
+        """Write one record from quarantine, outside any sweep."""
+        now = self.clock.now()
+        with self.engine.begin() as connection:
+            return self._write_items(connection, Page(scope, [item]), now)
+
+    def _write_items(self, connection: Connection, page: Page, now: datetime) -> Written:
+        written = Written(seen=len(page.items))
+        batches: dict[str, Batch] = {}
+        failed: list[tuple[Item, str, str]] = []
+        items = {item.ref: item for item in page.items}
+        known = self._known(connection, items)
+        for reference, item in items.items():
+            table = table_of(rows_of(reference))
+            batch = batches.setdefault(table.name, Batch(table))
+            row = known.get(reference)
+            if item.build is not None and (
+                row is None or row.gone_at is not None or row.digest is None or row.digest != item.digest
+            ):
+                try:
+                    built = self.rows.build(reference, item.build())
+                except (MappingError, ValidationError, ValueError, KeyError, TypeError, AttributeError) as error:
+                    failed.append((item, *reason_of(error)))
+                    continue
+                if row is None:
+                    batch.created.append((item, built))
+                    if table.name in self._fresh:
+                        self._fresh[table.name].add(reference)
+                else:
+                    batch.changed.append((item, built, row))
+            elif row is not None and (row.gone_at is None):
+                if _same(item, row, page.scope):
+                    written.unchanged += 1
+                else:
+                    batch.touched.append((item, row))
+        for batch in batches.values():
+            written.created += len(batch.created)
+            written.changed += len(batch.changed)
+            written.tallies += self._batches.write(connection, batch, page.scope, now)
+            written.unchanged += len(batch.touched)
+        written.quarantined += len(failed)
+        self.quarantine.write(connection, page.scope, failed, items, now)
+        return written
+
+    def _known(self, connection: Connection, items: Mapping[Ref, Item]) -> dict[Ref, Any]:
+        by_table: dict[str, list[Key]] = {}
+        for reference in items:
+            table = str(rows_of(reference).__tablename__)
+            if table not in self._fresh or self._fresh[table].may_hold(reference):
+                by_table.setdefault(table, []).append(key(self.instance, reference))
+        cut = len(self._prefix)
+        known: dict[Ref, Any] = {}
+        for name, keys in by_table.items():
+            table = SQLModel.metadata.tables[name]
+            columns = [
+                table.c[c]
+                for c in ("key", "digest", "token", "scope", "missing_runs", "gone_at", *COUNTERS)
+                if c in table.c
+            ]
+            if name == "proposal":
+                columns += [
+                    table.c.version,
+                    table.c.state,
+                    table.c.native_state,
+                    table.c.changed_at,
+                    table.c.first_seen_at,
+                ]
+            for part in chunks(keys):
+                for row in connection.execute(select(*columns).where(table.c.key.in_(part))):
+                    known[row.key[cut:]] = row
+        return known
+
+
+def _same(item: Item, row: Any, scope: str) -> bool:
+    if row.missing_runs or row.scope != scope or (item.token is not None and item.token != row.token):
+        return False
+    if item.counters is None or not hasattr(row, "supports"):
+        return True
+    return counter_values(item.counters) == (row.supports, row.opposes, row.endorsements, row.comments)

@@ -1,0 +1,140 @@
+"""Where each unfinished sweep stands: its cursor, and the references its pages saw so far.
+
+Both are written in the page's own transaction, so a killed run goes on after the last page that was committed, and a complete
+sweep knows everything it saw, also what an earlier process saw. A sweep that is complete leaves a mark (a checkpoint without a
+cursor) until its run ends, so that the run that continues an interrupted one reads nothing twice and judges everything once.
+"""
+
+import zlib
+from collections.abc import KeysView
+from datetime import datetime, timedelta
+from itertools import chain, islice
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Engine, delete, null, select, update
+
+from ..identity import Ref
+from ..items import Cursor, Page
+from ..schema.tables import CheckpointRow, SweepPageRow, table_of
+from .bulk import upsert
+from .change_tokens import TokensByKind
+
+CONTINUED_WITHIN = timedelta(hours=6)
+"""What an interrupted run read longer ago than this is read again."""
+_JUDGED = -1
+"""The number of pages of a complete sweep that needs no verdict any more."""
+_BLOB = 10_000
+_NAMED = "~"
+"""Before the names of `Page.done`, which are no scopes."""
+
+
+class Sweeps:
+    """The sweeps of one instance during one run."""
+
+    def __init__(self, engine: Engine, instance: str) -> None:
+        self.engine = engine
+        self.instance = instance
+        self._resumed: set[str] = set()
+        self._pages: dict[str, int] = {}
+        checkpoint = table_of(CheckpointRow)
+        with engine.connect() as connection:
+            found = connection.execute(select(checkpoint).where(checkpoint.c.instance == instance)).mappings().all()
+        self._cursors: dict[str, Cursor] = {row["scope"]: row["cursor"] for row in found if row["cursor"] is not None}
+        self._page_counts = {row["scope"]: row["pages"] for row in found}
+        self._marks = {row["scope"]: row["started_at"] for row in found if row["cursor"] is None}
+        self.done: frozenset[str] = frozenset()
+        """What the interrupted run that this one continues had read to its end."""
+
+    def begin(self, now: datetime, *, continues: bool) -> list[str]:
+        """Start a run; when it `continues` an interrupted one, what that had finished stays so. Returns the scopes still to judge."""
+        if not continues:
+            self.forget()
+        kept = [name for name, at in self._marks.items() if at and now - at < CONTINUED_WITHIN]
+        self.done = frozenset(name.removeprefix(_NAMED) for name in kept)
+        unjudged = [name for name in kept if self._page_counts[name] != _JUDGED]
+        self._resumed.update(unjudged)
+        return unjudged
+
+    def forget(self) -> None:
+        """The run is over: drop the marks of what it finished."""
+        table = table_of(CheckpointRow)
+        where = (table.c.instance == self.instance, table.c.cursor.is_(null()))
+        with self.engine.begin() as connection:
+            connection.execute(delete(table).where(*where))
+        self._marks.clear()
+        self.done = frozenset()
+
+    def cursor(self, scope: str) -> Cursor | None:
+        """Where an unfinished sweep of this scope goes on; asking for it means to resume."""
+        found = self._cursors.get(scope)
+        if found is not None and scope not in self._pages:
+            self._resumed.add(scope)
+        return found
+
+    def keep(self, connection: Connection, page: Page, now: datetime) -> None:
+        """Note what a page saw and where the next one goes on."""
+        scope = page.scope
+        checkpoint = table_of(CheckpointRow)
+        marks = [{"scope": _NAMED + name, "pages": _JUDGED} for name in page.done]
+        if page.complete:
+            marks.append({"scope": scope, "pages": 0})
+        sweeping = bool(page.items or page.present or page.next is not None or page.complete)
+        if not sweeping:
+            self._mark(connection, marks, now)
+            return
+        pages = table_of(SweepPageRow)
+        mine = {"instance": self.instance, "scope": scope}
+        if scope not in self._pages:
+            self._pages[scope] = max(0, self._page_counts.get(scope, 0)) if scope in self._resumed else 0
+            if scope not in self._resumed:
+                connection.execute(delete(pages).where(pages.c.instance == self.instance, pages.c.scope == scope))
+        shown = chain((item.ref for item in page.items), page.present)
+        while refs := list(islice(shown, _BLOB)):
+            blob = zlib.compress(msgspec.msgpack.encode(refs), 1)
+            connection.execute(pages.insert(), [{**mine, "page": self._pages[scope], "refs": blob}])
+            self._pages[scope] += 1
+        if page.complete:
+            self._cursors.pop(scope, None)
+        elif page.next is not None:
+            row = {**mine, "cursor": page.next, "pages": self._pages[scope], "started_at": now}
+            upsert(connection, checkpoint, [row], keep=("started_at",))
+        elif scope in self._marks and self._page_counts.get(scope) != _JUDGED:
+            # Pages may follow the one that completes their scope; their numbers go on after it too.
+            row = (checkpoint.c.instance == self.instance, checkpoint.c.scope == scope)
+            connection.execute(update(checkpoint).where(*row).values(pages=self._pages[scope]))
+        self._mark(connection, marks, now)
+
+    def _mark(self, connection: Connection, marks: list[dict[str, Any]], now: datetime) -> None:
+        for mark in marks:
+            count = self._pages.get(mark["scope"], 0) if mark["pages"] != _JUDGED else _JUDGED
+            row = {"instance": self.instance, **mark, "cursor": None, "pages": count, "started_at": now}
+            upsert(connection, table_of(CheckpointRow), [row])
+            self._marks[mark["scope"]] = now
+            self._page_counts[mark["scope"]] = count
+
+    def seen(self, scope: str) -> KeysView[Ref]:
+        """Every reference that the pages of the current sweep saw."""
+        table = table_of(SweepPageRow)
+        seen = TokensByKind()
+        with self.engine.connect() as connection:
+            query = select(table.c.refs).where(table.c.instance == self.instance, table.c.scope == scope)
+            for (blob,) in connection.execute(query):
+                for reference in msgspec.msgpack.decode(zlib.decompress(blob), type=list[str]):
+                    seen.add(reference, "seen")
+        return seen.keys()
+
+    def end(self, scope: str) -> None:
+        """Forget the pages of a sweep that was judged."""
+        table, checkpoint = table_of(SweepPageRow), table_of(CheckpointRow)
+        with self.engine.begin() as connection:
+            connection.execute(delete(table).where(table.c.instance == self.instance, table.c.scope == scope))
+            marked = (
+                checkpoint.c.instance == self.instance,
+                checkpoint.c.scope == scope,
+                checkpoint.c.cursor.is_(null()),
+            )
+            connection.execute(update(checkpoint).where(*marked).values(pages=_JUDGED))
+        self._pages.pop(scope, None)
+        self._resumed.discard(scope)
+        self._page_counts.pop(scope, None)

@@ -1,0 +1,120 @@
+"""Decisions: what a route would do, each with its reason, its exact text and the requests that would carry it out.
+
+Pure: made by `sync.plan`, written down by `sync.intents`, carried out by `sync.deliver`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ...config.routes import Route
+from ...connectors.contract.errors import CannotDo
+from ...connectors.contract.writing import CanAnswer, CanComment, CanEdit, CanWithdraw, Copy, Request, Writer
+from ...core.identity import Key
+from ...core.ledger.ledger import Publication
+from ..render import phrases
+from ..render.render import answer_of, draft_of
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One thing a route would do.
+
+    `action`: create, edit, withdraw, answer, answer_back, hold, refuse, flag, cancel, confirm, gone or returned.
+    """
+
+    action: str
+    origin: Key
+    title: str
+    why: str = ""
+    notes: tuple[str, ...] = ()
+    payload: dict[str, Any] | None = None
+    payload_hash: str = ""
+    marker: str = ""
+    publication: Publication | None = None
+
+
+@dataclass(slots=True)
+class Plan:
+    """All decisions of one route. `waiting` counts what qualifies but does not fit under the caps of this run."""
+
+    route: str
+    decisions: list[Decision] = field(default_factory=list[Decision])
+    skipped: dict[str, int] = field(default_factory=dict[str, int])
+    waiting: int = 0
+    fingerprint: str = ""
+    began: datetime | None = None
+
+    def of(self, *actions: str) -> list[Decision]:
+        """The decisions of these kinds."""
+        return [each for each in self.decisions if each.action in actions]
+
+
+REFUSED_EDIT = "the edit was refused: "
+"""How the reason of a publication begins whose copy could not be made to say what its origin says now."""
+_LANES = {"create": "text", "edit": "text", "withdraw": "text", "answer": "answer", "answer_back": "origin"}
+
+
+def lane_of(action: str) -> str:
+    """In which lane of a publication an action waits its turn."""
+    return _LANES[action]
+
+
+def requests_of(decision: Decision, route: Route, writer: Writer) -> Sequence[Request]:
+    """The requests that carry out a decision, made by the code that would send them.
+
+    Raises:
+        CannotDo: the platform, the space or the account cannot do that.
+    """
+    own, space = decision.publication, route.to.space
+    if decision.action == "create" and decision.payload:
+        return writer.plan_create(space, draft_of(decision.payload))
+    if own is None or own.remote_ref is None:
+        return ()
+    copy = copy_of(own)
+    if decision.action == "edit" and decision.payload:
+        return editing(writer).plan_edit(space, copy, draft_of(decision.payload))
+    if decision.action == "withdraw":
+        return withdrawing(writer).plan_withdraw(space, copy, withdrawal_text(own))
+    if decision.action in {"answer", "answer_back"} and decision.payload:
+        answer = answer_of(decision.payload)
+        ref = copy.ref if decision.action == "answer" else own.origin_key.partition("/")[2]
+        if isinstance(writer, CanAnswer):
+            return writer.plan_answer(ref, answer)
+        if isinstance(writer, CanComment):
+            return writer.plan_comment(ref, answer.texts[answer.locale])
+    return ()
+
+
+def copy_of(own: Publication) -> Copy:
+    """Where the copy of a publication is."""
+    assert own.remote_ref is not None
+    return Copy(own.remote_ref, own.url or "", own.how or {})
+
+
+def withdrawal_text(own: Publication) -> str:
+    """What citizens read where a platform asks why a copy is taken back, in the copy's language."""
+    return phrases.withdrawn((own.sent_payload or {}).get("locale", "en"))[1]
+
+
+def editing(writer: Writer) -> CanEdit:
+    """The writer, if it can edit.
+
+    Raises:
+        CannotDo: it cannot.
+    """
+    if not isinstance(writer, CanEdit):
+        raise CannotDo("this platform's copies cannot be edited")
+    return writer
+
+
+def withdrawing(writer: Writer) -> CanWithdraw:
+    """The writer, if it can take copies back.
+
+    Raises:
+        CannotDo: it cannot.
+    """
+    if not isinstance(writer, CanWithdraw):
+        raise CannotDo("this platform's copies cannot be taken back")
+    return writer

@@ -1,0 +1,363 @@
+"""What a route would do now: a list of decisions, each with its reason and the exact text; nothing is sent and nothing is written.
+
+`publish --dry-run` prints these; `publish` writes them into the ledger first and sends them afterwards, so both show the same.
+"""
+
+import hashlib
+import html as html_module
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+import msgspec
+from sqlalchemy import Engine, or_, select
+
+from ...config.model import Config
+from ...config.routes import Route
+from ...connectors.contract.errors import CannotDo
+from ...connectors.contract.writing import Limits, Writer
+from ...core.identity import Key
+from ...core.ledger.ledger import PUBLICATION, Ledger, Operation, Publication
+from ...core.ledger.marker import Signer, markers_in
+from ...core.records import State
+from ...core.schema.tables import InstanceRow, table_of
+from ..origins import PROPOSAL, Origin, Seen, load_origins, marked_texts, new_origins, newest_answers, seen_copies
+from ..render.render import CannotRender, Rendered, Site, hash_of, payload_of, prints, render, render_answer, with_draft
+from .decisions import REFUSED_EDIT, Decision, Plan, lane_of
+from .guards import Classified, Guards, Provenance
+
+_CHUNK = 200
+_BUSY = ("sending", "unknown")
+_COPY = PROPOSAL.alias("copy")
+_ADDRESS = re.compile(r"https?://[^\s\"'<>()]+")
+_MARGIN = timedelta(minutes=10)
+"""A pull stamps a change a little before it commits it; what changed this long before the last plan is looked at again."""
+
+
+class Planner:
+    """Plans one route."""
+
+    def __init__(
+        self, config: Config, engine: Engine, ledger: Ledger, signer: Signer, name: str, writer: Writer, limits: Limits
+    ) -> None:
+        self.name = name
+        self.route: Route = config.routes[name]
+        self.engine = engine
+        self.ledger = ledger
+        self.signer = signer
+        self.writer = writer
+        self.limits = limits
+        source = self.route.source.instance
+        spaces = {route.to.space for route in config.routes.values() if route.to.instance == source}
+        self.guards = Guards(ledger, signer, source, spaces)
+        self.origin_site = site_of(engine, config, self.route.source.instance)
+        self.target_site = site_of(engine, config, self.route.to.instance)
+
+    def plan(self, room: int) -> Plan:
+        """Decide about everything; at most `room` new copies."""
+        now = self.ledger.clock.now()
+        plan = Plan(self.name, fingerprint=self._fingerprint(), began=now)
+        existing = self._existing(plan.fingerprint)
+        self._follow(plan, existing)
+        self._new(plan, now, room)
+        if self.route.follow.answers_to_copies or self.route.follow.answers_to_origin:
+            self._answers(plan)
+        return plan
+
+    def _fingerprint(self) -> str:
+        ends = f"{self.route.source.instance}>{self.route.to.instance}/{self.route.to.space}"
+        whole = self.route.model_dump_json(by_alias=True) + msgspec.json.encode(self.limits).decode()
+        return f"{ends}:{hashlib.sha256(whole.encode()).hexdigest()[:16]}"
+
+    # Copies that exist or are on their way ----------------------------------------------------------------------------
+
+    def _existing(self, fingerprint: str) -> list[Publication]:
+        known = self.ledger.route(self.name)
+        if known is None or known["fingerprint"] != fingerprint or known["planned_at"] is None:
+            return self.ledger.publications(route=self.name)
+        since = known["planned_at"] - _MARGIN
+        query = (
+            select(PUBLICATION.c.id)
+            .join(PROPOSAL, PROPOSAL.c.key == PUBLICATION.c.origin_key, isouter=True)
+            .join(_COPY, _COPY.c.key == PUBLICATION.c.copy_key, isouter=True)
+            .where(
+                PUBLICATION.c.route == self.name,
+                or_(
+                    PUBLICATION.c.state.not_in(("sent", "withdrawn")),
+                    PUBLICATION.c.sent_hash.is_(None),
+                    PUBLICATION.c.changed_at >= since,
+                    PROPOSAL.c.key.is_(None),
+                    PROPOSAL.c.changed_at >= since,
+                    PROPOSAL.c.gone_at >= since,
+                    _COPY.c.gone_at >= since,
+                ),
+            )
+        )
+        with self.engine.connect() as connection:
+            ids = list(connection.execute(query).scalars())
+        return self.ledger.publications(ids=ids) if ids else []
+
+    def _follow(self, plan: Plan, existing: Sequence[Publication]) -> None:
+        open_ops = {op.publication_id: op for op in self.ledger.operations(route=self.name) if op.lane == "text"}
+        for start in range(0, len(existing), _CHUNK):
+            part = existing[start : start + _CHUNK]
+            origins = load_origins(self.engine, {each.origin_key for each in part})
+            copies = seen_copies(self.engine, {each.copy_key for each in part if each.copy_key})
+            for each in part:
+                copy = copies.get(each.copy_key or "")
+                decision = self._follow_one(each, origins.get(each.origin_key), copy, open_ops.get(each.id))
+                if decision is not None:
+                    plan.decisions.append(decision)
+
+    def _follow_one(
+        self, own: Publication, origin: Origin | None, copy: Seen | None, waiting: Operation | None
+    ) -> Decision | None:
+        if waiting is not None and waiting.state in {"sending", "unknown"}:
+            return None  # first it must be known what became of it
+        lost = _lost(origin)
+        if own.copy_key is None:
+            return self._follow_intent(own, origin, waiting, lost)
+        seen = self._seen(own, origin, copy)
+        if seen is not None:
+            return seen
+        if own.state not in {"sent", "conflict"}:
+            if own.state == "withdrawn" and not lost and origin is not None and not _told(own, "back"):
+                return self._decision(
+                    "flag", own, origin, "back: its origin is there again; `review reopen` makes a new copy"
+                )
+            return None
+        if lost:
+            return self._withdrawal(own, origin, waiting, lost)
+        if waiting is not None and waiting.kind == "withdraw":
+            return self._decision("cancel", own, origin, "its origin is there again")
+        if not self.route.follow.edits or origin is None:
+            return None
+        # The same edit is not tried at every run: a person may (`review approve`), or the origin changes again.
+        refused = self._refused_hash(own) if own.reason.startswith(REFUSED_EDIT) else ""
+        return self._text(own, origin, waiting, "edit", unless=refused)
+
+    def _seen(self, own: Publication, origin: Origin | None, copy: Seen | None) -> Decision | None:
+        """What the pull of the target saw of the copy itself: that it was removed there, or is there again."""
+        if copy is None:
+            return None
+        if own.state in {"sent", "conflict"} and copy.gone_at is not None:
+            return self._decision(
+                "gone", own, origin, "the copy is not there any more: a moderator may have removed it"
+            )
+        # What an edit found missing is there again only if a later pull saw it.
+        if own.state == "gone" and copy.gone_at is None and copy.changed_at > own.changed_at:
+            return self._decision("returned", own, origin, "the copy is there again")
+        return None
+
+    def _follow_intent(
+        self, own: Publication, origin: Origin | None, waiting: Operation | None, lost: str
+    ) -> Decision | None:
+        if lost:
+            if waiting is None and own.state in {"cancelled", "refused", "held", "rejected"}:
+                return None
+            return self._decision("cancel", own, origin, lost)
+        if origin is None or own.state in {"held", "rejected"}:
+            return None
+        if own.state == "refused" and own.sent_hash is None:
+            return self._text(own, origin, waiting, "create", unless=self._refused_hash(own))
+        return self._text(own, origin, waiting, "create")
+
+    def _refused_hash(self, own: Publication) -> str:
+        refused = [op for op in self.ledger.operations(states=("refused",), publication=own.id) if op.lane == "text"]
+        return refused[-1].payload_hash if refused else ""
+
+    def _withdrawal(
+        self, own: Publication, origin: Origin | None, waiting: Operation | None, why: str
+    ) -> Decision | None:
+        if self.route.follow.withdrawals == "ignore" or (waiting is not None and waiting.kind == "withdraw"):
+            return None
+        if self.route.follow.withdrawals == "flag":
+            return None if _told(own, why) else self._decision("flag", own, origin, why)
+        if own.state == "conflict" and _told(own, why):
+            return None
+        return self._decision("withdraw", own, origin, why)
+
+    def _text(
+        self, own: Publication, origin: Origin, waiting: Operation | None, action: str, unless: str = ""
+    ) -> Decision | None:
+        try:
+            rendered = self._render(origin)
+        except (CannotRender, CannotDo) as error:
+            return None if own.reason == str(error) else self._decision("refuse", own, origin, str(error))
+        payload = payload_of(rendered.draft)
+        digest = hash_of(payload)
+        if digest in {own.sent_hash if action == "edit" else "", waiting.payload_hash if waiting else "", unless}:
+            again = action == "edit" and digest == own.sent_hash
+            if again and (waiting is not None or own.reason.startswith(REFUSED_EDIT)):
+                return self._decision("cancel", own, origin, "the origin says again what the copy says")
+            return None
+        if action == "edit" and own.sent_hash is None and own.copy_print in prints(rendered.draft):
+            action = "confirm"
+        doubtful = action == "edit" and own.sent_hash is None and own.copy_print is not None
+        why = "the origin changed" if action in {"edit", "confirm"} else "the origin changed before the copy was made"
+        why = "the copy says what its origin says" if action == "confirm" else why
+        why = "it was found again and says something else than its origin" if doubtful else why
+        why = "a person let it through" if own.state == "released" else why
+        return self._decision(
+            action, own, origin, why, notes=rendered.notes, payload=payload, payload_hash=digest, marker=own.marker
+        )
+
+    def _decision(self, action: str, own: Publication, origin: Origin | None, why: str, **more: Any) -> Decision:
+        title = origin.title if origin is not None and origin.title else own.title
+        return Decision(action, own.origin_key, title, why, publication=own, **more)
+
+    # New copies -------------------------------------------------------------------------------------------------------
+
+    def _new(self, plan: Plan, now: datetime, room: int) -> None:
+        wanted = new_origins(self.engine, self.route, now, self.guards.accounts)
+        taken = 0
+        for position, origin in enumerate(self._loaded(wanted)):
+            if taken >= room:
+                plan.waiting = len(wanted) - position
+                return
+            decision = self._judge(origin)
+            if isinstance(decision, Classified):
+                plan.skipped[decision.why] = plan.skipped.get(decision.why, 0) + 1
+                continue
+            plan.decisions.append(decision)
+            taken += decision.action == "create"
+
+    def _loaded(self, keys: Sequence[Key]) -> Iterator[Origin]:
+        for start in range(0, len(keys), _CHUNK):
+            part = keys[start : start + _CHUNK]
+            origins = load_origins(self.engine, part)
+            yield from (origins[own] for own in part if own in origins)
+
+    @cached_property
+    def _foreign(self) -> dict[str, Key]:
+        """What another civicsync made on the target: the addresses that its copies name, and their titles."""
+        to, found = self.route.to, dict[str, Key]()
+        for marked in marked_texts(self.engine, to.instance):
+            foreign = [m for m in markers_in(marked.plain) if not self.signer.is_ours(m, to.instance, to.space)]
+            if foreign:
+                named = _ADDRESS.findall(f"{marked.plain} {html_module.unescape(marked.html)}")
+                found.update(dict.fromkeys((marked.title, *named), marked.key))
+        return found
+
+    def _twin(self, origin: Origin) -> Key | None:
+        return self._foreign.get(origin.url or "") or self._foreign.get(origin.title)
+
+    def _judge(self, origin: Origin) -> Decision | Classified:
+        if origin.missing:
+            return Classified(Provenance.HELD, "it was missing in the last sweep; the next one decides")
+        verdict = self.guards.judge(origin)
+        if verdict.kind is Provenance.COPY:
+            return verdict
+        why = verdict.why
+        if verdict.kind is Provenance.ORIGINAL and (twin := self._twin(origin)) is not None:
+            why = f"{twin} says that it is a copy of it: another civicsync may have made it"
+        if why:
+            return Decision("hold", origin.key, origin.title, why, marker=self._marker(origin.key))
+        try:
+            rendered = self._render(origin)
+        except (CannotRender, CannotDo) as error:
+            return Decision("refuse", origin.key, origin.title, str(error), marker=self._marker(origin.key))
+        payload = payload_of(rendered.draft)
+        return Decision(
+            "create",
+            origin.key,
+            origin.title,
+            "it qualifies",
+            notes=rendered.notes,
+            payload=payload,
+            payload_hash=hash_of(payload),
+            marker=rendered.draft.marker,
+        )
+
+    def _marker(self, origin: Key) -> str:
+        return str(self.signer.marker(origin, self.route.to.instance, self.route.to.space))
+
+    def _render(self, origin: Origin) -> Rendered:
+        marker = self.signer.marker(origin.key, self.route.to.instance, self.route.to.space)
+        rendered = render(origin, self.route, self.origin_site, marker, self.limits)
+        fitted = self.writer.fit(self.route.to.space, rendered.draft)
+        return with_draft(rendered, fitted.draft, fitted.changes)
+
+    def render_held(self, own: Publication) -> Decision | None:
+        """The create of something held that a person let through."""
+        origin = load_origins(self.engine, [own.origin_key]).get(own.origin_key)
+        if origin is None or _lost(origin):
+            return None
+        return self._text(own, origin, None, "create")
+
+    # Answers ----------------------------------------------------------------------------------------------------------
+
+    def _answers(self, plan: Plan) -> None:
+        sent = [own for own in self.ledger.publications(route=self.name) if own.state == "sent" and own.copy_key]
+        if not sent:
+            return
+        follow = self.route.follow
+        if follow.answers_to_copies:
+            by_origin = {own.origin_key: own for own in sent}
+            self._carry(plan, "answer", by_origin, self.origin_site, self.route.to.instance, self.route.to.space)
+        if follow.answers_to_origin:
+            by_copy = {own.copy_key: own for own in sent if own.copy_key}
+            self._carry(plan, "answer_back", by_copy, self.target_site, self.route.source.instance, "origin/answers")
+
+    def _carry(
+        self, plan: Plan, action: str, sources: Mapping[Key, Publication], site: Site, to: str, space: str
+    ) -> None:
+        done = self.ledger.last_hashes(self.name, lane_of(action))
+        waiting = {
+            op.publication_id: op for op in self.ledger.operations(route=self.name) if op.lane == lane_of(action)
+        }
+        urls = {each.key: each.url for each in load_origins(self.engine, sources).values()}
+        for own_key, answer in newest_answers(self.engine, sources).items():
+            own = sources[own_key]
+            text = "\n".join(each.plain for each in answer.texts)
+            if any(marker.origin.partition("/")[0] == to for marker in markers_in(text)):
+                continue  # it came from there
+            marker = self.signer.marker(answer.key, to, space)
+            locale = next(iter((own.sent_payload or {}).get("texts", ())), None)
+            payload = payload_of(render_answer(answer, site, marker, urls.get(own_key), locale))
+            digest = hash_of(payload)
+            op = waiting.get(own.id)
+            if digest == done.get(own.id) or (op is not None and (op.payload_hash == digest or op.state in _BUSY)):
+                continue
+            if answer.state is State.OPEN and not answer.texts:
+                continue
+            plan.decisions.append(
+                Decision(
+                    action,
+                    own.origin_key,
+                    own.title,
+                    f"{own_key} was answered: {answer.state.value}",
+                    payload=payload,
+                    payload_hash=digest,
+                    marker=str(marker),
+                    publication=own,
+                )
+            )
+
+
+def site_of(engine: Engine, config: Config, instance: str) -> Site:
+    """The name and address of an instance, as its copies mention it."""
+    table = table_of(InstanceRow)
+    with engine.connect() as connection:
+        title = connection.execute(select(table.c.title).where(table.c.name == instance)).scalar()
+    url = config.instances[instance].url
+    return Site(title or url.partition("://")[2].partition("/")[0], url)
+
+
+def _lost(origin: Origin | None) -> str:
+    """Why an origin must not be shown any more; empty while it may."""
+    if origin is None:
+        return (
+            ""  # not in this database (yet): after a rebuild nothing is known of it, and nothing is concluded from that
+        )
+    if origin.gone_at is not None:
+        return f"its origin is gone ({origin.gone_reason or 'not there any more'})"
+    if origin.state is State.WITHDRAWN:
+        return "its origin was withdrawn"
+    return ""
+
+
+def _told(own: Publication, why: str) -> bool:
+    return own.reason.startswith(why)

@@ -1,0 +1,114 @@
+"""Whether both ends of a route can do what it asks: who we are there, what the space takes, what will not follow. Writes nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Engine
+
+from ...config.model import Config
+from ...config.routes import Route
+from ...connectors.contract.errors import ConnectorError
+from ...connectors.contract.reading import Capability
+from ...connectors.contract.writing import CanAnswer, CanComment, CanEdit, CanFind, CanWithdraw, Limits, Writer
+from ...core.clock import Clock
+from ...core.ledger.ledger import Ledger
+from ..open import open_writer
+from .route_names import unknown_names
+
+
+@dataclass(slots=True)
+class RouteCheck:
+    """What was found out about a route."""
+
+    route: str
+    error: str = ""
+    hint: str = ""
+    capabilities: list[Capability] = field(default_factory=list[Capability])
+    warnings: list[str] = field(default_factory=list[str])
+
+    @property
+    def ok(self) -> bool:
+        """Whether it can run at all."""
+        return not self.error
+
+
+async def check_route(
+    config: Config, engine: Engine, name: str, clock: Clock, backends: Mapping[str, Any] | None = None
+) -> RouteCheck:
+    """Ask both ends; never raises for what a platform does."""
+    route, found = config.routes[name], RouteCheck(name)
+    try:
+        async with open_writer(config, route.to.instance, clock, backends) as (writer, context):
+            standing = await writer.check()
+            if standing.account is not None:
+                Ledger(engine, clock).remember_account(route.to.instance, context.reading.pseudonym(standing.account))
+            found.capabilities.extend(standing.capabilities)
+            found.warnings.extend(standing.warnings)
+            limits = await writer.limits(route.to.space, route.to.voice)
+            found.capabilities.append(Capability(f"copies into {route.to.space}", True, _limits(limits)))
+            _abilities(route, writer, found)
+    except ConnectorError as error:
+        found.error, found.hint = error.message, error.hint
+    if route.follow.answers_to_origin:
+        await _origin(config, route, found, clock, backends)
+    _source(config, engine, route, found)
+    return found
+
+
+async def _origin(
+    config: Config, route: Route, found: RouteCheck, clock: Clock, backends: Mapping[str, Any] | None
+) -> None:
+    try:
+        async with open_writer(config, route.source.instance, clock, backends) as (writer, _):
+            await writer.check()
+            able = isinstance(writer, CanAnswer | CanComment)
+            found.capabilities.append(Capability("answers back to the origin", able))
+    except ConnectorError as error:
+        found.capabilities.append(Capability("answers back to the origin", False, error.message))
+
+
+def _abilities(route: Route, writer: Writer, found: RouteCheck) -> None:
+    follow = route.follow
+    for what, wanted, able, without in (
+        ("edits follow", follow.edits, isinstance(writer, CanEdit), "the copy stays as it was made"),
+        (
+            "withdrawals follow",
+            follow.withdrawals == "retract",
+            isinstance(writer, CanWithdraw),
+            "the copy stays; take it back by hand",
+        ),
+        (
+            "answers follow",
+            follow.answers_to_copies,
+            isinstance(writer, CanAnswer | CanComment),
+            "answers are not carried over",
+        ),
+        (
+            "lost answers are looked up",
+            True,
+            isinstance(writer, CanFind),
+            "a write whose answer is lost waits for a person",
+        ),
+    ):
+        if wanted:
+            found.capabilities.append(
+                Capability(what, able, "" if able else f"this platform cannot do that: {without}")
+            )
+
+
+def _limits(limits: Limits) -> str:
+    parts = [f"title {limits.title[0]} to {limits.title[1]} characters"]
+    if limits.body[1] < 1_000_000:
+        parts.append(f"text at most {limits.body[1]:,} characters; longer ones are cut at a sentence, with a link")
+    parts.append("all languages" if limits.many_locales else "one language")
+    return "; ".join(parts)
+
+
+def _source(config: Config, engine: Engine, route: Route, found: RouteCheck) -> None:
+    source = route.source
+    found.warnings.extend(unknown_names(engine, route))
+    if route.author_names and config.instances[source.instance].names != "public":
+        found.warnings.append(f"author_names has no effect: {source.instance} does not keep names (`names: public`)")
+    if route.approval == "automatic" and route.source.where.older_than is None:
+        found.warnings.append("automatic approval without `older_than`: spam is copied before anybody can remove it")

@@ -1,0 +1,392 @@
+"""Carrying out one operation: intent, effect, verdict; and finding out what became of a write whose answer was lost.
+
+An operation is claimed (`sending`) and committed before anything goes out. Certain failures go back into the queue; uncertain ones
+become `unknown` and are looked up on the platform; only what is proven absent is sent again. Nothing here decides what is published.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+from ...connectors.contract.errors import CannotDo, ConnectorError, ContentRefused, MaybeDone, NotDone, NotLetIn
+from ...connectors.contract.writing import AnswerDraft, CanAnswer, CanComment, CanEdit, CanFind, Copy, Reading, Writer
+from ...core.identity import Ref
+from ...core.ledger.ledger import DuplicateCopy, Ledger, Operation, Publication, copy_columns
+from ...core.ledger.marker import markers_in
+from ..render.render import answer_of, blanked, draft_of, fingerprint, prints
+from .decisions import REFUSED_EDIT, copy_of, editing, withdrawal_text, withdrawing
+
+_FOREIGN = "the platform named a copy that belongs to another proposal; it is looked up"
+_BELIEVED = (2, 5)
+"""After so many times a refusal of a text, or of the account or space, is believed: one alone may be the answer to another request."""
+_SLOW = 30.0
+"""Seconds that a platform is left alone which asks to slow down without a word for how long."""
+_SHOWN = 4
+"""So often a change is made whose effect is not shown."""
+_SKEW = timedelta(minutes=10)
+"""Clocks of platforms differ from ours: a copy is looked for from this much before its first sending."""
+
+
+@dataclass(slots=True)
+class SendingCounts:
+    """What one run did to its targets."""
+
+    sent: dict[str, int] = field(default_factory=dict[str, int])
+    refused: int = 0
+    failed: int = 0
+    unknown: int = 0
+    looked_up: int = 0
+    """Lost answers of which the platform told what became of them."""
+    conflicts: int = 0
+
+    def count(self, kind: str) -> None:
+        """One more that was confirmed."""
+        self.sent[kind] = self.sent.get(kind, 0) + 1
+
+
+class Conflict(Exception):
+    """Somebody changed or removed the copy; the text says what."""
+
+    def __init__(self, why: str, *, gone: bool = False) -> None:
+        super().__init__(why)
+        self.why = why
+        self.gone = gone
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """An operation with the publication it belongs to and where it writes."""
+
+    operation: Operation
+    publication: Publication
+    space: Ref
+    conflict: str = "manual"
+
+
+class Deliverer:
+    """Writes to one instance through one writer."""
+
+    def __init__(self, ledger: Ledger, writer: Writer, *, settle: timedelta, attempts: int) -> None:
+        self.ledger = ledger
+        self.writer = writer
+        self.settle = settle
+        self.attempts = attempts
+        self.tally = SendingCounts()
+        self.trouble: str = ""
+        """The newest failure that was not about one text, for the breaker."""
+        self.asked: float | None = None
+        """Seconds for which the platform asked to be left alone, in answer to the newest request."""
+
+    # Sending ----------------------------------------------------------------------------------------------------------
+
+    async def send(self, job: Job, found: Copy | None = None) -> str:
+        """Carry out an approved operation; returns the state it ended in, or "taken" when somebody else has it."""
+        now = self.ledger.clock.now()
+        op = job.operation
+        claimed = self.ledger.move(
+            op,
+            "sending",
+            publication={"state": "sending"} if op.kind == "create" else None,
+            attempts=op.attempts + 1,
+            first_sent_at=op.first_sent_at or now,
+            not_before=None,
+            error="",
+        )
+        if claimed is None:
+            return "taken"
+        job = Job(claimed, job.publication, job.space, job.conflict)
+        self.trouble, self.asked = "", None
+        try:
+            return await self._carry_out(job, found)
+        except Conflict as error:
+            return self._conflict(job, error)
+        except NotLetIn as error:
+            return self._later(job, NotDone(str(error), status=error.status))  # not this text's fault
+        except (CannotDo, ContentRefused) as error:
+            return await self._refused(job, error, found)
+        except NotDone as error:
+            return self._later(job, error)
+        except ConnectorError as error:
+            # Whatever else went wrong went wrong somewhere in the middle: only the platform knows what is stored.
+            return self._unknown(job, error.message)
+        except DuplicateCopy:
+            return self._unknown(job, _FOREIGN)
+
+    async def _carry_out(self, job: Job, found: Copy | None) -> str:
+        match job.operation.kind:
+            case "create":
+                draft = draft_of(job.operation.payload or {})
+                return await self._made(job, await self.writer.create(job.space, draft, found))
+            case "edit":
+                return await self._edit(job)
+            case "withdraw":
+                return await self._withdraw(job)
+            case _:
+                return await self._answer(job)
+
+    async def _made(self, job: Job, copy: Copy) -> str:
+        reading = await self._reading(copy)
+        if reading is not None and job.publication.marker not in map(str, markers_in(reading.plain)):
+            # Somebody else's text, or another copy: what the answer names is not what was just made.
+            raise MaybeDone(f"the platform answered with {copy.ref}, which does not carry the marker of this copy")
+        there = {**_there(job, copy, reading), "sent_at": self.ledger.clock.now()}
+        return self._done(job, there, detail=copy.url or copy.ref)
+
+    async def _withdraw(self, job: Job) -> str:
+        own, reason = job.publication, (job.operation.payload or {}).get("reason", "")
+        try:
+            await withdrawing(self.writer).withdraw(job.space, copy_of(own), withdrawal_text(own))
+        except NotLetIn:
+            raise
+        except CannotDo as error:
+            # What the origin's author or moderator took away must not go on standing elsewhere.
+            if not isinstance(self.writer, CanEdit) or not own.sent_payload:
+                raise
+            note = self.writer.fit(job.space, blanked(draft_of(own.sent_payload))).draft
+            await self.writer.edit(job.space, copy_of(own), note)
+            why = f"{reason}; its text was replaced by a note, because: {error.message}"
+            return self._done(job, {"state": "withdrawn", "reason": why}, detail=why)
+        reading = await self._reading(copy_of(own))
+        if reading is not None and not reading.withdrawn:
+            self._doubt(job, "the platform confirmed that the copy is taken back, and still shows it")
+        return self._done(job, {"state": "withdrawn", "reason": ""})
+
+    def _doubt(self, job: Job, why: str) -> None:
+        """What a platform confirms and does not show is asked again, harmlessly; a few times, for pages may be old for a while."""
+        if job.operation.attempts < _SHOWN:
+            raise MaybeDone(why)
+
+    async def _edit(self, job: Job) -> str:
+        own, op = job.publication, job.operation
+        draft = draft_of(op.payload or {})
+        copy = copy_of(own)
+        before = await self.writer.read(copy)
+        if before is None:
+            raise Conflict("the copy is not there any more: a moderator may have removed it", gone=True)
+        seen = fingerprint(before.title, before.plain)
+        known = {own.copy_print, *prints(draft), *(prints(draft_of(own.sent_payload)) if own.sent_payload else ())}
+        if own.copy_print is not None and seen not in known and job.conflict != "origin_wins" and op.decided_by is None:
+            raise Conflict("somebody changed the copy on its platform")
+        after = await editing(self.writer).edit(job.space, copy, draft)
+        reading = await self._reading(after)
+        if reading is not None and fingerprint(reading.title, reading.plain) == seen and seen not in prints(draft):
+            self._doubt(job, "the platform confirmed the new text, and still shows the old one")
+        return self._done(job, {**_there(job, after, reading), "title": draft.main.title})
+
+    async def _answer(self, job: Job) -> str:
+        answer = answer_of(job.operation.payload or {})
+        back = job.operation.kind == "answer_back"
+        ref = job.publication.origin_key.partition("/")[2] if back else copy_of(job.publication).ref
+        return self._done(job, None, detail=await self._tell(ref, answer))
+
+    async def _tell(self, ref: Ref, answer: AnswerDraft) -> str:
+        refused = "this platform takes neither official answers nor comments of ours"
+        if isinstance(self.writer, CanAnswer):
+            try:
+                if await self.writer.has_answer(ref, answer):
+                    return "it was there already"
+                await self.writer.answer(ref, answer)
+            except NotLetIn:
+                raise
+            except CannotDo as error:
+                refused = error.message
+            else:
+                return "as an official answer"
+        if not isinstance(self.writer, CanComment):
+            raise CannotDo(refused)
+        if await self.writer.has_comment(ref, answer.marker):
+            return "it was there already"
+        await self.writer.comment(ref, answer.texts[answer.locale])
+        return f"as a comment ({refused})"
+
+    async def _reading(self, copy: Copy) -> Reading | None:
+        """How the copy looks now; a failure here changes nothing about what was written."""
+        try:
+            return await self.writer.read(copy)
+        except ConnectorError:
+            return None
+
+    # How it ended -----------------------------------------------------------------------------------------------------
+
+    def _done(self, job: Job, publication: dict[str, Any] | None, detail: str = "") -> str:
+        op = job.operation
+        if self.ledger.move(op, "sent", publication=publication, detail=detail, error="", payload=None) is None:
+            return "taken"
+        self.tally.count(op.kind)
+        return "sent"
+
+    def _refuse(self, job: Job, why: str) -> str:
+        states = {"create": "refused", "withdraw": "stuck"}
+        reason = f"{REFUSED_EDIT}{why}" if job.operation.kind == "edit" else why
+        state = {"reason": reason, "state": states.get(job.operation.kind, job.publication.state)}
+        self.ledger.move(job.operation, "refused", publication=state, detail=why, error=why)
+        self.tally.refused += 1
+        return "refused"
+
+    async def _refused(self, job: Job, error: CannotDo | ContentRefused, found: Copy | None) -> str:
+        """A refusal is believed after a look: it may be the answer to another request, and the copy may be there all the same."""
+        if job.operation.kind != "create" and job.operation.attempts < _BELIEVED[0]:
+            return self._once_more(job, str(error))  # changes may be repeated harmlessly
+        if job.operation.kind != "create" or found is not None or not isinstance(self.writer, CanFind):
+            return self._refuse(job, str(error))
+        try:
+            copy = await self._find(job)
+            if copy is not None:
+                if not copy.complete:
+                    copy = await self.writer.create(job.space, draft_of(job.operation.payload or {}), copy)
+                return await self._made(job, copy)
+        except NotLetIn as lost:
+            return self._unknown(job, lost.message)
+        except (CannotDo, ContentRefused) as again:
+            error = again
+        except (ConnectorError, DuplicateCopy) as lost:
+            return self._unknown(job, getattr(lost, "message", _FOREIGN))
+        believed = _BELIEVED[0] if isinstance(error, ContentRefused) else _BELIEVED[1]
+        return self._once_more(job, str(error)) if job.operation.attempts < believed else self._refuse(job, str(error))
+
+    def _once_more(self, job: Job, why: str) -> str:
+        self.ledger.move(
+            job.operation,
+            "approved",
+            publication={"state": "approved"} if job.operation.kind == "create" else None,
+            event=f"{job.operation.kind}: refused, asked once more",
+            detail=why,
+            error=why,
+            not_before=self.ledger.clock.now() + timedelta(seconds=2),
+        )
+        return "approved"
+
+    def _later(self, job: Job, error: NotDone) -> str:
+        op, now = job.operation, self.ledger.clock.now()
+        self.tally.failed += 1
+        if error.status == 429:
+            # Nothing was tried, and nothing else that goes there would be taken now.
+            self.asked = error.wait if error.wait is not None else _SLOW
+            op = replace(op, attempts=op.attempts - 1)
+        else:
+            self.trouble = error.message
+        publication = {"state": "approved"} if op.kind == "create" else None
+        if op.attempts >= self.attempts:
+            why = f"tried {op.attempts} times: {error.message}; `review approve` tries again"
+            publication = {"state": "awaiting_approval", "reason": why} if op.kind == "create" else None
+            self.ledger.move(op, "awaiting_approval", publication=publication, detail=why, error=why, attempts=0)
+            return "awaiting_approval"
+        wait = self.asked or error.wait or min(2.0**op.attempts, 60.0)
+        self.ledger.move(
+            op,
+            "approved",
+            publication=publication,
+            event=f"{op.kind}: not sent",
+            detail=error.message,
+            error=error.message,
+            attempts=op.attempts,
+            not_before=now + timedelta(seconds=wait),
+        )
+        return "approved"
+
+    def _unknown(self, job: Job, why: str) -> str:
+        op = job.operation
+        self.trouble = why
+        self.tally.unknown += 1
+        self.ledger.move(
+            op,
+            "unknown",
+            publication={"state": "unknown", "reason": why} if op.kind == "create" else None,
+            detail=why,
+            error=why,
+            not_before=self.ledger.clock.now() + self.settle,
+        )
+        return "unknown"
+
+    def _conflict(self, job: Job, error: Conflict) -> str:
+        op, why = job.operation, f"{error.why}; the copy is left as it is"
+        self.tally.conflicts += 1
+        if error.gone or job.conflict == "target_wins":
+            state = "gone" if error.gone else "sent"
+            publication = {"state": state, "reason": why, "sent_hash": op.payload_hash}
+            self.ledger.move(op, "cancelled", event="conflict", publication=publication, detail=why, error=why)
+            return state
+        publication = {"state": "conflict", "reason": why}
+        self.ledger.move(op, "awaiting_approval", event="conflict", publication=publication, detail=why, error=why)
+        return "conflict"
+
+    # What became of it ------------------------------------------------------------------------------------------------
+
+    def orphan(self, job: Job) -> Operation | None:
+        """An operation that a killed process left in `sending`: nobody knows what became of it."""
+        why = "the process that was sending it ended before the answer came"
+        return self.ledger.move(
+            job.operation,
+            "unknown",
+            publication={"state": "unknown", "reason": why} if job.operation.kind == "create" else None,
+            detail=why,
+            error=why,
+            not_before=self.ledger.clock.now() + self.settle,
+        )
+
+    async def resolve(self, job: Job) -> str:
+        """Ask the platform what became of an unknown operation; returns its new state (`unknown` if that cannot be told yet)."""
+        self.trouble, self.asked = "", None
+        try:
+            if job.operation.kind == "create":
+                return await self._resolve_create(job)
+            # Whether the text there is the old one, ours or a moderator's cannot be told by its fingerprint alone any more.
+            forget = {"copy_print": None} if job.operation.kind == "edit" else None
+            return self._again(job, "repeating it is harmless", forget)
+        except ConnectorError as error:
+            if error.status == 429:
+                self.asked = (error.wait if isinstance(error, NotDone) else None) or _SLOW
+            else:
+                self.trouble = error.message
+            return "unknown"
+        except DuplicateCopy:
+            self.trouble = "two publications claim the same copy"
+            return "unknown"
+
+    async def _resolve_create(self, job: Job) -> str:
+        op = job.operation
+        if not isinstance(self.writer, CanFind):
+            return "unknown"
+        copy = await self._find(job)
+        if copy is None:
+            if op.not_before is not None and self.ledger.clock.now() < op.not_before:
+                return "unknown"  # it may still arrive: a server goes on after its client has left
+            return self._again(job, "it was looked up and is not there")
+        self.tally.looked_up += 1
+        if copy.complete:
+            return await self._made(job, copy)
+        approved = self.ledger.move(op, "approved", publication={"state": "approved"}, event="create: half made")
+        if approved is None:
+            return "taken"
+        return await self.send(Job(approved, job.publication, job.space, job.conflict), copy)
+
+    async def _find(self, job: Job) -> Copy | None:
+        op = job.operation
+        assert isinstance(self.writer, CanFind)
+        since = (op.first_sent_at or op.created_at) - _SKEW
+        return await self.writer.find(job.space, draft_of(op.payload or {}), since)
+
+    def _again(self, job: Job, why: str, also: dict[str, Any] | None = None) -> str:
+        op = job.operation
+        create = op.kind == "create"
+        if op.attempts >= self.attempts:
+            why = f"{why}, but it was tried {op.attempts} times; `review approve` tries again"
+            state = "awaiting_approval"
+        else:
+            state = "approved"
+        publication = {"state": state, "reason": why if state != "approved" else ""} if create else also
+        self.ledger.move(op, state, publication=publication, event=f"{op.kind}: {why}", error=why, not_before=None)
+        return state
+
+
+def _there(job: Job, copy: Copy, reading: Reading | None) -> dict[str, Any]:
+    """What the ledger keeps of a copy that says what it was told to say."""
+    own, op = job.publication, job.operation
+    return {
+        "state": "sent",
+        "reason": "",
+        **copy_columns(own.target_instance, copy.ref, copy.url or own.url or "", copy.how),
+        "sent_hash": op.payload_hash,
+        "sent_payload": op.payload,
+        "copy_print": fingerprint(reading.title, reading.plain) if reading is not None else None,
+    }

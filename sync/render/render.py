@@ -1,0 +1,324 @@
+"""From an origin to what its copy says: language, template, attribution, link, marker, and the target's limits.
+
+What a citizen typed is a value in a sandboxed template, never a template itself; it is sanitised again after rendering, and nothing in it
+can be taken for a marker of ours. A text that is too long is cut at a sentence, and says so. Pure: asks neither database nor network.
+"""
+
+import hashlib
+import html as html_module
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+from bs4 import BeautifulSoup
+from jinja2 import TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup
+
+from ...config.routes import Route
+from ...connectors.contract.writing import AnswerDraft, Draft, Limits, LocalText
+from ...core.identity import Ref
+from ...core.ledger.marker import Marker, without_markers
+from ...core.records import UNKNOWN_LOCALE
+from ...core.text import clean_html, html_to_plain, plain_title, plain_to_html
+from ..origins import OfficialAnswer, Origin, OriginText
+from . import phrases
+
+_HTML = ImmutableSandboxedEnvironment(autoescape=True)
+_PLAIN = ImmutableSandboxedEnvironment(autoescape=False)
+_SENTENCE = re.compile(r"[.!?…](?=\s|$)|\n")
+_LONGEST_NAME = 100
+_BLOCK = re.compile(r"<(?:p|br|ul|ol|div|blockquote|pre|table|h[1-6])\b")
+_LIKE_A_TAG = re.compile(r"<(?=[a-zA-Z/!?])")
+_EMPTY_LINES = re.compile(r"\n\s*\n\s*")
+_LETTERS = re.compile(r"[\W_]+")
+
+
+class CannotRender(Exception):
+    """This proposal cannot be put into the form that its target takes; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where an origin lives, for its attribution."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A draft, and a word for everything that was changed or left out on the way."""
+
+    draft: Draft
+    notes: tuple[str, ...] = ()
+
+
+def payload_of(draft: Draft | AnswerDraft) -> dict[str, Any]:
+    """A draft as JSON, as the ledger keeps it."""
+    return msgspec.to_builtins(draft)
+
+
+def draft_of(payload: dict[str, Any]) -> Draft:
+    """A draft from the ledger."""
+    return msgspec.convert(payload, Draft)
+
+
+def answer_of(payload: dict[str, Any]) -> AnswerDraft:
+    """An answer from the ledger."""
+    return msgspec.convert(payload, AnswerDraft)
+
+
+def hash_of(payload: dict[str, Any]) -> str:
+    """What must change before anything is written again."""
+    return hashlib.sha256(msgspec.json.encode(payload, order="sorted")).hexdigest()[:32]
+
+
+def fingerprint(title: str, plain: str) -> str:
+    """Letters and digits only: survives what platforms do to spaces, quotes, links and line breaks, and nothing else."""
+    letters = _LETTERS.sub("", f"{title}{plain}").casefold()
+    return hashlib.sha256(letters.encode()).hexdigest()[:32]
+
+
+def prints(draft: Draft) -> set[str]:
+    """The fingerprints under which a platform may show this very draft: links written out or not, with its summary or without."""
+    found: set[str] = set()
+    for text in draft.texts.values():
+        for body in (text.plain, html_to_plain(text.html)):
+            found |= {fingerprint(text.title, body), fingerprint(text.title, f"{text.summary}{body}")}
+    return found
+
+
+def render(origin: Origin, route: Route, site: Site, marker: Marker, limits: Limits) -> Rendered:
+    """What the copy of `origin` shall say within `limits`.
+
+    Raises:
+        CannotRender: there is no text to publish, or the route's template fails on it.
+    """
+    chosen = _choose(origin, route, limits)
+    notes: list[str] = []
+    texts: dict[str, LocalText] = {}
+    for locale, text in chosen.items():
+        if locale != text.locale and text.locale != UNKNOWN_LOCALE:
+            notes.append(f"the text is in {text.locale}, which the site does not have; it is filed under {locale}")
+        texts[locale], changes = _local(origin, text, route, site, marker, limits, named=locale != text.locale)
+        notes.extend(changes)
+    main = next(iter(texts))
+    draft = Draft(
+        locale=main,
+        texts=texts,
+        marker=str(marker),
+        voice=route.to.voice,
+        category=_mapped(origin.categories, route.categories),
+        area=_mapped(origin.areas, route.areas),
+        latitude=origin.latitude,
+        longitude=origin.longitude,
+        address=origin.address,
+    )
+    return Rendered(draft, tuple(dict.fromkeys(notes)))
+
+
+def _choose(origin: Origin, route: Route, limits: Limits) -> dict[str, OriginText]:
+    originals = [text for text in origin.originals if text.title or text.plain]
+    if not originals:
+        raise CannotRender("it has no text that a person wrote")
+    ranked = sorted(originals, key=lambda text: text.locale != origin.locale)
+    wanted = [text for code in route.language for text in ranked if text.locale == code]
+    if route.language and not wanted:
+        raise CannotRender(f"it has no text in {' or '.join(route.language)}")
+    first = (wanted or ranked)[0]
+    if not limits.many_locales:
+        return {_filed(first.locale, limits): first}
+    known = [t for t in ranked if t is not first and (not limits.locales or t.locale in limits.locales)]
+    chosen = {_filed(first.locale, limits): first}
+    for text in known:
+        chosen.setdefault(text.locale, text)
+    return chosen
+
+
+def _filed(locale: str, limits: Limits) -> str:
+    if limits.locales and locale not in limits.locales:
+        close = [each for each in limits.locales if each.partition("-")[0] == locale.partition("-")[0]]
+        return (close or list(limits.locales))[0]
+    return locale
+
+
+def _local(
+    origin: Origin, text: OriginText, route: Route, site: Site, marker: Marker, limits: Limits, *, named: bool
+) -> tuple[LocalText, list[str]]:
+    notes: list[str] = []
+    values = _values(origin, text, route, site)
+    try:
+        title = plain_title(_PLAIN.from_string(route.title).render(values))
+        body = clean_html(_HTML.from_string(route.body).render({**values, "body": Markup(without_markers(text.html))}))
+    except (TemplateError, ArithmeticError, TypeError, ValueError, OverflowError) as error:
+        raise CannotRender(f"the route's template fails on it: {type(error).__name__}") from error
+    tail = _tail(origin, text, route, site, marker, named=named)
+    title = title or cut_at_word(without_markers(text.plain).replace("\n", " "), limits.title[1])
+    title = _title(title, site, limits, notes)
+    html = body + tail
+    plain = readable(html)
+    low, high = limits.body
+    if len(html if limits.sends == "html" else plain) > high:
+        html, plain = _cut(body, text.locale, tail, high, limits.sends)
+        notes.append(
+            f"the text is longer than the {high} characters that fit there; it is cut at a sentence and says so"
+        )
+    if len(plain) < low:
+        raise CannotRender(f"its text is shorter than the {low} characters that are asked for there")
+    summary = ""
+    if limits.summary is not None:
+        summary = cut_at_sentence(html_to_plain(body).replace("\n", " "), limits.summary) or title[: limits.summary]
+    return LocalText(title=title, html=html, plain=plain, summary=summary), notes
+
+
+def _values(origin: Origin, text: OriginText, route: Route, site: Site) -> dict[str, Any]:
+    return {
+        "title": without_markers(text.title),
+        "plain": without_markers(text.plain),
+        "author": _author(origin, route) or "",
+        "state": origin.state.value,
+        "reference": origin.reference or "",
+        "space": origin.space,
+        "instance": site.name,
+        "url": origin.url or site.url,
+        "created": (origin.published_at or origin.created_at),
+    }
+
+
+def _author(origin: Origin, route: Route) -> str | None:
+    if not route.author_names or not origin.author_name:
+        return None
+    return cut_at_word(plain_title(without_markers(origin.author_name)), _LONGEST_NAME) or None
+
+
+def _tail(origin: Origin, text: OriginText, route: Route, site: Site, marker: Marker, *, named: bool) -> str:
+    locale, url = text.locale, origin.url or site.url
+    if route.attribution is not None:
+        try:
+            sentence = _PLAIN.from_string(route.attribution).render(_values(origin, text, route, site))
+        except (TemplateError, ArithmeticError, TypeError, ValueError, OverflowError) as error:
+            raise CannotRender(f"the route's attribution fails on it: {type(error).__name__}") from error
+    else:
+        sentence = phrases.attribution(locale, site.name, _author(origin, route))
+    parts = [html_module.escape(plain_title(sentence), quote=False)]
+    if route.licence:
+        parts.append(html_module.escape(phrases.licence(locale, route.licence), quote=False))
+    if named and locale != UNKNOWN_LOCALE:
+        parts.append(html_module.escape(phrases.text_language(locale, locale), quote=False))
+    link = f'<a href="{html_module.escape(url)}">{html_module.escape(phrases.original(locale), quote=False)}</a>'
+    return clean_html(f"<p>{' '.join(parts)} {link}</p><p>{marker}</p>")
+
+
+def _title(title: str, site: Site, limits: Limits, notes: list[str]) -> str:
+    low, high = limits.title
+    if _LIKE_A_TAG.search(title):
+        # A title is text and platforms escape it; should one forget to, there is nothing in it that could run.
+        title = _LIKE_A_TAG.sub("‹", title)
+        notes.append("the title holds what looks like HTML; < is written as ‹ there")
+    if len(title) > high:
+        notes.append(f"the title is longer than {high} characters; it is shortened")
+        title = cut_at_word(title, high)
+    if len(title) < low:
+        title = cut_at_word(f"{title} ({site.name})", high)
+        notes.append(f"the title is shorter than {low} characters; the name of its site is added")
+    return title + "." * max(0, low - len(title)) if title else title
+
+
+def _cut(body: str, locale: str, tail: str, limit: int, sends: str) -> tuple[str, str]:
+    notice = f"<p>{html_module.escape(phrases.shortened(locale), quote=False)}</p>"
+    plain = html_to_plain(body)
+    room = limit - len(notice + tail if sends == "html" else readable(notice + tail)) - 4
+    while room > 0:
+        shorter = cut_at_sentence(plain, room)
+        html = plain_to_html(shorter) + notice + tail
+        whole = readable(html)
+        over = len(html if sends == "html" else whole) - limit
+        if over <= 0:
+            return html, whole
+        room -= max(over, 10)
+    html = notice + tail
+    whole = readable(html)
+    if len(html if sends == "html" else whole) > limit:
+        raise CannotRender(f"{limit} characters are not even enough for the link to the original")
+    return html, whole
+
+
+def _mapped(origins: Sequence[tuple[Ref, str]], mapping: dict[str, str]) -> Ref | None:
+    for reference, name in origins:
+        for known in (reference, name):
+            if known in mapping:
+                return mapping[known]
+    return None
+
+
+def render_answer(
+    answer: OfficialAnswer, site: Site, marker: Marker, url: str | None, locale: str | None = None
+) -> AnswerDraft:
+    """An official answer as it is told elsewhere: who answered what, the text, the link, the marker."""
+    texts: dict[str, LocalText] = {}
+    sources = answer.texts or (OriginText(locale or "en", False, "", "", ""),)
+    for text in sources:
+        sentence = html_module.escape(phrases.answered(text.locale, site.name, answer.state), quote=False)
+        link = html_module.escape(url or site.url)
+        body = clean_html(
+            f'<p>{sentence}</p>{without_markers(text.html)}<p><a href="{link}">{link}</a></p><p>{marker}</p>'
+        )
+        texts.setdefault(text.locale, LocalText("", body, readable(body)))
+    main = locale if locale in texts else next(iter(texts))
+    return AnswerDraft(answer.state, main, texts, str(marker))
+
+
+def readable(html: str) -> str:
+    """Plain text of sanitised HTML in which no link is lost: its address stands behind its words."""
+    if "<a " in html or "<li" in html:
+        soup = BeautifulSoup(html, "html.parser")
+        for link in soup.find_all("a"):
+            address, text = str(link.get("href") or ""), link.get_text()
+            link.replace_with(text if not address or address == text else f"{text}: {address}")
+        for item in soup.find_all("li"):
+            ordered = item.parent is not None and item.parent.name == "ol"
+            item.insert(0, f"{len(item.find_previous_siblings('li')) + 1}. " if ordered else "- ")
+        for paragraph in soup.find_all(["p", "ul", "ol", "blockquote", "pre", "table"]):
+            paragraph.insert_after("\n")
+        html = str(soup).replace("<br/>", "<br>").replace("<hr/>", "<hr>")  # as the sanitiser writes them
+    else:
+        html = html.replace("</p>", "</p>\n")
+    return _EMPTY_LINES.sub("\n\n", html_to_plain(html)).strip()
+
+
+def cut_at_word(text: str, limit: int) -> str:
+    """At most `limit` characters, ending with … if anything was left out."""
+    if len(text) <= limit:
+        return text
+    kept = text[: limit - 1]
+    space = kept.rfind(" ")
+    return (kept[:space] if space > limit // 2 else kept).rstrip(" ,;:-") + "…"
+
+
+def cut_at_sentence(text: str, limit: int) -> str:
+    """At most `limit` characters, ending where a sentence ends; at a word where no sentence ends in the second half."""
+    text = text.strip()
+    if len(text) <= limit:
+        return text
+    ends = [match.end() for match in _SENTENCE.finditer(text[:limit])]
+    if ends and ends[-1] > limit // 3:
+        return text[: ends[-1]].strip()
+    return cut_at_word(text, limit)
+
+
+def blanked(draft: Draft) -> Draft:
+    """The draft of a copy that cannot be taken back: a note in place of title and text, the marker kept."""
+    texts: dict[str, LocalText] = {}
+    for locale in draft.texts:
+        title, sentence = phrases.withdrawn(locale)
+        html = clean_html(f"<p>{html_module.escape(sentence, quote=False)}</p><p>{draft.marker}</p>")
+        texts[locale] = LocalText(title, html, readable(html), sentence)
+    return replace(draft, texts=texts, category=None, area=None, latitude=None, longitude=None, address=None)
+
+
+def with_draft(rendered: Rendered, draft: Draft, changes: Sequence[str]) -> Rendered:
+    """The same with what the writer put right."""
+    return replace(rendered, draft=draft, notes=tuple(dict.fromkeys((*rendered.notes, *changes))))
