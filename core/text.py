@@ -1,7 +1,7 @@
 """Citizens' text on the way in: HTML made safe, plain text beside it, control characters gone.
 
-Nothing a citizen typed leaves this module able to run anywhere. What must not happen here: truncation, translation, guessing a
-language.
+Nothing a citizen typed leaves this module able to run anywhere. What must not happen on the way in: truncation, translation, guessing
+a language. On the way out a platform may take less: `cut_at_word` and `cut_at_sentence` are the only ways to shorten a text.
 """
 
 import html as html_module
@@ -52,6 +52,7 @@ _TAG = re.compile(r"<[^>]*>")
 _AROUND_BREAKS = re.compile(r"[ \t]*\n[ \t]*")
 _SPACES = re.compile(r"[ \t]{2,}|\t")
 _BLANK_LINES = re.compile(r"\n{3,}")
+_SENTENCE = re.compile(r"[.!?…](?=\s|$)|\n")
 
 
 def tidy(value: str) -> str:
@@ -141,3 +142,23 @@ def simple(locale: str | None, title: str | None, body: str | None, *, machine: 
         plain=typed,
         machine=machine,
     )
+
+
+def cut_at_word(text: str, limit: int) -> str:
+    """At most `limit` characters, ending with … if anything was left out."""
+    if len(text) <= limit:
+        return text
+    kept = text[: limit - 1]
+    space = kept.rfind(" ")
+    return (kept[:space] if space > limit // 2 else kept).rstrip(" ,;:-") + "…"
+
+
+def cut_at_sentence(text: str, limit: int) -> str:
+    """At most `limit` characters, ending where a sentence ends; at a word where no sentence ends in the second half."""
+    text = text.strip()
+    if len(text) <= limit:
+        return text
+    ends = [match.end() for match in _SENTENCE.finditer(text[:limit])]
+    if ends and ends[-1] > limit // 3:
+        return text[: ends[-1]].strip()
+    return cut_at_word(text, limit)

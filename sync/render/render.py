@@ -22,13 +22,12 @@ from ...connectors.contract.writing import AnswerDraft, Draft, Limits, LocalText
 from ...core.identity import Ref
 from ...core.ledger.marker import Marker, without_markers
 from ...core.records import UNKNOWN_LOCALE
-from ...core.text import clean_html, html_to_plain, plain_title, plain_to_html
+from ...core.text import clean_html, cut_at_sentence, cut_at_word, html_to_plain, plain_title, plain_to_html
 from ..origins import OfficialAnswer, Origin, OriginText
 from . import phrases
 
 _HTML = ImmutableSandboxedEnvironment(autoescape=True)
 _PLAIN = ImmutableSandboxedEnvironment(autoescape=False)
-_SENTENCE = re.compile(r"[.!?…](?=\s|$)|\n")
 _LONGEST_NAME = 100
 _BLOCK = re.compile(r"<(?:p|br|ul|ol|div|blockquote|pre|table|h[1-6])\b")
 _LIKE_A_TAG = re.compile(r"<(?=[a-zA-Z/!?])")
@@ -287,26 +286,6 @@ def readable(html: str) -> str:
     else:
         html = html.replace("</p>", "</p>\n")
     return _EMPTY_LINES.sub("\n\n", html_to_plain(html)).strip()
-
-
-def cut_at_word(text: str, limit: int) -> str:
-    """At most `limit` characters, ending with … if anything was left out."""
-    if len(text) <= limit:
-        return text
-    kept = text[: limit - 1]
-    space = kept.rfind(" ")
-    return (kept[:space] if space > limit // 2 else kept).rstrip(" ,;:-") + "…"
-
-
-def cut_at_sentence(text: str, limit: int) -> str:
-    """At most `limit` characters, ending where a sentence ends; at a word where no sentence ends in the second half."""
-    text = text.strip()
-    if len(text) <= limit:
-        return text
-    ends = [match.end() for match in _SENTENCE.finditer(text[:limit])]
-    if ends and ends[-1] > limit // 3:
-        return text[: ends[-1]].strip()
-    return cut_at_word(text, limit)
 
 
 def blanked(draft: Draft) -> Draft:

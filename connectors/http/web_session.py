@@ -1,0 +1,77 @@
+"""A browser's session with a site of forms, as CONSUL and Decidim both have it: pages are loaded, a form is sent once.
+
+Knows no platform: who signs in where, and what an answer means, is told by each platform's own `web_session`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from ...core.clock import Clock
+from ..contract.errors import MaybeDone, nothing_stored
+from ..contract.exchange import Request, Response
+from .html_page import HtmlPage
+from .repeat import PATIENCE, ask_again
+from .transport import Transport
+
+TOKEN = "‹authenticity_token›"
+"""What only a page can know, until a form is sent: the token against forged requests."""
+HTML = "text/html,application/xhtml+xml"
+_UNDERSTOOD = frozenset({401, 403, 404, 406, 410, 422})
+
+
+class BrowserSession:
+    """Cookies over one transport; `headers` go with everything, as HTTP basic authentication must."""
+
+    def __init__(self, transport: Transport, clock: Clock, headers: Mapping[str, str] | None = None) -> None:
+        self.transport = transport
+        self.clock = clock
+        self.base = transport.url
+        self._headers = dict(headers or {})
+
+    def forget(self) -> None:
+        """Start a new session."""
+        self.transport.forget_cookies()
+
+    async def load(self, path: str, params: Mapping[str, str] | None = None) -> HtmlPage:
+        """A page as it is; a redirect is not followed.
+
+        Raises:
+            NotDone, CannotDo: it cannot be had.
+        """
+        headers = {"Accept": HTML, **self._headers}
+        async with nothing_stored():
+            answer = await self.transport.get(path, params=params, headers=headers, redirects=False, allow=_UNDERSTOOD)
+        return HtmlPage(answer)
+
+    async def send(self, request: Request, values: Mapping[str, str], *, without: str = "") -> HtmlPage:
+        """Send a planned write once, with what only the session knows. Raises: NotDone, MaybeDone."""
+        whole = filled(request, values, without=without)
+        sent = replace(whole, headers={**whole.headers, **self._headers})
+        return HtmlPage(await self.transport.submit(sent))
+
+    async def send_again(self, request: Request, values: Mapping[str, str], *, patience: float = PATIENCE) -> HtmlPage:
+        """Send what changes nothing but the session, and send it again when its answer is lost.
+
+        Raises:
+            NotDone: no answer came back, or the site asks for more than `patience`.
+        """
+        return await ask_again(
+            lambda: self.send(request, values), lambda seconds, _: self.clock.sleep(seconds), patience=patience
+        )
+
+
+def filled(request: Request, values: Mapping[str, str], *, without: str = "") -> Request:
+    """The request as it goes out: placeholders replaced, fields whose names begin with `without` left out."""
+
+    def fill(value: str) -> str:
+        return values.get(value, value)
+
+    form = tuple(
+        (name, fill(value)) for name, value in request.form or () if not (without and name.startswith(without))
+    )
+    return replace(request, form=form, headers={name: fill(value) for name, value in request.headers.items()})
+
+
+def unreadable(answer: Response, what: str) -> MaybeDone:
+    """An answer that says nothing we can trust."""
+    return MaybeDone(f"{what}: the answer (status {answer.status}) does not tell whether it is stored")
