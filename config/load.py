@@ -17,7 +17,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from ..connectors.http.transport import is_loopback
+from ..connectors.contract.exchange import is_loopback
 from ..connectors.registry import UnknownPlatform, resolve
 from .model import Config, RawConfig
 

@@ -1,17 +1,14 @@
-"""Which connectors there are, and how a transport for an instance is opened.
+"""Which connectors there are.
 
 A connector is found by its platform's name (entry points `civicsync.connectors`) or as `package.module:CONNECTOR`.
 """
 
 import importlib
 from functools import cache
-from importlib.metadata import entry_points, version
+from importlib.metadata import entry_points
 from typing import Any
 
-from ..core.clock import Clock
 from .contract.reading import Connector
-from .contract.settings import InstanceSettings
-from .http.transport import Transport
 
 GROUP = "civicsync.connectors"
 
@@ -51,34 +48,3 @@ def _checked(found: Any, platform: str) -> Connector:
     if not isinstance(found, Connector):
         raise UnknownPlatform(f"{platform!r} is a {type(found).__name__}, not a civicsync Connector")
     return found
-
-
-def user_agent(operator: str, contact: str) -> str:
-    """An honest User-Agent: who asks, and whom to write to."""
-    who = " ".join(part for part in (operator, contact) if part)
-    ascii_only = who.encode("ascii", "replace").decode("ascii")
-    return f"civicsync/{version('civicsync')} (+{ascii_only or 'no contact configured'})"
-
-
-def open_transport(
-    connector: Connector,
-    settings: InstanceSettings,
-    *,
-    agent: str,
-    clock: Clock,
-    backend: Any = None,
-    keep_cookies: bool | None = None,
-    beside: Transport | None = None,
-) -> Transport:
-    """A transport for one instance, as polite as its platform asks. `keep_cookies`: a session, whatever the platform's reading needs."""
-    return Transport(
-        settings.url,
-        clock=clock,
-        user_agent=agent,
-        politeness=settings.politeness,
-        requests_per_minute=connector.requests_per_minute,
-        verify_tls=settings.verify_tls,
-        keep_cookies=connector.keep_cookies if keep_cookies is None else keep_cookies,
-        backend=backend,
-        beside=beside,
-    )

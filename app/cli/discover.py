@@ -12,9 +12,10 @@ from pydantic import ValidationError
 from rich.text import Text
 
 from ...connectors.contract.errors import ConnectorError, NotThisPlatform
-from ...connectors.contract.reading import Connector, Context, Probe
+from ...connectors.contract.reading import Connector, Probe
 from ...connectors.contract.settings import InstanceSettings
-from ...connectors.registry import open_transport, platforms, resolve, user_agent
+from ...connectors.open import open_reader, user_agent
+from ...connectors.registry import platforms, resolve
 from ...core.clock import Clock
 from ...core.records import Space
 from ...core.store.rows import RowMaker
@@ -71,10 +72,7 @@ async def _discover(candidates: list[tuple[Connector, dict[str, Any]]], agent: s
         except ValidationError as error:
             reasons.append(f"  {connector.platform}: {error.errors()[0]['msg'].removeprefix('Value error, ')}")
             continue
-        clock = Clock()
-        async with open_transport(connector, settings, agent=agent, clock=clock) as transport:
-            context = Context("discover", settings, transport, lambda _: "0" * 32, clock)
-            reader = connector.reader(context)
+        async with open_reader("discover", settings, secret=None, agent=agent, clock=Clock()) as (reader, _):
             try:
                 probe = await reader.probe()
             except NotThisPlatform as error:

@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from ...connectors.contract.errors import ConnectorError
-from ...connectors.registry import open_transport, resolve, user_agent
+from ...connectors.open import open_transport, user_agent
 from ...core.clock import Clock
 from .common import EXIT_USAGE, chosen, configuration, fail, out
 from .state import state
@@ -54,7 +54,7 @@ def run(
 
     async def exchange() -> oauth.Tokens:
         agent, clock = user_agent(config.operator.name, config.operator.contact), Clock()
-        async with open_transport(resolve(settings.platform), settings, agent=agent, clock=clock) as transport:
+        async with open_transport(settings, agent=agent, clock=clock) as transport:
             return await oauth.oauth_exchange(transport, clock, settings, code, back, verifier)
 
     try:

@@ -14,7 +14,7 @@ from rich.text import Text
 from sqlalchemy import Engine
 
 from ...config import Config
-from ...connectors.http.transport import Request
+from ...connectors.contract.exchange import Request
 from ...core.clock import Clock
 from ...core.ledger.ledger import Operation
 from ...sync.publish.decisions import Decision

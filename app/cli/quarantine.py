@@ -7,7 +7,6 @@ from rich.text import Text
 
 from ...core.clock import Clock
 from ...core.items import Item
-from ...core.privacy import pseudonymiser
 from ...core.store.quarantine import listed
 from ...core.store.store import InstanceStore
 from .common import EXIT_FAILED, chosen, configuration, database, fail, out, print_json, print_table
@@ -62,8 +61,8 @@ def replay(
     instance: Annotated[str | None, typer.Argument(help="Only this instance.")] = None, json: Json = False
 ) -> None:
     """Map the records in quarantine again, for example after an update of civicsync."""
-    from ...connectors.contract.reading import Context
-    from ...connectors.registry import open_transport, resolve, user_agent
+    from ...connectors.open import context_of, open_transport, user_agent
+    from ...connectors.registry import resolve
 
     config = configuration()
     results: list[dict[str, Any]] = []
@@ -78,9 +77,9 @@ def replay(
                 continue
             clock = Clock()
             agent = user_agent(config.operator.name, config.operator.contact)
-            transport = open_transport(connector, settings, agent=agent, clock=clock)
-            secret = pseudonymiser(config.privacy.key.get_secret_value(), row["instance"])
-            context = Context(row["instance"], settings, transport, secret, clock)
+            transport = open_transport(settings, agent=agent, clock=clock)
+            secret = config.privacy.key.get_secret_value()
+            context = context_of(row["instance"], settings, transport, secret=secret, clock=clock)
             store = InstanceStore(engine, row["instance"], settings.locales, clock)
             remap, raw, ref = connector.remap, row["raw"] or {}, row["ref"]
             written = store.replay(

@@ -4,15 +4,14 @@ What only a page can know (a token, the id of a translation) is a placeholder in
 docs/platforms/consul.md 8.2 to 8.5.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 
+from ...core.text import cut_at_word
+from ..contract.exchange import Request
 from ..contract.writing import AnswerDraft, Draft, LocalText
-from ..http.transport import Request
+from ..http.web_session import HTML, TOKEN
 
-HTML = "text/html,application/xhtml+xml"
-TOKEN = "‹authenticity_token›"
 TRANSLATION = "‹id of the translation›"
 NUMBER = "‹id›"
 TITLE = "‹title as the form has it›"
@@ -104,13 +103,12 @@ def edit(own: str, draft: Draft, locale: str, base: str, form: EditForm | None =
 def retire(own: str, locale: str, reason: str, base: str, translation: str = TRANSLATION) -> Request:
     """Take a proposal back, with a reason that everybody reads."""
     stem = "proposal[translations_attributes][0]"
-    explanation = reason if len(reason) <= EXPLANATION else f"{reason[: EXPLANATION - 1].rstrip()}…"
     fields = [
         ("_method", "patch"),
         ("proposal[retired_reason]", "other"),
         (f"{stem}[_destroy]", "false"),
         (f"{stem}[locale]", locale),
-        (f"{stem}[retired_explanation]", explanation),
+        (f"{stem}[retired_explanation]", cut_at_word(reason, EXPLANATION)),
         (f"{stem}[id]", translation),
     ]
     return _form(f"/proposals/{own}/retire", fields, referer=f"{base}/proposals/{own}/retire_form")
@@ -153,20 +151,5 @@ def shortened(plain: str) -> str:
     parts = plain.split("\n\n")
     tail = "\n\n".join(parts[-2:])
     tail = tail if len(tail) < COMMENT - 100 else parts[-1]
-    room = COMMENT - len(tail) - 4
-    head = plain[: -len(tail)].rstrip()[:room]
-    return f"{head.rpartition(' ')[0] or head} …\n\n{tail}"
-
-
-def filled(request: Request, values: Mapping[str, str], *, without: str = "") -> Request:
-    """The request as it goes out: placeholders replaced, fields whose names begin with `without` left out."""
-
-    def fill(value: str) -> str:
-        for placeholder, real in values.items():
-            value = real if value == placeholder else value
-        return value
-
-    form = tuple(
-        (name, fill(value)) for name, value in request.form or () if not (without and name.startswith(without))
-    )
-    return replace(request, form=form, headers={name: fill(value) for name, value in request.headers.items()})
+    head = cut_at_word(plain[: -len(tail)].rstrip(), COMMENT - len(tail) - 2)
+    return f"{head}\n\n{tail}"

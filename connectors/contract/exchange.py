@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -99,7 +99,105 @@ class GraphQLResponse:
     http: Response
 
 
+class Transport(Protocol):
+    """What a connector may ask of its instance. It keeps the pace, waits, and asks again by itself; `connectors.http` makes it.
+
+    Every method raises the errors of `connectors.contract.errors` and nothing else, whatever the platform sends.
+    """
+
+    @property
+    def url(self) -> str:
+        """The address of the instance, without a slash at its end."""
+        ...
+
+    @property
+    def stats(self) -> Stats:
+        """What was asked so far."""
+        ...
+
+    async def get(
+        self,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        redirects: bool = True,
+        allow: frozenset[int] = frozenset(),
+        json: bool = False,
+    ) -> Response:
+        """GET a path of the instance (or an address of an allowed host).
+
+        `allow` are the statuses besides 2xx and 304 that the caller understands; a redirect that is not followed is returned.
+        With `json` a 200 that is not whole JSON (a login page, a cut answer) is asked again before it is an error.
+
+        Raises:
+            Throttled, Unreachable, NotAllowed, NotFound, Malformed.
+        """
+        ...
+
+    async def post_json(
+        self,
+        path: str,
+        body: Any,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        allow: frozenset[int] = frozenset(),
+    ) -> Response:
+        """POST JSON that only reads (it is repeated after a failure). Redirects are never followed; a 3xx is returned.
+
+        Raises:
+            Throttled, Unreachable, NotAllowed, NotFound, Malformed.
+        """
+        ...
+
+    async def post_form(
+        self, path: str, form: Mapping[str, str], *, headers: Mapping[str, str] | None = None
+    ) -> Response:
+        """POST a form once, without repeating it and without following a redirect: signing in.
+
+        Raises:
+            Throttled, Unreachable, NotAllowed, NotFound, Malformed.
+        """
+        ...
+
+    async def submit(self, request: Request) -> Response:
+        """Send a write once: never repeated, no redirect followed. Every status below 500 but 429 is returned for the writer to judge.
+
+        Raises:
+            NotDone: it was never sent, or the platform asks to slow down (429, 503 with Retry-After).
+            MaybeDone: it went out, and no answer, half an answer or a server error came back.
+            NotAllowed: the address is not of a configured host.
+        """
+        ...
+
+    async def graphql(
+        self,
+        path: str,
+        query: str,
+        variables: Mapping[str, Any] | None = None,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        variables_as_text: bool = False,
+    ) -> GraphQLResponse:
+        """Ask one GraphQL document. Partial data stays beside its errors: neither is ever dropped.
+
+        `variables_as_text` sends the variables as a JSON string (CONSUL dialect A, docs/platforms/consul.md 1).
+
+        Raises:
+            NotAllowed: the platform answers with a redirect (to sign in).
+            and whatever `post_json` raises.
+        """
+        ...
+
+    def forget_cookies(self) -> None:
+        """Start a new session."""
+        ...
+
+
 def place_of(method: str, url: str) -> str:
+    """Method, host and path: what of a request may be told to anybody."""
     parts = urlsplit(url)
     return f"{method} {parts.hostname or ''}{parts.path}".strip()
 

@@ -12,7 +12,7 @@ from ...core.clock import Clock
 from ...core.identity import Ref
 from ...core.items import Cursor, Item, Page
 from ...core.records import Record, Space
-from ..http.transport import Transport
+from .exchange import Transport
 from .settings import InstanceSettings
 
 __all__ = [

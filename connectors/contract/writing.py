@@ -21,8 +21,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from ...core.identity import Ref
 from ...core.records import State
-from ..http.transport import Request, Transport
 from .errors import CannotDo, ContentRefused, MaybeDone, NotDone
+from .exchange import Request, Transport
 from .reading import Capability, Context
 
 __all__ = [

@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from ..contract.errors import CannotDo, ContentRefused, NotDone
+from ..contract.exchange import Request
 from ..contract.writing import Draft, Limits, LocalText
-from ..http.transport import Request
 from .participant_forms import detail_fields, judge
 from .places import Place, Places
 from .text_rules import TITLE

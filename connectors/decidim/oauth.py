@@ -18,7 +18,7 @@ import msgspec
 
 from ...core.clock import Clock
 from ..contract.errors import Malformed, MaybeDone, NotDone, NotLetIn
-from ..http.transport import Request, Transport
+from ..contract.exchange import Request, Transport
 from .settings import DecidimSettings
 
 SCOPES = "user api:read api:write"

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from ...core.ledger.marker import claims_marker
 from ..contract.errors import CannotDo, ConnectorError, ContentRefused, MaybeDone, NotDone
+from ..contract.exchange import Request
 from ..contract.writing import Draft, Limits, LocalText
-from ..http.transport import Request
 from .places import Place, Places
 from .text_rules import BODY_LEAST, TITLE
 from .web_session import Page, WebSession, form_request, unreadable, words

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from ...core.identity import Ref, split_ref
 from ...core.records import State
 from ..contract.errors import CannotDo, ContentRefused
+from ..contract.exchange import Request
 from ..contract.writing import AnswerDraft, LocalText
-from ..http.transport import Request
 from . import write_requests
 from .account import ServiceAccount
 from .lookup import answer_texts

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from bs4 import BeautifulSoup, Tag
 
 from ..contract.errors import CannotDo, ConnectorError, Malformed, MaybeDone, NotDone, NotLetIn
+from ..contract.exchange import Request, Response
 from ..contract.writing import WriteContext
-from ..http.transport import Request, Response
 from .places import nothing_written
 from .settings import DecidimSettings
 

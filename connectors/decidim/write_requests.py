@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..contract.errors import CannotDo, ContentRefused, Malformed, MaybeDone, NotDone
+from ..contract.exchange import Request, Transport
 from ..contract.writing import Draft, LocalText
-from ..http.transport import Request, Transport
 from .oauth import Grant
 from .places import Place
 from .settings import DecidimSettings

@@ -11,8 +11,8 @@ from typing import Any
 
 from ...core.identity import Ref, ref, split_ref
 from ..contract.errors import CannotDo, MaybeDone
+from ..contract.exchange import Request
 from ..contract.writing import Authored, Copy, Draft, Fitted, Limits, Reading, Standing, Voice, WriteContext
-from ..http.transport import Request
 from . import write_requests
 from .capabilities import standing
 from .lookup import others_of, reading_of

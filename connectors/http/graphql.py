@@ -16,7 +16,7 @@ from gql.transport.async_transport import AsyncTransport
 from graphql import ExecutionResult, GraphQLError
 
 from ..contract.errors import Malformed, NotAllowed
-from .transport import GraphQLResponse, Response, Transport, place_of
+from ..contract.exchange import GraphQLResponse, Response, Transport, place_of
 
 
 async def ask(

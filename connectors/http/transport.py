@@ -42,8 +42,6 @@ from ..contract.errors import (
 from ..contract.exchange import GraphQLResponse, Request, Response, Stats, is_loopback, place_of
 from ..contract.settings import Politeness
 
-__all__ = ["MAX_ATTEMPTS", "GraphQLResponse", "Request", "Response", "Stats", "Transport", "is_loopback", "place_of"]
-
 MAX_REDIRECTS = 5
 MAX_ATTEMPTS = 6
 _RETRY_STATUS = frozenset({429, 500, 502, 503, 504})
@@ -59,7 +57,7 @@ class _Again(Exception):
         self.wait = wait
 
 
-class Transport:
+class HttpTransport:
     """HTTP to one instance; create one per instance and run, close it with `aclose` or `async with`."""
 
     def __init__(
@@ -74,7 +72,8 @@ class Transport:
         verify_tls: bool = True,
         keep_cookies: bool = False,
         backend: Any = None,
-        beside: Transport | None = None,
+        on_wait: Callable[[str, float], None] | None = None,
+        beside: HttpTransport | None = None,
     ) -> None:
         """`backend`: an ASGI application or an httpx transport that answers instead of the network (tests).
 
@@ -82,7 +81,7 @@ class Transport:
         """
         self.url = url.rstrip("/")
         self.stats = Stats()
-        self.on_wait: Callable[[str, float], None] | None = None
+        self.on_wait = on_wait
         """Told why and for how many seconds, whenever more than a moment is waited for the platform."""
         self._clock = clock
         self._politeness = politeness or Politeness()
@@ -105,7 +104,7 @@ class Transport:
             trust_env=not self._loopback,
         )
 
-    async def __aenter__(self) -> Transport:
+    async def __aenter__(self) -> HttpTransport:
         return self
 
     async def __aexit__(self, *_: object) -> None:

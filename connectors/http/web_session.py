@@ -8,10 +8,9 @@ from dataclasses import replace
 
 from ...core.clock import Clock
 from ..contract.errors import MaybeDone, nothing_stored
-from ..contract.exchange import Request, Response
+from ..contract.exchange import Request, Response, Transport
 from .html_page import HtmlPage
 from .repeat import PATIENCE, ask_again
-from .transport import Transport
 
 TOKEN = "‹authenticity_token›"
 """What only a page can know, until a form is sent: the token against forged requests."""

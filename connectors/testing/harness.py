@@ -5,9 +5,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from ...core.clock import Clock, FakeClock
-from ...core.privacy import pseudonymiser
 from ..contract.reading import Connector, Context, Reader
-from ..registry import open_transport, user_agent
+from ..open import open_reader, user_agent
 
 TEST_KEY = "0123456789abcdef" * 4
 
@@ -25,6 +24,7 @@ async def reading(
     )
     parsed = connector.settings.model_validate({**block, **settings})
     agent = user_agent("test", "test@example.org")
-    async with open_transport(connector, parsed, agent=agent, clock=clock, backend=backend) as transport:
-        context = Context("test", parsed, transport, pseudonymiser(TEST_KEY, "test"), clock, parsed.names == "public")
-        yield connector.reader(context), context
+    async with open_reader(
+        "test", parsed, secret=TEST_KEY, agent=agent, clock=clock, backend=backend, connector=connector
+    ) as opened:
+        yield opened

@@ -5,10 +5,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from ...core.clock import Clock, FakeClock
-from ...core.privacy import pseudonymiser
-from ..contract.reading import Connector, Context
+from ..contract.reading import Connector
 from ..contract.writing import WriteContext, Writer
-from ..registry import open_transport, user_agent
+from ..open import open_writer, user_agent
 from .harness import TEST_KEY
 
 
@@ -18,14 +17,10 @@ async def writing(
 ) -> AsyncGenerator[tuple[Writer, WriteContext], None]:
     """A writer to `backend` (a sandbox: its own instance block gives the settings) and the context it was given."""
     clock = clock or FakeClock()
-    assert connector.writer is not None
     block = dict(backend.instance_block(url)) if hasattr(backend, "instance_block") else {"url": url}
     parsed = connector.settings.model_validate({"platform": connector.platform, **block, **settings})
     agent = user_agent("test", "test@example.org")
-    async with (
-        open_transport(connector, parsed, agent=agent, clock=clock, backend=backend) as anonymous,
-        open_transport(connector, parsed, agent=agent, clock=clock, backend=backend, keep_cookies=True) as session,
-    ):
-        reading = Context("test", parsed, anonymous, pseudonymiser(TEST_KEY, "test"), clock, parsed.names == "public")
-        context = WriteContext(reading, session)
-        yield connector.writer(context), context
+    async with open_writer(
+        "test", parsed, secret=TEST_KEY, agent=agent, clock=clock, backend=backend, connector=connector
+    ) as opened:
+        yield opened

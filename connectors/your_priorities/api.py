@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from ..contract.errors import ConnectorError, Malformed, NotAllowed, Unreachable
-from ..http.transport import Response, Transport
+from ..contract.exchange import Response, Transport
 
 HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}
 """Exactly this content type, also on GET, or the bot filter answers a page (docs/platforms/your-priorities.md 0.1)."""

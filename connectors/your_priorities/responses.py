@@ -9,8 +9,8 @@ from typing import Any, cast
 from ...core.identity import Ref
 from ...core.text import tidy
 from ..contract.errors import CannotDo, ConnectorError, ContentRefused, MaybeDone, NotDone, nothing_stored
+from ..contract.exchange import Request, Response
 from ..contract.writing import AnswerDraft, LocalText, WriteContext
-from ..http.transport import Request, Response
 from . import dialects, text_rules, write_requests
 from .api import rows, table
 from .lookup import CACHE_SECONDS, Looking, ref_of

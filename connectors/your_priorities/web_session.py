@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from ..contract.errors import Malformed, MaybeDone, NotDone, NotLetIn, nothing_stored
+from ..contract.exchange import Request, Response
 from ..contract.writing import WriteContext
-from ..http.transport import Request, Response
 from . import dialects
 from .api import HEADERS, Api, rows
 from .settings import YourPrioritiesSettings

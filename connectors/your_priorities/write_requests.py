@@ -9,8 +9,8 @@ import msgspec
 
 from ...core.identity import split_ref
 from ...core.records import State
+from ..contract.exchange import Request
 from ..contract.writing import AnswerDraft, Draft, LocalText
-from ..http.transport import Request
 from . import dialects
 from .api import HEADERS
 

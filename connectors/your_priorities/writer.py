@@ -13,9 +13,9 @@ from typing import Any
 from ...core.identity import Ref, split_ref
 from ...core.text import plain_title, tidy
 from ..contract.errors import CannotDo, ConnectorError, MaybeDone, NotDone, WriteError
+from ..contract.exchange import Request, Response
 from ..contract.reading import Capability
 from ..contract.writing import Authored, Copy, Draft, Fitted, Limits, LocalText, Reading, Standing, Voice, WriteContext
-from ..http.transport import Request, Response
 from . import text_rules, write_requests
 from .responses import Replies, row_of
 from .text_rules import Group, group_of

@@ -17,11 +17,12 @@ from sqlalchemy import Engine
 
 from ...config.model import Config, seconds
 from ...connectors.contract.errors import ConnectorError, NotDone, Throttled
+from ...connectors.contract.writing import WriteContext, Writer
+from ...connectors.open import open_writer, user_agent
 from ...core import journal
 from ...core.clock import Clock
 from ...core.ledger.ledger import Ledger
 from ...core.ledger.marker import Signer
-from ..open import open_writer
 from .outcome import PublishProgress, RouteOutcome, Waiting
 from .target_run import TargetRun
 
@@ -82,6 +83,17 @@ class Publisher:
             self.ledger.forget_texts(self.clock.now() - after)
         return list(outcomes.values())
 
+    def _writer(self, instance: str) -> contextlib.AbstractAsyncContextManager[tuple[Writer, WriteContext]]:
+        return open_writer(
+            instance,
+            self.config.instances[instance],
+            secret=self.config.privacy.key.get_secret_value(),
+            agent=user_agent(self.config.operator.name, self.config.operator.contact),
+            clock=self.clock,
+            backend=self.backends.get(instance),
+            on_wait=lambda why, wait: self.wait(instance, why, wait),
+        )
+
     async def _introduce(self, sources: Iterable[str]) -> None:
         """Before anything is judged to be an original: who we are where copies are made, if this database does not know yet."""
         targets = {route.to.instance for route in self.config.routes.values()}
@@ -89,7 +101,7 @@ class Publisher:
             if self.ledger.accounts(instance):
                 continue
             with contextlib.suppress(ConnectorError):
-                async with open_writer(self.config, instance, self.clock, self.backends) as (writer, context):
+                async with self._writer(instance) as (writer, context):
                     standing = await writer.check()
                     if standing.account is not None:
                         self.ledger.remember_account(instance, context.reading.pseudonym(standing.account))
@@ -104,9 +116,7 @@ class Publisher:
             return
         heartbeat = asyncio.ensure_future(self._keep(lease)) if not dry_run else None
         try:
-            async with open_writer(
-                self.config, instance, self.clock, self.backends, lambda why, wait: self.wait(instance, why, wait)
-            ) as (writer, context):
+            async with self._writer(instance) as (writer, context):
                 run = TargetRun(self, instance, writer, context.reading)
                 if backwards:
                     await run.backwards(outcomes)

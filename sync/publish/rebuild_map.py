@@ -9,10 +9,10 @@ from sqlalchemy import Engine
 from ...config.model import Config
 from ...connectors.contract.errors import ConnectorError
 from ...connectors.contract.writing import CanFind
+from ...connectors.open import open_writer, user_agent
 from ...core.clock import Clock
 from ...core.ledger.ledger import Ledger
 from ...core.ledger.marker import Signer
-from ..open import open_writer
 from .intents import adopt, hold_older
 
 
@@ -38,7 +38,14 @@ async def rebuild_map(
         row = Rebuilt(name, f"{to.instance}/{to.space}")
         rows.append(row)
         try:
-            async with open_writer(config, to.instance, clock, backends) as (writer, context):
+            async with open_writer(
+                to.instance,
+                config.instances[to.instance],
+                secret=config.privacy.key.get_secret_value(),
+                agent=user_agent(config.operator.name, config.operator.contact),
+                clock=clock,
+                backend=(backends or {}).get(to.instance),
+            ) as (writer, context):
                 standing = await writer.check()
                 if standing.account is not None:
                     ledger.remember_account(to.instance, context.reading.pseudonym(standing.account))

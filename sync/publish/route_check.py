@@ -1,6 +1,7 @@
 """Whether both ends of a route can do what it asks: who we are there, what the space takes, what will not follow. Writes nothing."""
 
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,10 +11,19 @@ from ...config.model import Config
 from ...config.routes import Route
 from ...connectors.contract.errors import ConnectorError
 from ...connectors.contract.reading import Capability
-from ...connectors.contract.writing import CanAnswer, CanComment, CanEdit, CanFind, CanWithdraw, Limits, Writer
+from ...connectors.contract.writing import (
+    CanAnswer,
+    CanComment,
+    CanEdit,
+    CanFind,
+    CanWithdraw,
+    Limits,
+    WriteContext,
+    Writer,
+)
+from ...connectors.open import open_writer, user_agent
 from ...core.clock import Clock
 from ...core.ledger.ledger import Ledger
-from ..open import open_writer
 from .route_names import unknown_names
 
 
@@ -33,13 +43,26 @@ class RouteCheck:
         return not self.error
 
 
+def _writer(
+    config: Config, instance: str, clock: Clock, backends: Mapping[str, Any] | None
+) -> AbstractAsyncContextManager[tuple[Writer, WriteContext]]:
+    return open_writer(
+        instance,
+        config.instances[instance],
+        secret=config.privacy.key.get_secret_value(),
+        agent=user_agent(config.operator.name, config.operator.contact),
+        clock=clock,
+        backend=(backends or {}).get(instance),
+    )
+
+
 async def check_route(
     config: Config, engine: Engine, name: str, clock: Clock, backends: Mapping[str, Any] | None = None
 ) -> RouteCheck:
     """Ask both ends; never raises for what a platform does."""
     route, found = config.routes[name], RouteCheck(name)
     try:
-        async with open_writer(config, route.to.instance, clock, backends) as (writer, context):
+        async with _writer(config, route.to.instance, clock, backends) as (writer, context):
             standing = await writer.check()
             if standing.account is not None:
                 Ledger(engine, clock).remember_account(route.to.instance, context.reading.pseudonym(standing.account))
@@ -60,7 +83,7 @@ async def _origin(
     config: Config, route: Route, found: RouteCheck, clock: Clock, backends: Mapping[str, Any] | None
 ) -> None:
     try:
-        async with open_writer(config, route.source.instance, clock, backends) as (writer, _):
+        async with _writer(config, route.source.instance, clock, backends) as (writer, _):
             await writer.check()
             able = isinstance(writer, CanAnswer | CanComment)
             found.capabilities.append(Capability("answers back to the origin", able))

@@ -20,13 +20,13 @@ from sqlalchemy import Engine
 
 from ...config.model import Config, seconds
 from ...connectors.contract.errors import ConnectorError, Interface, Throttled
-from ...connectors.contract.reading import Connector, Context, Page, Probe, PullRequest, Reader
-from ...connectors.http.transport import Stats, Transport
-from ...connectors.registry import open_transport, resolve, user_agent
+from ...connectors.contract.exchange import Stats, Transport
+from ...connectors.contract.reading import Connector, Page, Probe, PullRequest, Reader
+from ...connectors.open import open_reader, user_agent
+from ...connectors.registry import resolve
 from ...core import journal
 from ...core.clock import Clock
 from ...core.identity import Ref
-from ...core.privacy import pseudonymiser
 from ...core.store.store import InstanceStore, Written
 from ...core.store.tombstones import purge
 from .sweep import judge
@@ -114,16 +114,16 @@ class Puller:
     @contextlib.asynccontextmanager
     async def reader(self, name: str) -> AsyncGenerator[tuple[Reader, Transport], None]:
         """A reader of an instance with its transport, closed at the end."""
-        settings, connector = self.config.instances[name], self.connector(name)
         operator = self.config.operator
-        agent = user_agent(operator.name, operator.contact)
-        transport = open_transport(connector, settings, agent=agent, clock=self.clock, backend=self.backends.get(name))
-        secret = self.config.privacy.key.get_secret_value()
-        context = Context(
-            name, settings, transport, pseudonymiser(secret, name), self.clock, settings.names == "public"
-        )
-        async with transport:
-            yield connector.reader(context), transport
+        async with open_reader(
+            name,
+            self.config.instances[name],
+            secret=self.config.privacy.key.get_secret_value(),
+            agent=user_agent(operator.name, operator.contact),
+            clock=self.clock,
+            backend=self.backends.get(name),
+        ) as (reader, context):
+            yield reader, context.transport
 
     async def pull_all(self, names: list[str], options: Options) -> list[PullOutcome]:
         """Pull several instances side by side: one stream per host."""

@@ -16,13 +16,13 @@ from urllib.parse import parse_qsl, urlencode
 import msgspec
 import pytest
 
+from civicsync.connectors.contract.exchange import Response as Received
 from civicsync.connectors.decidim.sandbox import DecidimSandbox
 from civicsync.connectors.decidim.sandbox.accounts import CLIENT, REDIRECT, Account, Token
 from civicsync.connectors.decidim.sandbox.model import Comment, Component, Proposal, Rules, Space
 from civicsync.connectors.decidim.sandbox.texts import in_english
 from civicsync.connectors.decidim.sandbox.writing import DEFAULT_STATES
 from civicsync.connectors.decidim.web_session import Page
-from civicsync.connectors.http.transport import Response as Received
 from civicsync.connectors.testing.sandbox.http import Request, Response
 from civicsync.connectors.testing.sandbox.recordings import Recording, compare, load
 

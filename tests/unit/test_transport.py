@@ -6,14 +6,14 @@ import respx
 
 from civicsync.connectors.contract.errors import Malformed, NotAllowed, NotFound, Throttled, Unreachable
 from civicsync.connectors.contract.settings import Politeness
-from civicsync.connectors.http.transport import MAX_ATTEMPTS, Transport
+from civicsync.connectors.http.transport import MAX_ATTEMPTS, HttpTransport
 from civicsync.core.clock import FakeClock
 
 URL = "https://participa.example"
 
 
-def transport(clock: FakeClock, **options: object) -> Transport:
-    return Transport(URL, clock=clock, user_agent="civicsync/test (+t@example.org)", **options)  # type: ignore[arg-type]
+def transport(clock: FakeClock, **options: object) -> HttpTransport:
+    return HttpTransport(URL, clock=clock, user_agent="civicsync/test (+t@example.org)", **options)  # type: ignore[arg-type]
 
 
 @respx.mock
