@@ -17,7 +17,7 @@ from .mapping import KIND, Mapper, identifier, nodes
 SCOPE = "comments"
 
 
-class Comments:
+class CommentReader:
     """The comments of one pull."""
 
     def __init__(

@@ -14,11 +14,13 @@ from ...core.records import Answer, Proposal, State
 from ..contract.errors import CannotDo, NotDone, nothing_stored
 from ..contract.reading import Context
 from ..contract.writing import Copy, Reading
+from ..http.html_page import HtmlPage
 from .api import Api
 from .dialects import DIALECTS, Dialect, Shape, comments_of_document, cursor_at, written_by_document, written_by_pages
 from .mapping import Mapper, moment, nodes
+from .pages import listed
 from .settings import ConsulSettings
-from .web_session import Page, Site
+from .web_session import WebSession
 
 PER_PAGE = 25
 _ROOM = timedelta(hours=2)
@@ -36,7 +38,7 @@ class Written:
     created_at: datetime | None
 
 
-class Finder:
+class Lookup:
     """Reads one site for a writer; never signs in on its own."""
 
     def __init__(self, reading: Context, settings: ConsulSettings) -> None:
@@ -106,9 +108,9 @@ class Finder:
         found = (await self._fresh([own]))[own]
         return found is not None and marker in found.text
 
-    async def own_list(self, site: Site, address: str, since: datetime | None) -> AsyncGenerator[Written]:
+    async def own_list(self, session: WebSession, address: str, since: datetime | None) -> AsyncGenerator[Written]:
         """Everything that the account of this page wrote, drafts too, newest first; back to `since`."""
-        async for each in self._walk(site, address, {"filter": "proposals"}, since):
+        async for each in self._walk(session, address, {"filter": "proposals"}, since):
             yield each
 
     async def moderated(self, person: str, marker: str) -> str | None:
@@ -139,20 +141,20 @@ class Finder:
                 return
             offset += pages * rows
 
-    async def public_list(self, site: Site, since: datetime) -> AsyncGenerator[Written]:
+    async def public_list(self, session: WebSession, since: datetime) -> AsyncGenerator[Written]:
         """Everything that became public since, whoever wrote it, newest first."""
         # The day before, because the site's days are not ours. With a date the list keeps its featured proposals.
         day = (since - timedelta(days=1)).date().isoformat()
         params = {"advanced_search[date_min]": day, "order": "created_at"}
-        async for each in self._walk(site, "/proposals", params, since):
+        async for each in self._walk(session, "/proposals", params, since):
             yield each
 
     async def _walk(
-        self, site: Site, path: str, params: dict[str, str], since: datetime | None
+        self, session: WebSession, path: str, params: dict[str, str], since: datetime | None
     ) -> AsyncGenerator[Written]:
         seen: set[str] = set()
         for number in range(1, MAX_PAGES):
-            page = await site.get(path, params | ({"page": str(number)} if number > 1 else {}))
+            page = await session.get(path, params | ({"page": str(number)} if number > 1 else {}))
             ids = [own for own in self._checked(page, path) if own not in seen]
             if not ids:
                 return
@@ -167,7 +169,7 @@ class Finder:
                 yield each
         raise NotDone("the list of proposals does not end")
 
-    def _checked(self, page: Page, path: str) -> list[str]:
+    def _checked(self, page: HtmlPage, path: str) -> list[str]:
         """The numbers on a page that really is the list.
 
         A page to sign in, an error, or the empty list that strangers see of a private account prove nothing
@@ -175,7 +177,7 @@ class Finder:
         """
         if page.status != 200 or not page.offers("/users/sign_out"):
             raise NotDone(f"{path} cannot be read as who we are now (status {page.status})", status=page.status)
-        return page.listed
+        return listed(page)
 
     async def tag_name(self, own: str) -> str:
         """The name of a category or tag: a proposal is given its tags by name."""
@@ -234,6 +236,6 @@ class Finder:
             offset += 25
 
 
-def copy_at(site: Site, own: str, locale: str | None, voice: str, *, complete: bool) -> Copy:
-    """A copy that was found."""
-    return Copy(f"proposal/{own}", f"{site.base}/proposals/{own}", {"voice": voice, "locale": locale}, complete)
+def copy_at(base: str, own: str, locale: str | None, voice: str, *, complete: bool) -> Copy:
+    """The copy with this number on the site at `base`."""
+    return Copy(f"proposal/{own}", f"{base}/proposals/{own}", {"voice": voice, "locale": locale}, complete)

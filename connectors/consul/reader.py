@@ -13,12 +13,13 @@ from ...core.items import Refs
 from ...core.records import Space
 from ...core.store.change_tokens import ChangeTokens, by_id
 from ..contract.errors import Interface, Malformed
-from ..contract.reading import Capability, Context, Item, Page, Probe, PullRequest
+from ..contract.reading import Context, Item, Page, Probe, PullRequest
 from .api import Api
-from .comments import Comments
+from .capabilities import capabilities, strategy, warnings
+from .comments import CommentReader
 from .dialects import B_RECORDS, DIALECTS, Dialect, Shape, extras_document, pages_document
 from .extras import Extras
-from .light_sweep import Light, LightSweep, requests_for
+from .light_sweep import Light, LightSweep
 from .mapping import KIND, Mapper, counters_in, identifier, nodes
 from .settings import ConsulSettings
 
@@ -56,9 +57,9 @@ class ConsulReader:
             dialect=dialect.name,
             title="",
             locales=self.settings.locales or ([language] if language else []),
-            capabilities=_capabilities(dialect, features, self.settings),
-            strategy=_strategy(dialect),
-            warnings=_warnings(dialect, budgets),
+            capabilities=capabilities(dialect, features, self.settings),
+            strategy=strategy(dialect),
+            warnings=warnings(dialect, budgets),
             facts=facts,
         )
 
@@ -156,7 +157,7 @@ class _Pull:
             trusted = self.seen.get(name, ChangeTokens()) if name in read_all and name not in resumed else None
             async for page in self._changed(name, light, known[name], trusted):
                 yield page
-        comments = Comments(self.api, self.dialect, self.mapper, self.request, self.sweep, self.names, self.drafts)
+        comments = CommentReader(self.api, self.dialect, self.mapper, self.request, self.sweep, self.names, self.drafts)
         async for page in comments.pages(light, known):
             yield page
         if self.reader.settings.votes and self.dialect.name != "A" and "votes" not in done:
@@ -336,47 +337,3 @@ def _section_item(space: Space) -> Item:
 def _one(facts: Mapping[str, Any]) -> str | None:
     budgets = facts.get("budgets") or []
     return budgets[0] if len(budgets) == 1 else None
-
-
-def _capabilities(dialect: Dialect, features: Mapping[str, Any], settings: ConsulSettings) -> list[Capability]:
-    new = dialect is DIALECTS["C"]
-    old = "" if new else "the interface shows them from CONSUL 2.2.1 on"
-    votes = dialect.name != "A"
-    off = [name for name in ("proposals", "debates") if name in features and features[name] not in ("t", True)]
-    return [
-        Capability("proposals", True, "switched off on the site, still readable" if "proposals" in off else ""),
-        Capability("debates", True, "switched off on the site, still readable" if "debates" in off else ""),
-        Capability("comments", True),
-        Capability("budgets and investments", new, old),
-        Capability("milestones", new, old),
-        Capability("supports of investments", False, "the interface does not show them"),
-        Capability(
-            "individual votes", votes, "" if settings.votes else "off; `votes: true` reads them, never with a person"
-        ),
-        Capability("exact times", False, "the platform cuts the time of creation to the hour"),
-    ]
-
-
-def _strategy(dialect: Dialect) -> list[str]:
-    requests = requests_for(dialect, [5000])
-    how = "in one request" if dialect.page is None else f"{dialect.light_pages} pages of {dialect.page} in one request"
-    return [
-        f"counters of every proposal and debate {how} ({requests} for 5,000), repeated until two sweeps saw the same",
-        "whole texts of what is new or changed; of everything once a day, because an edited text moves no counter",
-        "comments of what has more or fewer of them than before; all of them once a day",
-        "what is missing is asked for one by one before it is believed gone",
-    ]
-
-
-def _warnings(dialect: Dialect, budgets: Sequence[str]) -> list[str]:
-    warnings: list[str] = []
-    if len(budgets) > 1:
-        warnings.append(
-            f"{len(budgets)} budgets are published, and the interface does not tell which one an investment belongs to: "
-            "investments are stored without their budget"
-        )
-    if dialect.name == "A":
-        warnings.append(
-            "this release is old (1.4.1 or before): budgets, milestones and individual votes cannot be read"
-        )
-    return warnings

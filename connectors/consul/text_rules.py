@@ -8,6 +8,7 @@ from dataclasses import replace
 from bs4 import BeautifulSoup, Tag
 from bs4.element import NavigableString
 
+from ...core.text import cut_at_word
 from ..contract.errors import CannotDo
 from ..contract.writing import Draft, Fitted, LocalText
 
@@ -34,7 +35,7 @@ def fit(draft: Draft) -> Fitted:
 def _fit(text: LocalText, changes: list[str]) -> LocalText:
     title = " ".join(text.title.replace("\x00", "").split())
     if len(title) > TITLE[1]:
-        title = f"{_words(title, TITLE[1] - 1)}…"
+        title = cut_at_word(title, TITLE[1])
         changes.append(f"the title is longer than {TITLE[1]} characters; it is shortened")
     if len(title) < TITLE[0]:
         title = title.ljust(TITLE[0], ".") if title else "...."
@@ -49,16 +50,8 @@ def _fit(text: LocalText, changes: list[str]) -> LocalText:
     if len(shown) > BODY:
         raise CannotDo(f"the text has {len(shown)} characters, the site takes {BODY}")
     summary = " ".join((text.summary or text.plain).replace("\x00", "").split())
-    if not summary:
-        summary = title
-    elif len(summary) > SUMMARY:
-        summary = f"{_words(summary, SUMMARY - 1)}…"
+    summary = cut_at_word(summary, SUMMARY) or title
     return replace(text, title=title, html=shown, plain=text.plain.replace("\x00", ""), summary=summary)
-
-
-def _words(text: str, room: int) -> str:
-    cut = text[:room]
-    return (cut.rpartition(" ")[0] if text[room : room + 1] not in {"", " "} else cut).rstrip(" ,;:.-") or cut
 
 
 def _shown(html: str, *, plain: bool = False) -> str:

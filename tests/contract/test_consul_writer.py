@@ -238,14 +238,14 @@ async def test_the_list_of_a_private_account_is_only_believed_when_signed_in() -
         await there.writer.create(SPACE, draft)
         robot = next(u for u in there.sandbox.database.tables["users"].rows if u["email"] == "robot@toy.example")
         robot.values["public_activity"] = False
-        ours = there.writer.site.get
+        ours = there.writer.session.get
 
         async def signed_out(path: str, params: Any = None) -> Any:
             if path.startswith("/users/") and path != "/users/sign_in":
                 there.sandbox.sessions = Sessions(99)
             return await ours(path, params)
 
-        there.writer.site.get = signed_out
+        there.writer.session.get = signed_out
         with pytest.raises(NotDone):
             await there.writer.find(SPACE, draft, there.clock.now())
 
@@ -309,7 +309,7 @@ async def test_no_secret_is_in_a_plan_or_an_error() -> None:
             *there.writer.plan_answer("proposal/1", an_answer()),
             *there.writer.plan_comment("proposal/1", an_answer().texts["nl"]),
         ]
-        shown = repr(plans) + repr(there.writer.settings) + repr(there.writer.site.__dict__["_basic"])
+        shown = repr(plans) + repr(there.writer.settings) + repr(there.writer.session.browser.__dict__["_headers"])
         assert not [secret for secret in SECRETS if secret in shown]
         assert "‹authenticity_token›" in shown
     async with city(password="nope") as there:

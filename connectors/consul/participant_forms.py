@@ -1,0 +1,223 @@
+"""CONSUL's public forms for a proposal: create a draft, publish it, change it, retire it (docs/platforms/consul.md 8.2, 8.3).
+
+One form is loaded for one post; 302 alone is no success and 406 no failure. Nothing here looks a lost answer up.
+"""
+
+import re
+from collections.abc import Mapping
+
+from ...core.identity import split_ref
+from ..contract.errors import CannotDo, ContentRefused, MaybeDone, NotDone
+from ..contract.writing import Copy, Draft, Limits
+from ..http.html_page import HtmlPage
+from ..http.web_session import TOKEN
+from . import text_rules, write_requests
+from .lookup import copy_at
+from .pages import errors_of, locales_of, wants_sign_in
+from .web_session import WebSession
+from .write_requests import EditForm
+
+_PROPOSAL = re.compile(r"^/proposals/(\d+)")
+_BLOCK = re.compile(r"^proposal\[translations_attributes\]\[(\d+)\]\[locale\]$")
+_PLACE = "proposal[map_location_attributes]"
+
+
+class ParticipantForms:
+    """The forms of one site, as the account of `login` gets them."""
+
+    def __init__(self, session: WebSession) -> None:
+        self.session = session
+
+    async def form(self, locale: str | None) -> HtmlPage:
+        """The form for a new proposal."""
+        return await self._page("/proposals/new", locale, "new_proposal")
+
+    async def _page(self, path: str, locale: str | None, own: str) -> HtmlPage:
+        """A page with a form that only its author gets. Raises: CannotDo, NotDone."""
+        page = await self.session.authors_page(path, {"locale": locale} if locale else None)
+        if page.status == 302:
+            self.session.forget()  # the session may be somebody else's; whoever asks again asks with a new one
+            raise CannotDo(
+                "the account may not do that with this proposal: only its author may, and only up to 1,000 supports",
+                hint="is the document of `management` that of the account of `login`?",
+            )
+        if page.status == 403:
+            raise CannotDo("proposals are switched off on the site", status=403)
+        if page.status == 404:
+            raise CannotDo("the proposal is not there any more", hint="a moderator may have hidden it", status=404)
+        if page.form(own) is None:
+            raise NotDone(f"{path} shows no form (status {page.status})", status=page.status)
+        return page
+
+    async def create(self, draft: Draft, page: HtmlPage, values: Mapping[str, str], loaded: float) -> Copy:
+        """Send the form that came at the moment `loaded`; what is made is a draft, which only its author sees."""
+        await self.session.wait(loaded)
+        form = page.form("new_proposal") or {}
+        request = write_requests.create(draft, self.session.base)
+        token = {TOKEN: form["authenticity_token"]}
+        answer = await self.session.send(request, {**values, **token}, without=left_out(form))
+        made = _PROPOSAL.match(answer.location) if answer.status == 302 else None
+        if made is None or answer.location == "/proposals/new":
+            raise not_made(self.session, answer)
+        return copy_at(self.session.base, made[1], draft.locale, "participant", complete=False)
+
+    async def publish(self, copy: Copy) -> Copy:
+        """Publish a draft that exists: from here on every failure leaves something behind."""
+        own = split_ref(copy.ref)[1]
+        try:
+            await self.session.as_author()
+        except (CannotDo, NotDone) as error:
+            raise MaybeDone(f"the draft {copy.ref} is made, but not published: {error.message}") from error
+        try:
+            page = await self._created(own)
+            if page.status in {302, 404}:
+                raise CannotDo("the draft is not there any more, or it is not ours", status=page.status)
+            token = page.token()
+            if page.status != 200 or token is None:
+                raise NotDone(f"the page of the draft cannot be read (status {page.status})", status=page.status)
+            if page.offers("/publish"):
+                answer = await self.session.send(write_requests.publish(own, self.session.base), {TOKEN: token})
+                if not (answer.status == 302 and _PROPOSAL.match(answer.location)):
+                    # A second time is refused (docs/platforms/consul.md 8.2, 4): then it was public already.
+                    await self._is_public(own, answer.status)
+        except NotDone as error:
+            raise MaybeDone(
+                f"the draft {copy.ref} is made, but not published: {error.message}", status=error.status
+            ) from error
+        return Copy(copy.ref, copy.url, copy.how)
+
+    async def _created(self, own: str) -> HtmlPage:
+        """The page that follows creating: it offers to publish as long as the proposal is a draft."""
+        return await self.session.authors_page(f"/proposals/{own}/created")
+
+    async def _is_public(self, own: str, status: int) -> None:
+        page = await self._created(own)
+        if page.status != 200 or page.offers("/publish"):
+            raise MaybeDone(
+                f"proposal/{own} is a draft still: publishing was answered with status {status}", status=status
+            )
+
+    async def is_draft(self, own: str) -> bool:
+        """Whether a proposal of ours still must be published. Raises: NotDone where that cannot be told now."""
+        page = await self._created(own)
+        if page.status != 200:
+            raise NotDone(f"the page of proposal/{own} cannot be read now", status=page.status)
+        return page.offers("/publish")
+
+    async def edit(self, own: str, draft: Draft) -> None:
+        """Replace the texts, one form for each language; the place is kept."""
+        for locale in draft.texts:
+            page = await self._page(f"/proposals/{own}/edit", locale, f"edit_proposal_{own}")
+            loaded = self.session.clock.monotonic()
+            form = page.form(f"edit_proposal_{own}") or {}
+            request = write_requests.edit(own, draft, locale, self.session.base, _edit_form(form, locale))
+            await self.session.wait(loaded)
+            token = {TOKEN: form["authenticity_token"]}
+            answer = await self.session.send(request, token, without=left_out(form))
+            made = _PROPOSAL.match(answer.location) if answer.status == 302 else None
+            if made is None or answer.location.endswith("/edit"):
+                raise not_made(self.session, answer)
+
+    async def retire(self, own: str, wanted: str | None, reason: str) -> None:
+        """Take it back, in the language of its copy or the first it has; a draft stays one, as nobody sees it."""
+        created = await self._created(own)
+        if created.status == 200 and created.offers("/publish"):
+            return
+        page = await self._page(f"/proposals/{own}/retire_form", wanted, f"edit_proposal_{own}")
+        form = page.form(f"edit_proposal_{own}") or {}
+        there = [each for each in _blocks(form) if each[2] and wanted in (None, each[1])]
+        if not there:
+            raise CannotDo("the proposal has no text in the language of its copy", hint="somebody changed its language")
+        _, locale, translation, _ = there[0]
+        request = write_requests.retire(own, locale, reason, self.session.base, translation or "")
+        answer = await self.session.send(request, {TOKEN: form["authenticity_token"]})
+        if not (answer.status == 302 and _PROPOSAL.match(answer.location)):
+            raise not_made(self.session, answer)
+
+
+def limits_of(page: HtmlPage) -> Limits:
+    """What the form for a new proposal takes by its own word, and the languages that the site has."""
+    blocks = _blocks(page.form("new_proposal") or {})
+    # The language of a block that is in use is the one that the site speaks to us.
+    locales = [each[1] for each in blocks if each[3]] + locales_of(page) + [each[1] for each in blocks]
+
+    def longest(field: str, most: int) -> int:
+        own = page.longest(f"proposal[translations_attributes][0][{field}]")
+        return most if own is None else min(most, own)
+
+    return Limits(
+        title=(text_rules.TITLE[0], longest("title", text_rules.TITLE[1])),
+        body=(0, longest("description", text_rules.BODY)),
+        summary=longest("summary", text_rules.SUMMARY),
+        sends="html",
+        many_locales=True,
+        locales=list(dict.fromkeys(locales)),
+    )
+
+
+def refuse_unsuitable(page: HtmlPage, draft: Draft) -> None:
+    """Raises: CannotDo where the form has no place for the draft.
+
+    The site itself would store any language, even one that it never shows (docs/platforms/consul.md 8.2, 3).
+    """
+    form = page.form("new_proposal") or {}
+    offered = {each[1] for each in _blocks(form)}
+    missing = [locale for locale in draft.texts if locale not in offered | set(locales_of(page))]
+    if missing or draft.locale not in offered:
+        raise CannotDo(f"the site does not offer the language {', '.join(missing) or draft.locale}")
+    if "proposal[responsible_name]" in form:
+        raise CannotDo(
+            "the site asks for the name of a person who is responsible", hint="verify the account there by document"
+        )
+
+
+def left_out(form: Mapping[str, str]) -> str:
+    """How the fields begin that a form does not have: a site without maps has none for a place."""
+    return "" if f"{_PLACE}[latitude]" in form else _PLACE
+
+
+def not_made(session: WebSession, answer: HtmlPage) -> Exception:
+    """What an answer means that is no success."""
+    errors = errors_of(answer) if answer.status == 200 else None
+    if errors is not None:
+        return ContentRefused(f"the site refused the proposal: {errors}")
+    if answer.status == 200 and not answer.answer.body.strip():
+        return NotDone("the site took the form for a robot's (its trap field)")
+    if wants_sign_in(answer):
+        session.forget()
+        return NotDone("the session ended before the form was sent")
+    if answer.status == 302:
+        return NotDone("the site took the form for a robot's (sent too soon, or twice)")
+    if answer.status == 422:
+        return NotDone("the site refused the token of its own form", hint="are cookies kept on the way?", status=422)
+    if answer.status == 403:
+        return CannotDo("proposals are switched off on the site", status=403)
+    if answer.status in {400, 401, 404}:
+        return NotDone(f"the site answered with status {answer.status} to a new proposal", status=answer.status)
+    return MaybeDone(f"the site answered with status {answer.status} to a new proposal", status=answer.status)
+
+
+def _blocks(form: Mapping[str, str]) -> list[tuple[str, str, str | None, bool]]:
+    """The blocks of texts in a form: index, language, id of the translation if there is one, whether it is in use.
+
+    With the translation interface there is one for each language, in an order that says nothing (docs/platforms/consul.md 8.2, 3).
+    """
+    found: list[tuple[str, str, str | None, bool]] = []
+    for name, value in form.items():
+        match = _BLOCK.match(name)
+        if match:
+            stem = f"proposal[translations_attributes][{match[1]}]"
+            own = form.get(f"{stem}[id]") or None
+            found.append((match[1], value, own, form.get(f"{stem}[_destroy]") != "true"))
+    return found
+
+
+def _edit_form(form: Mapping[str, str], locale: str) -> EditForm:
+    """The id of the translation in this language, and the place as the form holds it."""
+    block = next((each for each in _blocks(form) if each[1] == locale), None)
+    if block is None:
+        raise CannotDo(f"the site does not offer the language {locale}")
+    place = tuple(
+        (name, value) for name, value in form.items() if name.startswith(_PLACE) and not name.endswith("[id]")
+    )
+    return EditForm(block[2], place if all(value for _, value in place) else ())
