@@ -9,10 +9,14 @@ from collections.abc import Mapping, Sequence
 from ..contract.errors import CannotDo, ContentRefused, NotDone
 from ..contract.exchange import Request
 from ..contract.writing import Draft, Limits, LocalText
+from ..http.html_page import HtmlPage
+from ..http.web_session import unreadable
+from .pages import words
 from .participant_forms import detail_fields, judge
 from .places import Place, Places
 from .text_rules import TITLE
-from .web_session import Page, WebSession, form_request, unreadable, words
+from .web_session import WebSession
+from .write_requests import form_request
 
 _TITLE = re.compile(r"proposal\[title_(\w+)\]")
 _ANSWER = re.compile(r"proposal_answer\[answer_(\w+)\]")
@@ -22,7 +26,7 @@ _FILES = ("proposal[attachment][title]", "proposal[add_attachments][]")
 _KEPT = ("proposal[documents][]", "proposal[photos][]", "proposal[attachments][]")
 
 
-class Office:
+class AdminForms:
     """The administrator's pages of one site."""
 
     def __init__(self, session: WebSession, places: Places) -> None:
@@ -89,7 +93,7 @@ class Office:
             self.places.locales = [main, *(each for each in found if each != main)]
         return Limits(TITLE, (1, 1_000_000), sends="html", many_locales=True, locales=tuple(self.places.locales))
 
-    async def _form(self, place: Place, step: str, field: re.Pattern[str]) -> Page:
+    async def _form(self, place: Place, step: str, field: re.Pattern[str]) -> HtmlPage:
         page = await self.session.open(self.places.address(f"{place.office}/{step}", self.places.locales[0]))
         if page.redirect is not None:
             why = await self.session.reason(page.redirect)
@@ -125,7 +129,7 @@ class Office:
         sent = await self.session.send(opened, self.edit_request(place, draft, own, files or None, kept), page)
         await self._judge(sent.page, sent.sent, place, what)
 
-    async def _judge(self, page: Page, sent: bool, place: Place, what: str) -> None:
+    async def _judge(self, page: HtmlPage, sent: bool, place: Place, what: str) -> None:
         if sent and (page.redirect or "").endswith("/manage/proposals"):
             return
         if not sent and page.redirect is None:

@@ -4,20 +4,26 @@ Reads anonymously wherever the site lets us: a token would also show private spa
 """
 
 import csv
-import html
 import io
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
-from ..contract.errors import ConnectorError, Interface, Malformed, NotAllowed, NotFound, NotThisPlatform
+from ..contract.errors import (
+    ConnectorError,
+    Interface,
+    Malformed,
+    NotAllowed,
+    NotDone,
+    NotFound,
+    NotLetIn,
+    NotThisPlatform,
+)
+from ..contract.exchange import Request
 from ..contract.reading import Context
 from .settings import DecidimSettings
 
-_TOKEN = re.compile(r'name="authenticity_token"[^>]*value="([^"]+)"|name="csrf-token"[^>]*content="([^"]+)"')
-_ACTION = re.compile(r"action=[\"']([^\"']*/users/sign_in)[\"'?]")
 _LANGUAGE = re.compile(r"<html[^>]*\slang=[\"']([A-Za-z-]{2,12})[\"']")
 MAX_UNZIPPED = 2_000_000_000
 
@@ -92,27 +98,29 @@ class Api:
             raise NotAllowed(
                 "sign_in is on, but email or password is missing", hint="set both, as ${ENV_NAME} or file:path"
             )
-        page = await self.transport.get("users/sign_in", headers={"Accept": "text/html"})
-        match = _TOKEN.search(page.text)
-        cookie = _session(page.headers)
-        if match is None or cookie is None:
-            raise Malformed("the sign-in page holds no form")
-        form = {
-            "authenticity_token": match[1] or match[2],
-            "user[email]": self.settings.email.get_secret_value(),
-            "user[password]": self.settings.password.get_secret_value(),
-        }
-        # From 0.32 on the address begins with a language: the page's own form knows it.
-        action = _ACTION.search(page.text)
-        path = urlsplit(html.unescape(action[1])).path if action else "users/sign_in"
-        answer = await self.transport.post_form(path, form, headers={"Cookie": cookie})
-        location = answer.headers.get("location", "")
-        if answer.status != 302 or location.rstrip("/").endswith("/users/sign_in") or _session(answer.headers) is None:
-            raise NotAllowed(
-                "signing in failed",
-                hint="check email and password; after many failures an account is locked for an hour",
+        # Parsing pages is for the few sites that force everybody to sign in.
+        from ..http.html_page import HtmlPage
+        from .sign_in import SIGN_IN, sign_in
+
+        page = HtmlPage(await self.transport.get(SIGN_IN, headers={"Accept": "text/html"}))
+        cookie = _session(page.answer.headers)
+        if cookie is None:
+            raise Malformed("the sign-in page gives no session")
+
+        async def send(request: Request) -> HtmlPage:
+            return HtmlPage(
+                await self.transport.post_form(request.path, dict(request.form or ()), headers={"Cookie": cookie})
             )
-        self._cookie = _session(answer.headers)
+
+        try:
+            answer = await sign_in(page, self.settings.email, self.settings.password, send)
+        except NotLetIn as error:
+            raise NotAllowed(error.message, hint=error.hint) from error
+        except NotDone as error:
+            raise Malformed(error.message, hint=error.hint) from error
+        self._cookie = _session(answer.answer.headers)
+        if self._cookie is None:
+            raise NotAllowed("signing in gave no session", hint="are cookies kept on the way?")
 
     async def open_data(self, path: str, etag: str | None) -> tuple[list[dict[str, str]] | None, str | None, str]:
         """One open-data file (0.30 and later): its rows, its ETag and its final path; no rows when it did not change.
@@ -172,11 +180,6 @@ def missing_fields(errors: list[Any]) -> set[str]:
         for error in errors
         if isinstance(error, dict) and _code(error) == "undefinedField"
     }
-
-
-def has_code(errors: list[Any], code: str) -> bool:
-    """Whether an error of this code is among them."""
-    return any(_code(error) == code for error in errors)
 
 
 def _session(headers: Mapping[str, str]) -> str | None:

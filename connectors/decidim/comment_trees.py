@@ -13,7 +13,7 @@ from .dialects import Dialect, comments_document, replies_document, single_comme
 
 
 @dataclass(slots=True)
-class Tree:
+class CommentTree:
     """The comments of one proposal, debate or project. `broken`: a list of them cannot be read, as a deleted one stands in it."""
 
     comments: list[tuple[dict[str, Any], str | None]] = field(default_factory=list[tuple[dict[str, Any], str | None]])
@@ -29,7 +29,7 @@ class Tree:
             self.comments.append((node, parent))
 
 
-class Trees:
+class CommentTrees:
     """Asks one site."""
 
     def __init__(self, api: Api, dialect: Dialect, locale: str) -> None:
@@ -37,10 +37,10 @@ class Trees:
         self.dialect = dialect
         self.locale = locale
 
-    async def read(self, kind: str, component: str, ids: Sequence[str]) -> dict[str, Tree]:
+    async def read(self, kind: str, component: str, ids: Sequence[str]) -> dict[str, CommentTree]:
         """The trees of so many proposals, debates or projects of a component as one request may name."""
-        trees = {own: Tree() for own in ids}
-        deeper: list[tuple[str, Tree]] = []
+        trees = {own: CommentTree() for own in ids}
+        deeper: list[tuple[str, CommentTree]] = []
         waiting = list(ids)
         for levels in (2, 1):
             data = await self._ask(comments_document(kind, component, waiting, self.locale, levels=levels))
@@ -53,7 +53,7 @@ class Trees:
         await self._descend(deeper)
         return trees
 
-    async def mend(self, tree: Tree, known: Mapping[str, str | None]) -> None:
+    async def mend(self, tree: CommentTree, known: Mapping[str, str | None]) -> None:
         """Ask one by one for what may be missing in a broken tree: ids, with the comment that each answers."""
         # What answers something is younger than it.
         wanted = sorted((own for own in known if own not in tree.ids), key=int)
@@ -75,7 +75,7 @@ class Trees:
             found.update((own, node) for own, node in nodes.items() if isinstance(node, dict))
         return found
 
-    async def _descend(self, deeper: list[tuple[str, Tree]]) -> None:
+    async def _descend(self, deeper: list[tuple[str, CommentTree]]) -> None:
         while deeper:
             batch, deeper = deeper[: self.dialect.aliases], deeper[self.dialect.aliases :]
             waiting = dict(batch)
@@ -91,8 +91,8 @@ class Trees:
     def _walk_all(
         self,
         answered: Mapping[str, Any],
-        asked: Sequence[tuple[str, Tree, str | None]],
-        deeper: list[tuple[str, Tree]],
+        asked: Sequence[tuple[str, CommentTree, str | None]],
+        deeper: list[tuple[str, CommentTree]],
     ) -> list[str]:
         """Take what came; returns what did not."""
         left: list[str] = []
@@ -104,7 +104,9 @@ class Trees:
                 left.append(own)
         return left
 
-    def _walk(self, comments: Sequence[Any], tree: Tree, parent: str | None, deeper: list[tuple[str, Tree]]) -> None:
+    def _walk(
+        self, comments: Sequence[Any], tree: CommentTree, parent: str | None, deeper: list[tuple[str, CommentTree]]
+    ) -> None:
         for node in comments:
             if not isinstance(node, dict):
                 continue

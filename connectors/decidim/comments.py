@@ -11,7 +11,7 @@ from ...core.identity import Ref
 from ..contract.errors import Malformed, NotFound
 from ..contract.reading import Item, Page, Stored
 from .api import Api
-from .comment_trees import Tree, Trees
+from .comment_trees import CommentTree, CommentTrees
 from .dialects import Dialect
 from .mapping import Mapper, comments_in, target_of_url
 
@@ -71,7 +71,7 @@ class Counted:
         return alive
 
 
-class Comments:
+class CommentReader:
     """The comments on the rows of one kind."""
 
     def __init__(
@@ -85,7 +85,7 @@ class Comments:
         self.kind = counted.kind
         self.stored = counted.stored
         self.scope = _SCOPES[self.kind]
-        self.trees = Trees(api, dialect, locale)
+        self.trees = CommentTrees(api, dialect, locale)
         self.known: dict[str, int] = dict(self.stored.memory(counted.memory) or {})
         for own in counted.fresh:
             self.known.pop(own, None)
@@ -105,7 +105,7 @@ class Comments:
             archive: the rows of the file, where it was read as part of an archive.
             whole: no component was left out.
         """
-        from_file = self.kind in FILES and self.dialect.taxonomies and self.api.settings.open_data
+        from_file = self.kind in FILES and self.dialect.release >= (0, 30) and self.api.settings.open_data
         if from_file and (self.kind == "proposal" or self._behind or (full and self.known)):
             try:
                 async for page in self._file():
@@ -169,7 +169,7 @@ class Comments:
             raw["_author"] = {"id": author, "name": row.get("author/name"), "__typename": "User"}
         return self.mapper.comment(raw, None, None)
 
-    async def _batches(self) -> AsyncIterator[dict[str, Tree]]:
+    async def _batches(self) -> AsyncIterator[dict[str, CommentTree]]:
         """What is behind, read live and mended: as many trees at a time as a request may name."""
         by_component: dict[str, list[str]] = {}
         for own in self._behind:
@@ -211,7 +211,7 @@ class Comments:
         memory = {self.counted.memory: {own: count for own, count in self.known.items() if own in alive}}
         yield Page(self.scope, present=present if whole else (), complete=whole, memory=memory)
 
-    def _items(self, own: str, tree: Tree) -> list[Item]:
+    def _items(self, own: str, tree: CommentTree) -> list[Item]:
         items: list[Item] = []
         for comment, parent in tree.comments:
             raw: dict[str, Any] = {
@@ -226,7 +226,7 @@ class Comments:
             items.append(self.mapper.comment(raw, comment.get("upVotes"), comment.get("downVotes")))
         return items
 
-    def _note(self, trees: Mapping[str, Tree]) -> str | None:
+    def _note(self, trees: Mapping[str, CommentTree]) -> str | None:
         short = [own for own, tree in trees.items() if tree.broken and len(tree.comments) < self.counted.rows[own][1]]
         if not short:
             return None
@@ -234,7 +234,7 @@ class Comments:
         return f"comments of {len(short)} {self.kind}s could not all be read, as one of them was deleted{then}"
 
 
-async def shown(trees: Trees, stored: Stored, ids: Sequence[str]) -> set[str]:
+async def shown(trees: CommentTrees, stored: Stored, ids: Sequence[str]) -> set[str]:
     """Which of these comments are shown: neither they nor what they answer is hidden or deleted."""
     if not ids:
         return set()

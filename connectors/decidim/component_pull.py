@@ -1,7 +1,7 @@
 """The proposals, projects and debates of one Decidim component."""
 
 from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...core.identity import Ref
 from ..contract.errors import Malformed, NotAllowed
@@ -9,9 +9,7 @@ from ..contract.reading import Item, Page
 from .comments import KINDS
 from .dialects import PAGE, budgets_document, by_id_document, debates_document, light_document, record_document
 from .mapping import token
-
-if TYPE_CHECKING:
-    from .reader import DecidimPull
+from .pull_state import PullState
 
 _REREAD_SHARE = 0.2
 """Above this share of changed rows, reading whole pages is cheaper than single rows."""
@@ -20,7 +18,7 @@ _REREAD_SHARE = 0.2
 class ComponentPull:
     """One component in one pull."""
 
-    def __init__(self, pull: "DecidimPull", own: str, component: Mapping[str, Any], page: Any = None) -> None:
+    def __init__(self, pull: PullState, own: str, component: Mapping[str, Any], page: Any = None) -> None:
         self.pull = pull
         self.api = pull.api
         self.stored = pull.stored
@@ -31,7 +29,7 @@ class ComponentPull:
         self.ready = page
         self.space: Ref = f"component/{own}"
         self.path = str(component["path"] or "")
-        self.names = pull.reader.context.keep_names
+        self.names = pull.names
         self.known: set[str] = set()
         self.kind = KINDS.get(str(component["type"]), "")
 

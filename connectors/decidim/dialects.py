@@ -35,6 +35,12 @@ class Dialect:
     aliases: int = 5
 
     @property
+    def release(self) -> tuple[int, int]:
+        """The release line as numbers, for what a release does and no field of the interface tells."""
+        first, _, second = self.name.partition(".")
+        return int(first), int(second)
+
+    @property
     def endorsements(self) -> str:
         """The field that counts endorsements."""
         return "likesCount" if self.likes else "endorsementsCount"

@@ -14,14 +14,14 @@ import msgspec
 from ...core.identity import Ref, ref, split_ref
 from ...core.ledger.marker import claims_marker
 from ...core.records import State, Text
-from ..contract.errors import ConnectorError, Malformed, NotDone, NotFound
+from ..contract.errors import Malformed, NotDone, NotFound, nothing_stored
 from ..contract.writing import Authored, Copy, Reading
 from .api import Api
-from .comment_trees import Tree, Trees
+from .comment_trees import CommentTree, CommentTrees
 from .comments import FILES, REPLY
 from .dialects import PAGE
 from .mapping import moment, target_of_url, texts
-from .places import Place, Places, nothing_written
+from .places import Place, Places
 
 _TEXT = "{translations{locale text machineTranslated}}"
 _FIELDS = f"id createdAt official author{{id}} title{_TEXT} body{_TEXT}"
@@ -33,7 +33,7 @@ _MOST = 200
 _STATES = {"accepted": State.ACCEPTED, "rejected": State.REJECTED, "evaluating": State.EVALUATING}
 
 
-class Looking:
+class Lookup:
     """Questions about copies on one site."""
 
     def __init__(self, api: Api, places: Places) -> None:
@@ -41,11 +41,9 @@ class Looking:
         self.places = places
 
     async def _ask(self, document: str) -> dict[str, Any]:
-        try:
+        async with nothing_stored():
             data, _ = await self.api.ask(document)
-        except ConnectorError as error:
-            raise nothing_written(error) from error
-        return data
+            return data
 
     async def newest(self, place: Place) -> AsyncIterator[dict[str, Any] | None]:
         """The proposals of a component, newest first; None for one that may not be seen."""
@@ -110,13 +108,12 @@ class Looking:
         place = self.places.components.get(component)
         if place is None:
             return True
-        try:
-            await self.api.transport.get(f"{place.public}/{own}", headers={"Accept": "text/html"})
-        except NotFound:
-            return False
-        except ConnectorError as error:
-            raise nothing_written(error) from error
-        return True
+        async with nothing_stored():
+            try:
+                await self.api.transport.get(f"{place.public}/{own}", headers={"Accept": "text/html"})
+            except NotFound:
+                return False
+            return True
 
     async def home(self, reference: Ref) -> str:
         """The component of a proposal: every component is asked for it, as there is no other way.
@@ -147,13 +144,11 @@ class Looking:
         Raises:
             NotDone: some of the comments cannot be read.
         """
-        trees = Trees(self.api, self.places.dialect, self.places.locales[0] if self.places.locales else "en")
-        try:
+        trees = CommentTrees(self.api, self.places.dialect, self.places.locales[0] if self.places.locales else "en")
+        async with nothing_stored():
             tree = (await trees.read("proposal", component, [own]))[own]
             if tree.broken and not _holds(tree, wanted):
                 await trees.mend(tree, await self._exported(own))
-        except ConnectorError as error:
-            raise nothing_written(error) from error
         if _holds(tree, wanted):
             return True
         if tree.broken and len(tree.comments) != await self._counted(component, own):
@@ -176,7 +171,7 @@ class Looking:
         if not self.api.settings.open_data:
             return {}
         try:
-            if self.places.dialect.taxonomies:
+            if self.places.dialect.release >= (0, 30):
                 rows = (await self.api.open_data(FILES["proposal"], None))[0] or []
             else:
                 rows = (await self.api.open_data_zip()).get("proposal_comments", [])
@@ -211,7 +206,7 @@ class Looking:
         return f"{self.api.transport.url}{place.public}/{own}"
 
 
-def _holds(tree: Tree, wanted: str) -> bool:
+def _holds(tree: CommentTree, wanted: str) -> bool:
     return any(wanted in str(comment.get("body") or "") for comment, _ in tree.comments)
 
 

@@ -11,9 +11,13 @@ from ...core.ledger.marker import claims_marker
 from ..contract.errors import CannotDo, ConnectorError, ContentRefused, MaybeDone, NotDone
 from ..contract.exchange import Request
 from ..contract.writing import Draft, Limits, LocalText
+from ..http.html_page import HtmlPage
+from ..http.web_session import unreadable
+from .pages import locales_of, words
 from .places import Place, Places
 from .text_rules import BODY_LEAST, TITLE
-from .web_session import Page, WebSession, form_request, unreadable, words
+from .web_session import WebSession
+from .write_requests import form_request
 
 _TITLE = re.compile(r"proposal\[title\]")
 _DRAFT = re.compile(r"/proposals/(\d+)/(?:compare|complete|preview|edit_draft)$")
@@ -23,7 +27,7 @@ _KEPT = ("proposal[documents][]", "proposal[photos][]", "proposal[attachments][]
 """Files that somebody added: a form that does not name them deletes them."""
 
 
-class Wizard:
+class ParticipantForms:
     """The participant's forms of one site."""
 
     def __init__(self, session: WebSession, places: Places) -> None:
@@ -41,13 +45,13 @@ class Wizard:
 
     def create_request(self, place: Place, draft: Draft) -> Request:
         """The first step."""
-        late = not self.places.dialect.withdrawn
+        late = self.places.dialect.release < (0, 29)
         fields = self.fields(place, draft.main, draft, details=not late)
         return form_request("POST", self.places.address(place.public, draft.locale), fields)
 
     def details_request(self, place: Place, draft: Draft, own: str) -> Request | None:
         """The second step of the old wizard, only where there is something that the first cannot take."""
-        if self.places.dialect.withdrawn or not detail_fields(draft, self.places):
+        if self.places.dialect.release >= (0, 29) or not detail_fields(draft, self.places):
             return None
         path = self.places.address(f"{place.public}/{own}/update_draft", draft.locale)
         return form_request("PATCH", path, self.fields(place, draft.main, draft, details=True))
@@ -80,17 +84,17 @@ class Wizard:
                 self.places.address(page.redirect, locale) if not self.places.prefixed else page.redirect
             )
         await self._welcome(page, place)
-        if page.locales:
+        shown = locales_of(page)
+        if shown:
             main = self.places.locales[0]
-            self.places.locales = [main, *(each for each in page.locales if each != main)]
+            self.places.locales = [main, *(each for each in shown if each != main)]
         field = page.field("proposal[body]")
-        longest = str(field.get("maxlength") or "") if field is not None else ""
         rich = field is not None and field.name != "textarea"
         (self.places.rich.add if rich else self.places.rich.discard)(place.id)
-        high = int(longest) if longest.isdigit() and int(longest) else _UNLIMITED
+        high = page.longest("proposal[body]") or _UNLIMITED
         return Limits(TITLE, (BODY_LEAST, high), sends="html" if rich else "plain", locales=tuple(self.places.locales))
 
-    async def _welcome(self, page: Page, place: Place) -> None:
+    async def _welcome(self, page: HtmlPage, place: Place) -> None:
         if page.redirect is not None:
             why = await self.session.reason(page.redirect)
             raise CannotDo(
@@ -157,7 +161,7 @@ class Wizard:
         page = await self._own_draft(place, draft, own)
         return await self.finish(place, draft, own, page)
 
-    async def _own_draft(self, place: Place, draft: Draft, own: str) -> Page:
+    async def _own_draft(self, place: Place, draft: Draft, own: str) -> HtmlPage:
         """The page of the draft that the answer named. A redirect names an id; only the text tells whose it is."""
         what = f"creating in component/{place.id}"
         try:
@@ -168,14 +172,14 @@ class Wizard:
             raise MaybeDone(f"{what}: the answer does not name the draft that was made")
         return page
 
-    async def _draft_id(self, page: Page, place: Place) -> str:
+    async def _draft_id(self, page: HtmlPage, place: Place) -> str:
         match = _DRAFT.search(page.redirect or "")
         if match is not None:
             return match[1]
         await judge(self.session, page, f"creating in component/{place.id}", _TITLE)
         raise unreadable(page.answer, f"creating in component/{place.id}")
 
-    async def finish(self, place: Place, draft: Draft, own: str, page: Page | None = None) -> str:
+    async def finish(self, place: Place, draft: Draft, own: str, page: HtmlPage | None = None) -> str:
         """Publish a draft; repeating it is harmless. A draft is left behind where this fails, so nothing here is ever "not done"."""
         try:
             await self._finish(place, draft, own, page)
@@ -188,7 +192,7 @@ class Wizard:
             raise
         return own
 
-    async def _finish(self, place: Place, draft: Draft, own: str, page: Page | None) -> None:
+    async def _finish(self, place: Place, draft: Draft, own: str, page: HtmlPage | None) -> None:
         details = self.details_request(place, draft, own)
         if details is not None:
             opened = self.places.address(f"{place.public}/{own}/edit_draft", draft.locale)
@@ -228,7 +232,7 @@ class Wizard:
             await judge(self.session, sent.page, f"editing proposal/{own}", _TITLE)
             raise unreadable(sent.page.answer, f"editing proposal/{own}")
 
-    async def _closed(self, page: Page, own: str) -> None:
+    async def _closed(self, page: HtmlPage, own: str) -> None:
         why = await self.session.reason(page.redirect) if page.redirect is not None else ""
         raise CannotDo(
             f"proposal/{own} cannot be edited any more{f': {why}' if why else ''}",
@@ -264,7 +268,7 @@ def detail_fields(draft: Draft, places: Places) -> list[tuple[str, str]]:
     return found
 
 
-async def judge(session: WebSession, page: Page, what: str, field: re.Pattern[str] | None) -> None:
+async def judge(session: WebSession, page: HtmlPage, what: str, field: re.Pattern[str] | None) -> None:
     """Raise what an answer that is no success certainly means; return where it means nothing certain.
 
     Raises:

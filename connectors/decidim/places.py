@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...core.identity import Ref, split_ref
-from ..contract.errors import CannotDo, ConnectorError, NotAllowed, NotDone, Throttled, WriteError
-from ..contract.reading import Context
+from ..contract.errors import CannotDo, nothing_stored
 from ..contract.writing import LocalText
 from .api import Api, missing_fields
 from .dialects import PROBE, ROOT_PROBE, ROOTS, VERSION, Dialect, dialect_of, spaces_document
@@ -57,12 +56,12 @@ class Places:
     @property
     def prefixed(self) -> bool:
         """Whether addresses begin with the language (0.32); before, every request names it as a parameter."""
-        return self.dialect.timestamps
+        return self.dialect.release >= (0, 32)
 
     @property
     def mutations(self) -> bool:
         """Whether participants write through the interface (0.32)."""
-        return self.dialect.timestamps
+        return self.dialect.release >= (0, 32)
 
     def address(self, path: str, locale: str) -> str:
         """The address of a page or form in a language."""
@@ -91,7 +90,7 @@ class Places:
         )
 
 
-async def learn(context: Context, api: Api) -> Places:
+async def learn(api: Api) -> Places:
     """Ask the site about itself: five requests.
 
     Raises:
@@ -99,7 +98,7 @@ async def learn(context: Context, api: Api) -> Places:
         CannotDo: it does not let us look.
     """
     settings = api.settings
-    try:
+    async with nothing_stored():
         data, _ = await api.identify(VERSION)
         version = ((data or {}).get("decidim") or {}).get("version")
         _, errors = await api.ask_raw(PROBE)
@@ -108,8 +107,6 @@ async def learn(context: Context, api: Api) -> Places:
         roots = [root for root in ROOTS if root not in missing_fields(errors)]
         spaces, _ = await api.ask(spaces_document(dialect, roots))
         language = await api.language()
-    except ConnectorError as error:
-        raise nothing_written(error) from error
     found = Places(dialect, _locales(settings, language, spaces))
     for root in roots:
         for space in spaces.get(root) or ():
@@ -138,13 +135,3 @@ def _locales(settings: DecidimSettings, language: str | None, spaces: Mapping[st
             for row in ((space or {}).get("title") or {}).get("translations") or ():
                 seen.setdefault(str(row.get("locale")))
     return list(seen)
-
-
-def nothing_written(error: ConnectorError) -> WriteError:
-    """A failure of something that only reads, in the words of a writer: nothing is stored."""
-    if isinstance(error, WriteError):
-        return error
-    if isinstance(error, NotAllowed):
-        return CannotDo(error.message, hint=error.hint, status=error.status)
-    hint = "it is tried again later" if isinstance(error, Throttled) else error.hint
-    return NotDone(error.message, hint=hint, status=error.status)

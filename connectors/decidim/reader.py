@@ -10,10 +10,11 @@ from typing import Any, cast
 from ...core.identity import Ref, split_ref
 from ...core.records import Space
 from ..contract.errors import Interface
-from ..contract.reading import Capability, Context, Page, Probe, PullRequest
+from ..contract.reading import Context, Page, Probe, PullRequest
 from .api import Api, missing_fields
-from .comment_trees import Trees
-from .comments import KINDS, Comments, Counted, shown
+from .capabilities import capabilities, strategy, warnings
+from .comment_trees import CommentTrees
+from .comments import KINDS, CommentReader, Counted, shown
 from .component_pull import ComponentPull
 from .dialects import (
     PROBE,
@@ -28,6 +29,7 @@ from .dialects import (
 )
 from .mapping import Mapper, component_path
 from .open_data import OpenData
+from .pull_state import PullState
 from .settings import DecidimSettings
 
 _LAST = {"Proposals": "proposals", "Debates": "debates", "Budgets": "budgets"}
@@ -60,9 +62,9 @@ class DecidimReader:
             dialect=dialect.name,
             title=str(about.get("applicationName") or ""),
             locales=locales,
-            capabilities=_capabilities(dialect, self.settings),
-            strategy=_strategy(dialect, self.settings),
-            warnings=_warnings(dialect, version, self.settings),
+            capabilities=capabilities(dialect, self.settings),
+            strategy=strategy(dialect, self.settings),
+            warnings=warnings(dialect, version, self.settings),
             facts=facts,
         )
 
@@ -70,7 +72,7 @@ class DecidimReader:
         """All public spaces and their components."""
         dialect = Dialect(**probe.facts["dialect"])
         data, _ = await self.api.ask(spaces_document(dialect, probe.facts["roots"]))
-        tree = Tree(Mapper(self.context, dialect), data, probe.facts["roots"])
+        tree = SpaceTree(Mapper(self.context, dialect), data, probe.facts["roots"])
         return [r for item in tree.items for r in (item.build() if item.build else ()) if isinstance(r, Space)]
 
     async def pull(self, request: PullRequest) -> AsyncIterator[Page]:
@@ -86,7 +88,7 @@ class DecidimReader:
         return await self._pull.still_there(refs)
 
 
-class Tree:
+class SpaceTree:
     """The spaces of one answer: items for the store, and the components with their addresses."""
 
     def __init__(self, mapper: Mapper, data: Mapping[str, Any], roots: Sequence[str]) -> None:
@@ -148,7 +150,7 @@ class DecidimPull:
         for root in roots:
             if data.get(root) is None:
                 raise Interface(f"{root} could not be listed any more")
-        tree = Tree(self.mapper, data, roots)
+        tree = SpaceTree(self.mapper, data, roots)
         self.components = tree.components
         if ride and ride not in tree.components:
             ride = None
@@ -157,9 +159,11 @@ class DecidimPull:
         if any(c["type"] == "Proposals" for c in self.components.values()):
             async for page in self.open_data.second_source(full=self.request.full, done=self.request.done):
                 yield page
+        names = self.reader.context.keep_names
+        state = PullState(self.api, self.request, self.dialect, self.mapper, names, self.open_data, self.counted)
         for own in wanted:
             component = self.components[own]
-            pull = ComponentPull(self, own, component, page=(data, errors) if own == ride else None)
+            pull = ComponentPull(state, own, component, page=(data, errors) if own == ride else None)
             async for page in pull.pages():
                 yield page
         if self.reader.settings.comments:
@@ -172,7 +176,7 @@ class DecidimPull:
             yield Page("open-data", memory=learned)
 
     async def _comments(self, kind: str, *, whole: bool) -> AsyncIterator[Page]:
-        comments = Comments(self.api, self.mapper, self.dialect, self.counted[kind], self.components, self.locale)
+        comments = CommentReader(self.api, self.mapper, self.dialect, self.counted[kind], self.components, self.locale)
         archive = self.open_data.zip_comments if kind == "proposal" else None
         async for page in comments.pages(archive, full=self.request.full, whole=whole):
             yield page
@@ -218,7 +222,7 @@ class DecidimPull:
                     there = answered.get(f"r{position}") is not None and not hidden
                     found[each] = True if there else (found[each] or False)
         comments = [own for kind, own in map(split_ref, refs) if kind == "comment"]
-        readable = await shown(Trees(self.api, self.dialect, self.locale), self.stored, comments)
+        readable = await shown(CommentTrees(self.api, self.dialect, self.locale), self.stored, comments)
         for each in refs:
             kind, own = split_ref(each)
             if kind in {"process", "assembly", "conference", "initiative", "component", "budget", "project", "debate"}:
@@ -242,62 +246,3 @@ def _locales(data: Mapping[str, Any]) -> list[str]:
 
 def _first_of(language: str | None, locales: list[str]) -> list[str]:
     return locales if language not in locales else [language, *(each for each in locales if each != language)]
-
-
-def _capabilities(dialect: Dialect, settings: DecidimSettings) -> list[Capability]:
-    gate = (
-        "tells when a component last changed"
-        if dialect.timestamps
-        else "from Decidim 0.32 on; before, a light sweep finds changes"
-    )
-    comments = settings.comments
-    return [
-        Capability("proposals", True),
-        Capability("endorsements or likes", True, "as counts, never with names"),
-        Capability("comments", comments, "" if comments else "off: `comments: true` reads them"),
-        Capability("budgets and projects", True),
-        Capability(
-            "votes of projects", dialect.likes, "where the site shows them" if dialect.likes else "from Decidim 0.31 on"
-        ),
-        Capability("debates", True),
-        Capability("individual votes", False, "the platform shows none"),
-        Capability("cheap look for changes", dialect.timestamps, gate),
-        Capability(
-            "moderated proposals are left out",
-            dialect.checked,
-            "" if dialect.checked else "only by comparison with open data",
-        ),
-    ]
-
-
-def _strategy(dialect: Dialect, settings: DecidimSettings) -> list[str]:
-    if dialect.timestamps:
-        lines = [
-            "one request for all spaces tells which components changed; only these are read again, fifty proposals a page"
-        ]
-        lines.append("likes, taxonomies and attachments do not show as a change: everything is read once a day")
-    else:
-        lines = ["fifty proposals a page, counters only; then whole proposals of what changed, everything once a day"]
-    if settings.comments:
-        single = dialect.taxonomies and settings.open_data
-        lines.append(
-            "comments from the site's open-data file, asked only when it changed; newer ones one by one"
-            if single
-            else "comments of the proposals whose number of comments changed"
-        )
-    lines.append("what is missing from a whole sweep is asked for one by one before it is believed gone")
-    return lines
-
-
-def _warnings(dialect: Dialect, version: str | None, settings: DecidimSettings) -> list[str]:
-    warnings: list[str] = []
-    if not dialect.checked:
-        text = f"this release ({version or dialect.name}) still shows moderated proposals in its interface"
-        warnings.append(
-            f"{text}; they are left out by comparison with its open data"
-            if settings.open_data
-            else f"{text}, and `open_data` is off: they will be stored"
-        )
-    if settings.api_key is not None:
-        warnings.append("API credentials are never used for reading: they would show private and unpublished spaces")
-    return warnings

@@ -13,8 +13,8 @@ from ..contract.writing import AnswerDraft, LocalText
 from . import write_requests
 from .account import ServiceAccount
 from .lookup import answer_texts
+from .mutations import perform
 from .places import Place, Places
-from .write_requests import OAuthCaller, SessionCaller
 
 LONGEST_COMMENT = 1000
 _ANSWERS = {
@@ -25,8 +25,11 @@ _ANSWERS = {
 }
 
 
-class Replies(ServiceAccount):
-    """Implements `Answers` and `Comments`."""
+class Responses:
+    """Implements `CanAnswer` and `CanComment` of `connectors.contract.writing`."""
+
+    def __init__(self, account: ServiceAccount) -> None:
+        self.account = account
 
     # Answers
 
@@ -44,74 +47,69 @@ class Replies(ServiceAccount):
             found.setdefault(places.locales[0], main)
         return found or dict(answer.texts)
 
-    def _answers_by_mutation(self, places: Places) -> bool:
-        return places.dialect.likes and self.api_user.configured
-
     async def has_answer(self, ref: Ref, answer: AnswerDraft) -> bool:
         """Whether this very answer is there: published or not, where the account can see that."""
-        places = await self.places()
-        looking, own = self.looking(places), split_ref(ref)[1]
-        component = await looking.home(ref)
-        node = await looking.single(component, own)
+        places = await self.account.places()
+        lookup, own = self.account.lookup(places), split_ref(ref)[1]
+        component = await lookup.home(ref)
+        node = await lookup.single(component, own)
         if node is not None and answer.marker in answer_texts(node):
             return True
-        if not self.session.configured:
+        if not self.account.session.configured:
             return False
         try:
-            return answer.marker in await self.office(places).answered_text(places.components[component], own)
+            return answer.marker in await self.account.admin_forms(places).answered_text(
+                places.components[component], own
+            )
         except CannotDo:
             return False
 
     async def answer(self, ref: Ref, answer: AnswerDraft) -> None:
         """Give the official answer; giving it again tells everybody again."""
-        places = await self.places()
+        places = await self.account.places()
         state, own = self._answer_state(answer), split_ref(ref)[1]
         texts = self._answer_texts(places, answer)
-        place = places.components[await self.looking(places).home(ref)]
-        if self._answers_by_mutation(places):
+        place = places.components[await self.account.lookup(places).home(ref)]
+        if self.account.answers_by_mutation(places):
             sent, path = write_requests.answer_request(place, own, state, texts), ["component", "proposal", "answer"]
-            await write_requests.perform(self.api_user, sent, path, f"answering {ref}")
+            await perform(self.account.api_user, sent, path, f"answering {ref}")
             return
-        await self.office(places).answer(place, own, state, texts, places.locales[0])
+        await self.account.admin_forms(places).answer(place, own, state, texts, places.locales[0])
 
     def plan_answer(self, ref: Ref, answer: AnswerDraft) -> Sequence[Request]:
         """The request that `answer` would send; where the proposal stands is asked only then."""
-        places = self.known()
+        places = self.account.known()
         state, own = self._answer_state(answer), split_ref(ref)[1]
         texts = self._answer_texts(places, answer)
         place = _somewhere(places)
-        if self._answers_by_mutation(places):
+        if self.account.answers_by_mutation(places):
             return [write_requests.answer_request(place, own, state, texts)]
-        return [self.office(places).answer_request(place, own, state, texts, places.locales[0])]
+        return [self.account.admin_forms(places).answer_request(place, own, state, texts, places.locales[0])]
 
     # Comments
 
     async def has_comment(self, ref: Ref, marker: str) -> bool:
         """Whether a comment carries the marker."""
-        looking = self.looking(await self.places())
-        return await looking.has_comment(await looking.home(ref), split_ref(ref)[1], marker)
+        lookup = self.account.lookup(await self.account.places())
+        return await lookup.has_comment(await lookup.home(ref), split_ref(ref)[1], marker)
 
     async def comment(self, ref: Ref, text: LocalText) -> None:
         """Comment as the participant. Too long a comment would be a 500, which tells nothing: it is not sent."""
-        places = await self.places()
+        places = await self.account.places()
         sent = self._comment_request(places, ref, text)
         path = ["commentable", "addComment"]
-        await write_requests.perform(self._commenter(places), sent, path, f"commenting on {ref}")
-
-    def _commenter(self, places: Places) -> SessionCaller | OAuthCaller:
-        # OAuth tokens speak to the interface from 0.31 on; before, only a session does.
-        return self.participant() if places.dialect.likes else SessionCaller(self.session)
+        await perform(self.account.commenter(places), sent, path, f"commenting on {ref}")
 
     def _comment_request(self, places: Places, reference: Ref, text: LocalText) -> Request:
         if not text.plain.strip() or len(text.plain) > LONGEST_COMMENT:
             raise ContentRefused(f"a comment has 1 to {LONGEST_COMMENT} characters, this one {len(text.plain)}")
-        locale = self.settings.write_locale
+        locale = self.account.settings.write_locale
         chosen = locale if locale in places.locales else places.locales[0]
         return write_requests.comment_request(split_ref(reference)[1], str(chosen), text.plain)
 
     def plan_comment(self, ref: Ref, text: LocalText) -> Sequence[Request]:
         """The request that `comment` would send."""
-        return [self._comment_request(self.known(), ref, text)]
+        return [self._comment_request(self.account.known(), ref, text)]
 
 
 def _somewhere(places: Places) -> Place:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from ...core.text import html_to_plain, plain_to_html
+from ...core.text import cut_at_word, html_to_plain, plain_to_html
 from ..contract.writing import LocalText
 from .dialects import Dialect
 
@@ -39,7 +39,7 @@ def _named(changes: list[str], locale: str) -> list[str]:
 
 
 def _title(title: str, locale: str, dialect: Dialect, changes: list[str]) -> str:
-    if dialect.timestamps:
+    if dialect.release >= (0, 32):
         # The public page escapes titles again: these would show as code (docs/platforms/decidim.md 4.1).
         title = _noted(
             title,
@@ -53,9 +53,7 @@ def _title(title: str, locale: str, dialect: Dialect, changes: list[str]) -> str
         title = _noted(title, _MENTION.sub(f"@{_JOINER}", title), _MENTIONS, changes)
     title = _mannered(title, dialect, "title", changes)
     if len(title) > TITLE[1]:
-        title = _noted(
-            title, f"{title[: TITLE[1] - 1].rstrip()}…", f"the title is cut to {TITLE[1]} characters", changes
-        )
+        title = _noted(title, cut_at_word(title, TITLE[1]), f"the title is cut to {TITLE[1]} characters", changes)
     return title
 
 
@@ -67,14 +65,14 @@ def _body(plain: str, dialect: Dialect, changes: list[str]) -> str:
     plain = _noted(plain, angle, "< and > in the text are replaced: the site would read them as HTML", changes)
     plain = _noted(plain, _outside(plain, lambda part: _MENTION.sub(f"@{_JOINER}", part)), _MENTIONS, changes)
     # Up to 0.28 the site looks at the manners of titles only (recordings 223 to 225).
-    return _mannered(plain, dialect, "text", changes) if dialect.withdrawn else plain
+    return _mannered(plain, dialect, "text", changes) if dialect.release >= (0, 29) else plain
 
 
 def _html(html: str, dialect: Dialect, changes: list[str]) -> str:
     """The HTML as it is, unless its words must change: then they are sent without their formatting."""
     words = html_to_plain(html)
     quiet = _noted(words, _outside(words, lambda part: _MENTION.sub(f"@{_JOINER}", part)), _MENTIONS, changes)
-    quiet = _mannered(quiet, dialect, "text", changes) if dialect.withdrawn else quiet
+    quiet = _mannered(quiet, dialect, "text", changes) if dialect.release >= (0, 29) else quiet
     if quiet == words:
         return html
     changes.append("the text's formatting is left out, as its words had to change")
@@ -110,7 +108,9 @@ def _quiet(match: re.Match[str]) -> str:
 def _shouts(text: str, dialect: Dialect) -> bool:
     """Counted as the strictest release of a kind does: from 0.30 on half of the text, before a quarter."""
     caps = sum(1 for each in text if each.isupper())
-    return bool(text) and (caps > 0 and caps >= len(text) // 2 if dialect.taxonomies else caps >= len(text) // 4)
+    return bool(text) and (
+        caps > 0 and caps >= len(text) // 2 if dialect.release >= (0, 30) else caps >= len(text) // 4
+    )
 
 
 def _outside(text: str, change: Callable[[str], str]) -> str:

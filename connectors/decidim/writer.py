@@ -12,32 +12,49 @@ from typing import Any
 from ...core.identity import Ref, ref, split_ref
 from ..contract.errors import CannotDo, MaybeDone
 from ..contract.exchange import Request
-from ..contract.writing import Authored, Copy, Draft, Fitted, Limits, Reading, Standing, Voice, WriteContext
-from . import write_requests
-from .capabilities import standing
+from ..contract.writing import (
+    AnswerDraft,
+    Authored,
+    Copy,
+    Draft,
+    Fitted,
+    Limits,
+    LocalText,
+    Reading,
+    Standing,
+    Voice,
+    WriteContext,
+)
+from . import capabilities, write_requests
+from .account import ServiceAccount
 from .lookup import others_of, reading_of
+from .mutations import perform
 from .places import Place, Places
-from .responses import Replies
+from .responses import Responses
 from .text_rules import BODY_LEAST, TITLE, fitted
 
 
-class DecidimWriter(Replies):
-    """Writes to one organization; implements `connectors.writing.Writer`, `Finds`, `Edits`, `Withdraws`, `Answers` and `Comments`."""
+class DecidimWriter:
+    """Writes to one organization; implements all of `connectors.contract.writing`."""
 
     def __init__(self, context: WriteContext) -> None:
-        super().__init__(context)
+        self.context = context
+        self.account = ServiceAccount(context)
+        self.settings = self.account.settings
+        self.session = self.account.session
+        self.responses = Responses(self.account)
         self._voices: dict[str, Voice] = {}
 
     # Before writing
 
     async def check(self) -> Standing:
         """Sign in and look around; writes nothing."""
-        await self.places()
-        return await standing(self)
+        await self.account.places()
+        return await capabilities.standing(self.account)
 
     async def limits(self, space: Ref, voice: Voice | None = None) -> Limits:
         """What a component takes, as its own form says."""
-        places = await self.places()
+        places = await self.account.places()
         place = places.place(space)
         if voice is not None:
             return await self._limits(places, place, voice)
@@ -54,10 +71,10 @@ class DecidimWriter(Replies):
 
     async def _limits(self, places: Places, place: Place, voice: Voice) -> Limits:
         if voice == "official":
-            return await self.office(places).limits(place)
-        if places.mutations and self.by_oauth and not self.session.configured:
+            return await self.account.admin_forms(places).limits(place)
+        if places.mutations and self.account.by_oauth and not self.session.configured:
             return Limits(TITLE, (BODY_LEAST, 1_000_000), sends="plain", locales=tuple(places.locales))
-        return await self.wizard(places).limits(place)
+        return await self.account.participant_forms(places).limits(place)
 
     def _official(self, place: Place, draft: Draft) -> bool:
         """Whether a draft speaks for the organization; without a wish as `limits` found: participant, unless only that can."""
@@ -65,7 +82,7 @@ class DecidimWriter(Replies):
 
     def fit(self, space: Ref, draft: Draft) -> Fitted:
         """The draft in languages of the site; a participant's text with what the platform would refuse or garble put right."""
-        places = self.known()
+        places = self.account.known()
         place = places.place(space)
         draft = replace(draft, voice="official" if self._official(place, draft) else "participant")
         filed, changes = self._filed(places, draft)
@@ -96,52 +113,52 @@ class DecidimWriter(Replies):
 
     def plan_create(self, space: Ref, draft: Draft) -> Sequence[Request]:
         """The requests that `create` would send."""
-        places = self.known()
+        places = self.account.known()
         place = places.place(space)
         if self._official(place, draft):
-            return [self.office(places).create_request(place, draft)]
+            return [self.account.admin_forms(places).create_request(place, draft)]
         if places.mutations:
             return [write_requests.create_request(place, draft, places.body(place, draft.main))]
-        wizard, own = self.wizard(places), "‹id›"
-        details = wizard.details_request(place, draft, own)
+        forms, own = self.account.participant_forms(places), "‹id›"
+        details = forms.details_request(place, draft, own)
         middle = [details] if details is not None else []
-        return [wizard.create_request(place, draft), *middle, wizard.publish_request(place, draft, own)]
+        return [forms.create_request(place, draft), *middle, forms.publish_request(place, draft, own)]
 
     async def create(self, space: Ref, draft: Draft, found: Copy | None = None) -> Copy:
         """A public copy; a half-made one is finished."""
-        places = await self.places()
+        places = await self.account.places()
         place = places.place(space)
         if self._official(place, draft):
             return await self._create_official(places, place, draft) if found is None else found
         if found is not None:
             if found.complete:
                 return found
-            own = await self.wizard(places).finish(place, draft, split_ref(found.ref)[1])
+            own = await self.account.participant_forms(places).finish(place, draft, split_ref(found.ref)[1])
             return self._copy(places, place, own, draft, "wizard")
         if places.mutations:
             return await self._create_by_mutation(places, place, draft)
-        own = await self.wizard(places).create(place, draft)
+        own = await self.account.participant_forms(places).create(place, draft)
         return self._copy(places, place, own, draft, "wizard")
 
     async def _create_by_mutation(self, places: Places, place: Place, draft: Draft) -> Copy:
         sent = write_requests.create_request(place, draft, places.body(place, draft.main))
         what = f"creating in component/{place.id}"
-        made = await write_requests.perform(self.participant(), sent, ["component", "createProposal"], what)
+        made = await perform(self.account.participant(), sent, ["component", "createProposal"], what)
         rows = (made.get("body") or {}).get("translations") or ()
         if not made.get("id") or not any(draft.marker in str(row.get("text")) for row in rows):
             raise MaybeDone(f"{what}: the answer names another proposal")
         return self._copy(places, place, str(made["id"]), draft, "mutation")
 
     async def _create_official(self, places: Places, place: Place, draft: Draft, since: datetime | None = None) -> Copy:
-        began = since or self.context.reading.clock.now()
-        await self.office(places).create(place, draft)
+        began = since or self.account.clock.now()
+        await self.account.admin_forms(places).create(place, draft)
         copy = await self._find_official(places, place, draft, began)
         if copy is None:
             raise MaybeDone("the site says that it is made, and does not list it", hint="it is looked up again")
         return copy
 
     async def _find_official(self, places: Places, place: Place, draft: Draft, since: datetime) -> Copy | None:
-        node = await self.looking(places).marked(place, draft.marker, since, None)
+        node = await self.account.lookup(places).marked(place, draft.marker, since, None)
         if node is None:
             return None
         return self._copy(places, place, str(node["id"]), draft, "office", others_of(node, draft.locale))
@@ -155,25 +172,25 @@ class DecidimWriter(Replies):
         }
         if others is not None:
             how["others"] = others
-        return Copy(ref("proposal", own), self.looking(places).url(place, own), how)
+        return Copy(ref("proposal", own), self.account.lookup(places).url(place, own), how)
 
     # Looking up
 
     async def read(self, copy: Copy) -> Reading | None:
         """How it stands, anonymously."""
-        looking = self.looking(await self.places())
-        component = str(copy.how.get("component") or "") or await looking.home(copy.ref)
-        node = await looking.single(component, split_ref(copy.ref)[1])
+        lookup = self.account.lookup(await self.account.places())
+        component = str(copy.how.get("component") or "") or await lookup.home(copy.ref)
+        node = await lookup.single(component, split_ref(copy.ref)[1])
         return None if node is None else reading_of(node, copy.how)
 
     async def find(self, space: Ref, draft: Draft, since: datetime) -> Copy | None:
         """The copy that an unanswered create left: public, or a draft of the account."""
-        places = await self.places()
+        places = await self.account.places()
         place = places.place(space)
         if self._official(place, draft):
             return await self._find_official(places, place, draft, since)
-        account = await self.account()
-        node = await self.looking(places).marked(place, draft.marker, since, account)
+        account = await self.account.own()
+        node = await self.account.lookup(places).marked(place, draft.marker, since, account)
         if node is not None:
             way = "mutation" if places.mutations else "wizard"
             return self._copy(places, place, str(node["id"]), draft, way)
@@ -185,39 +202,39 @@ class DecidimWriter(Replies):
 
     async def _draft(self, places: Places, place: Place, draft: Draft) -> str | None:
         try:
-            return await self.wizard(places).draft(place, draft.locale, draft.marker)
+            return await self.account.participant_forms(places).draft(place, draft.locale, draft.marker)
         except CannotDo:
             # Creating is not allowed (any more): then no draft of ours can be published either.
             return None
 
     async def authored(self, space: Ref) -> AsyncIterator[Authored]:
         """Everything of ours in a component, newest first."""
-        places = await self.places()
+        places = await self.account.places()
         place = places.place(space)
-        able = self.session.configured or (self.by_oauth and places.mutations)
-        account = await self.account() if able else None
-        async for each in self.looking(places).authored(place, account):
+        able = self.session.configured or (self.account.by_oauth and places.mutations)
+        account = await self.account.own() if able else None
+        async for each in self.account.lookup(places).authored(place, account):
             yield each
 
     # Changing
 
     def plan_edit(self, space: Ref, copy: Copy, draft: Draft) -> Sequence[Request]:
         """The request that `edit` would send."""
-        places = self.known()
+        places = self.account.known()
         place, own = self._at(places, space, copy), split_ref(copy.ref)[1]
         if copy.how.get("voice") == "official":
-            return [self.office(places).edit_request(place, draft, own)]
+            return [self.account.admin_forms(places).edit_request(place, draft, own)]
         if places.mutations:
             return [write_requests.update_request(place, own, draft, places.body(place, draft.main))]
-        return [self.wizard(places).edit_request(place, draft, own)]
+        return [self.account.participant_forms(places).edit_request(place, draft, own)]
 
     async def edit(self, space: Ref, copy: Copy, draft: Draft) -> Copy:
         """Replace the text; a participant only within the site's edit window."""
-        places = await self.places()
+        places = await self.account.places()
         place, own = self._at(places, space, copy), split_ref(copy.ref)[1]
         if copy.how.get("voice") == "official":
-            await self.office(places).edit(place, draft, own)
-            node = await self.looking(places).single(place.id, own)
+            await self.account.admin_forms(places).edit(place, draft, own)
+            node = await self.account.lookup(places).single(place.id, own)
             others = others_of(node, draft.locale) if node is not None else None
             return self._copy(places, place, own, draft, "office", others)
         if places.mutations:
@@ -225,9 +242,9 @@ class DecidimWriter(Replies):
                 write_requests.update_request(place, own, draft, places.body(place, draft.main)),
                 ["component", "proposal", "update"],
             )
-            await write_requests.perform(self.participant(), sent, path, f"editing {copy.ref}")
+            await perform(self.account.participant(), sent, path, f"editing {copy.ref}")
             return self._copy(places, place, own, draft, "mutation")
-        await self.wizard(places).edit(place, draft, own)
+        await self.account.participant_forms(places).edit(place, draft, own)
         return self._copy(places, place, own, draft, "wizard")
 
     def _at(self, places: Places, space: Ref, copy: Copy) -> Place:
@@ -238,16 +255,20 @@ class DecidimWriter(Replies):
 
     def plan_withdraw(self, space: Ref, copy: Copy, reason: str) -> Sequence[Request]:
         """The request that `withdraw` would send."""
-        places = self.known()
+        places = self.account.known()
         place, own = self._at(places, space, copy), split_ref(copy.ref)[1]
         self._withdrawable(copy)
         if places.mutations:
             return [write_requests.withdraw_request(place, own)]
-        return [self.wizard(places).withdraw_request(place, own, str(copy.how.get("locale") or places.locales[0]))]
+        return [
+            self.account.participant_forms(places).withdraw_request(
+                place, own, str(copy.how.get("locale") or places.locales[0])
+            )
+        ]
 
     async def withdraw(self, space: Ref, copy: Copy, reason: str) -> None:
         """Take it back; the site keeps it, marked as withdrawn. `reason` has no place there."""
-        places = await self.places()
+        places = await self.account.places()
         place, own = self._at(places, space, copy), split_ref(copy.ref)[1]
         self._withdrawable(copy)
         before = await self.read(copy)
@@ -255,10 +276,10 @@ class DecidimWriter(Replies):
             return
         if places.mutations:
             sent, path = write_requests.withdraw_request(place, own), ["component", "proposal", "withdraw"]
-            await write_requests.perform(self.participant(), sent, path, f"withdrawing {copy.ref}")
+            await perform(self.account.participant(), sent, path, f"withdrawing {copy.ref}")
             return
         locale = str(copy.how.get("locale") or places.locales[0])
-        said = await self.wizard(places).withdraw(place, own, locale)
+        said = await self.account.participant_forms(places).withdraw(place, own, locale)
         after = await self.read(copy)
         if after is not None and not after.withdrawn:
             raise CannotDo(
@@ -272,3 +293,29 @@ class DecidimWriter(Replies):
                 "an official proposal cannot be withdrawn: only its author may, and that is the organization",
                 hint="a moderator may hide it, an administrator of 0.30 and later delete it",
             )
+
+    # Responses
+
+    def plan_answer(self, ref: Ref, answer: AnswerDraft) -> Sequence[Request]:
+        """The request that `answer` would send."""
+        return self.responses.plan_answer(ref, answer)
+
+    async def has_answer(self, ref: Ref, answer: AnswerDraft) -> bool:
+        """Whether this very answer is there."""
+        return await self.responses.has_answer(ref, answer)
+
+    async def answer(self, ref: Ref, answer: AnswerDraft) -> None:
+        """Give the official answer; giving it again tells everybody again."""
+        await self.responses.answer(ref, answer)
+
+    def plan_comment(self, ref: Ref, text: LocalText) -> Sequence[Request]:
+        """The request that `comment` would send."""
+        return self.responses.plan_comment(ref, text)
+
+    async def has_comment(self, ref: Ref, marker: str) -> bool:
+        """Whether a comment carries the marker."""
+        return await self.responses.has_comment(ref, marker)
+
+    async def comment(self, ref: Ref, text: LocalText) -> None:
+        """Comment as the participant."""
+        await self.responses.comment(ref, text)

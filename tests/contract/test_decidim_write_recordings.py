@@ -17,12 +17,13 @@ import msgspec
 import pytest
 
 from civicsync.connectors.contract.exchange import Response as Received
+from civicsync.connectors.decidim.pages import errors_of
 from civicsync.connectors.decidim.sandbox import DecidimSandbox
 from civicsync.connectors.decidim.sandbox.accounts import CLIENT, REDIRECT, Account, Token
 from civicsync.connectors.decidim.sandbox.model import Comment, Component, Proposal, Rules, Space
 from civicsync.connectors.decidim.sandbox.texts import in_english
 from civicsync.connectors.decidim.sandbox.writing import DEFAULT_STATES
-from civicsync.connectors.decidim.web_session import Page
+from civicsync.connectors.http.html_page import HtmlPage
 from civicsync.connectors.testing.sandbox.http import Request, Response
 from civicsync.connectors.testing.sandbox.recordings import Recording, compare, load
 
@@ -265,11 +266,11 @@ def _page_differs(recording: Recording, response: Response) -> list[str]:
     if not html or response.status not in {200, 422}:
         return []
     said = [each["text"] for each in html["messages"] if each["selector"].startswith("small.form-error.is-visible")]
-    page = Page(Received(response.status, {}, response.body, "", 0.0))
+    page = HtmlPage(Received(response.status, {}, response.body, "", 0.0))
     # 0.32 reminds of files under every refused form.
     said = [text for text in said if text != "És necessari tornar a adjuntar el fitxer"]
     real, own = (
-        sorted(in_english(part) for text in texts for part in text.split(", ")) for texts in (said, page.errors)
+        sorted(in_english(part) for text in texts for part in text.split(", ")) for texts in (said, errors_of(page))
     )
     found = [] if sorted(set(real)) == sorted(set(own)) else [f"wrong: {own}, real {real}"]
     fields = {f["name"] for form in html["forms"] for f in form["fields"] if str(f.get("name", "")).startswith(PLAIN)}
