@@ -17,7 +17,7 @@ _ENTRY = re.compile(r"<loc>[^<]*/(community|group)/(\d+)</loc>")
 
 
 @dataclass
-class Found:
+class Discovered:
     """What is there. `groups` are the numbers to pull, in order; `closed` what one may not read, by name."""
 
     domain: Mapping[str, Any]
@@ -32,16 +32,16 @@ class Found:
     """Whether the site map could be read; None where it was not needed."""
 
 
-class Finder:
+class GroupDiscovery:
     """Walks from the domain to its groups."""
 
     def __init__(self, api: Api, settings: YourPrioritiesSettings) -> None:
         self.api = api
         self.settings = settings
 
-    async def find(self, boot: Mapping[str, Any]) -> Found:
+    async def find(self, boot: Mapping[str, Any]) -> Discovered:
         """Everything, from the answer of `/api/domains`."""
-        found = Found(domain=boot["domain"])
+        found = Discovered(domain=boot["domain"])
         for own in self.settings.groups:
             found.groups[str(own)] = None
         communities = [str(own) for own in self.settings.communities]
@@ -60,7 +60,7 @@ class Finder:
             await self.walk(found, communities)
         return found
 
-    async def walk(self, found: Found, communities: Iterable[str]) -> None:
+    async def walk(self, found: Discovered, communities: Iterable[str]) -> None:
         """Read these communities, their folders and what is inside."""
         waiting = list(communities)
         while waiting:
@@ -82,7 +82,7 @@ class Finder:
                 ]
             await self._groups(found, own, rows(node.get("Groups", []), f"community/{own}"))
 
-    async def _groups(self, found: Found, community: str, nodes: Iterable[Any]) -> None:
+    async def _groups(self, found: Discovered, community: str, nodes: Iterable[Any]) -> None:
         for node in nodes:
             own = str(node.get("id"))
             if node.get("access") not in dialects.PUBLIC:
@@ -98,7 +98,7 @@ class Finder:
                     folder = table(inside, f"group/{own}").get("group") or {}
                     await self._groups(found, community, rows(folder.get("Groups", []), f"group/{own}"))
 
-    async def _sitemap(self, found: Found) -> dict[str, list[str]]:
+    async def _sitemap(self, found: Discovered) -> dict[str, list[str]]:
         text = await self.api.text(dialects.SITEMAP)
         listed: dict[str, list[str]] = {"community": [], "group": []}
         found.sitemap = text is not None and text.rstrip().endswith("</urlset>")
@@ -108,7 +108,7 @@ class Finder:
                     listed[kind].append(own)
         return listed
 
-    async def _communities(self, found: Found, listed: list[str]) -> list[str]:
+    async def _communities(self, found: Discovered, listed: list[str]) -> list[str]:
         """Those of the site map, and those on the start page that it does not have yet."""
         own = str(found.domain["id"])
         node = await self.api.maybe(dialects.domain(own))

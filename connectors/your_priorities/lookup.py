@@ -19,9 +19,9 @@ from ..contract.reading import Context
 from ..contract.writing import Authored, Copy, Draft, Reading
 from . import dialects
 from .api import Api, rows, table
+from .group_rules import Group
 from .mapping import moment, state_of
-from .text_rules import Group
-from .web_session import Account, Me, Vote
+from .web_session import Me, Vote, WebSession
 from .write_requests import MARK
 
 CACHE_SECONDS = 3.5
@@ -38,12 +38,12 @@ class Blocked:
     text: str
 
 
-class Looking:
+class Lookup:
     """Looks as anybody does; only moderators' lists are asked for in the session."""
 
-    def __init__(self, reading: Context, account: Account) -> None:
+    def __init__(self, reading: Context, session: WebSession) -> None:
         self.api = Api(reading.transport)
-        self.account = account
+        self.session = session
         self.clock = reading.clock
         self.base = reading.transport.url
 
@@ -75,6 +75,13 @@ class Looking:
             node = await self.api.maybe(dialects.post(own))
             return None if node is None else table(node, f"post {own}")
 
+    async def there(self, own: str) -> Mapping[str, Any]:
+        """One post that must be there. Raises: CannotDo, NotDone."""
+        node = await self.post(own)
+        if node is None:
+            raise CannotDo(f"proposal/{own} is not there: deleted, or hidden by a moderator", status=401)
+        return node
+
     async def read(self, copy: Copy) -> Reading | None:
         """How it stands; None only beside a group that can be read."""
         own = split_ref(copy.ref)[1]
@@ -105,7 +112,7 @@ class Looking:
         return found
 
     async def _look(self, group: Group, marker: str, since: datetime, *, marked: bool) -> Copy | None:
-        me = await self.account.me()
+        me = await self.session.me()
         hidden: dict[str, Vote] = {}
         async with nothing_stored():
             async for node in self._posted(me, since, hidden):
@@ -126,7 +133,7 @@ class Looking:
         hidden = {own: vote for own, vote in hidden.items() if vote.group in {None, group.own}}
         if not hidden and not group.moderated:
             return None
-        if await self.account.administers(group.own):
+        if await self.session.administers(group.own):
             for one in await self.blocked(group.own, me.own):
                 if marker in one.text:
                     return self.copy(one.own, group.own, {"status": "blocked", "vote": "kept"})
@@ -183,7 +190,7 @@ class Looking:
     async def blocked(self, group: str, account: str) -> list[Blocked]:
         """Our posts that wait for a moderator. Of this list (it has e-mail addresses) only our own texts are looked at."""
         async with nothing_stored():
-            listed = rows(await self.account.api.get(dialects.moderated(group)), dialects.moderated(group))
+            listed = rows(await self.session.api.get(dialects.moderated(group)), dialects.moderated(group))
         return [
             Blocked(str(one.get("id")), f"{one.get('name')}\n{one.get('description')}")
             for one in listed
@@ -195,9 +202,9 @@ class Looking:
 
     async def is_blocked(self, group: str, own: str) -> bool:
         """Whether a post of ours waits for a moderator; where we may not know, it is taken for so."""
-        if not await self.account.administers(group):
+        if not await self.session.administers(group):
             return True
-        return any(one.own == own for one in await self.blocked(group, await self.account.own()))
+        return any(one.own == own for one in await self.blocked(group, await self.session.own()))
 
     def _found(self, node: Mapping[str, Any], me: Me) -> Copy:
         own, group = str(node.get("id")), str(node.get("group_id"))
@@ -209,7 +216,7 @@ class Looking:
 
     async def authored(self, group: str) -> AsyncIterator[Authored]:
         """All that we posted in a group, newest first: the lists' newest pages, and by our votes what they do not show."""
-        me = await self.account.me()
+        me = await self.session.me()
         seen: dict[str, Mapping[str, Any]] = {}
         async with nothing_stored():
             for status in dialects.STATUSES:
@@ -226,7 +233,7 @@ class Looking:
 
     async def leftovers(self) -> list[str]:
         """Posts of ours that still have our own vote, of the newest that we voted for."""
-        me = await self.account.me()
+        me = await self.session.me()
         voted = sorted((own for own, vote in me.votes.items() if vote.value), key=int, reverse=True)[:_HIDDEN]
         found: list[str] = []
         for own in voted:

@@ -10,10 +10,11 @@ from typing import Any, cast
 from ...core.identity import Ref, split_ref
 from ...core.records import Space
 from ..contract.errors import Interface, Malformed, NotAllowed, NotFound, NotThisPlatform, Unreachable
-from ..contract.reading import Capability, Context, Page, Probe, PullRequest
+from ..contract.reading import Context, Page, Probe, PullRequest
 from . import dialects
 from .api import Api, rows, table
-from .discovery import Finder, Found
+from .capabilities import capabilities, strategy, warnings
+from .discovery import Discovered, GroupDiscovery
 from .group_pull import GroupPull
 from .mapping import Mapper
 from .settings import YourPrioritiesSettings
@@ -29,19 +30,19 @@ class YourPrioritiesReader:
         self.settings = cast(YourPrioritiesSettings, context.settings)
         self.api = Api(context.transport)
         self.mapper = Mapper(context)
-        self.finder = Finder(self.api, self.settings)
+        self.discovery = GroupDiscovery(self.api, self.settings)
         self.group_of: dict[str, str] = {}
         """Post to group, of what this run knows: a 401 is only judged beside its group."""
         self.post_of: dict[str, str] = {}
         """Argument to post, of what this run knows."""
         self.categories: set[str] = set()
         """The categories that the group pages of this run showed."""
-        self._found: Found | None = None
+        self._found: Discovered | None = None
 
     async def probe(self) -> Probe:
         """What answers there. Costs about three requests and one per community and folder."""
         boot = await self._boot()
-        found = self._found = await self.finder.find(boot)
+        found = self._found = await self.discovery.find(boot)
         group, order, marks = await self._try_out(found)
         language = boot["domain"].get("default_locale")
         return Probe(
@@ -50,9 +51,9 @@ class YourPrioritiesReader:
             dialect=dialects.VERSION,
             title=str(boot["domain"].get("name") or ""),
             locales=self.settings.locales or ([language] if isinstance(language, str) and language else []),
-            capabilities=_capabilities(group, order, marks, found),
-            strategy=_strategy(order),
-            warnings=_warnings(found),
+            capabilities=capabilities(group, order, marks, found),
+            strategy=strategy(order),
+            warnings=warnings(found),
             facts={
                 "domain": found.domain.get("id"),
                 "communities": list(found.communities),
@@ -64,7 +65,7 @@ class YourPrioritiesReader:
 
     async def discover(self, probe: Probe) -> Sequence[Space]:
         """The domain, its communities and every group, folders too. Groups not shown on a page are asked for one by one."""
-        found = self._found or await self.finder.find(await self._boot())
+        found = self._found or await self.discovery.find(await self._boot())
         spaces = [self._built("domain", found.domain)]
         spaces += [self._built("community", node) for node in found.communities.values()]
         for own in found.groups:
@@ -183,7 +184,7 @@ class YourPrioritiesReader:
             raise NotThisPlatform(f"{self.context.transport.url}: /api/domains is not that of Your Priorities")
         return boot
 
-    async def _try_out(self, found: Found) -> tuple[str | None, str, bool]:
+    async def _try_out(self, found: Discovered) -> tuple[str | None, str, bool]:
         """A group to try, the order of lists that works there, whether publishers' marks can be listed (11)."""
         for own in _likely(found):
             answer = await self.api.maybe(dialects.posts(own, "oldest", "open"))
@@ -199,7 +200,7 @@ class YourPrioritiesReader:
             return own, order, marks
         return None, "oldest", False
 
-    async def _targets(self, probe: Probe, *, walk: bool) -> Found:
+    async def _targets(self, probe: Probe, *, walk: bool) -> Discovered:
         """What the probe found; in a later run with the communities' pages of today (`walk`), for groups that are new since.
 
         Raises:
@@ -209,9 +210,9 @@ class YourPrioritiesReader:
             return self._found
         if probe.facts.get("asked") != self._asked():
             raise Interface("other groups or communities are configured than when the instance was probed")
-        found = Found(domain={"id": None})
+        found = Discovered(domain={"id": None})
         if walk:
-            await self.finder.walk(found, [str(own) for own in probe.facts.get("communities") or ()])
+            await self.discovery.walk(found, [str(own) for own in probe.facts.get("communities") or ()])
         for own, community in (probe.facts.get("groups") or {}).items():
             found.groups.setdefault(str(own), community)
         return found
@@ -219,7 +220,7 @@ class YourPrioritiesReader:
     def _asked(self) -> dict[str, list[int]]:
         return {"groups": list(self.settings.groups), "communities": list(self.settings.communities)}
 
-    def _chosen(self, request: PullRequest, found: Found, known: Mapping[Ref, str]) -> list[str]:
+    def _chosen(self, request: PullRequest, found: Discovered, known: Mapping[Ref, str]) -> list[str]:
         """The groups of this run. Without a configured choice a known group is asked for even when no page lists it any more."""
         groups = list(found.groups)
         if not self.settings.groups and not self.settings.communities:
@@ -236,7 +237,7 @@ class YourPrioritiesReader:
 _PLURAL = {"group": "groups", "community": "communities", "domain": "domains"}
 
 
-def _likely(found: Found) -> list[str]:
+def _likely(found: Discovered) -> list[str]:
     """Groups with posts first, folders last: at most five are tried."""
 
     def rank(own: str) -> tuple[bool, bool]:
@@ -244,55 +245,3 @@ def _likely(found: Found) -> list[str]:
         return bool(node.get("is_group_folder")), not node.get("counter_posts")
 
     return sorted(found.groups, key=rank)[:5]
-
-
-def _capabilities(group: str | None, order: str, marks: bool, found: Found) -> list[Capability]:
-    answers = "official texts come from the group's feed, which is written a little later than the text itself"
-    return [
-        Capability("proposals", group is not None, "" if group is not None else "no group that anybody may read"),
-        Capability("comments", group is not None, "comments on arguments, edits and votes on them: at every full pull"),
-        Capability("answers", group is not None, answers),
-        Capability("categories", True),
-        Capability("names", True, "only where the group shows them; a named person has one pseudonym in all groups"),
-        Capability("votes", False, "Your Priorities lists no single votes on proposals"),
-        Capability("changed-since", False, "Your Priorities tells no date of change: lists are read and compared"),
-        Capability(
-            "order",
-            order == "oldest",
-            "" if order == "oldest" else "this version cannot list oldest first; slower to be sure",
-        ),
-        Capability(
-            "marks", marks, "" if marks else "publishers' marks cannot be listed here: copies are found by their text"
-        ),
-        Capability(
-            "sitemap",
-            found.sitemap is not False,
-            "" if found.sitemap is not False else "no site map: only groups that pages of communities show are found",
-        ),
-    ]
-
-
-def _strategy(order: str) -> list[str]:
-    return [
-        f"the group's page and its lists by official status, 20 posts a request, {order} first: new, edited and supported posts",
-        "arguments of a post when their number changed; all of them at every full pull",
-        "one request to the group's feed for new official texts; its whole history the first time",
-        "a post that no list shows is asked for by its number before it counts as missing",
-        "pauses as long as each answer took, and no more requests than politeness.requests_per_minute if that is set",
-    ]
-
-
-def _warnings(found: Found) -> list[str]:
-    notes: list[str] = []
-    if found.closed:
-        notes.append(f"closed or secret groups are left out: {', '.join(sorted(found.closed)[:10])}")
-    if found.refused:
-        notes.append(f"not allowed to read: {', '.join(found.refused[:10])}")
-    for own, node in found.nodes.items():
-        configuration = node.get("configuration") or {}
-        if configuration.get("hideVoteCount") or configuration.get("hideVoteCountUntilVoteCompleted"):
-            notes.append(f"group/{own} hides its vote counts from visitors: supports are left empty")
-        if configuration.get("hideDebate"):
-            notes.append(f"group/{own} hides its debate from visitors: arguments are left out")
-    notes.append("Your Priorities does not tell the language of a text: it is und until somebody had it translated")
-    return notes

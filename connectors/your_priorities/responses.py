@@ -4,51 +4,26 @@ Nothing here decides whether something may be said. Facts: docs/platforms/your-p
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from ...core.identity import Ref
 from ...core.text import tidy
-from ..contract.errors import CannotDo, ConnectorError, ContentRefused, MaybeDone, NotDone, nothing_stored
+from ..contract.errors import CannotDo, MaybeDone, nothing_stored
 from ..contract.exchange import Request, Response
-from ..contract.writing import AnswerDraft, LocalText, WriteContext
-from . import dialects, text_rules, write_requests
+from ..contract.writing import AnswerDraft, LocalText
+from . import dialects, group_rules, text_rules, write_requests
 from .api import rows, table
-from .lookup import CACHE_SECONDS, Looking, ref_of
-from .settings import YourPrioritiesSettings
-from .web_session import Account
+from .lookup import CACHE_SECONDS, Lookup, ref_of
+from .web_session import WebSession, row_of
 
 
-class Replies:
-    """Implements `Answers` and `Comments` of `connectors.writing`."""
+class Responses:
+    """Implements `CanAnswer` and `CanComment` of `connectors.contract.writing`."""
 
-    def __init__(self, context: WriteContext) -> None:
-        self.context = context
-        self.settings = cast(YourPrioritiesSettings, context.reading.settings)
-        self.account = Account(context)
-        self.looking = Looking(context.reading, self.account)
-
-    async def refused(self, answer: Response, what: str, hint: str = "") -> Exception:
-        """What an answer means that is no 200. Everything that is looked at before storing is answered 401 (8)."""
-        status = answer.status
-        if status == 401:
-            if not await self.account.alive():
-                return NotDone(f"the session had ended: {what} was not done", status=401)
-            return CannotDo(f"the account may not do that: {what}", hint=hint, status=401)
-        if 300 <= status < 400:
-            return CannotDo(
-                f"redirected: {what} was not done", hint="is `url` the address the site is known by?", status=status
-            )
-        if status in {400, 413, 422}:
-            return ContentRefused(f"the site does not take it: {what} (status {status})", status=status)
-        if 400 <= status < 500:
-            return CannotDo(f"{what} is not taken there (status {status})", status=status)
-        return MaybeDone(f"{what} was answered with status {status}", status=status)
-
-    async def _there(self, own: str) -> Mapping[str, Any]:
-        node = await self.looking.post(own)
-        if node is None:
-            raise CannotDo(f"proposal/{own} is not there: deleted, or hidden by a moderator", status=401)
-        return node
+    def __init__(self, session: WebSession, lookup: Lookup) -> None:
+        self.session = session
+        self.lookup = lookup
+        self.settings = session.settings
 
     # Official statuses
 
@@ -60,13 +35,13 @@ class Replies:
     async def has_answer(self, ref: Ref, answer: AnswerDraft) -> bool:
         """By the feed, which is written a little later than the text itself: so a doubtful absence is looked at twice (4.2)."""
         own = ref_of(ref)
-        node = await self._there(own)
+        node = await self.lookup.there(own)
         wanted = write_requests.status_of(answer.state)
         if await self._told(own, answer):
             return True
         if wanted is not None and node.get("official_status") != wanted:
             return False
-        await self.looking.clock.sleep(CACHE_SECONDS)
+        await self.lookup.clock.sleep(CACHE_SECONDS)
         return await self._told(own, answer)
 
     async def _told(self, own: str, answer: AnswerDraft) -> bool:
@@ -75,7 +50,7 @@ class Replies:
         async with nothing_stored():
             while True:
                 path = dialects.activities("posts", own)
-                feed = table(await self.looking.api.get(path, **before), path)
+                feed = table(await self.lookup.api.get(path, **before), path)
                 listed = rows(feed.get("activities"), path)
                 for one in listed:
                     change = one.get("PostStatusChange") if isinstance(one, dict) else None
@@ -91,9 +66,9 @@ class Replies:
     async def answer(self, ref: Ref, answer: AnswerDraft) -> None:
         """As an admin of the group. Everybody who voted for the proposal gets an e-mail."""
         own = ref_of(ref)
-        node = await self._there(own)
+        node = await self.lookup.there(own)
         group = str(node.get("group_id"))
-        if not await self.account.administers(group):
+        if not await self.session.administers(group):
             raise CannotDo(
                 f"only an admin of group/{group} gives official answers there",
                 hint="make the account one of its admins",
@@ -102,12 +77,12 @@ class Replies:
         if status is None:
             now = node.get("official_status")
             status = now if isinstance(now, int) else 0
-        sent = await self.account.send(write_requests.answer(own, _said(answer), status))
+        sent = await self.session.send(write_requests.answer(own, _said(answer), status))
         await self._ok(sent, "the official answer")
 
     async def _ok(self, sent: Response, what: str) -> None:
         if sent.status != 200:
-            raise await self.refused(sent, what)
+            raise await self.session.refused(sent, what)
         if sent.text.strip() != "OK":
             raise MaybeDone(f"{what} was answered with something else than OK")
 
@@ -116,7 +91,7 @@ class Replies:
     def plan_comment(self, ref: Ref, text: LocalText) -> Sequence[Request]:
         """One argument."""
         self._may_argue()
-        return [write_requests.argue(write_requests.GROUP, ref_of(ref), _clean(text))]
+        return [write_requests.argue(write_requests.GROUP, ref_of(ref), text_rules.said(text))]
 
     def _may_argue(self) -> None:
         if not self.settings.answers_as_arguments:
@@ -127,10 +102,10 @@ class Replies:
 
     async def has_comment(self, ref: Ref, marker: str) -> bool:
         """Among the arguments of our account, in their latest wording (0.6)."""
-        own, me = ref_of(ref), await self.account.own()
+        own, me = ref_of(ref), await self.session.own()
         path = dialects.points(own)
         async with nothing_stored():
-            listed = await self.looking.api.maybe(path, latestPointCreatedAt=dialects.EPOCH)
+            listed = await self.lookup.api.maybe(path, latestPointCreatedAt=dialects.EPOCH)
             if listed is None:
                 raise CannotDo(f"{ref} is not there: deleted, or hidden by a moderator", status=401)
             found = rows(listed, path)
@@ -144,30 +119,22 @@ class Replies:
         """An argument for the proposal."""
         self._may_argue()
         own = ref_of(ref)
-        node = await self._there(own)
-        group = await self.looking.group(str(node.get("group_id")))
+        node = await self.lookup.there(own)
+        group = await self.lookup.group(str(node.get("group_id")))
         if group.settings.get("disableDebate") or group.settings.get("hideDebate"):
             raise CannotDo(f"group/{group.own} has no debate")
-        text, longest = _clean(text), text_rules.argument_limit(group)
+        text, longest = text_rules.said(text), group_rules.argument_limit(group)
         if longest is not None and len(text.plain) > longest:
             raise CannotDo(
                 f"group/{group.own} takes arguments of at most {longest} characters, this has {len(text.plain)}"
             )
-        await self.account.own()
-        sent = await self.account.send(write_requests.argue(group.own, own, text))
+        await self.session.own()
+        sent = await self.session.send(write_requests.argue(group.own, own, text))
         if sent.status != 200:
-            raise await self.refused(sent, "the argument", "the account may have to join the group")
+            raise await self.session.refused(sent, "the argument", "the account may have to join the group")
         made = row_of(sent)
         if str(made.get("post_id")) != own or made.get("content") != text.plain:
             raise MaybeDone("the site answered with an argument that is not what was sent")
-
-
-def row_of(answer: Response) -> Mapping[str, Any]:
-    """The row in the answer to a write; the rest of it (addresses, keys) is let go with it. Raises: MaybeDone."""
-    try:
-        return table(answer.json(), "the answer")
-    except ConnectorError as error:
-        raise MaybeDone("the site's answer cannot be read", status=answer.status) from error
 
 
 def _wording(point: Mapping[str, Any]) -> str:
@@ -176,10 +143,6 @@ def _wording(point: Mapping[str, Any]) -> str:
     return str(last.get("content"))
 
 
-def _clean(text: LocalText) -> LocalText:
-    return LocalText(text.title, text.html, text_rules.harmless(tidy(text.plain).strip()), text.summary)
-
-
 def _said(answer: AnswerDraft) -> AnswerDraft:
-    texts = {answer.locale: _clean(answer.texts[answer.locale])}
+    texts = {answer.locale: text_rules.said(answer.texts[answer.locale])}
     return AnswerDraft(answer.state, answer.locale, texts, answer.marker)

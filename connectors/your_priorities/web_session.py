@@ -8,11 +8,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from ..contract.errors import Malformed, MaybeDone, NotDone, NotLetIn, nothing_stored
+from ..contract.errors import (
+    CannotDo,
+    ConnectorError,
+    ContentRefused,
+    Malformed,
+    MaybeDone,
+    NotDone,
+    NotLetIn,
+    nothing_stored,
+)
 from ..contract.exchange import Request, Response
 from ..contract.writing import WriteContext
 from . import dialects
-from .api import HEADERS, Api, rows
+from .api import HEADERS, Api, rows, table
 from .settings import YourPrioritiesSettings
 
 NO_COOKIE = "the site gives no session over plain http: use its https address; and if it is https already, are cookies kept on the way?"
@@ -35,11 +44,11 @@ class Me:
     votes: Mapping[str, Vote]
 
 
-class Account:
+class WebSession:
     """One session. It signs in when it is first needed, and never tries a refused password again."""
 
     def __init__(self, context: WriteContext) -> None:
-        self.session = context.session
+        self.transport = context.session
         self.settings = cast(YourPrioritiesSettings, context.reading.settings)
         self.api = Api(context.session)
         self._own: str | None = None
@@ -86,7 +95,24 @@ class Account:
 
     async def send(self, request: Request) -> Response:
         """Send a write once, in the session. Raises: NotDone, MaybeDone."""
-        return await self.session.submit(request)
+        return await self.transport.submit(request)
+
+    async def refused(self, answer: Response, what: str, hint: str = "") -> Exception:
+        """What an answer means that is no 200. Everything that is looked at before storing is answered 401 (8)."""
+        status = answer.status
+        if status == 401:
+            if not await self.alive():
+                return NotDone(f"the session had ended: {what} was not done", status=401)
+            return CannotDo(f"the account may not do that: {what}", hint=hint, status=401)
+        if 300 <= status < 400:
+            return CannotDo(
+                f"redirected: {what} was not done", hint="is `url` the address the site is known by?", status=status
+            )
+        if status in {400, 413, 422}:
+            return ContentRefused(f"the site does not take it: {what} (status {status})", status=status)
+        if 400 <= status < 500:
+            return CannotDo(f"{what} is not taken there (status {status})", status=status)
+        return MaybeDone(f"{what} was answered with status {status}", status=status)
 
     async def _who(self) -> Me | None:
         node = await self.api.get(dialects.ME)
@@ -97,7 +123,7 @@ class Account:
         return Me(str(node["id"]), _votes(node.get("Endorsements")))
 
     async def _rights(self) -> frozenset[str]:
-        answer = await self.session.get(dialects.RIGHTS, headers=HEADERS, redirects=False)
+        answer = await self.transport.get(dialects.RIGHTS, headers=HEADERS, redirects=False)
         # Whoever administers nothing is answered the bare text 0, as a page (5.1).
         if answer.status == 200 and answer.text.strip() == "0":
             return frozenset()
@@ -112,11 +138,11 @@ class Account:
         if self._refused is not None:
             raise self._refused
         self._own = self._administers = None
-        self.session.forget_cookies()
+        self.transport.forget_cookies()
         # The stored address is in small letters and is compared as it is sent.
         body = {"identifier": email.get_secret_value().lower(), "password": password.get_secret_value()}
         try:
-            answer = await self.session.submit(Request("POST", dialects.LOGIN, json=body, headers=HEADERS))
+            answer = await self.transport.submit(Request("POST", dialects.LOGIN, json=body, headers=HEADERS))
         except MaybeDone as error:
             hint = "is `url` the address people use? Another host name is answered so" if error.status == 500 else ""
             raise NotDone("signing in got no answer that can be read", hint=hint, status=error.status) from None
@@ -125,6 +151,14 @@ class Account:
             raise self._refused
         if answer.status != 200:
             raise NotDone(f"signing in was answered with status {answer.status}", status=answer.status)
+
+
+def row_of(answer: Response) -> Mapping[str, Any]:
+    """The row in the answer to a write; the rest of it (addresses, keys) is let go with it. Raises: MaybeDone."""
+    try:
+        return table(answer.json(), "the answer")
+    except ConnectorError as error:
+        raise MaybeDone("the site's answer cannot be read", status=answer.status) from error
 
 
 def _votes(listed: Any) -> dict[str, Vote]:

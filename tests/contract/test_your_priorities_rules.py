@@ -111,7 +111,7 @@ async def test_votes_of_copies_that_were_approved_are_taken_back_by_the_next_run
         there.sandbox.change("approve", id=made.ref.partition("/")[2])
         mine = there.sandbox.change("add_proposal", title="Als mens", author=5)
         there.sandbox.database.vote(int(mine), BOT, 1, "2026-03-01T12:00:00.000Z")
-        there.writer._tidied = False
+        there.writer.own_votes.tidied = False
         await there.writer.create(SPACE, a_draft("Andere", MARKER.replace("/31~", "/32~")))
         assert there.vote(there.only) == 0
         assert there.sandbox.database.votes[int(mine), BOT]["value"] == 1, (

@@ -75,7 +75,7 @@ async def created(recording: Recording, **extra: Any) -> tuple[Copy, Replay]:
         CONNECTOR, backend, clock=FakeClock(), email="li@example.org", password="x", url="http://127.0.0.1:9"
     ) as (writer, _):
         assert isinstance(writer, YourPrioritiesWriter)
-        writer.account._own = "4"
+        writer.session._own = "4"
         body = recording.request["body"]
         text = LocalText(body["name"], "", body.get("description") or "")
         return await writer.create("group/1", Draft("is", {"is": text}, "[marker]")), backend
@@ -124,7 +124,7 @@ async def test_who_we_are() -> None:
     async with writing(CONNECTOR, Replay(), email="li@example.org", password="x", clock=FakeClock()) as (writer, _):
         assert isinstance(writer, YourPrioritiesWriter)
         standing = await writer.check()
-        me = await writer.account.me()
+        me = await writer.session.me()
         assert standing.account == "4" and len(me.votes) == 51
         assert me.votes["61"].value == 0 and me.votes["61"].group == "1" and me.votes["1"].value == -1
         assert "50 votes" in standing.warnings[0]
@@ -158,6 +158,6 @@ async def test_blocked_posts_and_marks_in_recorded_lists() -> None:
         assert isinstance(writer, YourPrioritiesWriter)
         listed = BY_NAME["404-moderate-all-content"].json
         wanted = {(str(e["id"]), str(e["user_id"])) for e in listed if e["type"] == "post" and e["status"] == "blocked"}
-        found = {(one.own, user) for user in "12345678" for one in await writer.looking.blocked("1", user)}
+        found = {(one.own, user) for user in "12345678" for one in await writer.lookup.blocked("1", user)}
         assert found == wanted
-        assert await writer.looking._marked("1", "decidim:42") == []
+        assert await writer.lookup._marked("1", "decidim:42") == []
