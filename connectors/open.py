@@ -40,7 +40,6 @@ def open_transport(
     keep_cookies: bool | None = None,
     on_wait: OnWait | None = None,
     connector: Connector | None = None,
-    beside: HttpTransport | None = None,
 ) -> HttpTransport:
     """A transport for one instance, as polite as its platform asks; to be closed by whoever asked for it.
 
@@ -58,7 +57,6 @@ def open_transport(
         keep_cookies=connector.keep_cookies if keep_cookies is None else keep_cookies,
         backend=backend,
         on_wait=on_wait,
-        beside=beside,
     )
 
 
@@ -118,7 +116,6 @@ async def open_writer(
             on_wait=on_wait,
             connector=connector,
             keep_cookies=True,
-            beside=reading,
         ) as session,
     ):
         context = WriteContext(context_of(name, settings, reading, secret=secret, clock=clock), session)

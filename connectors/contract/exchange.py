@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
+from .bounded_json import TooCostly, decode
 from .errors import Malformed
 
 
@@ -47,9 +49,25 @@ class Response:
                 status=self.status,
             )
         try:
-            return msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return decode(self.body)
+        except TooCostly as error:
+            raise Malformed(f"{place_of('', self.url)}: the JSON is {error}", status=self.status) from error
+        except ValueError as error:
             raise Malformed(f"{place_of('', self.url)}: the JSON is cut or broken", status=self.status) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file as it came, at its beginning; it is on disk if it is large, and gone when the block that asked for it ends."""
+
+    status: int
+    headers: Mapping[str, str]
+    url: str
+    file: IO[bytes]
+
+    @property
+    def media_type(self) -> str:
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +147,14 @@ class Transport(Protocol):
 
         `allow` are the statuses besides 2xx and 304 that the caller understands; a redirect that is not followed is returned.
         With `json` a 200 that is not whole JSON (a login page, a cut answer) is asked again before it is an error.
+
+        Raises:
+            Throttled, Unreachable, NotAllowed, NotFound, Malformed.
+        """
+        ...
+
+    def download(self, path: str, *, headers: Mapping[str, str] | None = None) -> AbstractAsyncContextManager[Download]:
+        """GET a file that is read piece by piece (`politeness.max_file_mb`), following redirects; a 304 brings an empty one.
 
         Raises:
             Throttled, Unreachable, NotAllowed, NotFound, Malformed.

@@ -72,11 +72,15 @@ class Politeness(Settings):
     requests_per_minute: Annotated[int, Field(ge=1, le=100_000)] | None = None
     """At most so many requests in any minute; unset: the platform's own known limit."""
     timeout: Annotated[float, Field(gt=0, le=3600)] = 60.0
-    """Seconds to wait for an answer."""
+    """Seconds to wait for an answer, and for each further piece of it."""
+    deadline: Annotated[float, Field(gt=0, le=86_400)] = 300.0
+    """Seconds after which an answer that is not whole yet is given up, however steadily it comes."""
     give_up_after: Annotated[float, Field(gt=0, le=86_400)] = 300.0
     """Seconds that retries of one request may take in all before the run stops (what it has is kept)."""
-    max_response_mb: Annotated[int, Field(ge=1, le=4096)] = 256
-    """A larger answer is refused."""
+    max_response_mb: Annotated[int, Field(ge=1, le=4096)] = 32
+    """A larger answer is refused, as sent or as unpacked. It is read in memory; what it takes there when decoded is bounded as well."""
+    max_file_mb: Annotated[int, Field(ge=1, le=65_536)] = 512
+    """A larger file of open data is refused. It is kept on disk while it is read."""
 
 
 class InstanceSettings(Settings):

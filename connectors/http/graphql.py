@@ -84,7 +84,11 @@ class _GraphQLChannel(AsyncTransport):
         body = answer.json()
         if not isinstance(body, dict) or not ("data" in body or "errors" in body):
             raise Malformed(f"{place_of('POST', answer.url)}: not a GraphQL answer", status=answer.status)
-        return ExecutionResult(body.get("data"), [_Reported(error) for error in body.get("errors") or ()])
+        data, errors = body.get("data"), body.get("errors")
+        if not isinstance(data, dict | None):
+            raise Malformed(f"{place_of('POST', answer.url)}: not a GraphQL answer", status=answer.status)
+        listed: list[Any] = errors if isinstance(errors, list) else [errors] if errors else []
+        return ExecutionResult(data, [_Reported(error) for error in listed])
 
     def subscribe(self, request: GraphQLRequest, *_: Any, **__: Any) -> Any:
         """No platform offers subscriptions."""
@@ -95,7 +99,7 @@ class _Reported(GraphQLError):
     """A platform's error, kept as it came: its `message` may be an array or its `path` anything."""
 
     def __init__(self, original: Any) -> None:
-        super().__init__(str(original.get("message")) if isinstance(original, dict) else str(original))
+        super().__init__("reported by the platform")
         self._original = original
 
     @property

@@ -1,20 +1,25 @@
 """The one place that talks to the network, and the only module that imports httpx.
 
-It is polite (a budget of requests per minute and a pause as long as the last answer, per host), patient (Retry-After, jittered
-back-off, a total limit), strict (TLS verified, only configured hosts, no redirect followed on POST, bounded answers, timeouts
-on everything) and discreet (an error names method, host and path, never a query, a header or a body).
+It is polite (the pace of a host is shared by everybody in this process who asks it), patient (Retry-After, jittered back-off, a total
+limit), strict (TLS verified, only configured hosts, no redirect followed on POST; every exchange ends by a clock, every answer is
+bounded as sent, as unpacked and as decoded) and discreet (an error names method, host and path, never a query, a header or a body).
 
-GraphQL goes over it too, by `connectors.graphql`.
+Whatever a platform sends, what leaves this module is an answer or an error of `connectors.contract.errors`: docs/adr/0013.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import io
+import math
 import ssl
-from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+import tempfile
+import zlib
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import httpx
@@ -39,13 +44,24 @@ from ..contract.errors import (
     Throttled,
     Unreachable,
 )
-from ..contract.exchange import GraphQLResponse, Request, Response, Stats, is_loopback, place_of
+from ..contract.exchange import Download, GraphQLResponse, Request, Response, Stats, is_loopback, place_of
 from ..contract.settings import Politeness
+from . import body, pace
 
 MAX_REDIRECTS = 5
 MAX_ATTEMPTS = 6
+MAX_PAGE_BYTES = 4_000_000
+"""A page for people is parsed into a tree, which takes a hundred times its size; no real one comes near."""
+MAX_PAGE_TAGS = 50_000
+MAX_COOKIES = 64
+MAX_REST = 86_400.0
+"""No host is left alone for longer than a day because of one answer."""
+_IN_MEMORY = 4_000_000
+"""A file up to this size is not written to disk."""
 _RETRY_STATUS = frozenset({429, 500, 502, 503, 504})
 _JUDGED_BY_WRITER = frozenset(range(300, 500)) - {429}
+_BROKEN = (ValueError, ArithmeticError, EOFError, RecursionError, MemoryError, zlib.error, httpx.InvalidURL)
+"""What libraries raise over an answer that was made to break them (UnicodeError and OverflowError are among these)."""
 
 
 class _Again(Exception):
@@ -55,6 +71,34 @@ class _Again(Exception):
         super().__init__(str(final))
         self.final = final
         self.wait = wait
+
+
+class _NotSent(Exception):
+    """The request could not even be put together, or the host is to be left alone; `final` says so."""
+
+    def __init__(self, final: ConnectorError, wait: float | None = None) -> None:
+        super().__init__(str(final))
+        self.final = final
+        self.wait = wait
+
+
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """One request, and what is expected of its answer."""
+
+    method: str
+    url: str
+    params: Mapping[str, str] | None = None
+    headers: Mapping[str, str] | None = None
+    content: bytes | None = None
+    allow: frozenset[int] = frozenset()
+    json: bool = False
+    file: IO[bytes] | None = None
+    """Where the body goes instead of into memory."""
+
+    @property
+    def where(self) -> str:
+        return place_of(self.method, self.url)
 
 
 class HttpTransport:
@@ -73,11 +117,12 @@ class HttpTransport:
         keep_cookies: bool = False,
         backend: Any = None,
         on_wait: Callable[[str, float], None] | None = None,
-        beside: HttpTransport | None = None,
+        paces: pace.Paces = pace.PACES,
+        within: Callable[[float], asyncio.Timeout] = asyncio.timeout,
     ) -> None:
         """`backend`: an ASGI application or an httpx transport that answers instead of the network (tests).
 
-        `beside`: a transport to the same host; both together keep within one budget.
+        `within` ends an exchange after so many seconds of this process's life, which no platform and no other clock can stretch.
         """
         self.url = url.rstrip("/")
         self.stats = Stats()
@@ -86,8 +131,9 @@ class HttpTransport:
         self._clock = clock
         self._politeness = politeness or Politeness()
         self._per_minute = self._politeness.requests_per_minute or requests_per_minute
-        self._recent: deque[float] = beside._recent if beside is not None else deque()
-        self._rest_until = 0.0
+        self._paces = paces
+        self._within = within
+        self._backend = backend
         self._loopback = is_loopback(url)
         self._hosts = {urlsplit(url).hostname, *extra_hosts}
         self._keep_cookies = keep_cookies
@@ -132,14 +178,29 @@ class HttpTransport:
         Raises:
             Throttled, Unreachable, Refused, NotFound, Malformed: as `connectors.errors` says.
         """
-        url = self._address(path)
+        exchange = _Exchange("GET", self._address(path), params, headers, None, allow, json)
+        return await self._follow(exchange, redirects)
+
+    @contextlib.asynccontextmanager
+    async def download(self, path: str, *, headers: Mapping[str, str] | None = None) -> AsyncGenerator[Download]:
+        """GET a file, which is kept on disk while it is read; `contract.exchange.Transport.download`."""
+        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
+            answer = await self._follow(_Exchange("GET", self._address(path), headers=headers, file=file), True)
+            file.seek(0)
+            yield Download(answer.status, answer.headers, answer.url, file)
+
+    async def _follow(self, exchange: _Exchange, redirects: bool) -> Response:
         for _ in range(MAX_REDIRECTS + 1):
-            answer = await self._send("GET", url, params, headers, None, allow, json)
+            answer = await self._send(exchange)
             location = answer.headers.get("location")
             if not redirects or location is None or answer.status not in {301, 302, 303, 307, 308}:
                 return answer
-            url, params = self._address(urljoin(url, location)), None
-        raise Malformed(f"{place_of('GET', url)}: redirected more than {MAX_REDIRECTS} times")
+            try:
+                target = urljoin(exchange.url, location)
+            except ValueError:
+                raise Malformed(f"{exchange.where}: redirected to what is no address", status=answer.status) from None
+            exchange = replace(exchange, url=self._address(target), params=None)
+        raise Malformed(f"{exchange.where}: redirected more than {MAX_REDIRECTS} times")
 
     async def post_json(
         self,
@@ -152,7 +213,8 @@ class HttpTransport:
     ) -> Response:
         """POST JSON that only reads (it is repeated after a failure). Redirects are never followed; a 3xx is returned."""
         headers = {"Content-Type": "application/json", "Accept": "application/json", **(headers or {})}
-        return await self._send("POST", self._address(path), params, headers, msgspec.json.encode(body), allow, True)
+        content = msgspec.json.encode(body)
+        return await self._send(_Exchange("POST", self._address(path), params, headers, content, allow, True))
 
     async def post_form(
         self, path: str, form: Mapping[str, str], *, headers: Mapping[str, str] | None = None
@@ -161,8 +223,8 @@ class HttpTransport:
         content = urlencode(form).encode()
         headers = {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})}
         try:
-            return await self._once("POST", self._address(path), None, headers, content, frozenset())
-        except _Again as error:
+            return await self._once(_Exchange("POST", self._address(path), None, headers, content))
+        except (_Again, _NotSent) as error:
             raise error.final from error.__cause__
 
     async def submit(self, request: Request) -> Response:
@@ -177,7 +239,10 @@ class HttpTransport:
         where = place_of(request.method, url)
         content, headers = request.body()
         try:
-            return await self._once(request.method, url, None, headers, content, _JUDGED_BY_WRITER)
+            return await self._once(_Exchange(request.method, url, None, headers, content, _JUDGED_BY_WRITER))
+        except _NotSent as error:
+            final = error.final
+            raise NotDone(final.message, hint=final.hint, status=final.status, wait=error.wait) from error
         except Malformed as error:
             raise MaybeDone(f"{where}: it may be stored, the answer could not be read", status=error.status) from error
         except _Again as error:
@@ -196,8 +261,12 @@ class HttpTransport:
 
     def _address(self, path: str) -> str:
         url = path if "://" in path else f"{self.url}/{path.lstrip('/')}"
-        parts = urlsplit(url)
-        if parts.hostname not in self._hosts:
+        try:
+            parts = urlsplit(url)
+            known = parts.hostname in self._hosts and parts.port != 0
+        except ValueError:
+            raise NotAllowed("the platform names an address that is none") from None
+        if not known:
             raise NotAllowed(
                 f"{place_of('', url)} is not one of the configured hosts",
                 hint="the instance redirects elsewhere: is `url` the address it is known by?",
@@ -206,16 +275,7 @@ class HttpTransport:
             raise NotAllowed(f"{place_of('', url)}: refusing to go from https to plain http")
         return url
 
-    async def _send(
-        self,
-        method: str,
-        url: str,
-        params: Mapping[str, str] | None,
-        headers: Mapping[str, str] | None,
-        content: bytes | None,
-        allow: frozenset[int],
-        json: bool,
-    ) -> Response:
+    async def _send(self, exchange: _Exchange) -> Response:
         backoff = wait_exponential(multiplier=0.5, max=30) + wait_random(0, 1)
         started = self._clock.monotonic()
 
@@ -241,9 +301,9 @@ class HttpTransport:
                 with attempt:
                     if attempt.retry_state.attempt_number > 1:
                         self.stats.retries += 1
-                    answer = await self._once(method, url, params, headers, content, allow)
-                    return self._decoded(answer) if json and answer.status == 200 else answer
-        except _Again as error:
+                    answer = await self._once(exchange)
+                    return self._decoded(answer) if exchange.json and answer.status == 200 else answer
+        except (_Again, _NotSent) as error:
             raise error.final from error.__cause__
         raise AssertionError("unreachable: tenacity either returns or raises")
 
@@ -255,47 +315,81 @@ class HttpTransport:
         if self.on_wait is not None and seconds > 2:
             self.on_wait(why, seconds)
 
-    async def _once(
-        self,
-        method: str,
-        url: str,
-        params: Mapping[str, str] | None,
-        headers: Mapping[str, str] | None,
-        content: bytes | None,
-        allow: frozenset[int],
-    ) -> Response:
-        await self._keep_pace()
-        where = place_of(method, url)
+    async def _once(self, exchange: _Exchange) -> Response:
+        """One request and its answer, in the host's turn: nothing in here waits for anything but the platform."""
+        where = exchange.where
+        try:
+            request = self._client.build_request(
+                exchange.method,
+                exchange.url,
+                params=exchange.params,
+                headers=exchange.headers,
+                content=exchange.content,
+            )
+        except _BROKEN as error:
+            raise _NotSent(Malformed(f"{where}: no request can be made of this ({type(error).__name__})")) from error
+        host = self._paces.of(exchange.url, self._clock, self._backend)
+        host.limit(self, self._per_minute)
+        try:
+            async with host.turn(self._clock, patience=self._politeness.give_up_after, on_wait=self._tell_pace):
+                answer = await self._exchange(exchange, request, host)
+        except pace.MustRest as error:
+            raise _NotSent(
+                Throttled(f"{where}: asked to slow down a while ago", hint="the next run goes on here", status=429),
+                error.seconds,
+            ) from None
+        self._judge(answer, exchange, host)
+        return answer
+
+    async def _exchange(self, exchange: _Exchange, request: httpx.Request, host: pace.Pace) -> Response:
+        where = exchange.where
         began = self._clock.monotonic()
         self.stats.requests += 1
+        memory = io.BytesIO()
+        whole = self._within(self._politeness.deadline)
         try:
-            async with self._client.stream(method, url, params=params, headers=headers, content=content) as response:
-                body = await self._read(response, where)
+            async with whole:
+                response = await self._client.send(request, stream=True)
+                try:
+                    size = await self._read(response, exchange, memory)
+                finally:
+                    await response.aclose()
         except (httpx.TimeoutException, TimeoutError) as error:
-            raise _Again(Unreachable(f"{where}: no answer within {self._politeness.timeout:.0f} s")) from error
+            late = f"no answer within {self._politeness.timeout:.0f} s"
+            if whole.expired():
+                late = f"the answer was not whole after {self._politeness.deadline:.0f} s"
+            raise _Again(Unreachable(f"{where}: {late}")) from error
         except httpx.ConnectError as error:
             raise _Again(
                 Unreachable(f"{where}: cannot connect ({_reason(error)})", hint="is the address right?")
             ) from error
-        except (httpx.HTTPError, OSError, EOFError) as error:
+        except (httpx.HTTPError, OSError, EOFError, body.Cut) as error:
             raise _Again(Unreachable(f"{where}: the connection broke ({type(error).__name__})")) from error
+        except body.BadEncoding as error:
+            raise Malformed(f"{where}: the answer cannot be unpacked, {error}") from error
+        except _BROKEN as error:
+            raise Malformed(f"{where}: the answer cannot be read ({type(error).__name__})") from error
         finally:
             elapsed = self._clock.monotonic() - began
             if not self._loopback:
-                self._rest_until = self._clock.monotonic() + min(30.0, elapsed * self._politeness.pause)
-            if not self._keep_cookies:
-                self._client.cookies.clear()
-            elif self._loopback:
-                # A browser gives `Secure` cookies back to the machine itself without TLS, and so do we; to nobody else.
-                for cookie in self._client.cookies.jar:
-                    cookie.secure = False
-        seconds = _runtime(response.headers) or elapsed
+                host.pause(self._clock.monotonic() + min(30.0, elapsed * self._politeness.pause))
+            self._keep_cookies_or_not()
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        seconds = _runtime(headers)
+        seconds = elapsed if seconds is None else seconds
         self.stats.platform_seconds += seconds
-        self.stats.bytes += len(body)
+        self.stats.bytes += size
         self.stats.statuses[response.status_code] = self.stats.statuses.get(response.status_code, 0) + 1
-        answer = Response(response.status_code, {k.lower(): v for k, v in response.headers.items()}, body, url, seconds)
-        self._judge(answer, where, allow)
-        return answer
+        return Response(response.status_code, headers, memory.getvalue(), exchange.url, seconds)
+
+    def _keep_cookies_or_not(self) -> None:
+        cookies = self._client.cookies
+        if not self._keep_cookies or len(cookies.jar) > MAX_COOKIES:
+            cookies.clear()
+        elif self._loopback:
+            # A browser gives `Secure` cookies back to the machine itself without TLS, and so do we; to nobody else.
+            for cookie in cookies.jar:
+                cookie.secure = False
 
     def _decoded(self, answer: Response) -> Response:
         try:
@@ -303,23 +397,36 @@ class HttpTransport:
         except Malformed as error:
             raise _Again(error) from None
 
-    async def _read(self, response: httpx.Response, where: str) -> bytes:
-        limit = self._politeness.max_response_mb * 1_000_000
-        chunks: list[bytes] = []
-        size = 0
-        async for chunk in response.aiter_bytes():
-            size += len(chunk)
-            if size > limit:
-                raise Malformed(
-                    f"{where}: the answer is larger than {limit // 1_000_000} MB",
-                    hint="raise politeness.max_response_mb",
-                )
-            chunks.append(chunk)
-        return b"".join(chunks)
+    async def _read(self, response: httpx.Response, exchange: _Exchange, memory: io.BytesIO) -> int:
+        setting = "max_response_mb" if exchange.file is None else "max_file_mb"
+        limit = int(getattr(self._politeness, setting)) * 1_000_000
+        page = exchange.file is None and "html" in response.headers.get("content-type", "").lower()
+        sink = memory if exchange.file is None else exchange.file
+        sink.seek(0)
+        sink.truncate()  # of an attempt that was cut
+        encoding = response.headers.get("content-encoding", "")
+        try:
+            if response.is_stream_consumed:  # a backend's answer, which was never on a wire
+                sink.write(response.content)
+                if len(response.content) > limit:
+                    raise body.TooLarge
+            else:
+                await body.receive(response.aiter_raw(), encoding, min(limit, MAX_PAGE_BYTES) if page else limit, sink)
+        except body.TooLarge:
+            if page and limit > MAX_PAGE_BYTES:
+                raise Malformed(f"{exchange.where}: too large for a page", status=response.status_code) from None
+            raise Malformed(
+                f"{exchange.where}: the answer is larger than {limit // 1_000_000} MB",
+                hint=f"raise politeness.{setting}",
+                status=response.status_code,
+            ) from None
+        if page and memory.getvalue().count(b"<") > MAX_PAGE_TAGS:
+            raise Malformed(f"{exchange.where}: too large for a page", status=response.status_code)
+        return sink.tell()
 
-    def _judge(self, answer: Response, where: str, allow: frozenset[int]) -> None:
-        status = answer.status
-        if status in allow or 200 <= status < 400:
+    def _judge(self, answer: Response, exchange: _Exchange, host: pace.Pace) -> None:
+        status, where = answer.status, exchange.where
+        if status in exchange.allow or 200 <= status < 400:
             return
         if status == 429 or (status == 503 and "retry-after" in answer.headers):
             self.stats.throttled += 1
@@ -327,12 +434,14 @@ class HttpTransport:
             error = Throttled(
                 f"{where}: asked to slow down (status {status})", hint="the next run goes on here", status=status
             )
-            if wait is not None and wait > self._politeness.give_up_after:
-                raise error
             # Decidim's limiter counts in clock-aligned minutes and sends no Retry-After (docs/platforms/decidim.md 1.2).
-            raise _Again(
-                error, wait if wait is not None else (61.0 - self._clock.now().second if status == 429 else None)
-            )
+            if wait is None and status == 429:
+                wait = 61.0 - self._clock.now().second
+            if wait is not None:
+                host.rest(self._clock.monotonic() + wait)
+                if wait > self._politeness.give_up_after:
+                    raise error
+            raise _Again(error, wait)
         if status in _RETRY_STATUS:
             raise _Again(Unreachable(f"{where}: the server failed (status {status})", status=status))
         if status == 404:
@@ -344,27 +453,18 @@ class HttpTransport:
     def _retry_after(self, value: str | None) -> float | None:
         if value is None:
             return None
-        if value.strip().isdigit():
-            return float(value)
         try:
-            return max(0.0, (parsedate_to_datetime(value) - self._clock.now()).total_seconds())
-        except (TypeError, ValueError):
+            wait = float(value) if value.strip().isdecimal() else self._until(value)
+        except (TypeError, ValueError, ArithmeticError):
             return None
+        return min(max(0.0, wait), MAX_REST)
 
-    async def _keep_pace(self) -> None:
-        now = self._clock.monotonic()
-        ready = self._rest_until
-        if self._per_minute is not None:
-            while self._recent and self._recent[0] <= now - 60:
-                self._recent.popleft()
-            if len(self._recent) >= self._per_minute:
-                ready = max(ready, self._recent[0] + 60)
-        if ready > now:
-            self.stats.waited_seconds += ready - now
-            self._tell_wait("it takes only so many requests a minute", ready - now)
-            await self._clock.sleep(ready - now)
-        if self._per_minute is not None:
-            self._recent.append(self._clock.monotonic())
+    def _until(self, value: str) -> float:
+        return (parsedate_to_datetime(value) - self._clock.now()).total_seconds()
+
+    def _tell_pace(self, seconds: float) -> None:
+        self.stats.waited_seconds += seconds
+        self._tell_wait("it takes only so many requests a minute", seconds)
 
     async def graphql(
         self,
@@ -392,10 +492,12 @@ class HttpTransport:
 
 
 def _runtime(headers: Mapping[str, str]) -> float | None:
+    """How long the platform says it worked; nothing that cannot be added up."""
     try:
-        return float(headers["x-runtime"])
+        seconds = float(headers["x-runtime"])
     except (KeyError, ValueError):
         return None
+    return seconds if math.isfinite(seconds) and 0 < seconds < 3600 else None
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,62 @@
+"""Decoding JSON that may have been made to hurt: how much memory it takes is judged before it is decoded.
+
+Three bytes of `[],` become eighty in memory, so that a limit in bytes as sent says little. What was measured (docs/adr/0013) is
+counted here from above: a comma in a citizen's text counts as well, which is far from the limit for anything that a platform sends.
+"""
+
+import re
+from typing import Any, Final
+
+import msgspec
+
+BUDGET: Final = 128_000_000
+"""Bytes that one answer may take when it is decoded."""
+DEEPEST: Final = 100
+"""Levels of objects and lists in each other."""
+_COST = {b"[": 80, b"{": 120, b":": 110, b",": 80}
+# One wide character makes the whole text around it wide, and both forms are there for a moment.
+_WIDEST = re.compile(rb"[\xf0-\xf4]|\\u[dD][89abAB]")
+_WIDE = re.compile(rb"[\xc4-\xef]|\\u")
+
+
+class TooCostly(ValueError):
+    """Decoded, it would take more memory or more levels than any answer of a platform does."""
+
+
+def decode(body: bytes) -> Any:
+    """The value.
+
+    Raises:
+        TooCostly: it is too large or too deep when decoded.
+        ValueError: it is not whole JSON (this includes msgspec's errors and those of the text's encoding).
+    """
+    if cost_of(body) > BUDGET:
+        raise TooCostly("too large when decoded")
+    try:
+        value = msgspec.json.decode(body)
+    except RecursionError:
+        raise TooCostly("nested too deeply") from None
+    if _too_deep(value):
+        raise TooCostly("nested too deeply")
+    return value
+
+
+def cost_of(body: bytes) -> int:
+    """How many bytes the decoded value takes at most."""
+    width = 6 if _WIDEST.search(body) else 3 if _WIDE.search(body) else 1
+    return len(body) * width + sum(body.count(sign) * cost for sign, cost in _COST.items())
+
+
+def _too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        inner: list[Any] = []
+        for each in level:
+            if type(each) is dict:
+                inner.extend(child for child in each.values() if type(child) in (dict, list))
+            elif type(each) is list:
+                inner.extend(child for child in each if type(child) in (dict, list))
+        if not inner:
+            return False
+        level = inner
+    return True
