@@ -6,16 +6,14 @@ The feed is read back in time with `beforeDate` alone, because `afterDate` is ig
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..contract.errors import Malformed
 from ..contract.reading import Item, Page
 from . import dialects
 from .api import rows, table
+from .group_state import GroupState
 from .mapping import MAPPING
-
-if TYPE_CHECKING:
-    from .group_pull import GroupPull
 
 OVERLAP = timedelta(seconds=60)
 """The worker writes entries a little late and not always in order."""
@@ -25,11 +23,11 @@ TICK = timedelta(milliseconds=1)
 class Feed:
     """The feed of one group in one pull."""
 
-    def __init__(self, pull: "GroupPull", *, again: bool) -> None:
+    def __init__(self, group: GroupState, *, again: bool) -> None:
         """`again`: from its newest entry to its first, whatever was read before."""
-        self.pull = pull
-        self.scope = f"answers@group/{pull.own}"
-        state = None if again else pull.stored.memory(self.scope)
+        self.group = group
+        self.scope = f"answers@group/{group.own}"
+        state = None if again else group.stored.memory(self.scope)
         self.state: Mapping[str, Any] = (
             state if isinstance(state, Mapping) and state.get("by") == MAPPING.decode() else {}
         )
@@ -40,10 +38,10 @@ class Feed:
         unfinished: Mapping[str, Any] = self.state.get("unfinished") or {}
         before: str | None = unfinished.get("before")
         top: Mapping[str, Any] | None = unfinished.get("top")
-        known = {each.partition("/")[2] for each in await self.pull.stored.tokens(self.pull.scope)}
+        known = {each.partition("/")[2] for each in await self.group.stored.tokens(self.group.scope)}
         limit = _moment(newest) - OVERLAP if newest else None
         while True:
-            activities = await self._page("groups", self.pull.own, before)
+            activities = await self._page("groups", self.group.own, before)
             top = top or ({"id": activities[0].get("id"), "at": activities[0].get("created_at")} if activities else {})
             oldest = _moment(activities[-1].get("created_at")) if activities else None
             same = bool(activities) and before is None and activities[0].get("id") == self.state.get("top")
@@ -54,7 +52,7 @@ class Feed:
             kept = (
                 done if ended else {**self.state, "by": MAPPING.decode(), "unfinished": {"before": before, "top": top}}
             )
-            items = [item for item in map(self.pull.mapper.status_change, activities) if item is not None]
+            items = [item for item in map(self.group.mapper.status_change, activities) if item is not None]
             # First what it speaks of, then how far it was read: a run that dies in between must come this way again.
             async for page in self._odd(activities, known):
                 yield page
@@ -68,7 +66,7 @@ class Feed:
     async def _page(self, scope: str, own: str, before: str | None) -> list[Mapping[str, Any]]:
         path = dialects.activities(scope, own)
         params = {"beforeDate": before} if before is not None else {}
-        answer = table(await self.pull.api.get(path, **params), path)
+        answer = table(await self.group.api.get(path, **params), path)
         return [table(one, path) for one in rows(answer.get("activities"), path)]
 
     async def _odd(self, activities: list[Mapping[str, Any]], known: set[str]) -> AsyncIterator[Page]:
@@ -79,19 +77,19 @@ class Feed:
             if one.get("type") != "activity.post.new" or not isinstance(one.get("Post"), dict) or own in known:
                 continue
             known.add(own)
-            node = await self.pull.single(own)
+            node = await self.group.single(own)
             if node is not None:
-                found.append(self.pull.item(node))
+                found.append(self.group.item(node))
         if found:
-            yield Page(self.pull.scope, found, next=self.pull.cursor())
+            yield Page(self.group.scope, found, next=self.group.cursor())
 
     async def _past(self) -> AsyncIterator[Page]:
         """Official texts of posts that were moved here, or are shown again."""
-        for own in sorted(self.pull.late):
+        for own in sorted(self.group.late):
             before: str | None = None
             while True:
                 activities = await self._page("posts", own, before)
-                items = [item for item in map(self.pull.mapper.status_change, activities) if item is not None]
+                items = [item for item in map(self.group.mapper.status_change, activities) if item is not None]
                 if items:
                     yield Page(self.scope, items)
                 if len(activities) < dialects.PAGE:

@@ -7,15 +7,13 @@ shown and did not is asked for by its number.
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..contract.errors import Malformed, NotAllowed
 from ..contract.reading import Cursor, Item, Page
 from . import dialects
 from .api import rows, table
-
-if TYPE_CHECKING:
-    from .group_pull import GroupPull
+from .group_state import GroupState
 
 WALKS = 3
 DOUBTS = 3
@@ -27,15 +25,15 @@ ASK = 25
 class Lists:
     """The lists of one group in one pull."""
 
-    def __init__(self, pull: "GroupPull", *, only_open: bool, total: Any) -> None:
+    def __init__(self, group: GroupState, *, only_open: bool, total: Any) -> None:
         """`only_open`: the group page says that there is nothing in the other three lists."""
-        self.pull = pull
-        self.order = str(pull.request.probe.facts.get("order") or "oldest")
+        self.group = group
+        self.order = str(group.request.probe.facts.get("order") or "oldest")
         self.statuses = dialects.STATUSES[:1] if only_open else dialects.STATUSES
         self.total = total if isinstance(total, int) else None
         self.seen: set[str] = set()
         self.calm = True
-        newest = (pull.stored.memory(f"answers@group/{pull.own}") or {}).get("newest")
+        newest = (group.stored.memory(f"answers@group/{group.own}") or {}).get("newest")
         self.newest = newest if isinstance(newest, str) else None
 
     async def pages(self, cursor: Cursor) -> AsyncIterator[Page]:
@@ -48,12 +46,14 @@ class Lists:
             if self.calm:
                 break
             cursor, resumed = {}, False
-        self.pull.settled = self.calm
+        self.group.settled = self.calm
         found: list[Item] = []
         if not resumed:
             found = await self._unlisted()
-        note = None if self.calm else f"{self.pull.scope}: the lists kept changing; what is missing is judged next time"
-        yield Page(self.pull.scope, found, next=self.pull.cursor(), note=note)
+        note = (
+            None if self.calm else f"{self.group.scope}: the lists kept changing; what is missing is judged next time"
+        )
+        yield Page(self.group.scope, found, next=self.group.cursor(), note=note)
 
     async def _walk(self, cursor: Cursor, walk: int) -> AsyncIterator[Page]:
         start = str(cursor.get("status") or self.statuses[0])
@@ -80,21 +80,21 @@ class Lists:
                     "offset": offset,
                     "distinct": distinct + len(here),
                     "high": high,
-                    "late": sorted(self.pull.late),
+                    "late": sorted(self.group.late),
                 }
                 fresh = [self._item(post) for post in posts if str(post.get("id")) not in self.seen]
                 self.seen |= ids
                 if posts:
-                    yield Page(self.pull.scope, fresh, next=at, total=self.total)
+                    yield Page(self.group.scope, fresh, next=at, total=self.total)
 
     async def _page(self, status: str, offset: int, walk: int) -> tuple[list[Any], int]:
-        path = dialects.posts(self.pull.own, self.order, status)
+        path = dialects.posts(self.group.own, self.order, status)
         params = {"offset": str(offset)}
         if walk:
             # Pages are cached for seconds, each for itself: one from before a deletion next to one from after it would be seen
             # again. The seed orders nothing here, but it is part of the cache's key (docs/platforms/your-priorities.md 1.6).
             params["randomSeed"] = str(walk)
-        answer = await self.pull.api.maybe(path, **params)
+        answer = await self.group.api.maybe(path, **params)
         if answer is None:
             raise NotAllowed(
                 f"{path}: not allowed (status 401) although the group is", hint="was it closed just now?", status=401
@@ -107,9 +107,9 @@ class Lists:
 
     def _item(self, post: Mapping[str, Any]) -> Item:
         own = str(post.get("id"))
-        if own not in self.pull.known and self.newest is not None and _before(post.get("created_at"), self.newest):
-            self.pull.late.add(own)
-        return self.pull.item(post)
+        if own not in self.group.known and self.newest is not None and _before(post.get("created_at"), self.newest):
+            self.group.late.add(own)
+        return self.group.item(post)
 
     async def _unlisted(self) -> list[Item]:
         """What was known and no list showed: still there with an odd status, moved, or gone.
@@ -119,21 +119,21 @@ class Lists:
         """
         found: list[Item] = []
         contradictions = gone = 0
-        missing = sorted((own for own in self.pull.known if own not in self.seen), key=int)
+        missing = sorted((own for own in self.group.known if own not in self.seen), key=int)
         for own in missing:
-            node = await self.pull.single(own)
+            node = await self.group.single(own)
             if node is None:
                 gone += 1
                 if gone == ASK and not found:
                     break
                 continue
-            found.append(self.pull.item(node))
+            found.append(self.group.item(node))
             contradictions += (
-                node.get("official_status") in dialects.LISTED and str(node.get("group_id")) == self.pull.own
+                node.get("official_status") in dialects.LISTED and str(node.get("group_id")) == self.group.own
             )
             if contradictions >= DOUBTS:
                 raise Malformed(
-                    f"the lists of group/{self.pull.own} leave out posts that are there",
+                    f"the lists of group/{self.group.own} leave out posts that are there",
                     hint="nothing was marked as gone; the next run tries again",
                     status=200,
                 )

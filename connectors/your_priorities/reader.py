@@ -14,8 +14,10 @@ from ..contract.reading import Context, Page, Probe, PullRequest
 from . import dialects
 from .api import Api, rows, table
 from .capabilities import capabilities, strategy, warnings
+from .comments import points
 from .discovery import Discovered, GroupDiscovery
 from .group_pull import GroupPull
+from .group_state import GroupState, Seen
 from .mapping import Mapper
 from .settings import YourPrioritiesSettings
 
@@ -31,12 +33,7 @@ class YourPrioritiesReader:
         self.api = Api(context.transport)
         self.mapper = Mapper(context)
         self.discovery = GroupDiscovery(self.api, self.settings)
-        self.group_of: dict[str, str] = {}
-        """Post to group, of what this run knows: a 401 is only judged beside its group."""
-        self.post_of: dict[str, str] = {}
-        """Argument to post, of what this run knows."""
-        self.categories: set[str] = set()
-        """The categories that the group pages of this run showed."""
+        self.seen = Seen()
         self._found: Discovered | None = None
 
     async def probe(self) -> Probe:
@@ -95,7 +92,7 @@ class YourPrioritiesReader:
         everything = frozenset(found.groups) | {own for kind, own in map(split_ref, known) if kind == "group"}
         read = 0
         for own in groups:
-            pull = GroupPull(self, request, own, everything)
+            pull = GroupPull(GroupState(self.api, self.mapper, self.seen, request, own, everything))
             if f"group/{own}" in request.done:
                 await pull.remember()
             else:
@@ -124,7 +121,7 @@ class YourPrioritiesReader:
                 found[each] = await self._point_there(own, shown)
             elif kind == "category":
                 # The group page lists all of a group's categories and was read in this run; there is no other way to ask (R14).
-                found[each] = own in self.categories if self.categories else None
+                found[each] = own in self.seen.categories if self.seen.categories else None
             elif kind in {"group", "community", "domain"}:
                 found[each] = True if await self.api.maybe(f"api/{_PLURAL[kind]}/{own}") is not None else None
             else:
@@ -134,7 +131,7 @@ class YourPrioritiesReader:
     async def _post_there(self, own: str, groups: dict[str, bool]) -> bool | None:
         if await self.api.maybe(dialects.post(own)) is not None:
             return True
-        group = self.group_of.get(own)
+        group = self.seen.group_of.get(own)
         if group is None:
             return None
         if group not in groups:
@@ -142,26 +139,14 @@ class YourPrioritiesReader:
         return False if groups[group] else None
 
     async def _point_there(self, own: str, shown: dict[str, set[str] | None]) -> bool | None:
-        post = self.post_of.get(own)
+        post = self.seen.post_of.get(own)
         if post is None:
             return None
         if post not in shown:
-            answer = await self.points(post)
+            answer = await points(self.api, post)
             shown[post] = None if answer is None else {str(one.get("id")) for one in answer}
         listed = shown[post]
         return None if listed is None else own in listed
-
-    async def points(self, post: str) -> list[Any] | None:
-        """All public arguments of a post and the comments on them; None when the post is not there (401).
-
-        Raises:
-            Malformed: the answer is no list.
-        """
-        answer = await self.api.maybe(dialects.points(post), latestPointCreatedAt=dialects.EPOCH)
-        if answer is None:
-            return None
-        found = rows(answer, f"points of post {post}")
-        return [one for one in found if not one.get("deleted") and one.get("status", "published") == "published"]
 
     async def _boot(self) -> dict[str, Any]:
         try:

@@ -47,7 +47,7 @@ class YourPrioritiesWriter:
         self.responses = Responses(self.session, self.lookup)
         self._groups: dict[str, Group] = {}
 
-    # Who we are, what can be made
+    # Before writing
 
     async def check(self) -> Standing:
         """Sign in, and see what we administer."""
@@ -81,7 +81,7 @@ class YourPrioritiesWriter:
             group_rules.refuse_category(group, draft)
         return text_rules.fit(draft)
 
-    # Making
+    # Creating
 
     def plan_create(self, space: Ref, draft: Draft) -> Sequence[Request]:
         """The post, and our own vote taken back."""
@@ -116,7 +116,7 @@ class YourPrioritiesWriter:
         how = {} if row.get("status") == "published" else {"status": str(row.get("status"))}
         return await self.own_votes.take_back(self.lookup.copy(str(row["id"]), group.own, how))
 
-    # What is there
+    # Looking up
 
     async def read(self, copy: Copy) -> Reading | None:
         """As everybody sees it."""
@@ -130,7 +130,7 @@ class YourPrioritiesWriter:
         """Everything that the account posted in the group."""
         return self.lookup.authored(group_of(space))
 
-    # What changes it
+    # Changing
 
     def plan_edit(self, space: Ref, copy: Copy, draft: Draft) -> Sequence[Request]:
         """One request."""
@@ -154,6 +154,8 @@ class YourPrioritiesWriter:
             return copy
         # Blocked when it was made; that it can be changed says that it is approved.
         return await self.own_votes.take_back(replace(copy, how={"group": copy.how.get("group")}))
+
+    # Taking back
 
     def plan_withdraw(self, space: Ref, copy: Copy, reason: str) -> Sequence[Request]:
         """One request; the platform has no place for a reason."""
