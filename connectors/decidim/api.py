@@ -3,11 +3,9 @@
 Reads anonymously wherever the site lets us: a token would also show private spaces. Knows no records.
 """
 
-import csv
-import io
+import asyncio
 import re
-import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ..contract.errors import (
@@ -22,10 +20,10 @@ from ..contract.errors import (
 )
 from ..contract.exchange import Request
 from ..contract.reading import Context
+from . import exports
 from .settings import DecidimSettings
 
 _LANGUAGE = re.compile(r"<html[^>]*\slang=[\"']([A-Za-z-]{2,12})[\"']")
-MAX_UNZIPPED = 2_000_000_000
 
 
 class Api:
@@ -122,51 +120,42 @@ class Api:
         if self._cookie is None:
             raise NotAllowed("signing in gave no session", hint="are cookies kept on the way?")
 
-    async def open_data(self, path: str, etag: str | None) -> tuple[list[dict[str, str]] | None, str | None, str]:
+    async def open_data(
+        self, path: str, etag: str | None, columns: Collection[str] = exports.COMMENTS
+    ) -> tuple[list[exports.Row] | None, str | None, str]:
         """One open-data file (0.30 and later): its rows, its ETag and its final path; no rows when it did not change.
 
         Raises:
             NotFound: the site has no such file.
-            Malformed: something else came: the file is not made yet, or a page stands in front of it.
+            Malformed: something else came: the file is not made yet, or a page stands in front of it; or it is too large.
         """
         headers = {"If-None-Match": etag} if etag else None
-        answer = await self.transport.get(path, headers=headers)
-        if answer.status == 304:
-            return None, etag, path
-        if "csv" not in answer.media_type and "octet" not in answer.media_type:
-            raise Malformed(f"{path}: no open data there (yet)")
-        final = answer.url.removeprefix(self.transport.url).lstrip("/")
-        return list(_rows(answer.body)), answer.headers.get("etag"), final
+        async with self.transport.download(path, headers=headers) as answer:
+            if answer.status == 304:
+                return None, etag, path
+            if "csv" not in answer.media_type and "octet" not in answer.media_type:
+                raise Malformed(f"{path}: no open data there (yet)")
+            final = answer.url.removeprefix(self.transport.url).lstrip("/")
+            rows = await asyncio.to_thread(exports.rows, path, answer.file, columns, self._most)
+            return rows, answer.headers.get("etag"), final
 
-    async def open_data_zip(self) -> dict[str, list[dict[str, str]]]:
-        """All open-data files (below 0.30 only as one archive), by entity."""
-        answer = await self.transport.get("open-data/download")
-        if "zip" not in answer.media_type:
-            raise Malformed("open-data/download: no open data there (yet)")
-        try:
-            archive = zipfile.ZipFile(io.BytesIO(answer.body))
-        except zipfile.BadZipFile as error:
-            raise Malformed("open-data/download: not a zip file") from error
-        if sum(info.file_size for info in archive.infolist()) > MAX_UNZIPPED:
-            raise Malformed("open-data/download: too large when unpacked")
-        found: dict[str, list[dict[str, str]]] = {}
-        for info in archive.infolist():
-            match = re.search(r"open-data-(\w+)\.csv$", info.filename)
-            if match and match[1] in {"proposals", "proposal_comments", "projects"}:
-                found[match[1]] = list(_rows(archive.read(info)))
-        return found
+    async def open_data_zip(self) -> dict[str, list[exports.Row]]:
+        """The open-data files that are needed (below 0.30 only as one archive), by entity.
 
+        Raises:
+            NotFound: the site has no such archive.
+            Malformed: something else came: it is not made yet, or a page stands in front of it; or it is too large.
+        """
+        path = "open-data/download"
+        wanted = {"proposals": exports.PROPOSALS, "proposal_comments": exports.COMMENTS}
+        async with self.transport.download(path) as answer:
+            if "zip" not in answer.media_type:
+                raise Malformed(f"{path}: no open data there (yet)")
+            return await asyncio.to_thread(exports.archive, path, answer.file, wanted, self._most)
 
-def _rows(body: bytes) -> Iterator[dict[str, str]]:
-    """The rows of a file: separator `;`, columns by name, the quote before formulas taken away (docs/platforms/decidim.md 5)."""
-    csv.field_size_limit(10_000_000)
-    reader = csv.DictReader(io.StringIO(body.decode("utf-8-sig", "replace"), newline=""), delimiter=";")
-    for row in reader:
-        yield {name: _unquoted(value) for name, value in row.items() if name and isinstance(value, str)}
-
-
-def _unquoted(value: str) -> str:
-    return value[1:] if len(value) > 1 and value[0] == "'" and value[1] in "=+-@" else value
+    @property
+    def _most(self) -> int:
+        return self.settings.politeness.max_file_mb * 1_000_000
 
 
 def _code(error: Any) -> str | None:

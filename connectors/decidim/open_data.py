@@ -9,6 +9,7 @@ from typing import Any
 
 from ..contract.errors import Malformed, NotAllowed, NotFound
 from ..contract.reading import Page, Stored
+from . import exports
 from .api import Api
 from .dialects import Dialect
 
@@ -24,7 +25,7 @@ class OpenData:
         self.stored = stored
         self.amendments: dict[str, str] = dict(stored.memory("amendments") or {})
         self.hidden: set[str] = set(stored.memory("hidden") or ())
-        self.zip_comments: list[dict[str, str]] | None = None
+        self.zip_comments: list[exports.Row] | None = None
 
     @property
     def single_files(self) -> bool:
@@ -39,7 +40,7 @@ class OpenData:
             return
         try:
             if self.single_files:
-                rows, _, _ = await self.api.open_data(_PROPOSALS, None)
+                rows, _, _ = await self.api.open_data(_PROPOSALS, None, exports.PROPOSALS)
                 exported = rows or []
             else:
                 files = await self.api.open_data_zip()
@@ -57,7 +58,7 @@ class OpenData:
         }
         learned: dict[str, Any] = {"second_source": self.single_files or None, "amendments": self.amendments}
         if not self.dialect.checked:
-            self.exported = {int(row["id"]) for row in exported if row.get("id", "").isdigit()}
+            self.exported = {int(row["id"]) for row in exported if _is_id(row.get("id", ""))}
             self.hidden = _Older(self.exported)
         # A list of what is hidden is needed again by the run that continues this one.
         alone = self.single_files and self.dialect.checked
@@ -84,7 +85,7 @@ class _Older(set[str]):
 
     def __contains__(self, own: object) -> bool:
         text = str(own)
-        hidden = text.isdigit() and int(text) < self._newest and int(text) not in self._exported
+        hidden = _is_id(text) and int(text) < self._newest and int(text) not in self._exported
         if hidden:
             self.met.add(text)
         return hidden
@@ -92,3 +93,7 @@ class _Older(set[str]):
 
 def _last_number(url: str) -> str:
     return "".join(character for character in url.rstrip("/").rpartition("/")[2] if character.isdigit())
+
+
+def _is_id(text: str) -> bool:
+    return text.isdecimal() and len(text) < 20
