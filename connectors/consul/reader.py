@@ -78,7 +78,7 @@ class ConsulReader:
         """Light sweep, changed records, comments; everything when `request.full`."""
         self._facts = request.probe.facts
         dialect = DIALECTS[self._facts["dialect"]]
-        pull = _Pull(self, dialect, request)
+        pull = ConsulPull(self, dialect, request)
         async for page in pull.pages():
             yield page
 
@@ -101,7 +101,7 @@ class ConsulReader:
         return found
 
 
-class _Pull:
+class ConsulPull:
     """One pull: what it knows along the way."""
 
     def __init__(self, reader: ConsulReader, dialect: Dialect, request: PullRequest) -> None:

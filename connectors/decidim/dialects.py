@@ -4,7 +4,7 @@ Facts: docs/platforms/decidim.md 1.7 (interface), 1.2 (limits), 1.10 (how to tel
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 PAGE = 50
@@ -66,9 +66,11 @@ def dialect_of(missing: set[str], version: str | None) -> Dialect:
         name = "0.29"
     else:
         name = "0.27" if numbers[:2] <= (0, 27) and numbers else "0.28"
-    checked = taxonomies or numbers >= (0, 29, 2) or ((0, 28, 5) <= numbers < (0, 29))
+    dialect = Dialect(name, True, withdrawn, taxonomies, likes, timestamps)
+    new = dialect.release >= (0, 30)
+    checked = new or numbers >= (0, 29, 2) or ((0, 28, 5) <= numbers < (0, 29))
     # From 0.30's later patches on five aliases are the most; below there is no limit (docs/platforms/decidim.md 1.2).
-    return Dialect(name, checked, withdrawn, taxonomies, likes, timestamps, aliases=5 if taxonomies else 20)
+    return replace(dialect, checked=checked, aliases=5 if new else 20)
 
 
 PROBE = 'query Probe{component(id:"0"){...on Proposals{proposals(first:1){nodes{withdrawn taxonomies{id} likesCount}}} updatedAt}}'

@@ -10,10 +10,10 @@ from typing import Any
 from ...core.identity import Ref, split_ref
 from ..contract.errors import CannotDo, nothing_stored
 from ..contract.writing import LocalText
-from .api import Api, missing_fields
-from .dialects import PROBE, ROOT_PROBE, ROOTS, VERSION, Dialect, dialect_of, spaces_document
+from .api import Api
+from .dialects import ROOTS, Dialect
 from .mapping import component_path
-from .settings import DecidimSettings
+from .probing import probe
 
 _OFFICES = {
     "process": "participatory_processes",
@@ -97,19 +97,13 @@ async def learn(api: Api) -> Places:
         NotDone: it does not answer now.
         CannotDo: it does not let us look.
     """
-    settings = api.settings
     async with nothing_stored():
-        data, _ = await api.identify(VERSION)
-        version = ((data or {}).get("decidim") or {}).get("version")
-        _, errors = await api.ask_raw(PROBE)
-        dialect = dialect_of(missing_fields(errors), version)
-        _, errors = await api.ask_raw(ROOT_PROBE)
-        roots = [root for root in ROOTS if root not in missing_fields(errors)]
-        spaces, _ = await api.ask(spaces_document(dialect, roots))
+        site = await probe(api)
         language = await api.language()
-    found = Places(dialect, _locales(settings, language, spaces))
-    for root in roots:
-        for space in spaces.get(root) or ():
+    own = [language] if language else []
+    found = Places(site.dialect, list(dict.fromkeys([*api.settings.locales, *own, *site.locales()])))
+    for root in site.roots:
+        for space in site.spaces.get(root) or ():
             if space is not None:
                 _add(found, ROOTS[root], space)
     return found
@@ -126,12 +120,3 @@ def _add(found: Places, kind: str, space: Mapping[str, Any]) -> None:
             found.components[own] = place
         else:
             found.others[own] = manifest
-
-
-def _locales(settings: DecidimSettings, language: str | None, spaces: Mapping[str, Any]) -> list[str]:
-    seen: dict[str, None] = dict.fromkeys([*settings.locales, *([language] if language else [])])
-    for rows in spaces.values():
-        for space in rows or ():
-            for row in ((space or {}).get("title") or {}).get("translations") or ():
-                seen.setdefault(str(row.get("locale")))
-    return list(seen)

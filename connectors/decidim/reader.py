@@ -11,24 +11,21 @@ from ...core.identity import Ref, split_ref
 from ...core.records import Space
 from ..contract.errors import Interface
 from ..contract.reading import Context, Page, Probe, PullRequest
-from .api import Api, missing_fields
+from .api import Api
 from .capabilities import capabilities, strategy, warnings
 from .comment_trees import CommentTrees
 from .comments import KINDS, CommentReader, Counted, shown
 from .component_pull import ComponentPull
 from .dialects import (
-    PROBE,
-    ROOT_PROBE,
     ROOTS,
-    VERSION,
     Dialect,
     by_id_document,
-    dialect_of,
     light_selection,
     spaces_document,
 )
 from .mapping import Mapper, component_path
 from .open_data import OpenData
+from .probing import probe
 from .pull_state import PullState
 from .settings import DecidimSettings
 
@@ -45,26 +42,19 @@ class DecidimReader:
         self._pull: DecidimPull | None = None
 
     async def probe(self) -> Probe:
-        """What answers there: four requests."""
-        data, _ = await self.api.identify(VERSION)
-        about = (data or {}).get("decidim") or {}
-        version = about.get("version")
-        _, errors = await self.api.ask_raw(PROBE)
-        dialect = dialect_of(missing_fields(errors), version)
-        _, errors = await self.api.ask_raw(ROOT_PROBE)
-        roots = [root for root in ROOTS if root not in missing_fields(errors)]
-        spaces, _ = await self.api.ask(spaces_document(dialect, roots))
-        locales = self.settings.locales or _first_of(await self.api.language(), _locales(spaces))
-        facts = {"dialect": dialect.to_facts(), "roots": roots}
+        """What answers there: four requests, one more where the configuration names no languages."""
+        found = await probe(self.api)
+        locales = self.settings.locales or _first_of(await self.api.language(), found.locales())
+        facts = {"dialect": found.dialect.to_facts(), "roots": list(found.roots)}
         return Probe(
             platform="decidim",
-            version=version,
-            dialect=dialect.name,
-            title=str(about.get("applicationName") or ""),
+            version=found.version,
+            dialect=found.dialect.name,
+            title=found.title,
             locales=locales,
-            capabilities=capabilities(dialect, self.settings),
-            strategy=strategy(dialect, self.settings),
-            warnings=warnings(dialect, version, self.settings),
+            capabilities=capabilities(found.dialect, self.settings),
+            strategy=strategy(found.dialect, self.settings),
+            warnings=warnings(found.dialect, found.version, self.settings),
             facts=facts,
         )
 
@@ -233,15 +223,6 @@ class DecidimPull:
             elif kind in {"taxonomy", "category", "scope"}:
                 found[each] = None
         return found
-
-
-def _locales(data: Mapping[str, Any]) -> list[str]:
-    seen: dict[str, None] = {}
-    for spaces in data.values():
-        for space in spaces or ():
-            for row in ((space or {}).get("title") or {}).get("translations") or ():
-                seen.setdefault(str(row.get("locale")))
-    return list(seen)
 
 
 def _first_of(language: str | None, locales: list[str]) -> list[str]:
