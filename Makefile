@@ -22,7 +22,7 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@touch $@
 
 demo: setup
-	@$(BIN)/python -m civicsync.app.demo
+	@$(BIN)/civicsync demo
 
 test: setup-dev lint types
 	$(BIN)/python -m pytest

@@ -1,6 +1,6 @@
-"""`make demo`: three toy cities on loopback, a configuration, a pull with progress, a proposal that crosses from each to the others.
+"""`civicsync demo`: three toy cities on loopback, a configuration, a pull with progress, a proposal that crosses from each to the others.
 
-A second run finds the same cities again and shows that nothing changed. Everything it writes is in `demo/`.
+A second run finds the same cities again and shows that nothing changed. Everything it writes is in one folder.
 """
 
 import contextlib
@@ -8,15 +8,13 @@ import itertools
 import json
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent
-FOLDER = ROOT / "demo"
 PROGRAM = [sys.executable, "-m", "civicsync.app.cli"]
 CITIES = {
     "participa-west": ("decidim", 4711, 300),
@@ -32,14 +30,17 @@ QUERIES = (
 )
 
 
-def main() -> int:
-    """Run the demonstration; returns the exit code."""
-    FOLDER.mkdir(exist_ok=True)
+def demonstrate(folder: Path, *, scale: float = 1.0, wait: bool = True) -> int:
+    """Run the demonstration in this folder; returns the exit code.
+
+    `scale` makes the cities larger or smaller; `wait` keeps them open until Enter, where a person watches.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     cities: dict[str, subprocess.Popen[str]] = {}
     try:
         blocks: dict[str, dict[str, Any]] = {}
         for name, (platform, port, size) in CITIES.items():
-            cities[name] = start(platform, port, size)
+            cities[name] = start(platform, port, max(1, round(size * scale)))
         for name, process in cities.items():
             line = process.stdout.readline() if process.stdout else ""
             if not line:
@@ -47,12 +48,13 @@ def main() -> int:
                 return 1
             blocks[name] = json.loads(line)["instance"]
             print(f"{name}: a {blocks[name]['platform']} city at {blocks[name]['url']}")
-        config = write_config(blocks)
-        print(f"configuration: {config.relative_to(ROOT)}\n")
+        config = write_config(folder, blocks)
+        print(f"configuration: {config}\n", flush=True)
         code = run(config, "sync") or cross(config)
         if code == 0:
             farewell(config)
-            linger()
+            if wait:
+                linger()
         return code
     except KeyboardInterrupt:
         return 130
@@ -61,6 +63,8 @@ def main() -> int:
             process.terminate()
         for process in cities.values():
             process.wait(timeout=10)
+            if process.stdout:
+                process.stdout.close()
 
 
 def run(config: Path, *words: str) -> int:
@@ -112,14 +116,14 @@ def is_free(port: int) -> bool:
     return True
 
 
-def write_config(blocks: dict[str, dict[str, Any]]) -> Path:
+def write_config(folder: Path, blocks: dict[str, dict[str, Any]]) -> Path:
     """Write the configuration and, once, a key that only its owner can read."""
-    key = FOLDER / "civicsync.key"
+    key = folder / "civicsync.key"
     if not key.exists():
         with os.fdopen(os.open(key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
             stream.write(secrets.token_hex(32) + "\n")
     lines = [
-        "# Written by `make demo`; the passwords belong to toy cities on this machine.",
+        "# Written by `civicsync demo`; the passwords belong to toy cities on this machine.",
         "civicsync: 1",
         "operator: {name: civicsync demo, contact: demo@example.org}",
         "database: sqlite:///civicsync.db",
@@ -139,24 +143,25 @@ def write_config(blocks: dict[str, dict[str, Any]]) -> Path:
             "max_per_day": 1,
         }
         lines.append(f"  {here}-to-{there}: {json.dumps(route)}")
-    config = FOLDER / "civicsync.yaml"
+    config = folder / "civicsync.yaml"
     config.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return config
 
 
 def farewell(config: Path) -> None:
     """Where everything is, and what to try."""
-    program = ".venv/bin/civicsync -c demo/civicsync.yaml"
-    print(f"\nThe database: {config.parent.relative_to(ROOT)}/civicsync.db. Three questions worth asking:\n")
+    program = f"{program_name()} -c {config}"
+    print(f"\nThe database: {config.parent / 'civicsync.db'}. Three questions worth asking:\n")
     for query in QUERIES:
         print(f'  {program} query "{query}"\n')
         run(config, "query", query)
         print()
-    print("Run `make demo` again: the cities are the same, so nothing is written twice.")
+    print("Run the demonstration again: the cities are the same, so nothing is written twice.")
 
 
-if __name__ == "__main__":
-    began = time.monotonic()
-    code = main()
-    print(f"\n{time.monotonic() - began:.0f} seconds")
-    sys.exit(code)
+def program_name() -> str:
+    """How this program is called from here: by its name where the shell finds it, else by its path."""
+    beside = Path(sys.executable).with_name("civicsync")
+    if shutil.which("civicsync") or not beside.exists():
+        return "civicsync"
+    return str(beside.relative_to(Path.cwd())) if beside.is_relative_to(Path.cwd()) else str(beside)

@@ -28,6 +28,7 @@ VERBS = {
     "query": "Ask the database with SQL; it can only be read.",
     "explain": "Tell where a proposal came from and what was seen of it when.",
     "quarantine": "Records that could not be understood: list, show, replay.",
+    "demo": "Watch it work: three toy cities on this machine, one database, proposals that cross between them.",
     "sandbox": "Serve a toy city that behaves like a real platform.",
     "config": "Show the configuration without secrets, or its schema.",
 }
