@@ -2,25 +2,38 @@
 whole connector there is.
 
 It is as unkind as a real one: no idempotency, no duplicate check, answers that get lost before or after storing. `FakePlatform.at` makes
-one that answers at an address; a configuration names it with `platform: civicsync.connectors.testing.fake:CONNECTOR`.
+one that answers at an address; a configuration names it with `platform: civicsync.connectors.testing.fake:CONNECTOR`. At an address
+where none was made, a board with three posts answers, so that the program can be tried on it.
+
+Whoever adds a platform may begin with a copy of this file (docs/howto/add-a-platform.md).
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
+from ...core.clock import Clock
 from ...core.identity import Ref
 from ...core.ledger.marker import markers_in
 from ...core.records import Answer, Counters, Proposal, Record, Space, State
 from ...core.text import html_to_plain, plain_to_html, simple
-from ..contract.errors import CannotDo, ContentRefused, MaybeDone, NotDone, NotLetIn
+from ..contract.errors import (
+    CannotDo,
+    ContentRefused,
+    Malformed,
+    MaybeDone,
+    NotDone,
+    NotLetIn,
+    Throttled,
+    Unreachable,
+)
 from ..contract.reading import Connector, Context, Item, Page, Probe, PullRequest, Reader
 from ..contract.settings import InstanceSettings
 from ..contract.writing import (
@@ -37,8 +50,12 @@ from ..contract.writing import (
     Voice,
     WriteContext,
 )
+from .sandbox import http
+from .sandbox.sandbox import Operation, Sandbox
 
+PLATFORM = "fake"
 SPACE = "board/1"
+BOARD = Space(kind="board", id="1", names={"nl": "Board"})
 
 
 @dataclass
@@ -56,6 +73,8 @@ class Post:
     supports: int = 0
     hidden: bool = False
     comments: list[str] = field(default_factory=list[str])
+    contact: str = ""
+    """What a careless platform shows to everybody beside the text; a reader never takes it along."""
 
 
 @dataclass
@@ -70,6 +89,8 @@ class FakePlatform:
     last: int = 0
     on_write: Callable[[str], None] = lambda _: None
     """Called before and after every write is stored: where a test kills the process."""
+    gate: Callable[[Request], str] = lambda _: ""
+    """Told of every request, and says what goes wrong with it: where a sandbox counts and plants its faults."""
 
     worlds: ClassVar[dict[str, FakePlatform]] = {}
 
@@ -77,6 +98,15 @@ class FakePlatform:
     def at(cls, url: str, clock: Callable[[], datetime]) -> FakePlatform:
         """A fresh platform that answers at this address."""
         cls.worlds[url] = cls(url, clock)
+        return cls.worlds[url]
+
+    @classmethod
+    def of(cls, url: str) -> FakePlatform:
+        """What answers at this address; where nobody made one, a small board."""
+        if url not in cls.worlds:
+            board = cls.at(url, Clock().now)
+            for number, title in enumerate(("More trees", "A safe crossing", "Benches in the park")):
+                board.write(title, f"{title}, please.", f"citizen-{number}", supports=number)
         return cls.worlds[url]
 
     def write(self, title: str, body: str, author: str = "citizen-1", **more: object) -> Post:
@@ -96,18 +126,36 @@ class FakePlatform:
         """Everything public that carries a marker."""
         return [post for post in self.public() if markers_in(post.body)]
 
-    def perform(self, what: str, effect: Callable[[], int]) -> int:
+    def ask(self, path: str) -> list[Post]:
+        """One question over a network that may fail: everything public. It says how many there are, as most lists do.
+
+        Raises:
+            Throttled, Unreachable, Malformed.
+        """
+        fault = self.gate(Request("GET", path))
+        if fault.startswith("429"):
+            raise Throttled(f"{path}: asked to slow down", status=429)
+        if fault in {"html_200", "cut_json"}:
+            raise Malformed(f"{path}: not what a board answers")
+        if fault not in {"", "slow", "empty"}:
+            raise Unreachable(f"{path}: no answer")
+        told, posts = len(self.public()), [] if fault == "empty" else self.public()
+        if told != len(posts):
+            raise Malformed(f"{path}: {told} posts were announced, {len(posts)} came")
+        return posts
+
+    def perform(self, what: str, effect: Callable[[], int], request: Request) -> int:
         """One write over a network that may fail; returns the id that the answer names."""
-        fault = self.faults.popleft() if self.faults else ""
+        fault = self.faults.popleft() if self.faults else self.gate(request)
         if fault == "refused":
             raise NotDone(f"{what}: cannot connect")
         if fault == "not_allowed":
             raise CannotDo(f"{what}: not allowed here")
         if fault == "not_let_in":
             raise NotLetIn(f"{what}: the account was not let in", hint="is the password right?")
-        if fault == "429":
+        if fault.startswith("429"):
             raise NotDone(f"{what}: asked to slow down", status=429, wait=2)
-        if fault == "reset_before":
+        if fault in {"reset_before", "reset", "500", "503", "html_200", "hang"}:
             raise MaybeDone(f"{what}: the connection broke")
         if fault == "only_confirmed":
             return next(iter(self.posts))
@@ -115,11 +163,46 @@ class FakePlatform:
         self.writes += 1
         own = effect()
         self.on_write(f"after {what}")
-        if fault in {"reset_after", "500_after", "timeout_after"}:
+        if "_after" in fault or fault.startswith("cut_"):
             raise MaybeDone(f"{what}: the connection broke")
         if fault == "duplicate_reply":
             return next(iter(self.posts))
         return own
+
+
+def mapped(context: Context, ref: Ref, shown: Mapping[str, Any]) -> list[Record]:
+    """The records that one post shows: named fields and nothing else, an allow-list."""
+    records: list[Record] = [
+        Proposal(
+            id=str(shown["id"]),
+            space=SPACE,
+            texts=(simple("nl", shown["title"], shown["body"]),),
+            state=State(shown["state"]),
+            native_state=shown["state"],
+            author=shown["author"],
+            created_at=datetime.fromisoformat(shown["created_at"]),
+            published_at=datetime.fromisoformat(shown["created_at"]),
+            url=f"{context.settings.url}/posts/{shown['id']}",
+        )
+    ]
+    if shown["answer"]:
+        records.append(
+            Answer(
+                id=f"{shown['id']}-1",
+                target=ref,
+                state=State(shown["state"]),
+                texts=(simple("nl", "", shown["answer"]),),
+                answered_at=datetime.fromisoformat(shown["answered_at"]) if shown["answered_at"] else None,
+            )
+        )
+    return records
+
+
+def _item(
+    ref: Ref, shown: Mapping[str, Any], build: Callable[[], list[Record]], counters: Counters | None = None
+) -> Item:
+    """What is seen of one thing: unchanged by its digest, it is never built."""
+    return Item(ref, hashlib.sha256(msgspec.json.encode(shown)).digest()[:16], build, counters, raw=shown)
 
 
 class FakeReader:
@@ -127,52 +210,45 @@ class FakeReader:
 
     def __init__(self, context: Context) -> None:
         self.context = context
-        self.platform = FakePlatform.worlds[context.settings.url]
+        self.platform = FakePlatform.of(context.settings.url)
 
     async def probe(self) -> Probe:
-        return Probe("fake", "1", "fake", title=f"Board {self.platform.url}", locales=["nl"])
+        self.platform.ask("board")
+        return Probe(
+            PLATFORM,
+            "1",
+            PLATFORM,
+            title=f"Board {self.platform.url}",
+            locales=["nl"],
+            strategy=["everything, in one page"],
+        )
 
     async def discover(self, probe: Probe) -> Sequence[Space]:
-        return [Space(kind="board", id="1", names={"nl": "Board"})]
+        return [BOARD]
 
     async def pull(self, request: PullRequest) -> AsyncIterator[Page]:
-        yield Page(
-            "spaces", [self._item("board/1", [Space(kind="board", id="1", names={"nl": "Board"})])], complete=True
-        )
-        yield Page("board", [self._post(post) for post in self.platform.public()], complete=True)
+        if request.spaces and SPACE not in request.spaces:
+            return
+        posts = self.platform.ask("posts")
+        yield Page("spaces", [_item("board/1", {"names": {"nl": "Board"}}, lambda: [BOARD])], complete=True)
+        yield Page("board", [self._post(post) for post in posts], complete=True)
 
     def _post(self, post: Post) -> Item:
-        records: list[Record] = [
-            Proposal(
-                id=str(post.id),
-                space=SPACE,
-                texts=(simple("nl", post.title, post.body),),
-                state=post.state,
-                native_state=post.state.value,
-                author=self.context.pseudonym(post.author),
-                created_at=post.created_at,
-                published_at=post.created_at,
-                url=f"{self.platform.url}/posts/{post.id}",
-            )
-        ]
-        if post.answer:
-            records.append(
-                Answer(
-                    id=f"{post.id}-1",
-                    target=f"proposal/{post.id}",
-                    state=post.state,
-                    texts=(simple("nl", "", post.answer),),
-                    answered_at=post.answered_at,
-                )
-            )
-        return self._item(f"proposal/{post.id}", records, Counters(supports=post.supports))
-
-    def _item(self, ref: Ref, records: Sequence[Record], counters: Counters | None = None) -> Item:
-        content = msgspec.json.encode([record.model_dump(mode="json") for record in records])
-        return Item(ref, hashlib.sha256(content).digest()[:16], lambda: records, counters)
+        shown = {
+            "id": post.id,
+            "title": post.title,
+            "body": post.body,
+            "author": self.context.pseudonym(post.author),
+            "created_at": post.created_at.isoformat(),
+            "state": post.state.value,
+            "answer": post.answer,
+            "answered_at": post.answered_at.isoformat() if post.answered_at else None,
+        }
+        counters = Counters(supports=post.supports, comments=len(post.comments))
+        return _item(f"proposal/{post.id}", shown, lambda: mapped(self.context, f"proposal/{post.id}", shown), counters)
 
     async def still_there(self, refs: Sequence[Ref]) -> dict[Ref, bool | None]:
-        there = {f"proposal/{post.id}" for post in self.platform.public()}
+        there = {f"proposal/{post.id}" for post in self.platform.ask("posts")}
         return {ref: ref in there for ref in refs}
 
 
@@ -182,7 +258,7 @@ class FakeWriter:
     account = "robot"
 
     def __init__(self, context: WriteContext) -> None:
-        self.platform = FakePlatform.worlds[context.reading.settings.url]
+        self.platform = FakePlatform.of(context.reading.settings.url)
         self.longest = 2000
 
     async def check(self) -> Standing:
@@ -200,26 +276,37 @@ class FakeWriter:
         return [Request("POST", "posts", json={"title": draft.main.title, "body": draft.main.plain})]
 
     async def create(self, space: Ref, draft: Draft, found: Copy | None = None) -> Copy:
+        if found is not None and found.complete:
+            return found
         if "refuse me" in draft.main.title:
             raise ContentRefused("the board does not take this title")
 
         def store() -> int:
             return self.platform.write(draft.main.title, draft.main.plain, self.account).id
 
-        return self._copy(self.platform.perform("create", store))
+        return self._copy(self.platform.perform("create", store, *self.plan_create(space, draft)))
 
     def _copy(self, own: int) -> Copy:
         return Copy(f"proposal/{own}", f"{self.platform.url}/posts/{own}")
+
+    def _asked(self, path: str) -> None:
+        """Look, as a writer does: what cannot be told now is not told."""
+        try:
+            self.platform.ask(path)
+        except (Throttled, Unreachable, Malformed) as error:
+            raise NotDone(str(error)) from error
 
     def _post(self, copy: Copy) -> Post | None:
         post = self.platform.posts.get(int(copy.ref.partition("/")[2]))
         return post if post is not None and not post.hidden else None
 
     async def read(self, copy: Copy) -> Reading | None:
+        self._asked(copy.ref)
         post = self._post(copy)
         return Reading(post.title, post.body) if post is not None else None
 
     async def find(self, space: Ref, draft: Draft, since: datetime) -> Copy | None:
+        self._asked("posts")
         for post in self.platform.posts.values():
             if (
                 post.author == self.account
@@ -245,7 +332,7 @@ class FakeWriter:
             post.title, post.body = draft.main.title, draft.main.plain
             return post.id
 
-        self.platform.perform("edit", store)
+        self.platform.perform("edit", store, *self.plan_edit(space, copy, draft))
         return copy
 
     def plan_withdraw(self, space: Ref, copy: Copy, reason: str) -> Sequence[Request]:
@@ -258,14 +345,11 @@ class FakeWriter:
                 post.hidden = True
             return 0
 
-        self.platform.perform("withdraw", store)
+        self.platform.perform("withdraw", store, *self.plan_withdraw(space, copy, reason))
 
     async def has_answer(self, ref: Ref, answer: AnswerDraft) -> bool:
         post = self.platform.posts[int(ref.partition("/")[2])]
-        return (
-            answer.marker in post.answer
-            and html_to_plain(plain_to_html(post.answer)) == answer.texts[answer.locale].plain
-        )
+        return answer.marker in post.answer and _plain(post.answer) == _plain(answer.texts[answer.locale].plain)
 
     def plan_answer(self, ref: Ref, answer: AnswerDraft) -> Sequence[Request]:
         return [Request("POST", f"{ref}/answer", json={"state": answer.state.value})]
@@ -277,22 +361,117 @@ class FakeWriter:
             post.answered_at = self.platform.clock()
             return post.id
 
-        self.platform.perform("answer", store)
+        self.platform.perform("answer", store, *self.plan_answer(ref, answer))
 
     async def has_comment(self, ref: Ref, marker: str) -> bool:
         return any(marker in each for each in self.platform.posts[int(ref.partition("/")[2])].comments)
 
     async def comment(self, ref: Ref, text: LocalText) -> None:
-        self.platform.perform(
-            "comment", lambda: self.platform.posts[int(ref.partition("/")[2])].comments.append(text.plain) or 0
-        )
+        def store() -> int:
+            self.platform.posts[int(ref.partition("/")[2])].comments.append(text.plain)
+            return 0
+
+        self.platform.perform("comment", store, *self.plan_comment(ref, text))
 
     def plan_comment(self, ref: Ref, text: LocalText) -> Sequence[Request]:
         return [Request("POST", f"{ref}/comments", json={"body": text.plain})]
+
+
+def _plain(text: str) -> str:
+    return html_to_plain(plain_to_html(text))
+
+
+class FakeSandbox(Sandbox):
+    """The board as the kit and `civicsync sandbox` know a platform: it says the truth, changes on demand and misbehaves as planted."""
+
+    platform = PLATFORM
+    default_version = "1"
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.board = FakePlatform(f"http://{PLATFORM}.invalid", self.clock)
+        self.board.gate = self._meet
+        for number in range(self.size):
+            self.board.write(f"Voorstel {number}", "Graag.", f"citizen-{number % 7}", supports=self.rng.randrange(40))
+
+    extra_faults = frozenset({"empty", "duplicate_reply"})
+
+    def _meet(self, asked: Request) -> str:
+        body, headers = asked.body()
+        request = http.Request.of(asked.method, f"/{asked.path}", headers=headers.items(), body=body or b"")
+        self.stats.count(request)
+        fault = self.faults.pick(request)
+        self.handle(request)
+        return fault.kind if fault is not None else ""
+
+    def handle(self, request: http.Request) -> http.Response:
+        """Who asks over HTTP sees the posts; the connector asks in memory."""
+        return http.Response.json([{"id": post.id, "title": post.title} for post in self.board.public()])
+
+    def truth(self) -> dict[str, Any]:
+        return {
+            "proposals": [
+                {
+                    "id": str(post.id),
+                    "kind": "proposal",
+                    "title": post.title,
+                    "state": post.state.value,
+                    "supports": post.supports,
+                    "comments": len(post.comments),
+                    "public": not post.hidden,
+                    "author": post.author,
+                }
+                for post in self.board.posts.values()
+            ],
+            "comments": [],
+        }
+
+    def instance_block(self, url: str) -> dict[str, Any]:
+        self.board.url = url
+        FakePlatform.worlds[url] = self.board
+        return {"platform": PLATFORM, "url": url}
+
+    def operations(self) -> Mapping[str, Operation]:
+        posts = self.board.posts
+
+        def change(id: Any, **values: object) -> None:
+            for name, value in values.items():
+                setattr(posts[int(id)], name, value)
+
+        def add_proposal(title: str = "Nieuw voorstel") -> str:
+            return str(self.board.write(title, "Graag.").id)
+
+        return {
+            "edit": lambda id, title: change(id, title=title),
+            "support": lambda id, times=1: change(id, supports=posts[int(id)].supports + times),
+            "comment": lambda id, body="Goed idee!": change(id, comments=[*posts[int(id)].comments, body]),
+            "hide": lambda id: change(id, hidden=True),
+            "restore": lambda id: change(id, hidden=False),
+            "delete": lambda id: posts.pop(int(id)) and None,
+            "withdraw": lambda id: change(id, state=State.WITHDRAWN),
+            "add_proposal": add_proposal,
+        }
+
+    def plant_private_data(self) -> list[str]:
+        for post in self.board.posts.values():
+            post.contact = f"private-{post.id}@example.org"
+        return [post.contact for post in self.board.posts.values()]
 
 
 def _reader(context: Context) -> Reader:
     return FakeReader(context)
 
 
-CONNECTOR = Connector(platform="fake", settings=InstanceSettings, reader=_reader, writer=FakeWriter)
+def _sandbox(**options: Any) -> Sandbox:
+    return FakeSandbox(**options)
+
+
+CONNECTOR = Connector(
+    platform=PLATFORM,
+    settings=InstanceSettings,
+    reader=_reader,
+    versions=("1",),
+    writer=FakeWriter,
+    remap=mapped,
+    sandbox=_sandbox,
+)
