@@ -1,6 +1,5 @@
 """The configuration as pydantic models. The reference (docs/reference/config.md) and the JSON Schema come from these docstrings."""
 
-from datetime import timedelta
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -8,8 +7,6 @@ from pydantic import AfterValidator, Field, SecretStr, SerializeAsAny
 
 from ..connectors.contract.settings import InstanceSettings, Interval, Settings
 from .routes import Route
-
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def _time_zone(value: str) -> str:
@@ -84,8 +81,3 @@ class RawConfig(Frame):
     """The whole file, before its instances are handed to their platforms' own models."""
 
     instances: dict[InstanceName, dict[str, Any]] = Field(min_length=1)
-
-
-def seconds(interval: str) -> float:
-    """An interval such as `15m` in seconds."""
-    return timedelta(**{_UNITS[interval.strip()[-1]]: int(interval.strip()[:-1])}).total_seconds()

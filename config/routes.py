@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from ..connectors.contract.settings import Interval, Schedule, Settings
-from ..core.records import State
+from ..core.records import Kind, State
 
 SpaceRef = Annotated[str, Field(pattern=r"^[a-z_]+/[^\s/]+$", examples=["component/39", "group/31"])]
 
@@ -44,7 +44,7 @@ def _body_template(value: str) -> str:
 
 States = Annotated[list[State], BeforeValidator(_listed)]
 Words = Annotated[list[str], BeforeValidator(_listed)]
-Kinds = Annotated[list[Literal["proposal", "investment", "project", "debate"]], BeforeValidator(_listed)]
+Kinds = Annotated[list[Kind], BeforeValidator(_listed)]
 Template = Annotated[str, AfterValidator(_template)]
 BodyTemplate = Annotated[str, AfterValidator(_body_template)]
 
@@ -55,7 +55,7 @@ class Where(Settings):
     state: States = []
     """Official state, one or several: open, evaluating, accepted, rejected, in_progress."""
     kind: Kinds = ["proposal"]
-    """What counts: proposal, investment, project, debate."""
+    """What counts, in the platform's words: proposal, investment, project, debate."""
     category: Words = []
     """In one of these categories, by name or by reference (category/3)."""
     area: Words = []

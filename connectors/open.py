@@ -39,6 +39,7 @@ def open_transport(
     backend: Any = None,
     keep_cookies: bool | None = None,
     on_wait: OnWait | None = None,
+    before_request: Callable[[], None] | None = None,
     connector: Connector | None = None,
 ) -> HttpTransport:
     """A transport for one instance, as polite as its platform asks; to be closed by whoever asked for it.
@@ -57,6 +58,7 @@ def open_transport(
         keep_cookies=connector.keep_cookies if keep_cookies is None else keep_cookies,
         backend=backend,
         on_wait=on_wait,
+        before_request=before_request,
     )
 
 
@@ -70,6 +72,7 @@ async def open_reader(
     clock: Clock,
     backend: Any = None,
     on_wait: OnWait | None = None,
+    before_request: Callable[[], None] | None = None,
     connector: Connector | None = None,
 ) -> AsyncGenerator[tuple[Reader, Context]]:
     """A reader of an instance and what it was given, closed at the end.
@@ -78,7 +81,13 @@ async def open_reader(
     """
     connector = connector or resolve(settings.platform)
     async with open_transport(
-        settings, agent=agent, clock=clock, backend=backend, on_wait=on_wait, connector=connector
+        settings,
+        agent=agent,
+        clock=clock,
+        backend=backend,
+        on_wait=on_wait,
+        before_request=before_request,
+        connector=connector,
     ) as transport:
         context = context_of(name, settings, transport, secret=secret, clock=clock)
         yield connector.reader(context), context
@@ -94,6 +103,7 @@ async def open_writer(
     clock: Clock,
     backend: Any = None,
     on_wait: OnWait | None = None,
+    before_request: Callable[[], None] | None = None,
     connector: Connector | None = None,
 ) -> AsyncGenerator[tuple[Writer, WriteContext]]:
     """A writer of an instance and what it was given, closed at the end: one transport signs in and one never does.
@@ -106,7 +116,13 @@ async def open_writer(
         raise CannotDo(f"{name}: {settings.platform} is only read; nothing can be published there")
     async with (
         open_transport(
-            settings, agent=agent, clock=clock, backend=backend, on_wait=on_wait, connector=connector
+            settings,
+            agent=agent,
+            clock=clock,
+            backend=backend,
+            on_wait=on_wait,
+            before_request=before_request,
+            connector=connector,
         ) as reading,
         open_transport(
             settings,
@@ -114,6 +130,7 @@ async def open_writer(
             clock=clock,
             backend=backend,
             on_wait=on_wait,
+            before_request=before_request,
             connector=connector,
             keep_cookies=True,
         ) as session,

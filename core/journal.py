@@ -1,16 +1,14 @@
-"""The journal: instances, runs and leases. What `status` and `runs` show, and what keeps two processes apart."""
+"""The journal: instances and runs. What `status` and `runs` show."""
 
-import os
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, or_, select, update
+from sqlalchemy import Engine, select, update
 
-from .schema.tables import InstanceRow, LeaseRow, RunRow, table_of
-from .store.bulk import upsert
+from .schema.tables import InstanceRow, RunRow, table_of
 
-INSTANCE, RUN, LEASE = table_of(InstanceRow), table_of(RunRow), table_of(LeaseRow)
+INSTANCE, RUN = table_of(InstanceRow), table_of(RunRow)
 
 
 def instance_row(engine: Engine, name: str) -> Mapping[str, Any] | None:
@@ -75,51 +73,3 @@ def runs(engine: Engine, instances: Sequence[str] = (), limit: int = 20) -> list
 def last_run(engine: Engine, instance: str) -> Mapping[str, Any] | None:
     """The newest run of an instance."""
     return next(iter(runs(engine, [instance], 1)), None)
-
-
-def take_lease(engine: Engine, name: str, holder: str, now: datetime, seconds: float) -> bool:
-    """Take or renew a lease; False when somebody else holds it."""
-    with engine.begin() as connection:
-        taken = connection.execute(
-            update(LEASE)
-            .where(LEASE.c.name == name, or_(LEASE.c.holder == holder, LEASE.c.until < now))
-            .values(holder=holder, until=now + timedelta(seconds=seconds))
-        )
-        if taken.rowcount:
-            return True
-        other = connection.execute(select(LEASE.c.holder).where(LEASE.c.name == name)).scalar()
-        if other is not None and not _is_dead(other, holder):
-            return False
-        if other is not None:
-            connection.execute(LEASE.delete().where(LEASE.c.name == name, LEASE.c.holder == other))
-        row = {"name": name, "holder": holder, "until": now + timedelta(seconds=seconds)}
-        upsert(connection, LEASE, [row], keep=("holder", "until"))
-        return connection.execute(select(LEASE.c.holder).where(LEASE.c.name == name)).scalar() == holder
-
-
-def _is_dead(other: str, mine: str) -> bool:
-    """Whether a holder (`host:process:…`) was a process of this machine that is no more: killed, so its lease is free."""
-    host, _, rest = other.partition(":")
-    process = rest.partition(":")[0]
-    if host != mine.partition(":")[0] or not process.isdigit():
-        return False
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
-
-
-def free_lease(engine: Engine, name: str, holder: str) -> None:
-    """Give a lease back."""
-    with engine.begin() as connection:
-        connection.execute(LEASE.delete().where(LEASE.c.name == name, LEASE.c.holder == holder))
-
-
-def lease_of(engine: Engine, name: str) -> Mapping[str, Any] | None:
-    """Who holds a lease."""
-    with engine.connect() as connection:
-        row = connection.execute(select(LEASE).where(LEASE.c.name == name)).mappings().first()
-        return dict(row) if row is not None else None

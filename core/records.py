@@ -18,7 +18,8 @@ Names = dict[str, str]
 
 UNKNOWN_LOCALE = "und"
 
-ProposalKind = Literal["proposal", "investment", "project", "debate", "amendment"]
+Kind = Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,30}$")]
+"""A platform's own word for a sort of record; which table it belongs to is the connector's to say (`Connector.kinds`)."""
 AuthorKind = Literal["person", "organization", "group", "meeting"]
 
 
@@ -74,7 +75,7 @@ class Space(Record):
     """A participatory space: process, assembly, component, budget, heading, community, group, domain; a tree."""
 
     table = "spaces"
-    kind: str
+    kind: Kind
     id: str
     parent: Ref | None = None
     names: Names = {}
@@ -94,7 +95,7 @@ class Proposal(Record):
     """
 
     table = "proposals"
-    kind: ProposalKind = "proposal"
+    kind: Kind = "proposal"
     id: str
     space: Ref | None = None
     texts: tuple[Text, ...] = ()
@@ -132,7 +133,7 @@ class Vote(Record):
     """An individual public ballot where a platform shows one (CONSUL). Never with a person."""
 
     table = "votes"
-    kind: Literal["vote"] = "vote"
+    kind: Kind = "vote"
     id: str
     target: Ref
     positive: bool | None = None
@@ -144,7 +145,7 @@ class Comment(Record):
     """A reply or an argument. `alignment`: 1 in favour, 0 neutral, -1 against."""
 
     table = "comments"
-    kind: Literal["comment", "point"] = "comment"
+    kind: Kind = "comment"
     id: str
     target: Ref
     """The proposal it is about, also for replies."""
@@ -161,7 +162,7 @@ class Answer(Record):
     """An official status with its text and date: an answer, a milestone, a status change."""
 
     table = "answers"
-    kind: Literal["answer", "milestone", "status_change"] = "answer"
+    kind: Kind = "answer"
     id: str
     """Unique per kind; for an answer of which a proposal has at most one: the proposal's `kind-id`."""
     target: Ref
@@ -176,7 +177,7 @@ class Category(Record):
     """A category, taxonomy or tag; a tree."""
 
     table = "categories"
-    kind: Literal["category", "taxonomy", "tag"] = "category"
+    kind: Kind = "category"
     id: str
     parent: Ref | None = None
     space: Ref | None = None
@@ -187,7 +188,7 @@ class Area(Record):
     """A geographical area: geozone, scope; a tree."""
 
     table = "areas"
-    kind: Literal["geozone", "scope"]
+    kind: Kind
     id: str
     parent: Ref | None = None
     names: Names = {}

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, func, or_, select
 
-from ..config.model import seconds
 from ..config.routes import Route, Where
+from ..core.durations import seconds
 from ..core.identity import Key, Ref, key
 from ..core.ledger.ledger import PUBLICATION
 from ..core.records import State

@@ -15,8 +15,8 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from ..config.model import seconds
 from ..connectors.contract.settings import cron_fields
+from ..core.durations import seconds
 
 JITTER_SHARE = 0.1
 MAX_JITTER = 60.0

@@ -17,6 +17,7 @@ from ...config import Config
 from ...connectors.contract.exchange import Request
 from ...core.clock import Clock
 from ...core.ledger.ledger import Operation
+from ...core.ledger.states import OperationState
 from ...sync.publish.decisions import Decision
 from ...sync.publish.outcome import RouteOutcome
 from ...sync.publish.publisher import Publisher
@@ -131,17 +132,19 @@ async def _publish(
         clock, finished = Clock(), Counter[str]()
         said = clock.monotonic()
 
-        def done(instance: str, operation: Operation, ended: str) -> None:
+        def done(instance: str, operation: Operation, ended: OperationState | None) -> None:
             nonlocal said
-            finished[instance] += ended in {"sent", "refused"}
+            finished[instance] += ended in {OperationState.SENT, OperationState.REFUSED}
             if not live and not quiet and clock.monotonic() - said > 5:
                 said = clock.monotonic()
                 err.print(f"{instance}: {finished[instance]} done, now {operation.route}", markup=False)
             if instance not in tasks:
                 tasks[instance] = progress.add_task("", total=None, name=instance)
             progress.advance(tasks[instance])
-            if ended not in {"sent", "approved"} and not quiet:
-                progress.console.print(Text(f"{operation.route}: {operation.kind} is {ended}", style="yellow"))
+            if ended not in {OperationState.SENT, OperationState.APPROVED} and not quiet:
+                progress.console.print(
+                    Text(f"{operation.route}: {operation.kind} is {ended or 'with another process'}", style="yellow")
+                )
 
         def waiting(instance: str, why: str, seconds: float) -> None:
             progress.console.print(Text(f"{instance}: waiting {seconds:.0f} s: {why}", style="dim"), soft_wrap=True)

@@ -1,14 +1,13 @@
 """`civicsync quarantine`: records that could not be understood: look at them, and try them again."""
 
-from typing import Annotated, Any
+from dataclasses import asdict
+from typing import Annotated
 
 import typer
 from rich.text import Text
 
 from ...core.clock import Clock
-from ...core.items import Item
 from ...core.store.quarantine import listed
-from ...core.store.store import InstanceStore
 from .common import EXIT_FAILED, chosen, configuration, database, fail, out, print_json, print_table
 
 app = typer.Typer(help="Records that could not be understood.", no_args_is_help=True, rich_markup_mode=None)
@@ -61,32 +60,12 @@ def replay(
     instance: Annotated[str | None, typer.Argument(help="Only this instance.")] = None, json: Json = False
 ) -> None:
     """Map the records in quarantine again, for example after an update of civicsync."""
-    from ...connectors.open import context_of, open_transport, user_agent
-    from ...connectors.registry import resolve
+    from ...sync.replay import replay as map_again
 
     config = configuration()
-    results: list[dict[str, Any]] = []
     with database(config) as engine:
-        for row in listed(engine, chosen(config, [instance])[0] if instance else None):
-            settings = config.instances.get(row["instance"])
-            connector = resolve(settings.platform) if settings else None
-            if settings is None or connector is None or connector.remap is None:
-                results.append(
-                    {"id": row["id"], "ref": row["ref"], "instance": row["instance"], "outcome": "not configured"}
-                )
-                continue
-            clock = Clock()
-            agent = user_agent(config.operator.name, config.operator.contact)
-            transport = open_transport(settings, agent=agent, clock=clock)
-            secret = config.privacy.key.get_secret_value()
-            context = context_of(row["instance"], settings, transport, secret=secret, clock=clock)
-            store = InstanceStore(engine, row["instance"], settings.locales, clock)
-            remap, raw, ref = connector.remap, row["raw"] or {}, row["ref"]
-            written = store.replay(
-                Item(ref, build=lambda r=remap, c=context, f=ref, w=raw: r(c, f, w), raw=raw), row["scope"]
-            )
-            outcome = "still not understood" if written.quarantined else "understood"
-            results.append({"id": row["id"], "ref": ref, "instance": row["instance"], "outcome": outcome})
+        rows = listed(engine, chosen(config, [instance])[0] if instance else None)
+        results = [asdict(each) for each in map_again(config, engine, rows, Clock())]
     if json:
         print_json(results)
     else:

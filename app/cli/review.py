@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from ...config import Config
 from ...core.clock import Clock
 from ...core.ledger.ledger import Ledger, Operation, Publication
-from ...sync.publish.decisions import REFUSED_EDIT
+from ...core.ledger.states import OperationKind, OperationState, waits_for_person
 from ...sync.publish.review import Reviewer
 from ...sync.render.render import draft_of
 from .common import EXIT_FAILED, EXIT_USAGE, configuration, database, fail, out, print_json, print_table
@@ -164,11 +164,12 @@ def _waiting(config: Config, engine: Engine, route: str | None) -> list[dict[str
         chosen_routes(config, [route])
     ledger = Ledger(engine, Clock())
     rows: list[dict[str, Any]] = []
-    operations = {op.publication_id: op for op in ledger.operations(states=("awaiting_approval",), route=route)}
+    operations = {
+        op.publication_id: op for op in ledger.operations(states=(OperationState.AWAITING_APPROVAL,), route=route)
+    }
     for own in ledger.publications(route=route):
         op = operations.get(own.id)
-        told = own.state in {"held", "conflict", "gone", "stuck"} or own.reason.startswith(("back: ", REFUSED_EDIT))
-        if op is not None or told:
+        if op is not None or waits_for_person(own.state, own.reason_code):
             rows.append(_line(own, op))
     return rows
 
@@ -190,7 +191,7 @@ def _line(own: Publication, op: Operation | None) -> dict[str, Any]:
 def _story(own: Publication, op: Operation | None) -> dict[str, Any]:
     texts = _texts(op.payload if op is not None else own.sent_payload)
     diff: list[str] = []
-    if op is not None and op.kind == "edit":
+    if op is not None and op.kind is OperationKind.EDIT:
         old = _texts(own.sent_payload)
         for locale, text in texts.items():
             before = old.get(locale, {"title": "", "plain": ""})

@@ -6,7 +6,7 @@ import typer
 from sqlalchemy import Engine
 
 from ...core import journal as journal
-from ...core.store.tombstones import totals
+from ...core.store.statistics import totals
 from .common import chosen, configuration, database, print_json, print_table
 
 COLUMNS = {

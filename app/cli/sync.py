@@ -21,7 +21,7 @@ from ...config import Config
 from ...connectors.contract.reading import Page
 from ...core import journal as journal
 from ...core.clock import Clock
-from ...core.store.tombstones import totals
+from ...core.store.statistics import totals
 from ...sync.pull.run import Options, Puller, PullOutcome
 from .common import EXIT_FAILED, EXIT_STOPPED, chosen, configuration, database, err, out, print_json, print_table
 

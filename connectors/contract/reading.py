@@ -12,6 +12,7 @@ from ...core.clock import Clock
 from ...core.identity import Ref
 from ...core.items import Cursor, Item, Page
 from ...core.records import Record, Space
+from ...core.store.kinds import Kinds
 from .exchange import Transport
 from .settings import InstanceSettings
 
@@ -117,6 +118,10 @@ class CanConfirm(Protocol):
         ...
 
 
+KINDS: Kinds = {"proposals": ("proposal",), "comments": ("comment",), "answers": ("answer",), "categories": ("category",)}
+"""What a platform has that says nothing else."""
+
+
 @dataclass(frozen=True, slots=True)
 class Connector:
     """What a platform's package exports as `CONNECTOR` (entry point group `civicsync.connectors`)."""
@@ -124,6 +129,8 @@ class Connector:
     platform: str
     settings: type[InstanceSettings]
     reader: Callable[[Context], Reader]
+    kinds: Kinds = field(default_factory=lambda: KINDS)
+    """Which kinds of records it has, by table; a kind that is not named here is a space."""
     versions: Sequence[str] = ()
     """What `civicsync sandbox PLATFORM --version` accepts, newest last."""
     requests_per_minute: int | None = None

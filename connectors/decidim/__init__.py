@@ -26,6 +26,13 @@ CONNECTOR = Connector(
     platform="decidim",
     settings=DecidimSettings,
     reader=DecidimReader,
+    kinds={
+        "proposals": ("proposal", "project", "debate"),
+        "comments": ("comment",),
+        "answers": ("answer",),
+        "categories": ("category", "taxonomy"),
+        "areas": ("scope",),
+    },
     versions=VERSIONS,
     requests_per_minute=95,
     remap=remap,

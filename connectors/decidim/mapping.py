@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -23,7 +23,6 @@ from ...core.records import (
     Comment,
     Counters,
     Proposal,
-    ProposalKind,
     Record,
     Space,
     State,
@@ -232,7 +231,7 @@ class Mapper:
         meeting = raw.get("meeting") or {}
         place = _place(raw.get("coordinates"))
         proposal = Proposal(
-            kind="amendment" if amends is not None else cast(ProposalKind, kind),
+            kind="amendment" if amends is not None else kind,
             id=own,
             space=raw.get("space"),
             texts=texts(raw.get("title"), raw.get("body") if kind == "proposal" else raw.get("description")),

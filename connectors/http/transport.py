@@ -33,7 +33,9 @@ from tenacity import (
     wait_random,
 )
 
+from ...core import events
 from ...core.clock import Clock
+from ..contract.bounded_json import TooCostly
 from ..contract.errors import (
     ConnectorError,
     Malformed,
@@ -50,9 +52,10 @@ from . import body, pace
 
 MAX_REDIRECTS = 5
 MAX_ATTEMPTS = 6
-MAX_PAGE_BYTES = 4_000_000
+MAX_PAGE_BYTES = 1_500_000
 """A page for people is parsed into a tree, which takes a hundred times its size; no real one comes near."""
-MAX_PAGE_TAGS = 50_000
+MAX_PAGE_TAGS = 20_000
+"""Openings of tags: the parser may look for the end of each through the whole rest of the page."""
 MAX_COOKIES = 64
 MAX_REST = 86_400.0
 """No host is left alone for longer than a day because of one answer."""
@@ -117,15 +120,19 @@ class HttpTransport:
         keep_cookies: bool = False,
         backend: Any = None,
         on_wait: Callable[[str, float], None] | None = None,
+        before_request: Callable[[], None] | None = None,
         paces: pace.Paces = pace.PACES,
         within: Callable[[float], asyncio.Timeout] = asyncio.timeout,
     ) -> None:
         """`backend`: an ASGI application or an httpx transport that answers instead of the network (tests).
 
+        `before_request` is called when a request's turn has come; what it raises keeps the request from being sent (a lost lease).
+
         `within` ends an exchange after so many seconds of this process's life, which no platform and no other clock can stretch.
         """
         self.url = url.rstrip("/")
         self.stats = Stats()
+        self._before_request = before_request
         self.on_wait = on_wait
         """Told why and for how many seconds, whenever more than a moment is waited for the platform."""
         self._clock = clock
@@ -343,15 +350,19 @@ class HttpTransport:
 
     async def _exchange(self, exchange: _Exchange, request: httpx.Request, host: pace.Pace) -> Response:
         where = exchange.where
-        began = self._clock.monotonic()
+        if self._before_request is not None:
+            self._before_request()
+        began, status, size = self._clock.monotonic(), 0, 0
         self.stats.requests += 1
         memory = io.BytesIO()
         whole = self._within(self._politeness.deadline)
         try:
             async with whole:
                 response = await self._client.send(request, stream=True)
+                status = response.status_code
                 try:
                     size = await self._read(response, exchange, memory)
+                    urlsplit(response.headers.get("location", ""))  # what is no address ends here, for whoever reads it
                 finally:
                     await response.aclose()
         except (httpx.TimeoutException, TimeoutError) as error:
@@ -371,6 +382,8 @@ class HttpTransport:
             raise Malformed(f"{where}: the answer cannot be read ({type(error).__name__})") from error
         finally:
             elapsed = self._clock.monotonic() - began
+            host_name = urlsplit(exchange.url).netloc.rpartition("@")[2]
+            events.emit(events.RequestMade(host_name, exchange.method, status, elapsed, size))
             if not self._loopback:
                 host.pause(self._clock.monotonic() + min(30.0, elapsed * self._politeness.pause))
             self._keep_cookies_or_not()
@@ -395,6 +408,8 @@ class HttpTransport:
         try:
             return replace(answer, decoded=answer.json())
         except Malformed as error:
+            if isinstance(error.__cause__, TooCostly):
+                raise  # the same again would be as large
             raise _Again(error) from None
 
     async def _read(self, response: httpx.Response, exchange: _Exchange, memory: io.BytesIO) -> int:

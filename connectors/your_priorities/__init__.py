@@ -26,6 +26,12 @@ CONNECTOR = Connector(
     platform="your-priorities",
     settings=YourPrioritiesSettings,
     reader=YourPrioritiesReader,
+    kinds={
+        "proposals": ("proposal",),
+        "comments": ("point",),
+        "answers": ("status_change",),
+        "categories": ("category",),
+    },
     versions=VERSIONS,
     # The platform has no limit of its own; robots.txt asks for one request a second, and the pause after each answer
     # (politeness.pause, as long as the answer took) keeps near it without making a toy instance on loopback wait.

@@ -1,14 +1,12 @@
 """The ledger: what was wanted, tried and done on other platforms. All SQL of publishing is here.
 
 Intent comes before effect: an operation is written and committed before anything is sent, and it moves from state to state by
-compare-and-set, so that two processes can never both believe that it is theirs. Nothing here touches the network or decides
-what should be published.
-
-    planned -> awaiting_approval -> approved -> sending -> sent | refused | unknown -> (looked up) sent | approved
-    besides: superseded (a newer text came), cancelled (nothing was sent, and nothing is wanted any more)
+compare-and-set, so that two processes can never both believe that it is theirs. Under a lease every write carries the lease's token.
+Nothing here touches the network or decides what should be published; which moves there are, `states` says.
 """
 
 import base64
+import contextlib
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 
 from ..clock import Clock
 from ..identity import Key, Ref, key, split_ref
+from ..leases import Lease, writing
 from ..schema.ledger_tables import (
     BreakerRow,
     OperationRow,
@@ -30,13 +29,26 @@ from ..schema.ledger_tables import (
 )
 from ..schema.tables import table_of
 from ..store.bulk import upsert
+from .states import (
+    CLOSED,
+    ENDED,
+    LANES,
+    OPEN,
+    OPERATION_MOVES,
+    PUBLICATION_MOVES,
+    QUEUED,
+    Lane,
+    OperationKind,
+    OperationState,
+    PublicationState,
+    Reason,
+    check_move,
+    state_after,
+)
 
+_DECIDED = (OperationState.SENT, OperationState.REFUSED, OperationState.REJECTED)
 PUBLICATION, OPERATION, EVENT = table_of(PublicationRow), table_of(OperationRow), table_of(PublicationEventRow)
 ROUTE, ACCOUNT, BREAKER = table_of(RouteRow), table_of(ServiceAccountRow), table_of(BreakerRow)
-
-OPEN = ("planned", "awaiting_approval", "approved", "sending", "unknown")
-QUEUED = ("planned", "awaiting_approval", "approved")
-"""Nothing was sent yet: these may be superseded or cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +60,8 @@ class Publication:
     origin_key: Key
     target_instance: str
     target_space: Ref
-    state: str
+    state: PublicationState
+    reason_code: Reason
     reason: str
     title: str
     marker: str
@@ -73,20 +86,30 @@ class Operation:
     publication_id: str
     route: str
     target_instance: str
-    kind: str
-    lane: str
+    kind: OperationKind
+    lane: Lane
     open_lane: str | None
-    state: str
+    state: OperationState
     payload: dict[str, Any] | None
     payload_hash: str
     notes: list[str] | None
     attempts: int
     first_sent_at: datetime | None
     not_before: datetime | None
+    reason_code: Reason
     error: str
     decided_by: str | None
     created_at: datetime
     changed_at: datetime
+
+
+def told(reason: Reason, sentence: str) -> dict[str, Any]:
+    """The columns that say why a publication is as it is: a code for decisions, a sentence for people."""
+    return {"reason_code": reason.value, "reason": sentence}
+
+
+SETTLED = told(Reason.NONE, "")
+"""There is nothing to tell any more."""
 
 
 class DuplicateCopy(Exception):
@@ -102,9 +125,14 @@ def publication_id(origin: Key, instance: str, space: Ref) -> str:
 class Ledger:
     """Reads and writes the ledger; every method is one transaction."""
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
+    def __init__(self, engine: Engine, clock: Clock, lease: Lease | None = None) -> None:
+        """`lease`: under which everything is written; None where nothing is sent (a person's decision, a look)."""
         self.engine = engine
         self.clock = clock
+        self._lease = lease
+
+    def _begin(self) -> contextlib.AbstractContextManager[Connection]:
+        return writing(self.engine, self._lease)
 
     # Reading ----------------------------------------------------------------------------------------------------------
 
@@ -116,7 +144,7 @@ class Ledger:
         if ids is not None:
             query = query.where(PUBLICATION.c.id.in_(list(ids)))
         with self.engine.connect() as connection:
-            return [Publication(**row) for row in connection.execute(query).mappings()]
+            return [_publication(row) for row in connection.execute(query).mappings()]
 
     def publication(self, own: str) -> Publication | None:
         """One publication."""
@@ -125,7 +153,7 @@ class Ledger:
     def operations(
         self,
         *,
-        states: Sequence[str] = OPEN,
+        states: Sequence[OperationState] = OPEN,
         route: str | None = None,
         target: str | None = None,
         publication: str | None = None,
@@ -136,13 +164,13 @@ class Ledger:
             if value is not None:
                 query = query.where(OPERATION.c[column] == value)
         with self.engine.connect() as connection:
-            return [Operation(**row) for row in connection.execute(query).mappings()]
+            return [_operation(row) for row in connection.execute(query).mappings()]
 
     def operation(self, own: int) -> Operation | None:
         """One operation."""
         with self.engine.connect() as connection:
             row = connection.execute(select(OPERATION).where(OPERATION.c.id == own)).mappings().first()
-            return Operation(**row) if row is not None else None
+            return _operation(row) if row is not None else None
 
     def events(self, publication: str) -> list[dict[str, Any]]:
         """What happened to a publication, in order."""
@@ -156,11 +184,11 @@ class Ledger:
         with self.engine.connect() as connection:
             return {str(own) for own in connection.execute(query).scalars()}
 
-    def last_hashes(self, route: str, lane: str) -> dict[str, str]:
-        """Of each publication of a route, the hash of the newest operation in a lane that came to an end on the platform."""
+    def last_hashes(self, route: str, lane: Lane) -> dict[str, str]:
+        """Of each publication of a route, the hash of the newest operation in a lane that was sent, refused or rejected."""
         query = (
             select(OPERATION.c.publication_id, OPERATION.c.payload_hash)
-            .where(OPERATION.c.route == route, OPERATION.c.lane == lane, OPERATION.c.state.in_(("sent", "refused")))
+            .where(OPERATION.c.route == route, OPERATION.c.lane == lane, OPERATION.c.state.in_(_DECIDED))
             .order_by(OPERATION.c.id)
         )
         with self.engine.connect() as connection:
@@ -169,37 +197,48 @@ class Ledger:
     def created_since(self, route: str, moment: datetime) -> int:
         """How many copies a route made since a moment."""
         query = select(func.count()).where(
-            OPERATION.c.route == route, OPERATION.c.kind == "create", OPERATION.c.first_sent_at >= moment
+            OPERATION.c.route == route, OPERATION.c.kind == OperationKind.CREATE, OPERATION.c.first_sent_at >= moment
         )
         with self.engine.connect() as connection:
             return int(connection.execute(query).scalar_one())
 
     # Intents ----------------------------------------------------------------------------------------------------------
 
-    def open_publication(self, **values: Any) -> Publication:
+    def open_publication(self, state: PublicationState, **values: Any) -> Publication:
         """Write down that a copy is wanted (or held); an existing row of the same place is returned as it is."""
         now = self.clock.now()
         own = publication_id(values["origin_key"], values["target_instance"], values["target_space"])
-        row = {"id": own, "reason": "", "title": "", "created_at": now, "changed_at": now, **values}
-        with self.engine.begin() as connection:
+        check_move(PUBLICATION_MOVES, None, state)
+        row = {"id": own, "state": state, **SETTLED, "title": "", "created_at": now, "changed_at": now, **values}
+        with self._begin() as connection:
             upsert(connection, PUBLICATION, [row], keep=list(row))
         found = self.publication(own)
         assert found is not None
         return found
 
     def intend(
-        self, publication: Publication, kind: str, lane: str, state: str, *, supersede: str = "", **values: Any
+        self,
+        publication: Publication,
+        kind: OperationKind,
+        state: OperationState,
+        *,
+        wanted: str = "",
+        change: Mapping[str, Any] | None = None,
+        **values: Any,
     ) -> bool:
-        """Write down a write. Queued operations of the lane give way to it; one that was sent already is waited for.
+        """Write down a write. Queued operations of its lane give way to it; one that was sent already is waited for.
 
-        Returns False when the lane is busy (an operation there is sending or unknown).
+        `wanted`: why, told as an event of its own; `change`: columns of the publication that change with it. Returns False when the
+        lane is busy (an operation there is sending or unknown); then nothing was changed.
         """
-        now = self.clock.now()
+        now, lane = self.clock.now(), LANES[kind]
+        check_move(OPERATION_MOVES, None, state)
         try:
-            with self.engine.begin() as connection:
-                old = self._queued(connection, publication.id, lane)
-                for each in old:
-                    self._close(connection, each, "superseded", supersede or f"a newer {kind} came", now)
+            with self._begin() as connection:
+                for each in self._queued(connection, publication.id, lane):
+                    self._close(
+                        connection, each, OperationState.SUPERSEDED, Reason.SUPERSEDED, f"a newer {kind} came", now
+                    )
                 row = {
                     "publication_id": publication.id,
                     "route": publication.route,
@@ -210,59 +249,98 @@ class Ledger:
                     "state": state,
                     "payload_hash": "",
                     "attempts": 0,
+                    "reason_code": "",
                     "error": "",
                     "created_at": now,
                     "changed_at": now,
                     **values,
                 }
                 connection.execute(OPERATION.insert(), row)
+                if wanted:
+                    self._event(connection, publication.id, "wanted", wanted, now)
+                self._follow(connection, publication.id, kind, state, Reason.NONE, change or {}, now)
                 self._event(connection, publication.id, f"{kind}: {state}", "; ".join(values.get("notes") or ()), now)
         except IntegrityError:
             return False
         return True
 
-    def cancel(self, publication: Publication, lane: str, reason: str) -> int:
+    def cancel(self, publication: Publication, lane: Lane, reason: Reason, sentence: str) -> int:
         """Close what is queued in a lane; returns how many operations that were."""
         now = self.clock.now()
-        with self.engine.begin() as connection:
+        with self._begin() as connection:
             old = self._queued(connection, publication.id, lane)
-            for each in old:
-                self._close(connection, each, "cancelled", reason, now)
+            for own, kind, before in old:
+                self._close(connection, (own, kind, before), OperationState.CANCELLED, reason, sentence, now)
+                self._follow(connection, publication.id, kind, OperationState.CANCELLED, reason, {}, now)
         return len(old)
 
-    def _queued(self, connection: Connection, publication: str, lane: str) -> list[int]:
-        query = select(OPERATION.c.id).where(
+    def _queued(
+        self, connection: Connection, publication: str, lane: Lane
+    ) -> list[tuple[int, OperationKind, OperationState]]:
+        query = select(OPERATION.c.id, OPERATION.c.kind, OPERATION.c.state).where(
             OPERATION.c.publication_id == publication, OPERATION.c.open_lane == lane, OPERATION.c.state.in_(QUEUED)
         )
-        return [int(own) for own in connection.execute(query).scalars()]
+        return [
+            (int(own), OperationKind(kind), OperationState(state)) for own, kind, state in connection.execute(query)
+        ]
 
-    def _close(self, connection: Connection, own: int, state: str, reason: str, now: datetime) -> None:
-        values = {"state": state, "open_lane": None, "error": reason, "payload": None, "changed_at": now}
-        connection.execute(update(OPERATION).where(OPERATION.c.id == own, OPERATION.c.state.in_(QUEUED)).values(values))
+    def _close(
+        self,
+        connection: Connection,
+        old: tuple[int, OperationKind, OperationState],
+        state: OperationState,
+        reason: Reason,
+        sentence: str,
+        now: datetime,
+    ) -> None:
+        own, _, before = old
+        check_move(OPERATION_MOVES, before, state)
+        values = {
+            "state": state,
+            "open_lane": None,
+            "reason_code": reason,
+            "error": sentence,
+            "payload": None,
+            "changed_at": now,
+        }
+        connection.execute(update(OPERATION).where(OPERATION.c.id == own, OPERATION.c.state == before).values(values))
 
     # Moves ------------------------------------------------------------------------------------------------------------
 
     def move(
         self,
         operation: Operation,
-        state: str,
+        state: OperationState,
         *,
+        reason: Reason = Reason.NONE,
+        sentence: str = "",
         event: str = "",
         detail: str = "",
-        publication: Mapping[str, Any] | None = None,
+        change: Mapping[str, Any] | None = None,
         **values: Any,
     ) -> Operation | None:
         """From the state the operation was read in to another; None when somebody else moved it meanwhile.
 
+        Its publication follows (`states.state_after`). `reason` and `sentence` say why; `change` are columns of the publication that
+        change with it.
+
         Raises:
             DuplicateCopy: the copy belongs to another publication; nothing was changed.
+            LeaseLost: another process has taken over; nothing was changed.
         """
+        check_move(OPERATION_MOVES, operation.state, state)
         now = self.clock.now()
-        row: dict[str, Any] = {"state": state, "changed_at": now, **values}
+        row: dict[str, Any] = {
+            "state": state,
+            "changed_at": now,
+            "reason_code": reason,
+            "error": sentence,
+            **values,
+        }
         if state not in OPEN:
             row["open_lane"] = None
         try:
-            with self.engine.begin() as connection:
+            with self._begin() as connection:
                 moved = connection.execute(
                     update(OPERATION)
                     .where(OPERATION.c.id == operation.id, OPERATION.c.state == operation.state)
@@ -270,27 +348,57 @@ class Ledger:
                 )
                 if not moved.rowcount:
                     return None
-                if publication:
-                    connection.execute(
-                        update(PUBLICATION)
-                        .where(PUBLICATION.c.id == operation.publication_id)
-                        .values({"changed_at": now, **publication})
-                    )
+                self._follow(connection, operation.publication_id, operation.kind, state, reason, change or {}, now)
                 what = event or f"{operation.kind}: {state}"
-                self._event(connection, operation.publication_id, what, detail, now)
+                self._event(connection, operation.publication_id, what, detail or sentence, now)
         except IntegrityError as error:
             raise DuplicateCopy from error
         return self.operation(operation.id)
 
-    def update_publication(self, publication: Publication, *, event: str, detail: str = "", **values: Any) -> None:
-        """Change a publication and say so.
+    def _follow(
+        self,
+        connection: Connection,
+        publication: str,
+        kind: OperationKind,
+        state: OperationState,
+        reason: Reason,
+        change: Mapping[str, Any],
+        now: datetime,
+    ) -> None:
+        """A publication is where its operations brought it."""
+        before = PublicationState(
+            connection.execute(select(PUBLICATION.c.state).where(PUBLICATION.c.id == publication)).scalar_one()
+        )
+        after = state_after(before, kind, state, reason)
+        check_move(PUBLICATION_MOVES, before, after)
+        if change or after is not before:
+            values = {"state": after, "changed_at": now, **change}
+            connection.execute(update(PUBLICATION).where(PUBLICATION.c.id == publication).values(values))
+
+    def update_publication(
+        self,
+        publication: Publication,
+        *,
+        event: str,
+        detail: str = "",
+        state: PublicationState | None = None,
+        **values: Any,
+    ) -> None:
+        """Change a publication by itself (what a person decided, what a pull saw, what was found again) and say so.
 
         Raises:
             DuplicateCopy: the copy belongs to another publication; nothing was changed.
+            LeaseLost: another process has taken over; nothing was changed.
         """
         now = self.clock.now()
         try:
-            with self.engine.begin() as connection:
+            with self._begin() as connection:
+                if state is not None:
+                    before = connection.execute(
+                        select(PUBLICATION.c.state).where(PUBLICATION.c.id == publication.id)
+                    ).scalar_one()
+                    check_move(PUBLICATION_MOVES, before, state)
+                    values["state"] = state
                 connection.execute(
                     update(PUBLICATION).where(PUBLICATION.c.id == publication.id).values({"changed_at": now, **values})
                 )
@@ -305,17 +413,15 @@ class Ledger:
 
     def forget_texts(self, before: datetime) -> None:
         """Drop the texts of what ended before a moment; what happened, when and where stays readable."""
-        ended = ("withdrawn", "cancelled", "refused", "rejected", "gone")
-        closed = ("sent", "refused", "superseded", "cancelled")
-        with self.engine.begin() as connection:
+        with self._begin() as connection:
             connection.execute(
                 update(PUBLICATION)
-                .where(PUBLICATION.c.state.in_(ended), PUBLICATION.c.changed_at < before, PUBLICATION.c.title != "")
+                .where(PUBLICATION.c.state.in_(ENDED), PUBLICATION.c.changed_at < before, PUBLICATION.c.title != "")
                 .values(sent_payload=None, title="")
             )
             connection.execute(
                 update(OPERATION)
-                .where(OPERATION.c.state.in_(closed), OPERATION.c.changed_at < before)
+                .where(OPERATION.c.state.in_(CLOSED), OPERATION.c.changed_at < before)
                 .values(payload=None)
             )
 
@@ -329,7 +435,7 @@ class Ledger:
 
     def save_route(self, name: str, **values: Any) -> None:
         """Keep something about a route."""
-        with self.engine.begin() as connection:
+        with self._begin() as connection:
             row = {"name": name, "fingerprint": "", "halted_reason": "", **values}
             kept = {"name", "fingerprint", "halted_reason"} - set(values)
             upsert(connection, ROUTE, [row], keep=sorted(kept))
@@ -342,7 +448,7 @@ class Ledger:
 
     def remember_account(self, instance: str, pseudonym: str) -> None:
         """What this account wrote and writes is never an original."""
-        with self.engine.begin() as connection:
+        with self._begin() as connection:
             upsert(connection, ACCOUNT, [{"instance": instance, "pseudonym": pseudonym}])
 
     def open_until(self, host: str) -> datetime | None:
@@ -354,7 +460,7 @@ class Ledger:
 
     def count_failure(self, host: str, limit: int, rest: timedelta) -> datetime | None:
         """One more failure in a row; from `limit` on the host is left alone, longer each time (at most an hour)."""
-        with self.engine.begin() as connection:
+        with self._begin() as connection:
             found = connection.execute(select(BREAKER.c.failures).where(BREAKER.c.host == host)).scalar()
             failures = int(found or 0) + 1
             until = None
@@ -365,12 +471,27 @@ class Ledger:
 
     def count_success(self, host: str) -> None:
         """The host answers: begin counting anew."""
-        with self.engine.begin() as connection:
+        with self._begin() as connection:
             connection.execute(
                 update(BREAKER)
                 .where(BREAKER.c.host == host, or_(BREAKER.c.failures > 0, BREAKER.c.open_until.is_not(None)))
                 .values(failures=0, open_until=None)
             )
+
+
+def _publication(row: Mapping[Any, Any]) -> Publication:
+    named: dict[str, Any] = {"state": PublicationState(row["state"]), "reason_code": Reason(row["reason_code"])}
+    return Publication(**{**row, **named})
+
+
+def _operation(row: Mapping[Any, Any]) -> Operation:
+    named: dict[str, Any] = {
+        "kind": OperationKind(row["kind"]),
+        "lane": Lane(row["lane"]),
+        "state": OperationState(row["state"]),
+        "reason_code": Reason(row["reason_code"]),
+    }
+    return Operation(**{**row, **named})
 
 
 def copy_columns(instance: str, reference: Ref, url: str, how: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,9 @@ class PublicationRow(SQLModel, table=True):
     target_instance: str
     target_space: str
     state: str
+    """`core.ledger.states.PublicationState`."""
+    reason_code: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """`core.ledger.states.Reason`; `reason` is the sentence beside it, for people."""
     reason: str = long_text()
     title: str = long_text()
     marker: str
@@ -71,6 +74,7 @@ class OperationRow(SQLModel, table=True):
     attempts: int = 0
     first_sent_at: datetime | None = moment()
     not_before: datetime | None = moment()
+    reason_code: str = Field(default="", sa_column_kwargs={"server_default": ""})
     error: str = long_text()
     decided_by: str | None = None
     created_at: datetime = Field(sa_type=UTCMoment)

@@ -354,6 +354,8 @@ class LeaseRow(SQLModel, table=True):
     name: str = Field(primary_key=True)
     holder: str
     until: datetime = Field(sa_type=UTCMoment)
+    token: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+    """Grows with each taking; what is written under a lease carries it."""
 
 
 class SchemaInfoRow(SQLModel, table=True):
@@ -375,21 +377,7 @@ ROWS: dict[str, type[Row]] = {
 }
 """The swept tables by `Record.table`."""
 
-_KINDS = {
-    **dict.fromkeys(("proposal", "investment", "project", "debate"), "proposals"),
-    **dict.fromkeys(("comment", "point"), "comments"),
-    **dict.fromkeys(("answer", "milestone", "status_change"), "answers"),
-    **dict.fromkeys(("category", "taxonomy", "tag"), "categories"),
-    **dict.fromkeys(("geozone", "scope"), "areas"),
-    "vote": "votes",
-}
-
 
 def table_of(model: type[SQLModel]) -> Table:
     """The Core table of a model."""
     return SQLModel.metadata.tables[str(model.__tablename__)]
-
-
-def rows_of(reference: str) -> type[Row]:
-    """The table a reference's row lives in; whatever is nothing else is a space."""
-    return ROWS[_KINDS.get(reference.partition("/")[0], "spaces")]

@@ -12,6 +12,7 @@ from ..identity import Key, key
 from ..items import Item
 from ..records import Record
 from ..schema.tables import (
+    ROWS,
     AnswerRow,
     AttachmentRow,
     AuthorRow,
@@ -21,7 +22,6 @@ from ..schema.tables import (
     ProposalTextRow,
     ProposalVersionRow,
     TallyRow,
-    rows_of,
     table_of,
 )
 from .bulk import chunks, insert_new, upsert
@@ -191,7 +191,7 @@ class Batches:
         by_table: dict[str, dict[Key, Columns]] = {}
         for record in children:
             row = self.rows.main(record)
-            table = table_of(rows_of(record.ref))
+            table = table_of(ROWS[record.table])
             if "supports" in table.c:
                 row.update(dict.fromkeys(COUNTERS))
             if table is PROPOSAL:

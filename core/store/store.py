@@ -17,9 +17,12 @@ from sqlmodel import SQLModel
 from ..clock import Clock
 from ..identity import Key, Ref, key
 from ..items import Cursor, Item, MappingError, Page
-from ..schema.tables import ROWS, MemoryRow, rows_of, table_of
+from ..leases import Lease, writing
+from ..records import Record
+from ..schema.tables import ROWS, MemoryRow, table_of
 from .bulk import chunks, upsert
 from .change_tokens import Sieve, TokensByKind
+from .kinds import Kinds, KindTables
 from .page_writer import Batch, Batches
 from .quarantine import Quarantine, reason_of
 from .rows import COUNTERS, RowMaker, counter_values
@@ -46,12 +49,24 @@ class Written:
 class InstanceStore:
     """Everything one pull of one instance reads and writes. Not shared between threads at the same time."""
 
-    def __init__(self, engine: Engine, instance: str, locales: Sequence[str], clock: Clock) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        instance: str,
+        locales: Sequence[str],
+        clock: Clock,
+        *,
+        kinds: Kinds,
+        lease: Lease | None = None,
+    ) -> None:
+        """`kinds` are the connector's; `lease` is what everything is written under."""
         self.engine = engine
         self.instance = instance
         self.clock = clock
         self.rows = RowMaker(instance, locales)
-        self.sweeps = Sweeps(engine, instance)
+        self.kinds = KindTables(kinds)
+        self.lease = lease
+        self.sweeps = Sweeps(engine, instance, lease)
         self.quarantine = Quarantine(engine, instance)
         self._prefix = f"{instance}/"
         self._fresh: dict[str, Sieve] = {}
@@ -120,7 +135,7 @@ class InstanceStore:
     def write(self, page: Page) -> Written:
         """Write one page in one transaction."""
         now = self.clock.now()
-        with self.engine.begin() as connection:
+        with writing(self.engine, self.lease) as connection:
             written = self._write_items(connection, page, now)
             written.seen += len(page.present)
             self.sweeps.keep(connection, page, now)
@@ -135,7 +150,7 @@ class InstanceStore:
     def replay(self, item: Item, scope: str) -> Written:
         """Write one record from quarantine, outside any sweep."""
         now = self.clock.now()
-        with self.engine.begin() as connection:
+        with writing(self.engine, self.lease) as connection:
             return self._write_items(connection, Page(scope, [item]), now)
 
     def _write_items(self, connection: Connection, page: Page, now: datetime) -> Written:
@@ -145,14 +160,16 @@ class InstanceStore:
         items = {item.ref: item for item in page.items}
         known = self._known(connection, items)
         for reference, item in items.items():
-            table = table_of(rows_of(reference))
+            table = table_of(self.kinds.row_class(reference))
             batch = batches.setdefault(table.name, Batch(table))
             row = known.get(reference)
             if item.build is not None and (
                 row is None or row.gone_at is not None or row.digest is None or row.digest != item.digest
             ):
                 try:
-                    built = self.rows.build(reference, item.build())
+                    records = item.build()
+                    self._declared(records[0] if records else None, reference)
+                    built = self.rows.build(reference, records)
                 except (MappingError, ValidationError, ValueError, KeyError, TypeError, AttributeError) as error:
                     failed.append((item, *reason_of(error)))
                     continue
@@ -176,10 +193,18 @@ class InstanceStore:
         self.quarantine.write(connection, page.scope, failed, items, now)
         return written
 
+    def _declared(self, record: Record | None, reference: Ref) -> None:
+        """A record belongs into the table that its connector declares for its kind: no row is ever looked for in two places."""
+        table = self.kinds.row_class(reference)
+        if record is not None and ROWS[record.table] is not table:
+            raise MappingError(
+                "kind", f"the connector does not declare {record.kind!r} among its {record.table} (Connector.kinds)"
+            )
+
     def _known(self, connection: Connection, items: Mapping[Ref, Item]) -> dict[Ref, Any]:
         by_table: dict[str, list[Key]] = {}
         for reference in items:
-            table = str(rows_of(reference).__tablename__)
+            table = str(self.kinds.row_class(reference).__tablename__)
             if table not in self._fresh or self._fresh[table].may_hold(reference):
                 by_table.setdefault(table, []).append(key(self.instance, reference))
         cut = len(self._prefix)

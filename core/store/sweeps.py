@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, delete, null, select, update
 
 from ..identity import Ref
 from ..items import Cursor, Page
+from ..leases import Lease, writing
 from ..schema.tables import CheckpointRow, SweepPageRow, table_of
 from .bulk import upsert
 from .change_tokens import TokensByKind
@@ -32,8 +33,9 @@ _NAMED = "~"
 class Sweeps:
     """The sweeps of one instance during one run."""
 
-    def __init__(self, engine: Engine, instance: str) -> None:
+    def __init__(self, engine: Engine, instance: str, lease: Lease | None = None) -> None:
         self.engine = engine
+        self._lease = lease
         self.instance = instance
         self._resumed: set[str] = set()
         self._pages: dict[str, int] = {}
@@ -60,7 +62,7 @@ class Sweeps:
         """The run is over: drop the marks of what it finished."""
         table = table_of(CheckpointRow)
         where = (table.c.instance == self.instance, table.c.cursor.is_(null()))
-        with self.engine.begin() as connection:
+        with writing(self.engine, self._lease) as connection:
             connection.execute(delete(table).where(*where))
         self._marks.clear()
         self.done = frozenset()
@@ -127,7 +129,7 @@ class Sweeps:
     def end(self, scope: str) -> None:
         """Forget the pages of a sweep that was judged."""
         table, checkpoint = table_of(SweepPageRow), table_of(CheckpointRow)
-        with self.engine.begin() as connection:
+        with writing(self.engine, self._lease) as connection:
             connection.execute(delete(table).where(table.c.instance == self.instance, table.c.scope == scope))
             marked = (
                 checkpoint.c.instance == self.instance,

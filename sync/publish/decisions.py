@@ -6,6 +6,7 @@ Pure: made by `sync.plan`, written down by `sync.intents`, carried out by `sync.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from ...config.routes import Route
@@ -13,21 +14,37 @@ from ...connectors.contract.errors import CannotDo
 from ...connectors.contract.writing import CanAnswer, CanComment, CanEdit, CanWithdraw, Copy, Request, Writer
 from ...core.identity import Key
 from ...core.ledger.ledger import Publication
+from ...core.ledger.states import Reason
 from ..render import phrases
 from ..render.render import answer_of, draft_of
 
 
+class Action(StrEnum):
+    """What a route would do about one proposal."""
+
+    CREATE = "create"
+    EDIT = "edit"
+    WITHDRAW = "withdraw"
+    ANSWER = "answer"
+    ANSWER_BACK = "answer_back"
+    HOLD = "hold"
+    REFUSE = "refuse"
+    FLAG = "flag"
+    CANCEL = "cancel"
+    CONFIRM = "confirm"
+    GONE = "gone"
+    RETURNED = "returned"
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One thing a route would do.
+    """One thing a route would do; `why` says it to a person, `reason` to the code."""
 
-    `action`: create, edit, withdraw, answer, answer_back, hold, refuse, flag, cancel, confirm, gone or returned.
-    """
-
-    action: str
+    action: Action
     origin: Key
     title: str
     why: str = ""
+    reason: Reason = Reason.NONE
     notes: tuple[str, ...] = ()
     payload: dict[str, Any] | None = None
     payload_hash: str = ""
@@ -46,19 +63,9 @@ class Plan:
     fingerprint: str = ""
     began: datetime | None = None
 
-    def of(self, *actions: str) -> list[Decision]:
+    def of(self, *actions: Action) -> list[Decision]:
         """The decisions of these kinds."""
         return [each for each in self.decisions if each.action in actions]
-
-
-REFUSED_EDIT = "the edit was refused: "
-"""How the reason of a publication begins whose copy could not be made to say what its origin says now."""
-_LANES = {"create": "text", "edit": "text", "withdraw": "text", "answer": "answer", "answer_back": "origin"}
-
-
-def lane_of(action: str) -> str:
-    """In which lane of a publication an action waits its turn."""
-    return _LANES[action]
 
 
 def requests_of(decision: Decision, route: Route, writer: Writer) -> Sequence[Request]:
@@ -68,18 +75,18 @@ def requests_of(decision: Decision, route: Route, writer: Writer) -> Sequence[Re
         CannotDo: the platform, the space or the account cannot do that.
     """
     own, space = decision.publication, route.to.space
-    if decision.action == "create" and decision.payload:
+    if decision.action is Action.CREATE and decision.payload:
         return writer.plan_create(space, draft_of(decision.payload))
     if own is None or own.remote_ref is None:
         return ()
     copy = copy_of(own)
-    if decision.action == "edit" and decision.payload:
+    if decision.action is Action.EDIT and decision.payload:
         return editing(writer).plan_edit(space, copy, draft_of(decision.payload))
-    if decision.action == "withdraw":
+    if decision.action is Action.WITHDRAW:
         return withdrawing(writer).plan_withdraw(space, copy, withdrawal_text(own))
-    if decision.action in {"answer", "answer_back"} and decision.payload:
+    if decision.action in {Action.ANSWER, Action.ANSWER_BACK} and decision.payload:
         answer = answer_of(decision.payload)
-        ref = copy.ref if decision.action == "answer" else own.origin_key.partition("/")[2]
+        ref = copy.ref if decision.action is Action.ANSWER else own.origin_key.partition("/")[2]
         if isinstance(writer, CanAnswer):
             return writer.plan_answer(ref, answer)
         if isinstance(writer, CanComment):

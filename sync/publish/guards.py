@@ -1,7 +1,7 @@
 """Five guards against echo, any one of which suffices: only originals are ever published.
 
-1. the ledger: what is a copy of ours is known by its key;
-2. the author: what our own accounts wrote is never an original;
+1. the ledger: what is a copy of ours is known by its key (`origins.new_origins`, in its question to the database);
+2. the author: what our own accounts wrote is never an original (there as well);
 3. the marker: a text with a marker is a copy, ours or somebody else's, or a forgery; none of them is published by itself;
 4. the pending write: something that looks like what we are just sending there may be it;
 5. the origin: a publication's origin is an original by the four above, and copies are made from origins only, never from copies.
@@ -14,6 +14,7 @@ from enum import StrEnum
 from ...core.identity import Ref
 from ...core.ledger.ledger import Ledger, Operation
 from ...core.ledger.marker import Signer, claims_marker, markers_in
+from ...core.ledger.states import UNDER_WAY, OperationKind, Reason
 from ..origins import Origin
 from ..render.render import draft_of, fingerprint
 
@@ -30,8 +31,9 @@ class Provenance(StrEnum):
 class Classified:
     """What a proposal is, and why."""
 
-    kind: Provenance
+    provenance: Provenance
     why: str = ""
+    reason: Reason = Reason.NONE
 
 
 class Guards:
@@ -40,25 +42,19 @@ class Guards:
     def __init__(self, ledger: Ledger, signer: Signer, instance: str, spaces: Iterable[Ref] = ()) -> None:
         """`spaces`: into which of its spaces routes lead."""
         self._spaces = tuple(spaces)
-        self.copies = ledger.copies()
-        self.accounts = ledger.accounts(instance)
         self._signer = signer
         self._instance = instance
-        self._pending = self._fingerprints(ledger.operations(states=("sending", "unknown"), target=instance))
+        self._pending = self._fingerprints(ledger.operations(states=UNDER_WAY, target=instance))
 
     def _fingerprints(self, operations: Iterable[Operation]) -> set[str]:
         found: set[str] = set()
         for each in operations:
-            if each.kind == "create" and each.payload:
+            if each.kind is OperationKind.CREATE and each.payload:
                 found |= {fingerprint(text.title, "") for text in draft_of(each.payload).texts.values()}
         return found
 
     def judge(self, origin: Origin) -> Classified:
         """Whether this may be the origin of copies."""
-        if origin.key in self.copies:
-            return Classified(Provenance.COPY, "it is a copy that civicsync made")
-        if origin.author is not None and origin.author in self.accounts:
-            return Classified(Provenance.COPY, "civicsync's own account wrote it")
         text = "\n".join(f"{each.title}\n{each.plain}\n{each.html}" for each in origin.texts)
         if claims_marker(text):
             return self._judge_marker(text, official=origin.author is None)
@@ -72,6 +68,12 @@ class Guards:
                 return Classified(Provenance.COPY, "it is a copy that civicsync made in the organisation's name")
             if marker.origin.partition("/")[0] != self._instance:
                 return Classified(
-                    Provenance.HELD, f"it says that it is a copy of {marker.origin}, but our account did not write it"
+                    Provenance.HELD,
+                    f"it says that it is a copy of {marker.origin}, but our account did not write it",
+                    Reason.FOREIGN_MARKER,
                 )
-        return Classified(Provenance.HELD, "it carries what looks like a marker of civicsync, and nobody knows why")
+        return Classified(
+            Provenance.HELD,
+            "it carries what looks like a marker of civicsync, and nobody knows why",
+            Reason.DOUBTFUL_MARKER,
+        )

@@ -2,18 +2,35 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from ...connectors.contract.writing import Request
 from ...core.ledger.ledger import Operation
+from ...core.ledger.states import OperationState
 from .decisions import Plan
+
+
+class RouteEnd(StrEnum):
+    """How a run of a route ends."""
+
+    DONE = "done"
+    PLANNED = "planned"
+    WAITING = "waiting"
+    PARTIAL = "partial"
+    STOPPED = "stopped"
+    HALTED = "halted"
+    BUSY = "busy"
+    LEASE_LOST = "lease_lost"
+    DISABLED = "disabled"
+    FAILED = "failed"
 
 
 @dataclass(slots=True)
 class RouteOutcome:
-    """How one route's run ended: done, planned (first run), waiting (for people), partial, halted, busy, disabled or failed."""
+    """How one route's run ended: done, planned (a first run), waiting (for people), and what `RouteEnd` has more."""
 
     route: str
-    outcome: str = "done"
+    outcome: RouteEnd = RouteEnd.DONE
     message: str = ""
     warnings: list[str] = field(default_factory=list[str])
     """Names in the route that nothing answers to."""
@@ -27,11 +44,11 @@ class RouteOutcome:
     @property
     def failed(self) -> bool:
         """Whether a script should take notice."""
-        return self.outcome in {"failed", "halted"}
+        return self.outcome in {RouteEnd.FAILED, RouteEnd.HALTED, RouteEnd.LEASE_LOST}
 
 
-PublishProgress = Callable[[str, Operation, str], None]
-"""Called after each operation: target instance, operation, the state it ended in."""
+PublishProgress = Callable[[str, Operation, OperationState | None], None]
+"""Called after each operation: target instance, operation, the state it ended in (None: another process has it)."""
 
 
 Waiting = Callable[[str, str, float], None]

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Engine, or_, select
@@ -21,19 +21,27 @@ from ...connectors.contract.writing import Limits, Writer
 from ...core.identity import Key
 from ...core.ledger.ledger import PUBLICATION, Ledger, Operation, Publication
 from ...core.ledger.marker import Signer, markers_in
+from ...core.ledger.states import LANES, LIVE, UNDER_WAY, Lane, OperationKind, OperationState, PublicationState, Reason
 from ...core.records import State
 from ...core.schema.tables import InstanceRow, table_of
 from ..origins import PROPOSAL, Origin, Seen, load_origins, marked_texts, new_origins, newest_answers, seen_copies
 from ..render.render import CannotRender, Rendered, Site, hash_of, payload_of, prints, render, render_answer, with_draft
-from .decisions import REFUSED_EDIT, Decision, Plan, lane_of
+from .decisions import Action, Decision, Plan
 from .guards import Classified, Guards, Provenance
 
 _CHUNK = 200
-_BUSY = ("sending", "unknown")
+_AT_REST = (PublicationState.CANCELLED, PublicationState.REFUSED, PublicationState.HELD, PublicationState.REJECTED)
 _COPY = PROPOSAL.alias("copy")
 _ADDRESS = re.compile(r"https?://[^\s\"'<>()]+")
 _MARGIN = timedelta(minutes=10)
 """A pull stamps a change a little before it commits it; what changed this long before the last plan is looked at again."""
+
+
+class Loss(NamedTuple):
+    """Why an origin must not be shown any more."""
+
+    reason: Reason
+    sentence: str
 
 
 class Planner:
@@ -85,7 +93,7 @@ class Planner:
             .where(
                 PUBLICATION.c.route == self.name,
                 or_(
-                    PUBLICATION.c.state.not_in(("sent", "withdrawn")),
+                    PUBLICATION.c.state.not_in((PublicationState.SENT, PublicationState.WITHDRAWN)),
                     PUBLICATION.c.sent_hash.is_(None),
                     PUBLICATION.c.changed_at >= since,
                     PROPOSAL.c.key.is_(None),
@@ -100,7 +108,7 @@ class Planner:
         return self.ledger.publications(ids=ids) if ids else []
 
     def _follow(self, plan: Plan, existing: Sequence[Publication]) -> None:
-        open_ops = {op.publication_id: op for op in self.ledger.operations(route=self.name) if op.lane == "text"}
+        open_ops = {op.publication_id: op for op in self.ledger.operations(route=self.name) if op.lane is Lane.TEXT}
         for start in range(0, len(existing), _CHUNK):
             part = existing[start : start + _CHUNK]
             origins = load_origins(self.engine, {each.origin_key for each in part})
@@ -114,7 +122,7 @@ class Planner:
     def _follow_one(
         self, own: Publication, origin: Origin | None, copy: Seen | None, waiting: Operation | None
     ) -> Decision | None:
-        if waiting is not None and waiting.state in {"sending", "unknown"}:
+        if waiting is not None and waiting.state in UNDER_WAY:
             return None  # first it must be known what became of it
         lost = _lost(origin)
         if own.copy_key is None:
@@ -122,96 +130,102 @@ class Planner:
         seen = self._seen(own, origin, copy)
         if seen is not None:
             return seen
-        if own.state not in {"sent", "conflict"}:
-            if own.state == "withdrawn" and not lost and origin is not None and not _told(own, "back"):
-                return self._decision(
-                    "flag", own, origin, "back: its origin is there again; `review reopen` makes a new copy"
-                )
+        if own.state not in LIVE:
+            withdrawn = own.state is PublicationState.WITHDRAWN and own.reason_code is not Reason.ORIGIN_BACK
+            if withdrawn and not lost and origin is not None:
+                why = "back: its origin is there again; `review reopen` makes a new copy"
+                return self._decision(Action.FLAG, own, origin, why, reason=Reason.ORIGIN_BACK)
             return None
         if lost:
             return self._withdrawal(own, origin, waiting, lost)
-        if waiting is not None and waiting.kind == "withdraw":
-            return self._decision("cancel", own, origin, "its origin is there again")
+        if waiting is not None and waiting.kind is OperationKind.WITHDRAW:
+            return self._decision(Action.CANCEL, own, origin, "its origin is there again", reason=Reason.ORIGIN_BACK)
         if not self.route.follow.edits or origin is None:
             return None
         # The same edit is not tried at every run: a person may (`review approve`), or the origin changes again.
-        refused = self._refused_hash(own) if own.reason.startswith(REFUSED_EDIT) else ""
-        return self._text(own, origin, waiting, "edit", unless=refused)
+        refused = self._refused_hash(own) if own.reason_code is Reason.EDIT_REFUSED else ""
+        return self._text(own, origin, waiting, Action.EDIT, unless=refused)
 
     def _seen(self, own: Publication, origin: Origin | None, copy: Seen | None) -> Decision | None:
         """What the pull of the target saw of the copy itself: that it was removed there, or is there again."""
         if copy is None:
             return None
-        if own.state in {"sent", "conflict"} and copy.gone_at is not None:
-            return self._decision(
-                "gone", own, origin, "the copy is not there any more: a moderator may have removed it"
-            )
+        if own.state in LIVE and copy.gone_at is not None:
+            why = "the copy is not there any more: a moderator may have removed it"
+            return self._decision(Action.GONE, own, origin, why, reason=Reason.COPY_GONE)
         # What an edit found missing is there again only if a later pull saw it.
-        if own.state == "gone" and copy.gone_at is None and copy.changed_at > own.changed_at:
-            return self._decision("returned", own, origin, "the copy is there again")
+        if own.state is PublicationState.GONE and copy.gone_at is None and copy.changed_at > own.changed_at:
+            return self._decision(Action.RETURNED, own, origin, "the copy is there again")
         return None
 
     def _follow_intent(
-        self, own: Publication, origin: Origin | None, waiting: Operation | None, lost: str
+        self, own: Publication, origin: Origin | None, waiting: Operation | None, lost: Loss | None
     ) -> Decision | None:
         if lost:
-            if waiting is None and own.state in {"cancelled", "refused", "held", "rejected"}:
+            if waiting is None and own.state in _AT_REST:
                 return None
-            return self._decision("cancel", own, origin, lost)
-        if origin is None or own.state in {"held", "rejected"}:
+            return self._decision(Action.CANCEL, own, origin, lost.sentence, reason=lost.reason)
+        if origin is None or own.state in {PublicationState.HELD, PublicationState.REJECTED}:
             return None
-        if own.state == "refused" and own.sent_hash is None:
-            return self._text(own, origin, waiting, "create", unless=self._refused_hash(own))
-        return self._text(own, origin, waiting, "create")
+        if own.state is PublicationState.REFUSED and own.sent_hash is None:
+            return self._text(own, origin, waiting, Action.CREATE, unless=self._refused_hash(own))
+        return self._text(own, origin, waiting, Action.CREATE)
 
     def _refused_hash(self, own: Publication) -> str:
-        refused = [op for op in self.ledger.operations(states=("refused",), publication=own.id) if op.lane == "text"]
+        ended = self.ledger.operations(states=(OperationState.REFUSED,), publication=own.id)
+        refused = [op for op in ended if op.lane is Lane.TEXT]
         return refused[-1].payload_hash if refused else ""
 
     def _withdrawal(
-        self, own: Publication, origin: Origin | None, waiting: Operation | None, why: str
+        self, own: Publication, origin: Origin | None, waiting: Operation | None, lost: Loss
     ) -> Decision | None:
-        if self.route.follow.withdrawals == "ignore" or (waiting is not None and waiting.kind == "withdraw"):
+        if self.route.follow.withdrawals == "ignore" or (
+            waiting is not None and waiting.kind is OperationKind.WITHDRAW
+        ):
             return None
         if self.route.follow.withdrawals == "flag":
-            return None if _told(own, why) else self._decision("flag", own, origin, why)
-        if own.state == "conflict" and _told(own, why):
-            return None
-        return self._decision("withdraw", own, origin, why)
+            if own.reason_code is lost.reason:
+                return None
+            return self._decision(Action.FLAG, own, origin, lost.sentence, reason=lost.reason)
+        return self._decision(Action.WITHDRAW, own, origin, lost.sentence, reason=lost.reason)
 
     def _text(
-        self, own: Publication, origin: Origin, waiting: Operation | None, action: str, unless: str = ""
+        self, own: Publication, origin: Origin, waiting: Operation | None, action: Action, unless: str = ""
     ) -> Decision | None:
         try:
             rendered = self._render(origin)
         except (CannotRender, CannotDo) as error:
-            return None if own.reason == str(error) else self._decision("refuse", own, origin, str(error))
+            reason = _why_not(error)
+            if own.reason_code is reason:
+                return None
+            return self._decision(Action.REFUSE, own, origin, str(error), reason=reason)
         payload = payload_of(rendered.draft)
         digest = hash_of(payload)
-        if digest in {own.sent_hash if action == "edit" else "", waiting.payload_hash if waiting else "", unless}:
-            again = action == "edit" and digest == own.sent_hash
-            if again and (waiting is not None or own.reason.startswith(REFUSED_EDIT)):
-                return self._decision("cancel", own, origin, "the origin says again what the copy says")
+        edit = action is Action.EDIT
+        if digest in {own.sent_hash if edit else "", waiting.payload_hash if waiting else "", unless}:
+            if edit and digest == own.sent_hash and (waiting is not None or own.reason_code is Reason.EDIT_REFUSED):
+                why = "the origin says again what the copy says"
+                return self._decision(Action.CANCEL, own, origin, why, reason=Reason.SAYS_SO_ALREADY)
             return None
-        if action == "edit" and own.sent_hash is None and own.copy_print in prints(rendered.draft):
-            action = "confirm"
-        doubtful = action == "edit" and own.sent_hash is None and own.copy_print is not None
-        why = "the origin changed" if action in {"edit", "confirm"} else "the origin changed before the copy was made"
-        why = "the copy says what its origin says" if action == "confirm" else why
-        why = "it was found again and says something else than its origin" if doubtful else why
-        why = "a person let it through" if own.state == "released" else why
+        why = "the origin changed" if edit else "the origin changed before the copy was made"
+        if own.state is PublicationState.RELEASED:
+            why = "a person let it through"
+        if edit and own.sent_hash is None and own.copy_print in prints(rendered.draft):
+            action, why = Action.CONFIRM, "the copy says what its origin says"
+        elif edit and own.sent_hash is None and own.copy_print is not None:
+            why = "it was found again and says something else than its origin"
         return self._decision(
             action, own, origin, why, notes=rendered.notes, payload=payload, payload_hash=digest, marker=own.marker
         )
 
-    def _decision(self, action: str, own: Publication, origin: Origin | None, why: str, **more: Any) -> Decision:
+    def _decision(self, action: Action, own: Publication, origin: Origin | None, why: str, **more: Any) -> Decision:
         title = origin.title if origin is not None and origin.title else own.title
         return Decision(action, own.origin_key, title, why, publication=own, **more)
 
     # New copies -------------------------------------------------------------------------------------------------------
 
     def _new(self, plan: Plan, now: datetime, room: int) -> None:
-        wanted = new_origins(self.engine, self.route, now, self.guards.accounts)
+        wanted = new_origins(self.engine, self.route, now, self.ledger.accounts(self.route.source.instance))
         taken = 0
         for position, origin in enumerate(self._loaded(wanted)):
             if taken >= room:
@@ -222,7 +236,7 @@ class Planner:
                 plan.skipped[decision.why] = plan.skipped.get(decision.why, 0) + 1
                 continue
             plan.decisions.append(decision)
-            taken += decision.action == "create"
+            taken += decision.action is Action.CREATE
 
     def _loaded(self, keys: Sequence[Key]) -> Iterator[Origin]:
         for start in range(0, len(keys), _CHUNK):
@@ -247,21 +261,23 @@ class Planner:
     def _judge(self, origin: Origin) -> Decision | Classified:
         if origin.missing:
             return Classified(Provenance.HELD, "it was missing in the last sweep; the next one decides")
-        verdict = self.guards.judge(origin)
-        if verdict.kind is Provenance.COPY:
-            return verdict
-        why = verdict.why
-        if verdict.kind is Provenance.ORIGINAL and (twin := self._twin(origin)) is not None:
+        found = self.guards.judge(origin)
+        if found.provenance is Provenance.COPY:
+            return found
+        why, reason = found.why, found.reason
+        if found.provenance is Provenance.ORIGINAL and (twin := self._twin(origin)) is not None:
             why = f"{twin} says that it is a copy of it: another civicsync may have made it"
-        if why:
-            return Decision("hold", origin.key, origin.title, why, marker=self._marker(origin.key))
+            reason = Reason.TWIN
+        if reason is not Reason.NONE:
+            return Decision(Action.HOLD, origin.key, origin.title, why, reason, marker=self._marker(origin.key))
         try:
             rendered = self._render(origin)
         except (CannotRender, CannotDo) as error:
-            return Decision("refuse", origin.key, origin.title, str(error), marker=self._marker(origin.key))
+            marker = self._marker(origin.key)
+            return Decision(Action.REFUSE, origin.key, origin.title, str(error), _why_not(error), marker=marker)
         payload = payload_of(rendered.draft)
         return Decision(
-            "create",
+            Action.CREATE,
             origin.key,
             origin.title,
             "it qualifies",
@@ -280,34 +296,32 @@ class Planner:
         fitted = self.writer.fit(self.route.to.space, rendered.draft)
         return with_draft(rendered, fitted.draft, fitted.changes)
 
-    def render_held(self, own: Publication) -> Decision | None:
-        """The create of something held that a person let through."""
-        origin = load_origins(self.engine, [own.origin_key]).get(own.origin_key)
-        if origin is None or _lost(origin):
-            return None
-        return self._text(own, origin, None, "create")
-
     # Answers ----------------------------------------------------------------------------------------------------------
 
     def _answers(self, plan: Plan) -> None:
-        sent = [own for own in self.ledger.publications(route=self.name) if own.state == "sent" and own.copy_key]
+        sent = [
+            own
+            for own in self.ledger.publications(route=self.name)
+            if own.state is PublicationState.SENT and own.copy_key
+        ]
         if not sent:
             return
         follow = self.route.follow
         if follow.answers_to_copies:
             by_origin = {own.origin_key: own for own in sent}
-            self._carry(plan, "answer", by_origin, self.origin_site, self.route.to.instance, self.route.to.space)
+            self._carry(plan, Action.ANSWER, by_origin, self.origin_site, self.route.to.instance, self.route.to.space)
         if follow.answers_to_origin:
             by_copy = {own.copy_key: own for own in sent if own.copy_key}
-            self._carry(plan, "answer_back", by_copy, self.target_site, self.route.source.instance, "origin/answers")
+            self._carry(
+                plan, Action.ANSWER_BACK, by_copy, self.target_site, self.route.source.instance, "origin/answers"
+            )
 
     def _carry(
-        self, plan: Plan, action: str, sources: Mapping[Key, Publication], site: Site, to: str, space: str
+        self, plan: Plan, action: Action, sources: Mapping[Key, Publication], site: Site, to: str, space: str
     ) -> None:
-        done = self.ledger.last_hashes(self.name, lane_of(action))
-        waiting = {
-            op.publication_id: op for op in self.ledger.operations(route=self.name) if op.lane == lane_of(action)
-        }
+        lane = LANES[OperationKind(action.value)]
+        done = self.ledger.last_hashes(self.name, lane)
+        waiting = {op.publication_id: op for op in self.ledger.operations(route=self.name) if op.lane is lane}
         urls = {each.key: each.url for each in load_origins(self.engine, sources).values()}
         for own_key, answer in newest_answers(self.engine, sources).items():
             own = sources[own_key]
@@ -319,7 +333,7 @@ class Planner:
             payload = payload_of(render_answer(answer, site, marker, urls.get(own_key), locale))
             digest = hash_of(payload)
             op = waiting.get(own.id)
-            if digest == done.get(own.id) or (op is not None and (op.payload_hash == digest or op.state in _BUSY)):
+            if digest == done.get(own.id) or (op is not None and (op.payload_hash == digest or op.state in UNDER_WAY)):
                 continue
             if answer.state is State.OPEN and not answer.texts:
                 continue
@@ -346,18 +360,16 @@ def site_of(engine: Engine, config: Config, instance: str) -> Site:
     return Site(title or url.partition("://")[2].partition("/")[0], url)
 
 
-def _lost(origin: Origin | None) -> str:
-    """Why an origin must not be shown any more; empty while it may."""
+def _lost(origin: Origin | None) -> Loss | None:
+    """Why an origin must not be shown any more; None while it may."""
     if origin is None:
-        return (
-            ""  # not in this database (yet): after a rebuild nothing is known of it, and nothing is concluded from that
-        )
+        return None  # not in this database (yet): after a rebuild nothing is known of it, and nothing is concluded from that
     if origin.gone_at is not None:
-        return f"its origin is gone ({origin.gone_reason or 'not there any more'})"
+        return Loss(Reason.ORIGIN_GONE, f"its origin is gone ({origin.gone_reason or 'not there any more'})")
     if origin.state is State.WITHDRAWN:
-        return "its origin was withdrawn"
-    return ""
+        return Loss(Reason.ORIGIN_WITHDRAWN, "its origin was withdrawn")
+    return None
 
 
-def _told(own: Publication, why: str) -> bool:
-    return own.reason.startswith(why)
+def _why_not(error: CannotRender | CannotDo) -> Reason:
+    return error.reason if isinstance(error, CannotRender) else Reason.TARGET_CANNOT

@@ -1,33 +1,30 @@
 """Publishing: routes are planned, written into the ledger, sent once, and looked up where an answer was lost.
 
-One process at a time writes to a target (a lease); one target at a time has one stream. What is committed stays: Ctrl-C, a crash or a
-dead platform end the run after the operation at hand, and the next run knows what is certain and what must be looked up.
+One process at a time writes to a target (a fenced lease); one target at a time has one stream. What is committed stays: Ctrl-C, a crash or
+a dead platform end the run after the operation at hand, and the next run knows what is certain and what must be looked up.
 """
 
 import asyncio
 import contextlib
-import os
-import socket
-import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Engine
 
-from ...config.model import Config, seconds
+from ...config.model import Config
 from ...connectors.contract.errors import ConnectorError, NotDone, Throttled
 from ...connectors.contract.writing import WriteContext, Writer
 from ...connectors.open import open_writer, user_agent
-from ...core import journal
+from ...core import events
 from ...core.clock import Clock
+from ...core.durations import seconds
+from ...core.leases import Lease, LeaseLost
 from ...core.ledger.ledger import Ledger
 from ...core.ledger.marker import Signer
-from .outcome import PublishProgress, RouteOutcome, Waiting
+from ..net import unforeseen
+from .outcome import PublishProgress, RouteEnd, RouteOutcome, Waiting
 from .target_run import TargetRun
-
-LEASE_SECONDS = 120.0
-HEARTBEAT_SECONDS = 30.0
 
 
 class Publisher:
@@ -54,7 +51,8 @@ class Publisher:
         self.waiting = waiting
         self.ledger = Ledger(engine, clock)
         self.signer = Signer(config.privacy.key.get_secret_value())
-        self.holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self.life = Clock()
+        """The clock of this process's leases; another one only in tests of leases."""
 
     async def publish(self, names: Iterable[str], *, dry_run: bool = False) -> list[RouteOutcome]:
         """Run these routes; never raises for what a platform does."""
@@ -63,7 +61,7 @@ class Publisher:
         for name, outcome in outcomes.items():
             route = self.config.routes[name]
             if not route.enabled:
-                outcome.outcome, outcome.message = "disabled", "`enabled: false` in the configuration"
+                outcome.outcome, outcome.message = RouteEnd.DISABLED, "`enabled: false` in the configuration"
                 continue
             targets.setdefault(route.to.instance, []).append(name)
         backwards: dict[str, list[str]] = {}
@@ -80,10 +78,12 @@ class Publisher:
             for instance, each in backwards.items():
                 await self._target(instance, [outcomes[name] for name in each], dry_run, backwards=True)
             after = timedelta(seconds=seconds(self.config.privacy.purge_gone_after))
-            self.ledger.forget_texts(self.clock.now() - after)
+            await asyncio.to_thread(self.ledger.forget_texts, self.clock.now() - after)
         return list(outcomes.values())
 
-    def _writer(self, instance: str) -> contextlib.AbstractAsyncContextManager[tuple[Writer, WriteContext]]:
+    def _writer(
+        self, instance: str, before_request: Callable[[], None] | None = None
+    ) -> contextlib.AbstractAsyncContextManager[tuple[Writer, WriteContext]]:
         return open_writer(
             instance,
             self.config.instances[instance],
@@ -92,55 +92,69 @@ class Publisher:
             clock=self.clock,
             backend=self.backends.get(instance),
             on_wait=lambda why, wait: self.wait(instance, why, wait),
+            before_request=before_request,
         )
 
     async def _introduce(self, sources: Iterable[str]) -> None:
         """Before anything is judged to be an original: who we are where copies are made, if this database does not know yet."""
         targets = {route.to.instance for route in self.config.routes.values()}
         for instance in sorted(targets & set(sources)):
-            if self.ledger.accounts(instance):
+            if await asyncio.to_thread(self.ledger.accounts, instance):
                 continue
             with contextlib.suppress(ConnectorError):
                 async with self._writer(instance) as (writer, context):
                     standing = await writer.check()
                     if standing.account is not None:
-                        self.ledger.remember_account(instance, context.reading.pseudonym(standing.account))
+                        pseudonym = context.reading.pseudonym(standing.account)
+                        await asyncio.to_thread(self.ledger.remember_account, instance, pseudonym)
 
     async def _target(
         self, instance: str, outcomes: Sequence[RouteOutcome], dry_run: bool, *, backwards: bool = False
     ) -> None:
-        lease = f"publish:{instance}"
-        if not dry_run and not self._take(lease):
+        lease = Lease(self.engine, f"publish:{instance}", self.life)
+        if not dry_run and not await asyncio.to_thread(lease.take):
+            events.emit(events.LeaseMoved(lease.name, "refused"))
+            who = await asyncio.to_thread(lease.held_by)
             for each in outcomes:
-                each.outcome, each.message = "busy", f"another process is writing to {instance}; nothing was done"
+                each.outcome = RouteEnd.BUSY
+                each.message = f"another process is writing to {instance} ({who}); nothing was done"
             return
-        heartbeat = asyncio.ensure_future(self._keep(lease)) if not dry_run else None
+        began = self.clock.monotonic()
+        events.emit(events.RunStarted("publish", instance))
         try:
-            async with self._writer(instance) as (writer, context):
-                run = TargetRun(self, instance, writer, context.reading)
+            async with contextlib.AsyncExitStack() as stack:
+                if not dry_run:
+                    events.emit(events.LeaseMoved(lease.name, "taken"))
+                    await stack.enter_async_context(lease.kept())
+                ledger = Ledger(self.engine, self.clock, None if dry_run else lease)
+                writer, context = await stack.enter_async_context(
+                    self._writer(instance, None if dry_run else lease.check)
+                )
+                run = TargetRun(self, instance, writer, context.reading, ledger)
                 if backwards:
                     await run.backwards(outcomes)
                 else:
                     await run.run(outcomes, dry_run)
         except ConnectorError as error:
             patience = isinstance(error, Throttled) or (isinstance(error, NotDone) and error.status == 429)
-            for each in outcomes:
-                if each.outcome == "done":
-                    each.outcome, each.message = "partial" if patience else "failed", f"{instance}: {error}"
+            _end(outcomes, RouteEnd.PARTIAL if patience else RouteEnd.FAILED, f"{instance}: {error}")
+        except LeaseLost as error:
+            events.emit(events.LeaseMoved(lease.name, "lost"))
+            _end(outcomes, RouteEnd.LEASE_LOST, str(error))
+        except Exception as error:  # whatever one target does, the others' routes go on
+            events.emit(events.Warned(instance, type(error).__name__))
+            _end(outcomes, RouteEnd.FAILED, unforeseen(instance, error))
         finally:
-            if heartbeat is not None:
-                heartbeat.cancel()
-                journal.free_lease(self.engine, lease, self.holder)
+            ended = ",".join(sorted({each.outcome for each in outcomes}))
+            events.emit(events.RunEnded("publish", instance, ended, self.clock.monotonic() - began))
 
     def wait(self, instance: str, why: str, seconds: float) -> None:
         """Tell whoever watches that a platform is waited for."""
         if self.waiting is not None:
             self.waiting(instance, why, seconds)
 
-    def _take(self, lease: str) -> bool:
-        return journal.take_lease(self.engine, lease, self.holder, self.clock.now(), LEASE_SECONDS)
 
-    async def _keep(self, lease: str) -> None:
-        while True:
-            await asyncio.sleep(HEARTBEAT_SECONDS)  # the process's own life, whatever clock a test gives
-            self._take(lease)
+def _end(outcomes: Sequence[RouteOutcome], how: RouteEnd, message: str) -> None:
+    for each in outcomes:
+        if each.outcome in {RouteEnd.DONE, RouteEnd.PLANNED, RouteEnd.WAITING}:
+            each.outcome, each.message = how, message

@@ -1,18 +1,74 @@
-"""When an operation's turn has come."""
+"""The queue of one target: which operation may be sent now, which must wait, and for how long."""
 
-from datetime import datetime
+import asyncio
+from datetime import timedelta
+from functools import partial
 
+from ...config.routes import Route
 from ...core.ledger.ledger import Ledger, Operation
+from ...core.ledger.states import Lane, OperationKind, OperationState
+from .outcome import RouteEnd, RouteOutcome
+
+_BEFORE_ANSWERS = (OperationState.APPROVED, OperationState.SENDING, OperationState.UNKNOWN)
 
 
-def due(operation: Operation, now: datetime) -> bool:
-    """Whether it may be sent now."""
-    return operation.not_before is None or operation.not_before <= now
+class Queue:
+    """The operations of a run against one target, for the routes that take part in it."""
+
+    def __init__(self, ledger: Ledger, instance: str, routes: dict[str, tuple[Route, RouteOutcome]]) -> None:
+        self.ledger = ledger
+        self.instance = instance
+        self.routes = routes
+        self._made: dict[str, int] = {}
+
+    async def operations(self, *states: OperationState) -> list[Operation]:
+        """Those of the routes that are neither halted nor failed, oldest first."""
+        found = await asyncio.to_thread(partial(self.ledger.operations, states=states, target=self.instance))
+        stopped = {RouteEnd.HALTED, RouteEnd.FAILED}
+        return [op for op in found if op.route in self.routes and self.routes[op.route][1].outcome not in stopped]
+
+    def is_due(self, operation: Operation) -> bool:
+        """Whether its time has come."""
+        return operation.not_before is None or operation.not_before <= self.ledger.clock.now()
+
+    async def may_send(self, operation: Operation) -> bool:
+        """Whether it may be sent now: its time has come, it overtakes nothing, and a new copy is within what its route allows."""
+        if not self.is_due(operation) or await asyncio.to_thread(self.overtakes, operation):
+            return False
+        if operation.kind is OperationKind.CREATE and operation.first_sent_at is None:
+            return await asyncio.to_thread(self._may_create, operation.route)
+        return True
+
+    def overtakes(self, operation: Operation) -> bool:
+        """Whether an answer would overtake a text on its way to the same copy, which some platforms let nobody change once answered."""
+        if operation.lane is not Lane.ANSWER:
+            return False
+        before = self.ledger.operations(states=_BEFORE_ANSWERS, publication=operation.publication_id)
+        return any(op.lane is Lane.TEXT for op in before)
+
+    async def wait(self) -> float | None:
+        """Seconds until something may be tried again; None when nothing waits for time alone."""
+        now = self.ledger.clock.now()
+        waiting = await self.operations(OperationState.APPROVED, OperationState.UNKNOWN)
+        later = [op.not_before for op in waiting if op.not_before is not None and op.not_before > now]
+        return (min(later) - now).total_seconds() if later else None
+
+    def _may_create(self, name: str) -> bool:
+        (route, outcome), now = self.routes[name], self.ledger.clock.now()
+        if self.ledger.created_since(name, now - timedelta(hours=1)) >= route.halt_above_per_hour:
+            reason = f"more than {route.halt_above_per_hour} copies in an hour"
+            self.ledger.save_route(name, halted_at=now, halted_reason=reason)
+            outcome.outcome = RouteEnd.HALTED
+            outcome.message = f"{reason}; `civicsync review resume {name}` starts it again"
+            return False
+        made = self._made.get(name, 0)
+        if made >= route.max_per_run or not room_today(self.ledger, name, route):
+            outcome.message = "the rest waits: max_per_run or max_per_day is reached"
+            return False
+        self._made[name] = made + 1
+        return True
 
 
-def overtakes(ledger: Ledger, operation: Operation) -> bool:
-    """Whether an answer would overtake a text on its way to the same copy, which on some platforms nobody may change once answered."""
-    if operation.lane != "answer":
-        return False
-    before = ledger.operations(states=("approved", "sending", "unknown"), publication=operation.publication_id)
-    return any(op.lane == "text" for op in before)
+def room_today(ledger: Ledger, name: str, route: Route) -> int:
+    """How many more copies a route may make within its day."""
+    return max(0, route.max_per_day - ledger.created_since(name, ledger.clock.now() - timedelta(days=1)))

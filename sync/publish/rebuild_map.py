@@ -13,7 +13,7 @@ from ...connectors.open import open_writer, user_agent
 from ...core.clock import Clock
 from ...core.ledger.ledger import Ledger
 from ...core.ledger.marker import Signer
-from .intents import adopt, hold_older
+from .adoption import adopt, hold_older
 
 
 @dataclass(slots=True)

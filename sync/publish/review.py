@@ -1,13 +1,15 @@
 """What people decide about publications: approve, reject, reopen. Sends nothing: the next `publish` does."""
 
+from typing import Any
+
 from sqlalchemy import Engine
 
 from ...config.model import Config
 from ...core.clock import Clock
-from ...core.ledger.ledger import Ledger, Publication
-from .decisions import REFUSED_EDIT
+from ...core.ledger.ledger import SETTLED, Ledger, Publication, told
+from ...core.ledger.states import QUEUED, OperationKind, OperationState, PublicationState, Reason
 
-_ANEW = {
+_ANEW: dict[str, Any] = {
     "remote_ref": None,
     "remote_id": None,
     "copy_key": None,
@@ -20,6 +22,16 @@ _ANEW = {
 }
 
 
+_ASKED = (OperationState.AWAITING_APPROVAL, OperationState.PLANNED)
+_REOPENED = (
+    PublicationState.GONE,
+    PublicationState.WITHDRAWN,
+    PublicationState.REJECTED,
+    PublicationState.REFUSED,
+    PublicationState.CANCELLED,
+)
+
+
 class Reviewer:
     """One person's decisions."""
 
@@ -30,58 +42,66 @@ class Reviewer:
 
     def approve(self, own: Publication) -> str:
         """Let through what waits: writes that await approval, texts that were held, edits over a moderator's text."""
-        waiting = self.ledger.operations(states=("awaiting_approval", "planned"), publication=own.id)
+        waiting = self.ledger.operations(states=_ASKED, publication=own.id)
         for op in waiting:
-            publication = {"state": "approved", "reason": ""} if op.kind == "create" else None
-            self.ledger.move(op, "approved", publication=publication, decided_by=self.who, detail=f"by {self.who}")
+            change = SETTLED if op.kind is OperationKind.CREATE else None
+            by = f"by {self.who}"
+            self.ledger.move(op, OperationState.APPROVED, change=change, decided_by=self.who, detail=by)
         if waiting:
             return "approved"
-        if own.state == "held":
-            self.ledger.update_publication(own, event="approved", detail=f"by {self.who}", state="released", reason="")
+        if own.state is PublicationState.HELD:
+            self._decide(own, "approved", PublicationState.RELEASED, SETTLED)
             return "approved: the next publish makes the copy"
-        if own.state == "stuck":
-            self.ledger.update_publication(own, event="approved", detail=f"by {self.who}", state="sent", reason="")
+        if own.state is PublicationState.STUCK:
+            self._decide(own, "approved", PublicationState.SENT, SETTLED)
             return "approved: the next publish tries again to take the copy back"
-        if own.reason.startswith(REFUSED_EDIT):
-            self.ledger.update_publication(own, event="approved", detail=f"by {self.who}", reason="")
+        if own.reason_code is Reason.EDIT_REFUSED:
+            self._decide(own, "approved", None, SETTLED)
             return "approved: the next publish tries the edit again"
-        if own.state in {"gone", "withdrawn"}:
+        if own.state in {PublicationState.GONE, PublicationState.WITHDRAWN}:
             return self.reopen(own)
         return "not waiting for anybody"
 
     def reject(self, own: Publication, reason: str) -> str:
         """Keep it from being sent."""
         why = f"rejected by {self.who}" + (f": {reason}" if reason else "")
-        waiting = self.ledger.operations(states=("awaiting_approval", "planned", "approved"), publication=own.id)
+        waiting = self.ledger.operations(states=QUEUED, publication=own.id)
         for op in waiting:
-            publication = {"state": "rejected", "reason": why} if op.kind == "create" else {"reason": why}
-            if op.kind == "edit":
-                # Not asked again before the origin changes again.
-                publication |= {"sent_hash": op.payload_hash, "state": "sent"}
-            state = "refused" if op.lane != "text" else "cancelled"
-            self.ledger.move(op, state, publication=publication, decided_by=self.who, detail=why, error=why)
+            change = told(Reason.REJECTED, why)
+            if op.kind is OperationKind.EDIT:
+                change["sent_hash"] = op.payload_hash  # not asked again before the origin changes again
+            self.ledger.move(
+                op,
+                OperationState.REJECTED,
+                reason=Reason.REJECTED,
+                sentence=why,
+                change=change,
+                decided_by=self.who,
+            )
         if waiting:
             return "rejected"
-        if own.reason.startswith(REFUSED_EDIT):
-            refused = [
-                op for op in self.ledger.operations(states=("refused",), publication=own.id) if op.kind == "edit"
-            ]
+        if own.reason_code is Reason.EDIT_REFUSED:
+            ended = self.ledger.operations(states=(OperationState.REFUSED,), publication=own.id)
+            refused = [op for op in ended if op.kind is OperationKind.EDIT]
             digest = refused[-1].payload_hash if refused else own.sent_hash
-            self.ledger.update_publication(own, event="rejected", detail=why, reason="", sent_hash=digest)
+            self._decide(own, "rejected", None, {**SETTLED, "sent_hash": digest}, detail=why)
             return "rejected"
-        if own.state in {"held", "gone", "withdrawn", "stuck"}:
-            state = {"held": "rejected", "gone": "withdrawn", "stuck": "withdrawn"}.get(own.state, own.state)
-            self.ledger.update_publication(
-                own, event="rejected", detail=why, state=state, reason="" if state == "withdrawn" else why
-            )
+        if own.state is PublicationState.HELD:
+            self._decide(own, "rejected", PublicationState.REJECTED, told(Reason.REJECTED, why), detail=why)
+            return "rejected"
+        if own.state in {PublicationState.GONE, PublicationState.WITHDRAWN, PublicationState.STUCK}:
+            self._decide(own, "rejected", PublicationState.WITHDRAWN, SETTLED, detail=why)
             return "rejected"
         return "not waiting for anybody"
 
     def reopen(self, own: Publication) -> str:
         """Make a copy anew."""
-        if own.state not in {"gone", "withdrawn", "rejected", "refused", "cancelled"}:
+        if own.state not in _REOPENED:
             return f"not reopened: it is {own.state}"
-        self.ledger.update_publication(
-            own, event="reopened", detail=f"by {self.who}", state="released", reason="", **_ANEW
-        )
+        self._decide(own, "reopened", PublicationState.RELEASED, {**SETTLED, **_ANEW})
         return "reopened: the next publish makes the copy"
+
+    def _decide(
+        self, own: Publication, event: str, state: PublicationState | None, values: dict[str, Any], detail: str = ""
+    ) -> None:
+        self.ledger.update_publication(own, event=event, detail=detail or f"by {self.who}", state=state, **values)

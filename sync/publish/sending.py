@@ -4,17 +4,20 @@ An operation is claimed (`sending`) and committed before anything goes out. Cert
 become `unknown` and are looked up on the platform; only what is proven absent is sent again. Nothing here decides what is published.
 """
 
+import asyncio
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from ...connectors.contract.errors import CannotDo, ConnectorError, ContentRefused, MaybeDone, NotDone, NotLetIn
 from ...connectors.contract.writing import AnswerDraft, CanAnswer, CanComment, CanEdit, CanFind, Copy, Reading, Writer
 from ...core.identity import Ref
-from ...core.ledger.ledger import DuplicateCopy, Ledger, Operation, Publication, copy_columns
+from ...core.ledger.ledger import SETTLED, DuplicateCopy, Ledger, Operation, Publication, copy_columns, told
 from ...core.ledger.marker import markers_in
+from ...core.ledger.states import OperationKind, OperationState, Reason, refusal_of
 from ..render.render import answer_of, blanked, draft_of, fingerprint, prints
-from .decisions import REFUSED_EDIT, copy_of, editing, withdrawal_text, withdrawing
+from .decisions import copy_of, editing, withdrawal_text, withdrawing
 
 _FOREIGN = "the platform named a copy that belongs to another proposal; it is looked up"
 _BELIEVED = (2, 5)
@@ -25,6 +28,10 @@ _SHOWN = 4
 """So often a change is made whose effect is not shown."""
 _SKEW = timedelta(minutes=10)
 """Clocks of platforms differ from ours: a copy is looked for from this much before its first sending."""
+
+
+Ended = OperationState | None
+"""The state in which an operation ended; None: somebody else has it."""
 
 
 @dataclass(slots=True)
@@ -39,7 +46,7 @@ class SendingCounts:
     """Lost answers of which the platform told what became of them."""
     conflicts: int = 0
 
-    def count(self, kind: str) -> None:
+    def add(self, kind: OperationKind) -> None:
         """One more that was confirmed."""
         self.sent[kind] = self.sent.get(kind, 0) + 1
 
@@ -47,10 +54,10 @@ class SendingCounts:
 class Conflict(Exception):
     """Somebody changed or removed the copy; the text says what."""
 
-    def __init__(self, why: str, *, gone: bool = False) -> None:
+    def __init__(self, reason: Reason, why: str) -> None:
         super().__init__(why)
+        self.reason = reason
         self.why = why
-        self.gone = gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +70,7 @@ class Job:
     conflict: str = "manual"
 
 
-class Deliverer:
+class Sender:
     """Writes to one instance through one writer."""
 
     def __init__(self, ledger: Ledger, writer: Writer, *, settle: timedelta, attempts: int) -> None:
@@ -71,7 +78,7 @@ class Deliverer:
         self.writer = writer
         self.settle = settle
         self.attempts = attempts
-        self.tally = SendingCounts()
+        self.counts = SendingCounts()
         self.trouble: str = ""
         """The newest failure that was not about one text, for the breaker."""
         self.asked: float | None = None
@@ -79,60 +86,58 @@ class Deliverer:
 
     # Sending ----------------------------------------------------------------------------------------------------------
 
-    async def send(self, job: Job, found: Copy | None = None) -> str:
-        """Carry out an approved operation; returns the state it ended in, or "taken" when somebody else has it."""
+    async def send(self, job: Job, found: Copy | None = None) -> Ended:
+        """Carry out an approved operation; returns the state it ended in, or None when somebody else has it."""
         now = self.ledger.clock.now()
         op = job.operation
-        claimed = self.ledger.move(
-            op,
-            "sending",
-            publication={"state": "sending"} if op.kind == "create" else None,
-            attempts=op.attempts + 1,
-            first_sent_at=op.first_sent_at or now,
-            not_before=None,
-            error="",
+        claimed = await self._move(
+            op, OperationState.SENDING, attempts=op.attempts + 1, first_sent_at=op.first_sent_at or now, not_before=None
         )
         if claimed is None:
-            return "taken"
-        job = Job(claimed, job.publication, job.space, job.conflict)
+            return None
+        job = replace(job, operation=claimed)
         self.trouble, self.asked = "", None
         try:
             return await self._carry_out(job, found)
         except Conflict as error:
-            return self._conflict(job, error)
+            return await self._conflict(job, error)
         except NotLetIn as error:
-            return self._later(job, NotDone(str(error), status=error.status))  # not this text's fault
+            return await self._later(job, NotDone(str(error), status=error.status))  # not this text's fault
         except (CannotDo, ContentRefused) as error:
             return await self._refused(job, error, found)
         except NotDone as error:
-            return self._later(job, error)
+            return await self._later(job, error)
         except ConnectorError as error:
             # Whatever else went wrong went wrong somewhere in the middle: only the platform knows what is stored.
-            return self._unknown(job, error.message)
+            return await self._unknown(job, Reason.ANSWER_LOST, error.message)
         except DuplicateCopy:
-            return self._unknown(job, _FOREIGN)
+            return await self._unknown(job, Reason.NAMED_ANOTHER, _FOREIGN)
 
-    async def _carry_out(self, job: Job, found: Copy | None) -> str:
+    async def _move(self, operation: Operation, state: OperationState, **values: Any) -> Operation | None:
+        """The ledger blocks; the loop, and with it the heartbeat of the lease, must not."""
+        return await asyncio.to_thread(partial(self.ledger.move, operation, state, **values))
+
+    async def _carry_out(self, job: Job, found: Copy | None) -> Ended:
         match job.operation.kind:
-            case "create":
+            case OperationKind.CREATE:
                 draft = draft_of(job.operation.payload or {})
                 return await self._made(job, await self.writer.create(job.space, draft, found))
-            case "edit":
+            case OperationKind.EDIT:
                 return await self._edit(job)
-            case "withdraw":
+            case OperationKind.WITHDRAW:
                 return await self._withdraw(job)
             case _:
                 return await self._answer(job)
 
-    async def _made(self, job: Job, copy: Copy) -> str:
+    async def _made(self, job: Job, copy: Copy) -> Ended:
         reading = await self._reading(copy)
         if reading is not None and job.publication.marker not in map(str, markers_in(reading.plain)):
             # Somebody else's text, or another copy: what the answer names is not what was just made.
             raise MaybeDone(f"the platform answered with {copy.ref}, which does not carry the marker of this copy")
         there = {**_there(job, copy, reading), "sent_at": self.ledger.clock.now()}
-        return self._done(job, there, detail=copy.url or copy.ref)
+        return await self._done(job, there, detail=copy.url or copy.ref)
 
-    async def _withdraw(self, job: Job) -> str:
+    async def _withdraw(self, job: Job) -> Ended:
         own, reason = job.publication, (job.operation.payload or {}).get("reason", "")
         try:
             await withdrawing(self.writer).withdraw(job.space, copy_of(own), withdrawal_text(own))
@@ -145,39 +150,39 @@ class Deliverer:
             note = self.writer.fit(job.space, blanked(draft_of(own.sent_payload))).draft
             await self.writer.edit(job.space, copy_of(own), note)
             why = f"{reason}; its text was replaced by a note, because: {error.message}"
-            return self._done(job, {"state": "withdrawn", "reason": why}, detail=why)
+            return await self._done(job, told(Reason.REPLACED_BY_NOTE, why), detail=why)
         reading = await self._reading(copy_of(own))
         if reading is not None and not reading.withdrawn:
             self._doubt(job, "the platform confirmed that the copy is taken back, and still shows it")
-        return self._done(job, {"state": "withdrawn", "reason": ""})
+        return await self._done(job, SETTLED)
 
     def _doubt(self, job: Job, why: str) -> None:
         """What a platform confirms and does not show is asked again, harmlessly; a few times, for pages may be old for a while."""
         if job.operation.attempts < _SHOWN:
             raise MaybeDone(why)
 
-    async def _edit(self, job: Job) -> str:
+    async def _edit(self, job: Job) -> Ended:
         own, op = job.publication, job.operation
         draft = draft_of(op.payload or {})
         copy = copy_of(own)
         before = await self.writer.read(copy)
         if before is None:
-            raise Conflict("the copy is not there any more: a moderator may have removed it", gone=True)
+            raise Conflict(Reason.COPY_GONE, "the copy is not there any more: a moderator may have removed it")
         seen = fingerprint(before.title, before.plain)
         known = {own.copy_print, *prints(draft), *(prints(draft_of(own.sent_payload)) if own.sent_payload else ())}
         if own.copy_print is not None and seen not in known and job.conflict != "origin_wins" and op.decided_by is None:
-            raise Conflict("somebody changed the copy on its platform")
+            raise Conflict(Reason.COPY_CHANGED, "somebody changed the copy on its platform")
         after = await editing(self.writer).edit(job.space, copy, draft)
         reading = await self._reading(after)
         if reading is not None and fingerprint(reading.title, reading.plain) == seen and seen not in prints(draft):
             self._doubt(job, "the platform confirmed the new text, and still shows the old one")
-        return self._done(job, {**_there(job, after, reading), "title": draft.main.title})
+        return await self._done(job, {**_there(job, after, reading), "title": draft.main.title})
 
-    async def _answer(self, job: Job) -> str:
+    async def _answer(self, job: Job) -> Ended:
         answer = answer_of(job.operation.payload or {})
-        back = job.operation.kind == "answer_back"
+        back = job.operation.kind is OperationKind.ANSWER_BACK
         ref = job.publication.origin_key.partition("/")[2] if back else copy_of(job.publication).ref
-        return self._done(job, None, detail=await self._tell(ref, answer))
+        return await self._done(job, None, detail=await self._tell(ref, answer))
 
     async def _tell(self, ref: Ref, answer: AnswerDraft) -> str:
         refused = "this platform takes neither official answers nor comments of ours"
@@ -208,27 +213,28 @@ class Deliverer:
 
     # How it ended -----------------------------------------------------------------------------------------------------
 
-    def _done(self, job: Job, publication: dict[str, Any] | None, detail: str = "") -> str:
+    async def _done(self, job: Job, change: dict[str, Any] | None, detail: str = "") -> Ended:
         op = job.operation
-        if self.ledger.move(op, "sent", publication=publication, detail=detail, error="", payload=None) is None:
-            return "taken"
-        self.tally.count(op.kind)
-        return "sent"
+        if await self._move(op, OperationState.SENT, change=change, detail=detail, payload=None) is None:
+            return None
+        self.counts.add(op.kind)
+        return OperationState.SENT
 
-    def _refuse(self, job: Job, why: str) -> str:
-        states = {"create": "refused", "withdraw": "stuck"}
-        reason = f"{REFUSED_EDIT}{why}" if job.operation.kind == "edit" else why
-        state = {"reason": reason, "state": states.get(job.operation.kind, job.publication.state)}
-        self.ledger.move(job.operation, "refused", publication=state, detail=why, error=why)
-        self.tally.refused += 1
-        return "refused"
+    async def _refuse(self, job: Job, why: str) -> Ended:
+        reason = refusal_of(job.operation.kind)
+        sentence = f"the edit was refused: {why}" if reason is Reason.EDIT_REFUSED else why
+        self.counts.refused += 1
+        change = told(reason, sentence)
+        await self._move(job.operation, OperationState.REFUSED, reason=reason, sentence=why, change=change)
+        return OperationState.REFUSED
 
-    async def _refused(self, job: Job, error: CannotDo | ContentRefused, found: Copy | None) -> str:
+    async def _refused(self, job: Job, error: CannotDo | ContentRefused, found: Copy | None) -> Ended:
         """A refusal is believed after a look: it may be the answer to another request, and the copy may be there all the same."""
-        if job.operation.kind != "create" and job.operation.attempts < _BELIEVED[0]:
-            return self._once_more(job, str(error))  # changes may be repeated harmlessly
-        if job.operation.kind != "create" or found is not None or not isinstance(self.writer, CanFind):
-            return self._refuse(job, str(error))
+        create = job.operation.kind is OperationKind.CREATE
+        if not create and job.operation.attempts < _BELIEVED[0]:
+            return await self._once_more(job, str(error))  # changes may be repeated harmlessly
+        if not create or found is not None or not isinstance(self.writer, CanFind):
+            return await self._refuse(job, str(error))
         try:
             copy = await self._find(job)
             if copy is not None:
@@ -236,129 +242,127 @@ class Deliverer:
                     copy = await self.writer.create(job.space, draft_of(job.operation.payload or {}), copy)
                 return await self._made(job, copy)
         except NotLetIn as lost:
-            return self._unknown(job, lost.message)
+            return await self._unknown(job, Reason.ANSWER_LOST, lost.message)
         except (CannotDo, ContentRefused) as again:
             error = again
-        except (ConnectorError, DuplicateCopy) as lost:
-            return self._unknown(job, getattr(lost, "message", _FOREIGN))
+        except ConnectorError as lost:
+            return await self._unknown(job, Reason.ANSWER_LOST, lost.message)
+        except DuplicateCopy:
+            return await self._unknown(job, Reason.NAMED_ANOTHER, _FOREIGN)
         believed = _BELIEVED[0] if isinstance(error, ContentRefused) else _BELIEVED[1]
-        return self._once_more(job, str(error)) if job.operation.attempts < believed else self._refuse(job, str(error))
+        if job.operation.attempts < believed:
+            return await self._once_more(job, str(error))
+        return await self._refuse(job, str(error))
 
-    def _once_more(self, job: Job, why: str) -> str:
-        self.ledger.move(
+    async def _once_more(self, job: Job, why: str) -> Ended:
+        await self._move(
             job.operation,
-            "approved",
-            publication={"state": "approved"} if job.operation.kind == "create" else None,
+            OperationState.APPROVED,
+            reason=Reason.ASKED_AGAIN,
+            sentence=why,
             event=f"{job.operation.kind}: refused, asked once more",
-            detail=why,
-            error=why,
             not_before=self.ledger.clock.now() + timedelta(seconds=2),
         )
-        return "approved"
+        return OperationState.APPROVED
 
-    def _later(self, job: Job, error: NotDone) -> str:
+    async def _later(self, job: Job, error: NotDone) -> Ended:
         op, now = job.operation, self.ledger.clock.now()
-        self.tally.failed += 1
+        self.counts.failed += 1
         if error.status == 429:
             # Nothing was tried, and nothing else that goes there would be taken now.
             self.asked = error.wait if error.wait is not None else _SLOW
             op = replace(op, attempts=op.attempts - 1)
         else:
             self.trouble = error.message
-        publication = {"state": "approved"} if op.kind == "create" else None
         if op.attempts >= self.attempts:
             why = f"tried {op.attempts} times: {error.message}; `review approve` tries again"
-            publication = {"state": "awaiting_approval", "reason": why} if op.kind == "create" else None
-            self.ledger.move(op, "awaiting_approval", publication=publication, detail=why, error=why, attempts=0)
-            return "awaiting_approval"
+            return await self._ask_a_person(op, why, attempts=0)
         wait = self.asked or error.wait or min(2.0**op.attempts, 60.0)
-        self.ledger.move(
+        await self._move(
             op,
-            "approved",
-            publication=publication,
+            OperationState.APPROVED,
+            reason=Reason.NOT_SENT,
+            sentence=error.message,
             event=f"{op.kind}: not sent",
-            detail=error.message,
-            error=error.message,
             attempts=op.attempts,
             not_before=now + timedelta(seconds=wait),
         )
-        return "approved"
+        return OperationState.APPROVED
 
-    def _unknown(self, job: Job, why: str) -> str:
-        op = job.operation
+    async def _ask_a_person(self, op: Operation, why: str, **values: Any) -> Ended:
+        change = told(Reason.TRIED_OFTEN, why) if op.kind is OperationKind.CREATE else None
+        state = OperationState.AWAITING_APPROVAL
+        await self._move(op, state, reason=Reason.TRIED_OFTEN, sentence=why, change=change, **values)
+        return state
+
+    async def _unknown(self, job: Job, reason: Reason, why: str) -> Ended:
         self.trouble = why
-        self.tally.unknown += 1
-        self.ledger.move(
+        self.counts.unknown += 1
+        await self._doubtful(job.operation, reason, why)
+        return OperationState.UNKNOWN
+
+    async def _doubtful(self, op: Operation, reason: Reason, why: str) -> None:
+        await self._move(
             op,
-            "unknown",
-            publication={"state": "unknown", "reason": why} if op.kind == "create" else None,
-            detail=why,
-            error=why,
+            OperationState.UNKNOWN,
+            reason=reason,
+            sentence=why,
+            change=told(reason, why) if op.kind is OperationKind.CREATE else None,
             not_before=self.ledger.clock.now() + self.settle,
         )
-        return "unknown"
 
-    def _conflict(self, job: Job, error: Conflict) -> str:
+    async def _conflict(self, job: Job, error: Conflict) -> Ended:
         op, why = job.operation, f"{error.why}; the copy is left as it is"
-        self.tally.conflicts += 1
-        if error.gone or job.conflict == "target_wins":
-            state = "gone" if error.gone else "sent"
-            publication = {"state": state, "reason": why, "sent_hash": op.payload_hash}
-            self.ledger.move(op, "cancelled", event="conflict", publication=publication, detail=why, error=why)
-            return state
-        publication = {"state": "conflict", "reason": why}
-        self.ledger.move(op, "awaiting_approval", event="conflict", publication=publication, detail=why, error=why)
-        return "conflict"
+        self.counts.conflicts += 1
+        change = told(error.reason, why)
+        state = OperationState.AWAITING_APPROVAL
+        if error.reason is Reason.COPY_GONE or job.conflict == "target_wins":
+            state = OperationState.CANCELLED
+            change["sent_hash"] = op.payload_hash
+        await self._move(op, state, reason=error.reason, sentence=why, event="conflict", change=change)
+        return state
 
     # What became of it ------------------------------------------------------------------------------------------------
 
-    def orphan(self, job: Job) -> Operation | None:
+    async def orphan(self, job: Job) -> None:
         """An operation that a killed process left in `sending`: nobody knows what became of it."""
-        why = "the process that was sending it ended before the answer came"
-        return self.ledger.move(
-            job.operation,
-            "unknown",
-            publication={"state": "unknown", "reason": why} if job.operation.kind == "create" else None,
-            detail=why,
-            error=why,
-            not_before=self.ledger.clock.now() + self.settle,
+        await self._doubtful(
+            job.operation, Reason.PROCESS_ENDED, "the process that was sending it ended before the answer came"
         )
 
-    async def resolve(self, job: Job) -> str:
+    async def resolve(self, job: Job) -> Ended:
         """Ask the platform what became of an unknown operation; returns its new state (`unknown` if that cannot be told yet)."""
         self.trouble, self.asked = "", None
         try:
-            if job.operation.kind == "create":
+            if job.operation.kind is OperationKind.CREATE:
                 return await self._resolve_create(job)
             # Whether the text there is the old one, ours or a moderator's cannot be told by its fingerprint alone any more.
-            forget = {"copy_print": None} if job.operation.kind == "edit" else None
-            return self._again(job, "repeating it is harmless", forget)
+            forget = {"copy_print": None} if job.operation.kind is OperationKind.EDIT else None
+            return await self._again(job, Reason.HARMLESS, "repeating it is harmless", forget)
         except ConnectorError as error:
             if error.status == 429:
                 self.asked = (error.wait if isinstance(error, NotDone) else None) or _SLOW
             else:
                 self.trouble = error.message
-            return "unknown"
+            return OperationState.UNKNOWN
         except DuplicateCopy:
             self.trouble = "two publications claim the same copy"
-            return "unknown"
+            return OperationState.UNKNOWN
 
-    async def _resolve_create(self, job: Job) -> str:
+    async def _resolve_create(self, job: Job) -> Ended:
         op = job.operation
         if not isinstance(self.writer, CanFind):
-            return "unknown"
+            return OperationState.UNKNOWN
         copy = await self._find(job)
         if copy is None:
             if op.not_before is not None and self.ledger.clock.now() < op.not_before:
-                return "unknown"  # it may still arrive: a server goes on after its client has left
-            return self._again(job, "it was looked up and is not there")
-        self.tally.looked_up += 1
+                return OperationState.UNKNOWN  # it may still arrive: a server goes on after its client has left
+            return await self._again(job, Reason.PROVEN_ABSENT, "it was looked up and is not there", SETTLED)
+        self.counts.looked_up += 1
         if copy.complete:
             return await self._made(job, copy)
-        approved = self.ledger.move(op, "approved", publication={"state": "approved"}, event="create: half made")
-        if approved is None:
-            return "taken"
-        return await self.send(Job(approved, job.publication, job.space, job.conflict), copy)
+        half = await self._move(op, OperationState.APPROVED, reason=Reason.HALF_MADE, event="create: half made")
+        return await self.send(replace(job, operation=half), copy) if half is not None else None
 
     async def _find(self, job: Job) -> Copy | None:
         op = job.operation
@@ -366,25 +370,23 @@ class Deliverer:
         since = (op.first_sent_at or op.created_at) - _SKEW
         return await self.writer.find(job.space, draft_of(op.payload or {}), since)
 
-    def _again(self, job: Job, why: str, also: dict[str, Any] | None = None) -> str:
+    async def _again(self, job: Job, reason: Reason, why: str, change: dict[str, Any] | None) -> Ended:
         op = job.operation
-        create = op.kind == "create"
         if op.attempts >= self.attempts:
             why = f"{why}, but it was tried {op.attempts} times; `review approve` tries again"
-            state = "awaiting_approval"
-        else:
-            state = "approved"
-        publication = {"state": state, "reason": why if state != "approved" else ""} if create else also
-        self.ledger.move(op, state, publication=publication, event=f"{op.kind}: {why}", error=why, not_before=None)
-        return state
+            return await self._ask_a_person(op, why, event=f"{op.kind}: {why}", not_before=None)
+        event = f"{op.kind}: {why}"
+        await self._move(
+            op, OperationState.APPROVED, reason=reason, sentence=why, event=event, change=change, not_before=None
+        )
+        return OperationState.APPROVED
 
 
 def _there(job: Job, copy: Copy, reading: Reading | None) -> dict[str, Any]:
     """What the ledger keeps of a copy that says what it was told to say."""
     own, op = job.publication, job.operation
     return {
-        "state": "sent",
-        "reason": "",
+        **SETTLED,
         **copy_columns(own.target_instance, copy.ref, copy.url or own.url or "", copy.how),
         "sent_hash": op.payload_hash,
         "sent_payload": op.payload,

@@ -7,35 +7,52 @@ there. Nothing here knows a platform.
 import asyncio
 import contextlib
 import gc
-import os
-import socket
-import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
+from enum import StrEnum
+from functools import partial
 from typing import Any
 
 import msgspec
 from sqlalchemy import Engine
 
-from ...config.model import Config, seconds
+from ...config.model import Config
 from ...connectors.contract.errors import ConnectorError, Interface, Throttled
 from ...connectors.contract.exchange import Stats, Transport
 from ...connectors.contract.reading import Connector, Page, Probe, PullRequest, Reader
 from ...connectors.open import open_reader, user_agent
 from ...connectors.registry import resolve
-from ...core import journal
+from ...core import events, journal
 from ...core.clock import Clock
+from ...core.durations import seconds
 from ...core.identity import Ref
+from ...core.leases import Lease, LeaseLost
+from ...core.store.retention import purge
 from ...core.store.store import InstanceStore, Written
-from ...core.store.tombstones import purge
+from ..net import unforeseen
 from .sweep import judge
 
 _STOPPED = "stopped; what was read is kept, the next run goes on from there"
-_WHOLE = frozenset({"done", "undecided"})
+
+
+class PullEnd(StrEnum):
+    """How a run ends; `interrupted` is said of it by the next one."""
+
+    RUNNING = "running"
+    DONE = "done"
+    LIMITED = "limited"
+    THROTTLED = "throttled"
+    STOPPED = "stopped"
+    BUSY = "busy"
+    LEASE_LOST = "lease_lost"
+    UNDECIDED = "undecided"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+_WHOLE = frozenset({PullEnd.DONE, PullEnd.UNDECIDED})
 """The outcomes of runs that read everything; any other one is continued by the next run."""
-LEASE_SECONDS = 120.0
-HEARTBEAT_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +67,10 @@ class Options:
 
 @dataclass(slots=True)
 class PullOutcome:
-    """How a run ended: done, limited, throttled, stopped, busy, undecided or failed."""
+    """How a run ended, and what it did."""
 
     instance: str
-    outcome: str = "running"
+    outcome: PullEnd = PullEnd.RUNNING
     message: str = ""
     notes: list[str] = field(default_factory=list[str])
     pages: int = 0
@@ -69,7 +86,7 @@ class PullOutcome:
     @property
     def failed(self) -> bool:
         """Whether a script should take notice."""
-        return self.outcome in {"failed", "undecided"}
+        return self.outcome in {PullEnd.FAILED, PullEnd.UNDECIDED, PullEnd.LEASE_LOST}
 
     def counts(self) -> dict[str, Any]:
         """The numbers of the journal."""
@@ -79,6 +96,18 @@ class PullOutcome:
 
 PullProgress = Callable[[str, Page, PullOutcome], None]
 """Called after each page that was written: instance, page, how far."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One run under way: what it reads, for whom, under which lease."""
+
+    name: str
+    full: bool
+    continues: bool
+    options: Options
+    lease: Lease
+    result: PullOutcome
 
 
 class Puller:
@@ -101,7 +130,8 @@ class Puller:
         self.progress = progress
         self.stop = stop or asyncio.Event()
         self.backends = backends or {}
-        self.holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self.life = Clock()
+        """The clock of this process's leases; another one only in tests of leases."""
         self._writing = asyncio.Lock()
         self._stats: dict[str, Stats] = {}
         self._running = 0
@@ -112,7 +142,9 @@ class Puller:
         return resolve(self.config.instances[name].platform)
 
     @contextlib.asynccontextmanager
-    async def reader(self, name: str) -> AsyncGenerator[tuple[Reader, Transport], None]:
+    async def reader(
+        self, name: str, before_request: Callable[[], None] | None = None
+    ) -> AsyncGenerator[tuple[Reader, Transport], None]:
         """A reader of an instance with its transport, closed at the end."""
         operator = self.config.operator
         async with open_reader(
@@ -122,6 +154,7 @@ class Puller:
             agent=user_agent(operator.name, operator.contact),
             clock=self.clock,
             backend=self.backends.get(name),
+            before_request=before_request,
         ) as (reader, context):
             yield reader, context.transport
 
@@ -132,59 +165,83 @@ class Puller:
     async def pull(self, name: str, options: Options) -> PullOutcome:
         """One run of one instance; never raises for what a platform does."""
         result = PullOutcome(name)
-        lease = f"pull:{name}"
-        if not await asyncio.to_thread(
-            journal.take_lease, self.engine, lease, self.holder, self.clock.now(), LEASE_SECONDS
-        ):
-            result.outcome, result.message = "busy", "another process is pulling this instance; nothing was done"
-            return result
+        lease = Lease(self.engine, f"pull:{name}", self.life)
         started = self.clock.monotonic()
-        heartbeat = asyncio.ensure_future(self._keep_lease(lease))
-        # A page is tens of thousands of small objects that reference counting frees; looking for cycles among them again and again
-        # takes a fifth of the time.
+        try:
+            if not await asyncio.to_thread(lease.take):
+                events.emit(events.LeaseMoved(lease.name, "refused"))
+                who = await asyncio.to_thread(lease.held_by)
+                result.outcome = PullEnd.BUSY
+                result.message = f"another process is pulling this instance ({who}); nothing was done"
+                return result
+            events.emit(events.LeaseMoved(lease.name, "taken"))
+            async with lease.kept():
+                with self._few_collections():
+                    await self._recorded(name, options, lease, result, started)
+        except Exception as error:  # the net under one instance: whatever it does, the others go on
+            events.emit(events.Warned(name, type(error).__name__))
+            result.outcome, result.message = PullEnd.FAILED, unforeseen(name, error)
+        finally:
+            result.seconds = round(self.clock.monotonic() - started, 3)
+            if result.outcome is not PullEnd.BUSY:
+                cost = (result.seconds, result.requests, result.platform_seconds)
+                events.emit(events.RunEnded("pull", name, result.outcome, *cost))
+        return result
+
+    @contextlib.contextmanager
+    def _few_collections(self) -> Generator[None]:
+        """A page is tens of thousands of small objects that reference counting frees; looking for cycles among them again and again
+        takes a fifth of the time."""
         if not self._running:
             self._often = gc.get_threshold()
             gc.set_threshold(20_000, 20, 100)
         self._running += 1
         try:
-            row = await asyncio.to_thread(journal.instance_row, self.engine, name)
-            # A first pull finds nothing stored, so it reads everything without being told; and if it was interrupted, what it had
-            # finished need not be read again.
-            first = row is None or row["last_full_at"] is None
-            full = options.full or (not first and self._full_is_due(name, row))
-            before = await asyncio.to_thread(journal.last_run, self.engine, name)
-            # An interrupted run is continued by the next one, as full as it was. Whoever asks for more than it read, or for certain
-            # spaces now, is not answered with what it read a while ago.
-            continues = False
-            if before is not None and before["outcome"] not in _WHOLE and not options.spaces:
-                continues = bool(before["full"]) or not options.full
-                full = full or (continues and bool(before["full"]))
-            run_id = await asyncio.to_thread(journal.start_run, self.engine, name, self.clock.now(), full=full)
-            async with self.reader(name) as (reader, transport):
-                self._stats[name] = transport.stats
-                try:
-                    await self._run(name, reader, row, full, continues, options, result)
-                except Throttled as error:
-                    result.outcome, result.message = "throttled", str(error)
-                except ConnectorError as error:
-                    result.outcome, result.message = "failed", str(error)
-                except asyncio.CancelledError:
-                    result.outcome, result.message = (
-                        "stopped",
-                        "stopped; what was read is kept, the next run goes on from there",
-                    )
-                stats = transport.stats
-                result.requests, result.retries = stats.requests, stats.retries
-                result.bytes, result.platform_seconds = stats.bytes, round(stats.platform_seconds, 3)
-            result.seconds = round(self.clock.monotonic() - started, 3)
-            await asyncio.to_thread(self._close, run_id, name, full or first, result)
+            yield
         finally:
             self._running -= 1
             if not self._running:
                 gc.set_threshold(*self._often)
-            heartbeat.cancel()
-            await asyncio.to_thread(journal.free_lease, self.engine, lease, self.holder)
-        return result
+
+    async def _recorded(self, name: str, options: Options, lease: Lease, result: PullOutcome, started: float) -> None:
+        """One run with its line in the journal, which is closed however the run ends."""
+        row = await asyncio.to_thread(journal.instance_row, self.engine, name)
+        # A first pull finds nothing stored, so it reads everything without being told; and if it was interrupted, what it had
+        # finished need not be read again.
+        first = row is None or row["last_full_at"] is None
+        full = options.full or (not first and self._full_is_due(name, row))
+        before = await asyncio.to_thread(journal.last_run, self.engine, name)
+        # An interrupted run is continued by the next one, as full as it was. Whoever asks for more than it read, or for certain
+        # spaces now, is not answered with what it read a while ago.
+        continues = False
+        if before is not None and before["outcome"] not in _WHOLE and not options.spaces:
+            continues = bool(before["full"]) or not options.full
+            full = full or (continues and bool(before["full"]))
+        run_id = await asyncio.to_thread(journal.start_run, self.engine, name, self.clock.now(), full=full)
+        events.emit(events.RunStarted("pull", name, full))
+        try:
+            async with self.reader(name, lease.check) as (reader, transport):
+                self._stats[name] = transport.stats
+                try:
+                    await self._run(_Run(name, full, continues, options, lease, result), row, reader)
+                finally:
+                    stats = transport.stats
+                    result.requests, result.retries = stats.requests, stats.retries
+                    result.bytes, result.platform_seconds = stats.bytes, round(stats.platform_seconds, 3)
+        except Throttled as error:
+            result.outcome, result.message = PullEnd.THROTTLED, str(error)
+        except ConnectorError as error:
+            result.outcome, result.message = PullEnd.FAILED, str(error)
+        except LeaseLost as error:
+            events.emit(events.LeaseMoved(lease.name, "lost"))
+            result.outcome, result.message = PullEnd.LEASE_LOST, str(error)
+        except asyncio.CancelledError:
+            result.outcome, result.message = PullEnd.STOPPED, _STOPPED
+        except Exception as error:
+            events.emit(events.Warned(name, type(error).__name__))
+            result.outcome, result.message = PullEnd.FAILED, unforeseen(name, error)
+        result.seconds = round(self.clock.monotonic() - started, 3)
+        await asyncio.to_thread(self._close, run_id, name, full or first, result)
 
     def _full_is_due(self, name: str, row: Any) -> bool:
         if row is None or row["last_full_at"] is None:
@@ -192,44 +249,36 @@ class Puller:
         age = (self.clock.now() - row["last_full_at"]).total_seconds()
         return age >= seconds(self.config.instances[name].full_every)
 
-    async def _run(
-        self, name: str, reader: Reader, row: Any, full: bool, continues: bool, options: Options, result: PullOutcome
-    ) -> None:
-        known = None if row is None or (full and not continues) else row["probe"]
-        fresh = known is None
-        probe = await self._probe(name, reader) if known is None else probe_from(known)
+    async def _run(self, run: _Run, row: Any, reader: Reader) -> None:
+        known = None if row is None or (run.full and not run.continues) else row["probe"]
+        probe = await self._probe(run.name, reader) if known is None else probe_from(known)
         try:
-            await self._pages(name, reader, probe, full, continues, options, result)
+            await self._pages(run, reader, probe)
         except Interface as error:
-            if fresh:
+            if known is None:
                 raise
-            result.notes.append(f"probed again: {error.message}")
-            await self._pages(name, reader, await self._probe(name, reader), True, False, options, result)
+            run.result.notes.append(f"probed again: {error.message}")
+            anew = replace(run, full=True, continues=False)
+            await self._pages(anew, reader, await self._probe(run.name, reader))
 
     async def _probe(self, name: str, reader: Reader) -> Probe:
         probe = await reader.probe()
         await asyncio.to_thread(save_probe, self.engine, self.config, name, probe, self.clock)
         return probe
 
-    async def _pages(
-        self,
-        name: str,
-        reader: Reader,
-        probe: Probe,
-        full: bool,
-        continues: bool,
-        options: Options,
-        result: PullOutcome,
-    ) -> None:
-        locales = self.config.instances[name].locales or list(probe.locales)
-        store = await asyncio.to_thread(InstanceStore, self.engine, name, locales, self.clock)
+    async def _pages(self, run: _Run, reader: Reader, probe: Probe) -> None:
+        locales = self.config.instances[run.name].locales or list(probe.locales)
+        kinds = self.connector(run.name).kinds
+        store = await asyncio.to_thread(
+            partial(InstanceStore, self.engine, run.name, locales, self.clock, kinds=kinds, lease=run.lease)
+        )
         # What an interrupted run swept to its end is judged by the run that continues it.
-        finished = await asyncio.to_thread(store.sweeps.begin, self.clock.now(), continues=continues)
+        finished = await asyncio.to_thread(store.sweeps.begin, self.clock.now(), continues=run.continues)
         request = PullRequest(
             probe=probe,
             stored=store,
-            full=full,
-            spaces=options.spaces,
+            full=run.full,
+            spaces=run.options.spaces,
             done=store.sweeps.done,
             seen=lambda scope: asyncio.to_thread(store.sweeps.seen, scope),
         )
@@ -238,22 +287,23 @@ class Puller:
             try:
                 async for page in pages:
                     async with self._writing:
-                        result.written.add(await asyncio.to_thread(store.write, page))
-                    result.pages += 1
-                    result.requests = self._stats[name].requests
+                        written = await asyncio.to_thread(store.write, page)
+                    run.result.written.add(written)
+                    counts = (written.seen, written.created, written.changed, written.quarantined)
+                    events.emit(events.PageWritten(run.name, *counts))
+                    run.result.pages += 1
+                    run.result.requests = self._stats[run.name].requests
                     if page.note:
-                        result.notes.append(page.note)
+                        run.result.notes.append(page.note)
                     if page.complete:
                         finished.append(page.scope)
                     elif page.next is not None and page.scope in finished:
                         finished.remove(page.scope)  # it is swept anew
                     if self.progress:
-                        self.progress(name, page, result)
-                    if options.limit is not None and result.written.seen >= options.limit:
-                        result.outcome, result.message = (
-                            "limited",
-                            f"stopped after {result.written.seen} records as asked",
-                        )
+                        self.progress(run.name, page, run.result)
+                    if run.options.limit is not None and run.result.written.seen >= run.options.limit:
+                        run.result.outcome = PullEnd.LIMITED
+                        run.result.message = f"stopped after {run.result.written.seen} records as asked"
                         return
                     del page  # not both this one and the next in memory
             except Interface:
@@ -261,16 +311,16 @@ class Puller:
             except ConnectorError as error:
                 failure = error  # what was swept to its end before may still be judged
         if self.stop.is_set():
-            result.outcome, result.message = "stopped", _STOPPED
+            run.result.outcome, run.result.message = PullEnd.STOPPED, _STOPPED
             return
-        blocked = await self._judge(store, reader, finished, options, result)
+        blocked = await self._judge(store, reader, finished, run.options, run.result)
         if failure is not None:
             raise failure
         if blocked:
-            result.outcome = "undecided"
-            result.message = "more is missing than a run may believe; see the notes"
+            run.result.outcome = PullEnd.UNDECIDED
+            run.result.message = "more is missing than a run may believe; see the notes"
         else:
-            result.outcome = "done"
+            run.result.outcome = PullEnd.DONE
         await asyncio.to_thread(store.sweeps.forget)
 
     async def _until_stopped(self, pages: AsyncIterator[Page]) -> AsyncGenerator[Page, None]:
@@ -306,17 +356,9 @@ class Puller:
         result.notes.extend(verdict.notes)
         return verdict.blocked
 
-    async def _keep_lease(self, lease: str) -> None:
-        """Renew a lease for as long as the run goes on, however long one answer takes."""
-        while True:
-            await asyncio.sleep(HEARTBEAT_SECONDS)  # the process's own life, whatever clock a test gives
-            await asyncio.to_thread(
-                journal.take_lease, self.engine, lease, self.holder, self.clock.now(), LEASE_SECONDS
-            )
-
     def _close(self, run_id: int, name: str, full: bool, result: PullOutcome) -> None:
         now = self.clock.now()
-        if result.outcome == "done":
+        if result.outcome is PullEnd.DONE:
             row: dict[str, Any] = {"name": name, "last_success_at": now}
             if full:
                 row["last_full_at"] = now

@@ -3,18 +3,18 @@
 Missed twice in a row, confirmed one by one where the platform allows it, and never many at once without the admin's word.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from ...connectors.contract.errors import ConnectorError
 from ...connectors.contract.reading import CanConfirm, Reader
 from ...core.identity import Ref
-from ...core.schema.tables import ProposalRow, rows_of
+from ...core.schema.tables import ProposalRow
 from ...core.store.store import InstanceStore
-from ...core.store.tombstones import Missing, count_within, find_missing, record_verdict
+from ...core.store.tombstones import Missing, count_within, find_missing, hanging_scopes, record_verdict
 
-_HANGING = ("comments", "points", "answers", "votes")
-_PROPOSALS = ("proposals", "posts", "projects", "budgets@", "debates", "investments")
 _WAY_OUT = "If this is right, run `civicsync sync` again with --accept-missing"
 ALWAYS_ALLOWED = 3
 """So many may go missing at once whatever the percentage says: small spaces lose a proposal now and then."""
@@ -47,14 +47,15 @@ async def judge(
         max_percent: more missing than this percentage (and more than `ALWAYS_ALLOWED`) blocks.
         accept: the admin said that what is missing is gone: no second sweep is waited for, no percentage holds.
     """
-    own = [scope for scope in scopes if not scope.startswith(_HANGING)]
+    hanging = await asyncio.to_thread(hanging_scopes, store, scopes)
+    own = [scope for scope in scopes if scope not in hanging]
     total = Verdict()
-    for group in (own, [scope for scope in scopes if scope not in own]):
-        found = [find_missing(store, scope) for scope in group]
-        notes = [] if accept else _too_much(store, found, max_percent)
+    for group in (own, hanging):
+        found = [await asyncio.to_thread(find_missing, store, scope) for scope in group]
+        notes = [] if accept else await asyncio.to_thread(_too_much, store, found, max_percent)
         if notes or total.blocked:
             for missing in found:
-                _close(store, missing)
+                await asyncio.to_thread(_close, store, missing)
             lost = sum(len(missing.refs) for missing in found)
             total = Verdict(total.missed + lost, total.gone, (*total.notes, *notes), blocked=True)
             continue
@@ -66,7 +67,7 @@ async def judge(
 async def _decide(store: InstanceStore, reader: Reader, missing: Missing, *, accept: bool) -> Verdict:
     back = [ref for ref in store.pending(missing.scope) if ref not in missing.refs]
     if not missing.refs:
-        _close(store, missing)
+        await asyncio.to_thread(_close, store, missing)
         return Verdict()
     due = [ref for ref, before in missing.refs.items() if accept or before >= 1]
     confirmed: Mapping[Ref, bool | None] = dict.fromkeys(due, False)
@@ -74,14 +75,14 @@ async def _decide(store: InstanceStore, reader: Reader, missing: Missing, *, acc
         try:
             confirmed = await reader.still_there(due)
         except ConnectorError as error:
-            record_verdict(store, present=back, missed=[], gone={})
+            await asyncio.to_thread(partial(record_verdict, store, present=back, missed=[], gone={}))
             return Verdict(len(missing.refs), notes=(f"{missing.scope}: could not confirm what is missing: {error}",))
     gone = {ref: "not public on its platform any more" for ref in due if confirmed.get(ref) is False}
     there = [ref for ref in due if confirmed.get(ref) is True]
     first = [ref for ref in missing.refs if ref not in due]
     # In this order: killed in between, the verdict waits for the next sweep; the other way round this one would count twice.
-    store.sweeps.end(missing.scope)
-    record_verdict(store, present=[*back, *there], missed=first, gone=gone)
+    await asyncio.to_thread(store.sweeps.end, missing.scope)
+    await asyncio.to_thread(partial(record_verdict, store, present=[*back, *there], missed=first, gone=gone))
     return Verdict(len(first), len(gone))
 
 
@@ -94,8 +95,8 @@ def _close(store: InstanceStore, missing: Missing) -> None:
 
 def _too_much(store: InstanceStore, found: Sequence[Missing], max_percent: float) -> list[str]:
     notes = [note for missing in found if (note := _too_many(store, missing, max_percent))]
-    proposals = [missing for missing in found if any(rows_of(ref) is ProposalRow for ref in missing.refs)]
-    lost, alive = sum(len(m.refs) for m in proposals), sum(m.alive for m in found if m.scope.startswith(_PROPOSALS))
+    proposals = [missing for missing in found if any(store.kinds.row_class(ref) is ProposalRow for ref in missing.refs)]
+    lost, alive = sum(len(m.refs) for m in proposals), sum(m.proposals for m in found)
     if not notes and len(proposals) > 1 and lost > max(ALWAYS_ALLOWED, alive * max_percent / 100):
         notes.append(
             f"{lost} of {alive} proposals are missing in {len(proposals)} places; nothing was marked as gone. {_WAY_OUT}"

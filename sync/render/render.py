@@ -21,6 +21,7 @@ from ...config.routes import Route
 from ...connectors.contract.writing import AnswerDraft, Draft, Limits, LocalText
 from ...core.identity import Ref
 from ...core.ledger.marker import Marker, without_markers
+from ...core.ledger.states import Reason
 from ...core.records import UNKNOWN_LOCALE
 from ...core.text import clean_html, cut_at_sentence, cut_at_word, html_to_plain, plain_title, plain_to_html
 from ..origins import OfficialAnswer, Origin, OriginText
@@ -36,7 +37,11 @@ _LETTERS = re.compile(r"[\W_]+")
 
 
 class CannotRender(Exception):
-    """This proposal cannot be put into the form that its target takes; the text says why."""
+    """This proposal cannot be put into the form that its target takes; `reason` and the text say why."""
+
+    def __init__(self, reason: Reason, sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +127,11 @@ def render(origin: Origin, route: Route, site: Site, marker: Marker, limits: Lim
 def _choose(origin: Origin, route: Route, limits: Limits) -> dict[str, OriginText]:
     originals = [text for text in origin.originals if text.title or text.plain]
     if not originals:
-        raise CannotRender("it has no text that a person wrote")
+        raise CannotRender(Reason.NO_TEXT, "it has no text that a person wrote")
     ranked = sorted(originals, key=lambda text: text.locale != origin.locale)
     wanted = [text for code in route.language for text in ranked if text.locale == code]
     if route.language and not wanted:
-        raise CannotRender(f"it has no text in {' or '.join(route.language)}")
+        raise CannotRender(Reason.NO_LANGUAGE, f"it has no text in {' or '.join(route.language)}")
     first = (wanted or ranked)[0]
     if not limits.many_locales:
         return {_filed(first.locale, limits): first}
@@ -153,7 +158,9 @@ def _local(
         title = plain_title(_PLAIN.from_string(route.title).render(values))
         body = clean_html(_HTML.from_string(route.body).render({**values, "body": Markup(without_markers(text.html))}))
     except (TemplateError, ArithmeticError, TypeError, ValueError, OverflowError) as error:
-        raise CannotRender(f"the route's template fails on it: {type(error).__name__}") from error
+        raise CannotRender(
+            Reason.TEMPLATE_FAILS, f"the route's template fails on it: {type(error).__name__}"
+        ) from error
     tail = _tail(origin, text, route, site, marker, named=named)
     title = title or cut_at_word(without_markers(text.plain).replace("\n", " "), limits.title[1])
     title = _title(title, site, limits, notes)
@@ -166,7 +173,7 @@ def _local(
             f"the text is longer than the {high} characters that fit there; it is cut at a sentence and says so"
         )
     if len(plain) < low:
-        raise CannotRender(f"its text is shorter than the {low} characters that are asked for there")
+        raise CannotRender(Reason.TOO_SHORT, f"its text is shorter than the {low} characters that are asked for there")
     summary = ""
     if limits.summary is not None:
         summary = cut_at_sentence(html_to_plain(body).replace("\n", " "), limits.summary) or title[: limits.summary]
@@ -199,7 +206,9 @@ def _tail(origin: Origin, text: OriginText, route: Route, site: Site, marker: Ma
         try:
             sentence = _PLAIN.from_string(route.attribution).render(_values(origin, text, route, site))
         except (TemplateError, ArithmeticError, TypeError, ValueError, OverflowError) as error:
-            raise CannotRender(f"the route's attribution fails on it: {type(error).__name__}") from error
+            raise CannotRender(
+                Reason.TEMPLATE_FAILS, f"the route's attribution fails on it: {type(error).__name__}"
+            ) from error
     else:
         sentence = phrases.attribution(locale, site.name, _author(origin, route))
     parts = [html_module.escape(plain_title(sentence), quote=False)]
@@ -241,7 +250,7 @@ def _cut(body: str, locale: str, tail: str, limit: int, sends: str) -> tuple[str
     html = notice + tail
     whole = readable(html)
     if len(html if sends == "html" else whole) > limit:
-        raise CannotRender(f"{limit} characters are not even enough for the link to the original")
+        raise CannotRender(Reason.NO_ROOM, f"{limit} characters are not even enough for the link to the original")
     return html, whole
 
 

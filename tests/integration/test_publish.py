@@ -401,7 +401,7 @@ def test_why_texts_were_refused_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("step", ["check", "limits"])
-@pytest.mark.parametrize(("status", "slept"), [(None, 1.0), (429, 60.0)])
+@pytest.mark.parametrize(("status", "slept"), [(None, 1.0), (429, 61.0)])
 def test_a_sign_in_without_an_answer_is_tried_again_because_that_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, status: int | None, slept: float
 ) -> None:

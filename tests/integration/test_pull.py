@@ -13,6 +13,7 @@ from civicsync.connectors.testing.faults import Fault
 from civicsync.connectors.testing.sandbox.sandbox import Sandbox
 from civicsync.core import journal
 from civicsync.core.clock import FakeClock
+from civicsync.core.leases import Lease
 from civicsync.sync.pull.run import Options, Puller, PullOutcome
 
 PLATFORMS = [("decidim", "0.32"), ("decidim", "0.28.6"), ("consul", "2.5.1"), ("your-priorities", "2026-07")]
@@ -116,6 +117,8 @@ async def test_a_platform_that_asks_to_slow_down_ends_a_run_kindly(lite: City) -
     assert (outcome.outcome, outcome.failed) == ("throttled", False)
     assert "slow down" in outcome.message
     lite.sandbox.plant()
+    assert (await lite.pull()).outcome == "throttled", "it asked for hours, whoever asks"
+    lite.clock.advance(9999)
     assert (await lite.pull()).outcome == "done"
     lite.check()
 
@@ -143,9 +146,11 @@ async def test_stopping_keeps_whole_pages(lite: City) -> None:
 
 
 async def test_two_processes_do_not_double(lite: City) -> None:
-    assert journal.take_lease(lite.engine, "pull:toy", "another-machine:1:x", lite.clock.now(), 60)
-    assert (await lite.pull()).outcome == "busy"
-    lite.clock.advance(61)
+    other = Lease(lite.engine, "pull:toy", holder="another-machine:1:x")
+    assert other.take()
+    outcome = await lite.pull()
+    assert outcome.outcome == "busy" and "process 1 on another-machine" in outcome.message
+    other.release()
     assert (await lite.pull()).outcome == "done"
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from civicsync.config import ConfigError, load
-from civicsync.config.model import seconds
+from civicsync.core.durations import seconds
 from civicsync.core.privacy import MissingKeyError, check_key
 
 KEY = "k" * 64

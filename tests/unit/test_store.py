@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
+from civicsync.connectors.contract.reading import KINDS
 from civicsync.core.clock import FakeClock
 from civicsync.core.items import Item, MappingError, Page
 from civicsync.core.records import (
@@ -20,8 +21,10 @@ from civicsync.core.records import (
     Space,
     State,
 )
+from civicsync.core.store.retention import purge
+from civicsync.core.store.statistics import totals
 from civicsync.core.store.store import InstanceStore
-from civicsync.core.store.tombstones import find_missing, purge, record_verdict, totals
+from civicsync.core.store.tombstones import find_missing, record_verdict
 from civicsync.core.text import rich
 
 SCOPE = "proposals@component/1"
@@ -47,7 +50,7 @@ def item(own: int, title: str = "Meer bomen", supports: int = 1, digest: bytes |
 
 
 def store(engine: Engine, clock: FakeClock) -> InstanceStore:
-    return InstanceStore(engine, "west", ["nl", "en"], clock)
+    return InstanceStore(engine, "west", ["nl", "en"], clock, kinds=KINDS)
 
 
 def rows(engine: Engine, sql: str) -> list[tuple[Any, ...]]:

@@ -1,0 +1,31 @@
+"""What a route's publications come to, in numbers: for the summary of a run. Read-only."""
+
+from sqlalchemy import Engine, func, select
+
+from .ledger import PUBLICATION
+from .states import PublicationState, Reason, is_told
+
+
+def count_by_state(engine: Engine, route: str) -> dict[str, int]:
+    """How many publications of a route are in which state."""
+    query = select(PUBLICATION.c.state, func.count()).where(PUBLICATION.c.route == route).group_by(PUBLICATION.c.state)
+    with engine.connect() as connection:
+        return {str(state): int(number) for state, number in connection.execute(query)}
+
+
+def reasons_told(engine: Engine, route: str) -> dict[str, int]:
+    """Why publications of a route are refused, held or left alone, with how many of each, most frequent first."""
+    columns = (PUBLICATION.c.state, PUBLICATION.c.reason_code, PUBLICATION.c.reason)
+    number = func.count().label("number")
+    query = (
+        select(*columns, number)
+        .where(PUBLICATION.c.route == route, PUBLICATION.c.reason != "")
+        .group_by(*columns)
+        .order_by(number.desc(), PUBLICATION.c.reason)
+    )
+    with engine.connect() as connection:
+        return {
+            f"{state}: {sentence}": int(times)
+            for state, code, sentence, times in connection.execute(query)
+            if is_told(PublicationState(state), Reason(code))
+        }

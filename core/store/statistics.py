@@ -1,0 +1,25 @@
+"""What is there now, in numbers."""
+
+from sqlalchemy import Engine, func, select
+
+from ..schema.tables import ROWS, ProposalRow, QuarantineRow, table_of
+from .rows import COUNTERS
+
+
+def totals(engine: Engine, instance: str) -> dict[str, int]:
+    """What is there now, for a table: spaces, proposals, supports, comments, in quarantine."""
+    proposal, quarantine = table_of(ProposalRow), table_of(QuarantineRow)
+    result: dict[str, int] = {}
+    with engine.connect() as connection:
+        for name in ("spaces", "comments", "answers"):
+            table = table_of(ROWS[name])
+            where = (table.c.instance == instance, table.c.gone_at.is_(None))
+            result[name] = connection.execute(select(func.count()).select_from(table).where(*where)).scalar_one()
+        where = (proposal.c.instance == instance, proposal.c.gone_at.is_(None))
+        row = connection.execute(select(func.count(), func.sum(proposal.c[COUNTERS[0]])).where(*where)).one()
+        result["proposals"], result["supports"] = row[0], int(row[1] or 0)
+        where = (quarantine.c.instance == instance,)
+        result["quarantined"] = connection.execute(
+            select(func.count()).select_from(quarantine).where(*where)
+        ).scalar_one()
+    return result

@@ -1,0 +1,139 @@
+"""Copies of ours that the ledger does not know (it was lost, or restored from a backup), put back into it by their signed markers.
+
+Asks the platform, and only to read; writes only the ledger.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from ...config.routes import Route
+from ...connectors.contract.writing import Authored, CanFind, Copy, Reading
+from ...core.ledger.ledger import SETTLED, DuplicateCopy, Ledger, Publication, copy_columns, publication_id, told
+from ...core.ledger.marker import Signer, markers_in
+from ...core.ledger.states import Lane, PublicationState, Reason
+from ..origins import load_origins, new_origins
+from ..render.render import fingerprint
+
+_QUEUED = (PublicationState.PLANNED, PublicationState.AWAITING_APPROVAL, PublicationState.APPROVED)
+_UNDER_WAY = (PublicationState.SENDING, PublicationState.UNKNOWN)
+_HOUR = timedelta(hours=1)
+"""CONSUL tells times only to the hour."""
+
+
+class Adopted(NamedTuple):
+    """A copy that is in the ledger again. `forgotten`: this ledger never knew that it was tried, so it was lost or restored."""
+
+    publication: Publication
+    forgotten: bool
+
+
+async def adopt(
+    ledger: Ledger,
+    signer: Signer,
+    writer: CanFind,
+    read: Callable[[Copy], Awaitable[Reading | None]],
+    instance: str,
+    space: str,
+    routes: Mapping[str, str],
+    *,
+    stop_at_known: bool,
+) -> list[Adopted]:
+    """Put copies of ours that the ledger does not know back into it, by their signed markers; returns what was found.
+
+    `routes`: by origin instance, the route that leads from there to `space`. `stop_at_known`: a ledger that was restored from a
+    backup lacks the newest only, so a run of known ones ends the search.
+    """
+    adopted, run = list[Adopted](), 0
+    known = await asyncio.to_thread(ledger.copies)
+    async for made in writer.authored(space):
+        if f"{instance}/{made.copy.ref}" in known:
+            run += 1
+            if stop_at_known and run >= 30:
+                break
+            continue
+        own = await asyncio.to_thread(_recognised, ledger, signer, made, instance, space, routes)
+        if own is not None:
+            # A list shows a text in another form than the copy's own page, with which it is compared from now on.
+            reading = await read(made.copy)
+            taken = await asyncio.to_thread(_take_in, ledger, own, made, reading)
+            adopted += [taken] if taken is not None else []
+    return adopted
+
+
+def _recognised(
+    ledger: Ledger, signer: Signer, made: Authored, instance: str, space: str, routes: Mapping[str, str]
+) -> Publication | None:
+    """The publication whose copy this is; None where it is none of ours, or not to be touched."""
+    marker = next((m for m in markers_in(made.text) if signer.is_ours(m, instance, space)), None)
+    route = routes.get(marker.origin.partition("/")[0]) if marker is not None else None
+    if marker is None or route is None or not made.copy.complete:
+        return None
+    before = ledger.publication(publication_id(marker.origin, instance, space))
+    if before is not None and (before.copy_key or before.state in _UNDER_WAY):
+        return None  # known under another number, or just what a lookup is for
+    return before or ledger.open_publication(
+        PublicationState.SENT,
+        route=route,
+        origin_key=marker.origin,
+        target_instance=instance,
+        target_space=space,
+        marker=str(marker),
+        title=made.title,
+    )
+
+
+def _take_in(ledger: Ledger, own: Publication, made: Authored, reading: Reading | None) -> Adopted | None:
+    tried = any(op.first_sent_at is not None for op in ledger.operations(publication=own.id))
+    ledger.cancel(own, Lane.TEXT, Reason.COPY_THERE, "the copy is there already")
+    where = copy_columns(own.target_instance, made.copy.ref, made.copy.url, made.copy.how) | {
+        "sent_at": made.created_at or ledger.clock.now(),
+        "copy_print": fingerprint(reading.title, reading.plain) if reading is not None else None,
+    }
+    state, why = _standing(reading)
+    try:
+        ledger.update_publication(own, event="adopted", detail=made.copy.url, state=state, **why, **where)
+    except DuplicateCopy:
+        return None
+    return Adopted(own, forgotten=not tried)
+
+
+def hold_older(ledger: Ledger, signer: Signer, name: str, route: Route, adopted: Sequence[Adopted]) -> int:
+    """After copies were found that the ledger had lost: what is older than they are and has no copy waits for a person.
+
+    Its copy may have been hidden or removed by a moderator before the ledger was lost, and must not be made again unasked.
+    """
+    forgotten = [each.publication.id for each in adopted if each.forgotten and each.publication.route == name]
+    moments = [own.sent_at for own in ledger.publications(ids=forgotten) if own.sent_at is not None]
+    if not moments:
+        return 0
+    newest, held = max(moments) + _HOUR, 0
+    why = "it is older than copies that were found again, and its own was not found: it may have been removed there"
+    queued = {own.origin_key: own for own in ledger.publications(route=name) if own.state in _QUEUED}
+    wanted = new_origins(ledger.engine, route, ledger.clock.now(), ledger.accounts(route.source.instance))
+    for origin in load_origins(ledger.engine, [*queued, *wanted]).values():
+        moment = origin.published_at or origin.created_at
+        if moment is None or moment > newest:
+            continue
+        own = queued.get(origin.key) or ledger.open_publication(
+            PublicationState.HELD,
+            route=name,
+            origin_key=origin.key,
+            target_instance=route.to.instance,
+            target_space=route.to.space,
+            marker=str(signer.marker(origin.key, route.to.instance, route.to.space)),
+            title=origin.title,
+        )
+        ledger.cancel(own, Lane.TEXT, Reason.OLDER_THAN_FOUND, why)
+        held_why = told(Reason.OLDER_THAN_FOUND, why)
+        ledger.update_publication(own, event="held", detail=why, state=PublicationState.HELD, **held_why)
+        held += 1
+    return held
+
+
+def _standing(reading: Reading | None) -> tuple[PublicationState, dict[str, Any]]:
+    if reading is None:
+        why = "the copy is not there any more: a moderator may have removed it"
+        return PublicationState.GONE, told(Reason.COPY_GONE, why)
+    return (PublicationState.WITHDRAWN if reading.withdrawn else PublicationState.SENT), SETTLED
