@@ -5,8 +5,10 @@ from functools import cached_property
 from urllib.parse import urlsplit
 
 from bs4 import BeautifulSoup, Tag
+from bs4.builder import ParserRejectedMarkup
 
-from ..contract.exchange import Response
+from ..contract.errors import Malformed
+from ..contract.exchange import Response, place_of
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _NO_VALUE = frozenset({"submit", "button", "file"})
@@ -21,8 +23,16 @@ class HtmlPage:
 
     @cached_property
     def soup(self) -> BeautifulSoup:
-        """The markup."""
-        return BeautifulSoup(self.answer.text, "html.parser")
+        """The markup.
+
+        Raises:
+            Malformed: no parser can make sense of it.
+        """
+        try:
+            return BeautifulSoup(self.answer.text, "html.parser")
+        except (ParserRejectedMarkup, AssertionError, RecursionError, ValueError) as error:
+            where = place_of("", self.answer.url)
+            raise Malformed(f"{where}: the page cannot be read ({type(error).__name__})", status=self.status) from error
 
     # Where it leads
 

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import io
 import math
+import re
 import ssl
 import tempfile
 import zlib
@@ -56,6 +57,9 @@ MAX_PAGE_BYTES = 1_500_000
 """A page for people is parsed into a tree, which takes a hundred times its size; no real one comes near."""
 MAX_PAGE_TAGS = 20_000
 """Openings of tags: the parser may look for the end of each through the whole rest of the page."""
+MAX_PAGE_WORDS = 250_000
+"""Words, each of which may be an attribute: one that is parsed takes half a kilobyte."""
+_BETWEEN_WORDS = re.compile(rb"[\s/\"']+")
 MAX_COOKIES = 64
 MAX_REST = 86_400.0
 """No host is left alone for longer than a day because of one answer."""
@@ -435,7 +439,7 @@ class HttpTransport:
                 hint=f"raise politeness.{setting}",
                 status=response.status_code,
             ) from None
-        if page and memory.getvalue().count(b"<") > MAX_PAGE_TAGS:
+        if page and _too_rich(memory.getvalue()):
             raise Malformed(f"{exchange.where}: too large for a page", status=response.status_code)
         return sink.tell()
 
@@ -504,6 +508,12 @@ class HttpTransport:
         return await ask(
             self, path, query, variables, params=params, headers=headers, variables_as_text=variables_as_text
         )
+
+
+def _too_rich(page: bytes) -> bool:
+    return page.count(b"<") > MAX_PAGE_TAGS or (
+        len(page) > MAX_PAGE_WORDS and sum(1 for _ in _BETWEEN_WORDS.finditer(page)) > MAX_PAGE_WORDS
+    )
 
 
 def _runtime(headers: Mapping[str, str]) -> float | None:
