@@ -352,11 +352,11 @@ class ReaderChecks:
 
     @pytest.mark.parametrize("fault", PASSING_FAULTS)
     def test_a_fault_that_passes_loses_nothing(self, version: str, fault: str) -> None:
-        """Each twice, at every stage of a pull; then all is as it should be."""
+        """Each twice, at every stage of a pull, with an empty store and with a full one; then all is as it should be."""
 
         async def check() -> None:
             async with self.city(version) as city:
-                for after in (0, 1, 3, 6):
+                for after in (0, 1, 3, 6, 0):
                     city.sandbox.plant(Fault(kind=fault, after=after, times=2, seconds=1.0, retry_after=2))
                     await self._may_fail(city, full=after == 3)
                     city.nothing_went()
