@@ -35,7 +35,7 @@ COMMENTS: Final = (
     "created_at",
 )
 MAX_KEPT: Final = 48_000_000
-"""Bytes that the rows of a file or an archive may take: about eighty thousand comments. Of more, comments are read one by one."""
+"""Bytes that the rows of a file or an archive may take: about fifty thousand comments. Of more, comments are read one by one."""
 MAX_ROW: Final = 2_000_000
 """Characters of a row, however many lines it has; a field may take half of it."""
 MAX_DIRECTORY: Final = 1_000_000
