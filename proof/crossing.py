@@ -32,6 +32,7 @@ from civicsync.sync.publish.outcome import RouteOutcome
 from civicsync.sync.publish.publisher import Publisher
 from civicsync.sync.pull.run import Options, Puller
 from proof.killing import fast_clock
+from proof.patience import leases_run_out
 
 KEY = {"KEY": "0123456789abcdef" * 4}
 SPACES = {"consul": "section/proposals", "decidim": "component/1", "your-priorities": "group/1"}
@@ -339,6 +340,7 @@ def _kill_child(config: Path, at: int, *, after: bool) -> int:
     done = subprocess.run(
         command, env={**os.environ, **KEY}, cwd=Path(__file__).parent.parent, capture_output=True, check=False
     )
+    leases_run_out(config.parent / "civicsync.db")
     return done.returncode
 
 

@@ -23,6 +23,7 @@ from typing import Any
 from civicsync.connectors.registry import resolve
 from civicsync.connectors.testing.sandbox.serve import running
 from civicsync.core.clock import Clock
+from proof.patience import leases_run_out
 
 COMPARED = {
     "proposal": "key, kind, title, state, native_state, supports, opposes, endorsements, comments, author, space_key, gone_at IS NULL",
@@ -103,6 +104,7 @@ def _child(config: Path, *how: str) -> int:
     root = Path(__file__).parent.parent
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
     if done.returncode == -signal.SIGKILL:
+        leases_run_out(config.parent / "c.db")
         return -1
     if done.returncode != 0:
         raise RuntimeError(done.stderr[-2000:])
