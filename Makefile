@@ -30,6 +30,7 @@ test: setup-dev lint types
 lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 
 types: setup-dev
 	$(BIN)/basedpyright --level error

@@ -1,4 +1,4 @@
-"""Make what must not drift: the configuration reference, the view reference and the JSON Schema, from the models themselves.
+"""Make what must not drift: the references of configuration, views and states, and the JSON Schema, from the code itself.
 
 `python -m proof.reference` writes them; `--check` says what is out of date (a test does so).
 """
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from civicsync.config.schema import json_schema
+from civicsync.core.ledger import states
 from civicsync.core.schema.views import VIEWS
 
 ROOT = Path(__file__).parent.parent
@@ -21,6 +22,7 @@ def pages() -> dict[Path, str]:
         ROOT / "config" / "civicsync.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
         ROOT / "docs" / "reference" / "config.md": _config(schema),
         ROOT / "docs" / "reference" / "views.md": _views(),
+        ROOT / "docs" / "reference" / "states.md": _states(),
     }
 
 
@@ -94,6 +96,37 @@ def _views() -> str:
         body = "\n".join(line.strip() for line in sql.strip().splitlines())
         lines += [f"## {name}", "", "```sql", body, "```", ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+_BY_HAND = "<!-- what follows is made from core/ledger/states.py by `python -m proof.reference` -->"
+
+
+def _states() -> str:
+    """The page's own part (the states of proposals), then what the enums and the table of moves say."""
+    page = ROOT / "docs" / "reference" / "states.md"
+    lines = [page.read_text(encoding="utf-8").partition(_BY_HAND)[0].rstrip(), "", _BY_HAND, ""]
+    for title, enum, moves in (
+        ("Publications", states.PublicationState, states.PUBLICATION_MOVES),
+        ("Operations", states.OperationState, states.OPERATION_MOVES),
+    ):
+        lines += [f"## {title}", "", "| `state` | meaning | goes to (by whom) |", "|---|---|---|"]
+        lines += [f"| `{state}` | {state.meaning} | {_onward(state, moves)} |" for state in enum]
+        lines += ["", f"A new one begins as {_onward(None, moves)}.", ""]
+    for title, enum in (
+        ("Who moves them", states.Actor),
+        ("What is written", states.OperationKind),
+        ("Lanes", states.Lane),
+        ("Reasons (`reason_code`)", states.Reason),
+    ):
+        lines += [f"## {title}", "", "| word | meaning |", "|---|---|"]
+        lines += [f"| `{member or '(empty)'}` | {member.meaning} |" for member in enum]
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _onward(before: str | None, moves: states.Moves) -> str:
+    actors = {after: sorted(by) for (origin, after), by in moves.items() if origin == before}
+    return ", ".join(f"`{after}` ({', '.join(by)})" for after, by in sorted(actors.items())) or "nowhere"
 
 
 def main(check: bool) -> int:

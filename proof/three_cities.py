@@ -182,7 +182,7 @@ class Deployment:
             self.clock.advance(3600)
         return self.cities.writes() - before
 
-    def rebuild(self) -> int:
+    def rebuild_map(self) -> int:
         """`rebuild-map` for all routes; how many copies it found."""
         self.clock.advance(61)
         names, backends = list(self.config.routes), self.cities.counted
@@ -203,7 +203,7 @@ def lost(folder: Path, size: int, *, rebuild: bool) -> tuple[int, str]:
     count = sum(len(each) for each in before.values())
     problem = "" if count == cities.expected else f"; {cities.expected} were to be made"
     deployment.lose_the_database()
-    found = deployment.rebuild() if rebuild else 0
+    found = deployment.rebuild_map() if rebuild else 0
     if rebuild and found != count:
         problem += f"; rebuild-map found {found} of {count}"
     deployment.round()

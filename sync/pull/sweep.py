@@ -21,7 +21,7 @@ ALWAYS_ALLOWED = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class SweepVerdict:
     """What was decided. `blocked`: too much is missing; nothing was marked, the admin must say."""
 
     missed: int = 0
@@ -29,15 +29,15 @@ class Verdict:
     notes: tuple[str, ...] = ()
     blocked: bool = False
 
-    def plus(self, other: "Verdict") -> "Verdict":
+    def plus(self, other: "SweepVerdict") -> "SweepVerdict":
         """Both together."""
         notes = (*self.notes, *other.notes)
-        return Verdict(self.missed + other.missed, self.gone + other.gone, notes, self.blocked or other.blocked)
+        return SweepVerdict(self.missed + other.missed, self.gone + other.gone, notes, self.blocked or other.blocked)
 
 
 async def judge(
     store: InstanceStore, reader: Reader, scopes: Sequence[str], *, max_percent: float, accept: bool
-) -> Verdict:
+) -> SweepVerdict:
     """Decide about all scopes whose sweep is complete, together, and write it down.
 
     Together, because half a platform may go missing in many small pieces: if too much is missing anywhere, or in all, nothing is
@@ -49,7 +49,7 @@ async def judge(
     """
     hanging = await asyncio.to_thread(hanging_scopes, store, scopes)
     own = [scope for scope in scopes if scope not in hanging]
-    total = Verdict()
+    total = SweepVerdict()
     for group in (own, hanging):
         found = [await asyncio.to_thread(find_missing, store, scope) for scope in group]
         notes = [] if accept else await asyncio.to_thread(_too_much, store, found, max_percent)
@@ -57,18 +57,18 @@ async def judge(
             for missing in found:
                 await asyncio.to_thread(_close, store, missing)
             lost = sum(len(missing.refs) for missing in found)
-            total = Verdict(total.missed + lost, total.gone, (*total.notes, *notes), blocked=True)
+            total = SweepVerdict(total.missed + lost, total.gone, (*total.notes, *notes), blocked=True)
             continue
         for missing in found:
             total = total.plus(await _decide(store, reader, missing, accept=accept))
     return total
 
 
-async def _decide(store: InstanceStore, reader: Reader, missing: Missing, *, accept: bool) -> Verdict:
+async def _decide(store: InstanceStore, reader: Reader, missing: Missing, *, accept: bool) -> SweepVerdict:
     back = [ref for ref in store.pending(missing.scope) if ref not in missing.refs]
     if not missing.refs:
         await asyncio.to_thread(_close, store, missing)
-        return Verdict()
+        return SweepVerdict()
     due = [ref for ref, before in missing.refs.items() if accept or before >= 1]
     confirmed: Mapping[Ref, bool | None] = dict.fromkeys(due, False)
     if due and isinstance(reader, CanConfirm):
@@ -76,14 +76,16 @@ async def _decide(store: InstanceStore, reader: Reader, missing: Missing, *, acc
             confirmed = await reader.still_there(due)
         except ConnectorError as error:
             await asyncio.to_thread(partial(record_verdict, store, present=back, missed=[], gone={}))
-            return Verdict(len(missing.refs), notes=(f"{missing.scope}: could not confirm what is missing: {error}",))
+            return SweepVerdict(
+                len(missing.refs), notes=(f"{missing.scope}: could not confirm what is missing: {error}",)
+            )
     gone = {ref: "not public on its platform any more" for ref in due if confirmed.get(ref) is False}
     there = [ref for ref in due if confirmed.get(ref) is True]
     first = [ref for ref in missing.refs if ref not in due]
     # In this order: killed in between, the verdict waits for the next sweep; the other way round this one would count twice.
     await asyncio.to_thread(store.sweeps.end, missing.scope)
     await asyncio.to_thread(partial(record_verdict, store, present=[*back, *there], missed=first, gone=gone))
-    return Verdict(len(first), len(gone))
+    return SweepVerdict(len(first), len(gone))
 
 
 def _close(store: InstanceStore, missing: Missing) -> None:

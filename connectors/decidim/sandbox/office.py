@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .web import DecidimSandbox
 
 
-class Office:
+class AdminPages:
     """The administrator's pages of one sandbox."""
 
     def __init__(self, sandbox: "DecidimSandbox") -> None:

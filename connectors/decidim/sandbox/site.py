@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from ...testing.sandbox.http import Request, Response
 from . import entrance
 from .model import Component
-from .office import Office
+from .office import AdminPages
 from .visit import Visit, visit_of
 from .wizard import Wizard
 
@@ -25,7 +25,7 @@ class Site:
     def __init__(self, sandbox: "DecidimSandbox") -> None:
         self.sandbox = sandbox
         self.wizard = Wizard(sandbox)
-        self.office = Office(sandbox)
+        self.office = AdminPages(sandbox)
 
     def answer(self, request: Request) -> Response:
         """A page, with the cookie of its session."""
