@@ -1,0 +1,5 @@
+"""Mutants of pulling: what would lose or invent data, or leak."""
+
+from proof.mutant import Mutant
+
+MUTANTS: tuple[Mutant, ...] = ()
