@@ -4,13 +4,11 @@ from typing import Annotated, Any
 
 import typer
 from rich.text import Text
-from sqlalchemy import Engine, or_, select
+from sqlalchemy import Engine
 
 from ...core.clock import Clock
 from ...core.ledger.ledger import Ledger, Publication
-from ...core.schema import tables
-from ...core.schema.tables import table_of
-from ...core.store.page_writer import PROPOSAL
+from ...core.store.history import find_proposals, history_of
 from .common import configuration, database, fail, out, print_json, print_table, show
 
 
@@ -32,7 +30,7 @@ def run(
             story = _publication_story(ledger, publication)
         else:
             own = _find(engine, proposal)
-            story = _story(engine, own)
+            story = history_of(engine, own)
             copies = [each for each in ledger.publications() if own in {each.origin_key, each.copy_key}]
             story["publications"] = [_publication_story(ledger, each) for each in copies]
     if publication is not None and not json:
@@ -89,16 +87,7 @@ def _print_publication(story: dict[str, Any], *, heading: bool = False) -> None:
 
 
 def _find(engine: Engine, wanted: str) -> str:
-    query = select(PROPOSAL.c.key).where(
-        or_(
-            PROPOSAL.c.key == wanted,
-            PROPOSAL.c.url == wanted,
-            PROPOSAL.c.remote_id == wanted,
-            PROPOSAL.c.reference == wanted,
-        )
-    )
-    with engine.connect() as connection:
-        found = list(connection.execute(query).scalars())
+    found = find_proposals(engine, wanted)
     if wanted in found:
         return wanted
     if not found:
@@ -106,48 +95,6 @@ def _find(engine: Engine, wanted: str) -> str:
     if len(found) > 1:
         fail(f"{len(found)} proposals fit {wanted!r}; name one by its key: {', '.join(found[:5])}")
     return found[0]
-
-
-def _story(engine: Engine, own: str) -> dict[str, Any]:
-    text, version, tally = (table_of(t) for t in (tables.ProposalTextRow, tables.ProposalVersionRow, tables.TallyRow))
-    answer, comment, space = (table_of(t) for t in (tables.AnswerRow, tables.CommentRow, tables.SpaceRow))
-    with engine.connect() as connection:
-
-        def rows(query: Any) -> list[dict[str, Any]]:
-            return [dict(row) for row in connection.execute(query).mappings()]
-
-        proposal = rows(select(PROPOSAL).where(PROPOSAL.c.key == own))[0]
-        proposal.pop("digest")
-        instance = table_of(tables.InstanceRow)
-        columns = [instance.c[name] for name in ("name", "platform", "url", "version", "dialect")]
-        columns_of_answer = [
-            answer.c[n] for n in ("kind", "remote_id", "state", "native_state", "plain", "answered_at", "gone_at")
-        ]
-        return {
-            "proposal": proposal,
-            "instance": next(iter(rows(select(*columns).where(instance.c.name == proposal["instance"]))), None),
-            "spaces": _path(rows, space, proposal["space_key"]),
-            "texts": rows(select(text).where(text.c.proposal_key == own).order_by(text.c.machine, text.c.locale)),
-            "versions": rows(select(version).where(version.c.proposal_key == own).order_by(version.c.version)),
-            "tallies": rows(select(tally).where(tally.c.proposal_key == own).order_by(tally.c.seen_at)),
-            "answers": rows(
-                select(*columns_of_answer).where(answer.c.target_key == own).order_by(answer.c.answered_at)
-            ),
-            "comments_stored": len(
-                rows(select(comment.c.key).where(comment.c.target_key == own, comment.c.gone_at.is_(None)))
-            ),
-        }
-
-
-def _path(rows: Any, space: Any, own: str | None) -> list[dict[str, Any]]:
-    path: list[dict[str, Any]] = []
-    while own is not None and len(path) < 10:
-        found = rows(select(space.c.key, space.c.kind, space.c.name, space.c.parent_key).where(space.c.key == own))
-        if not found:
-            break
-        path.insert(0, found[0])
-        own = found[0]["parent_key"]
-    return path
 
 
 def _print(story: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
@@ -81,17 +81,26 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     config_file: Annotated[
         Path, typer.Option("--config", "-c", envvar="CIVICSYNC_CONFIG", help="The configuration file.", metavar="FILE")
     ] = Path("civicsync.yaml"),
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
+    log: Annotated[
+        Literal["console", "json"] | None,
+        typer.Option("--log", envvar="CIVICSYNC_LOG", help="Log what happens on standard error, a line per event."),
+    ] = None,
 ) -> None:
     """Joins CONSUL Democracy, Decidim and Your Priorities in one database."""
     from .state import state
 
     state.config_file = config_file
+    if log is not None:
+        from ..logs import logging_events
+
+        context.with_resource(logging_events(log))
 
 
 def main() -> None:

@@ -1,7 +1,6 @@
 """`civicsync publish`: run routes: plan, send, look up; `--dry-run` shows the exact requests and writes nothing."""
 
 import asyncio
-import signal
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from ...core.ledger.states import OperationState
 from ...sync.publish.decisions import Decision
 from ...sync.publish.outcome import RouteOutcome
 from ...sync.publish.publisher import Publisher
+from ..stopping import stop_on_signals
 from .common import (
     EXIT_FAILED,
     EXIT_STOPPED,
@@ -109,17 +109,9 @@ def chosen_routes(config: Config, names: Sequence[str] | None) -> list[str]:
 async def _publish(
     config: Config, engine: Engine, names: Sequence[str], *, dry_run: bool, quiet: bool
 ) -> list[RouteOutcome]:
-    stop = asyncio.Event()
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-
-    def interrupted() -> None:
-        if stop.is_set() and task is not None:
-            task.cancel()
-        err.print("stopping after this write; press Ctrl-C again to stop at once", style="yellow")
-        stop.set()
-
-    for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, interrupted)
+    stop = stop_on_signals(
+        lambda: err.print("stopping after this write; press Ctrl-C again to stop at once", style="yellow")
+    )
     live = not quiet and not dry_run and sys.stderr.isatty()
     columns = (
         SpinnerColumn(),

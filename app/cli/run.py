@@ -1,7 +1,6 @@
 """`civicsync run`: pulls and routes kept going, unattended, in one process; stops cleanly on SIGTERM or Ctrl-C."""
 
 import asyncio
-import signal
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from ...core.clock import Clock
 from ...sync.publish.publisher import Publisher
 from ...sync.pull.run import Options, Puller
 from ...sync.schedule import Timetable, Work
+from ..stopping import stop_on_signals
 from .common import chosen, configuration, database, out
 
 
@@ -28,15 +28,10 @@ def run(
 
 
 async def _run(config: Config, engine: Engine, names: Sequence[str]) -> None:
-    stop, clock = asyncio.Event(), Clock()
-
-    def interrupted() -> None:
-        _say("civicsync", "stopping after the page or the write at hand")
-        stop.set()
-
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, interrupted)
+    clock = Clock()
+    stop = stop_on_signals(
+        lambda: _say("civicsync", "stopping after the page or the write at hand"), at_once_on_second=False
+    )
     worker = _Worker(config, engine, clock, stop)
     table = Timetable(config.time_zone, say=_say)
     routes = [n for n, r in config.routes.items() if r.enabled and {r.source.instance, r.to.instance} <= set(names)]

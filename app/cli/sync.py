@@ -1,7 +1,6 @@
 """`civicsync sync`: pull instances into the database, with progress, and a table of what happened."""
 
 import asyncio
-import signal
 import sys
 from typing import Annotated, Any
 
@@ -23,6 +22,7 @@ from ...core import journal as journal
 from ...core.clock import Clock
 from ...core.store.statistics import totals
 from ...sync.pull.run import Options, Puller, PullOutcome
+from ..stopping import stop_on_signals
 from .common import EXIT_FAILED, EXIT_STOPPED, chosen, configuration, database, err, out, print_json, print_table
 
 COLUMNS = {
@@ -98,18 +98,9 @@ def _say(outcomes: list[PullOutcome]) -> None:
 async def _pull(
     config: Config, engine: Engine, names: list[str], options: Options, *, quiet: bool
 ) -> list[PullOutcome]:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
-
-    def interrupted() -> None:
-        if stop.is_set() and task is not None:
-            task.cancel()
-        err.print("stopping after this page; press Ctrl-C again to stop at once", style="yellow")
-        stop.set()
-
-    for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, interrupted)
+    stop = stop_on_signals(
+        lambda: err.print("stopping after this page; press Ctrl-C again to stop at once", style="yellow")
+    )
     bars = _Bars(engine, names, visible=not quiet)
     with bars:
         puller = Puller(config, engine, Clock(), progress=bars.page, stop=stop)
