@@ -14,7 +14,7 @@ import uuid
 from collections.abc import AsyncGenerator, Generator
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import Connection, Engine, or_, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from .clock import Clock
@@ -23,6 +23,8 @@ from .schema.tables import LeaseRow, table_of
 LEASE = table_of(LeaseRow)
 LEASE_SECONDS = 120.0
 HEARTBEAT_SECONDS = 30.0
+RETRY_SECONDS = 2.0
+"""After a renewal that the database did not take: a lock of a minute, then a whole heartbeat, would be longer than a lease lasts."""
 _MARGIN = 5.0
 """Seconds before a lease runs out at which its holder stops asking: what it sends then must have arrived before somebody else begins."""
 
@@ -54,7 +56,8 @@ class Lease:
         with self.engine.begin() as connection:
             taken = connection.execute(
                 update(LEASE)
-                .where(LEASE.c.name == self.name, LEASE.c.until <= now)
+                # Free is free, whatever the clock says of the machine that gave it back.
+                .where(LEASE.c.name == self.name, or_(LEASE.c.until <= now, LEASE.c.holder == ""))
                 .values(holder=self.holder, until=until, token=LEASE.c.token + 1)
                 .returning(LEASE.c.token)
             ).scalar()
@@ -82,9 +85,9 @@ class Lease:
         began = self.clock.monotonic()
         until = self.clock.now() + timedelta(seconds=self.seconds)
         with self.engine.begin() as connection:
-            kept = connection.execute(
-                update(LEASE).where(LEASE.c.name == self.name, LEASE.c.token == self.token).values(until=until)
-            )
+            # With its holder: a renewal that waited for the database while the lease was given back must not take it again.
+            mine = (LEASE.c.name == self.name, LEASE.c.token == self.token, LEASE.c.holder == self.holder)
+            kept = connection.execute(update(LEASE).where(*mine).values(until=until))
         if not kept.rowcount:
             self.token = None
             raise LeaseLost(self._lost())
@@ -146,14 +149,17 @@ class Lease:
                 await asyncio.to_thread(self.release)
 
     async def _beat(self) -> None:
+        pause = HEARTBEAT_SECONDS
         while True:
-            await asyncio.sleep(HEARTBEAT_SECONDS)  # the process's own life, whatever clock a test gives
+            await asyncio.sleep(pause)  # the process's own life, whatever clock a test gives
             try:
                 await asyncio.to_thread(self.renew)
             except LeaseLost:
                 return
             except SQLAlchemyError:
-                continue  # a locked or absent database: `check` stops the holder if that lasts
+                pause = RETRY_SECONDS  # a locked or absent database: `check` stops the holder if that lasts
+            else:
+                pause = HEARTBEAT_SECONDS
 
     def _extend(self, began: float, until: datetime) -> None:
         self._good_until, self._until = began + self.seconds, until

@@ -60,7 +60,10 @@ def find_missing(store: InstanceStore, scope: str) -> Missing:
                 proposals += row_class is ProposalRow
                 if row[0][cut:] not in seen:
                     lost[row[0][cut:]] = (row[1], row[2] if len(row) > 2 else None)
-            orphans = _gone_or_missing(connection, proposal, {target for _, target in lost.values() if target})
+            # Proposals come before what hangs on them (`ROWS`): those that this very sweep missed are known by now.
+            targets = {target for _, target in lost.values() if target}
+            orphans = _gone_or_missing(connection, proposal, targets)
+            orphans |= {target for target in targets if target[cut:] in missing}
             missing.update({r: runs for r, (runs, target) in lost.items() if target is None or target not in orphans})
             alive -= sum(1 for _, target in lost.values() if target in orphans)
     return Missing(scope, alive, proposals, missing)
