@@ -1,0 +1,443 @@
+"""Each rule of carrying out one operation: what a platform's word ends in, and what is asked before anything is sent again."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Engine
+
+from civicsync.connectors.contract.errors import (
+    CannotDo,
+    ConnectorError,
+    ContentRefused,
+    Malformed,
+    MaybeDone,
+    NotDone,
+    NotLetIn,
+)
+from civicsync.connectors.contract.writing import Copy, Reading
+from civicsync.core.ledger.states import OperationKind, OperationState, PublicationState, Reason
+from civicsync.sync.publish.sending import Job
+from civicsync.sync.render.render import fingerprint, payload_of
+from tests.support.ledger import Desk
+from tests.support.writers import COPY, HALF, BareWriter, ScriptedWriter
+
+K, W, P = OperationKind, OperationState, PublicationState
+
+
+@pytest.fixture
+def desk(sqlite: Engine) -> Desk:
+    return Desk(sqlite)
+
+
+def reading(desk: Desk, body: str = "In de straat.") -> Reading:
+    main = desk.draft(body).main
+    return Reading(main.title, main.plain)
+
+
+def edit_job(desk: Desk, body: str = "Anders.", **more: object) -> Job:
+    """An edit of a copy that looks as it did after our last write."""
+    seen = reading(desk)
+    values = {"payload": payload_of(desk.draft(body)), "copy_print": fingerprint(seen.title, seen.plain), **more}
+    return desk.job(K.EDIT, **values)
+
+
+# Making a copy ----------------------------------------------------------------------------------------------------------
+
+
+async def test_what_the_platform_confirmed_is_sent_and_the_ledger_knows_where_and_what(desk: Desk) -> None:
+    writer, job = ScriptedWriter(), desk.job()
+    assert await desk.sender(writer).send(job) is W.SENT
+    own = desk.now(job).publication
+    assert (own.state, own.copy_key, own.sent_hash) == (P.SENT, "b/proposal/1", job.operation.payload_hash)
+    assert own.copy_print == fingerprint(reading(desk).title, reading(desk).plain)
+    assert writer.calls == ["create", "read"]
+
+
+async def test_an_operation_that_somebody_else_claimed_is_not_sent(desk: Desk) -> None:
+    writer, job = ScriptedWriter(), desk.job()
+    desk.ledger.move(job.operation, W.SENDING)
+    assert await desk.sender(writer).send(job) is None
+    assert writer.calls == []
+
+
+async def test_an_intent_is_written_down_before_anything_goes_out(desk: Desk) -> None:
+    job, seen = desk.job(), list[OperationState]()
+
+    class Watching(ScriptedWriter):
+        async def create(self, *given: object, **named: object) -> Copy:
+            seen.append(desk.now(job).operation.state)
+            raise NotDone("no")
+
+    await desk.sender(Watching()).send(job)
+    assert seen == [W.SENDING]
+
+
+@pytest.mark.parametrize("error", [MaybeDone("broke"), Malformed("a login page"), ConnectorError("what?")])
+async def test_a_create_whose_answer_was_lost_is_unknown_and_never_simply_sent_again(
+    desk: Desk, error: ConnectorError
+) -> None:
+    job = desk.job()
+    sender = desk.sender(ScriptedWriter(create=[error]))
+    assert await sender.send(job) is W.UNKNOWN
+    now = desk.now(job)
+    assert (now.operation.state, now.publication.state) == (W.UNKNOWN, P.UNKNOWN)
+    assert now.operation.not_before == desk.clock.now() + timedelta(seconds=10)
+    assert (sender.counts.unknown, sender.trouble) == (1, error.message)
+
+
+async def test_absence_is_believed_only_after_settling(desk: Desk) -> None:
+    job = desk.job(state=W.UNKNOWN, attempts=1, not_before=desk.clock.now() + timedelta(seconds=10))
+    writer = ScriptedWriter()
+    desk.clock.advance(9)
+    assert await desk.sender(writer).resolve(desk.now(job)) is W.UNKNOWN
+    desk.clock.advance(1)
+    assert await desk.sender(writer).resolve(desk.now(job)) is W.APPROVED
+    assert desk.now(job).operation.reason_code is Reason.PROVEN_ABSENT
+    assert writer.calls == ["find", "find"], "asked, never made anew by itself"
+
+
+async def test_a_copy_whose_answer_was_lost_is_found_and_not_made_again(desk: Desk) -> None:
+    job = desk.job(state=W.UNKNOWN, attempts=1)
+    writer = ScriptedWriter(reading(desk), find=[COPY])
+    assert await desk.sender(writer).resolve(job) is W.SENT
+    assert "create" not in writer.calls
+    assert desk.now(job).publication.copy_key == "b/proposal/1"
+
+
+async def test_a_copy_is_looked_for_from_before_its_first_sending(desk: Desk) -> None:
+    first = desk.clock.now() - timedelta(days=1)
+    job = desk.job(state=W.UNKNOWN, attempts=2, first_sent_at=first)
+    writer = ScriptedWriter()
+    await desk.sender(writer).resolve(job)
+    assert writer.since == first - timedelta(minutes=10)
+
+
+async def test_the_moment_of_the_first_sending_is_kept_when_it_is_sent_again(desk: Desk) -> None:
+    first = desk.clock.now() - timedelta(hours=2)
+    job = desk.job(attempts=1, first_sent_at=first)
+    await desk.sender(ScriptedWriter(create=[MaybeDone("broke")])).send(job)
+    assert desk.now(job).operation.first_sent_at == first
+
+
+async def test_a_half_made_copy_is_finished_and_not_made_anew(desk: Desk) -> None:
+    job = desk.job(state=W.UNKNOWN, attempts=1)
+    writer = ScriptedWriter(find=[HALF])
+    assert await desk.sender(writer).resolve(job) is W.SENT
+    assert writer.found == [HALF]
+
+
+async def test_a_lost_answer_stays_unknown_where_the_platform_cannot_be_asked(desk: Desk) -> None:
+    job = desk.job(state=W.UNKNOWN, attempts=1)
+    assert await desk.sender(BareWriter()).resolve(job) is W.UNKNOWN
+    writer = ScriptedWriter(find=[NotDone("down")])
+    sender = desk.sender(writer)
+    assert await sender.resolve(job) is W.UNKNOWN
+    assert sender.trouble == "down"
+    assert desk.now(job).operation.state is W.UNKNOWN
+
+
+async def test_a_look_up_that_is_asked_to_slow_down_asks_for_patience(desk: Desk) -> None:
+    job = desk.job(state=W.UNKNOWN, attempts=1)
+    sender = desk.sender(ScriptedWriter(find=[NotDone("slow down", status=429, wait=7)]))
+    assert await sender.resolve(job) is W.UNKNOWN
+    assert (sender.asked, sender.trouble) == (7, "")
+
+
+async def test_an_answer_that_names_somebody_elses_text_is_not_believed(desk: Desk) -> None:
+    job = desk.job()
+    writer = ScriptedWriter(read=[Reading("Van een burger", "Niet van ons.")])
+    assert await desk.sender(writer).send(job) is W.UNKNOWN
+    assert desk.now(job).publication.copy_key is None
+
+
+async def test_an_answer_that_names_another_copy_of_ours_is_not_believed(desk: Desk) -> None:
+    job = desk.job()
+    other = desk.draft(number=2).main
+    writer = ScriptedWriter(read=[Reading(other.title, other.plain)])
+    assert await desk.sender(writer).send(job) is W.UNKNOWN
+
+
+async def test_a_copy_that_belongs_to_another_publication_is_unknown_and_not_taken(desk: Desk) -> None:
+    theirs = desk.publication(number=2, copy_key="b/proposal/1")
+    job = desk.job()
+    sender = desk.sender(ScriptedWriter())
+    assert await sender.send(job) is W.UNKNOWN
+    now = desk.now(job)
+    assert (now.operation.reason_code, now.publication.copy_key) == (Reason.NAMED_ANOTHER, None)
+    assert desk.again(theirs).copy_key == "b/proposal/1"
+    assert await desk.sender(ScriptedWriter(reading(desk), find=[COPY])).resolve(now) is W.UNKNOWN
+
+
+async def test_a_failing_look_after_a_write_changes_nothing_about_the_write(desk: Desk) -> None:
+    job = desk.job()
+    assert await desk.sender(ScriptedWriter(read=[NotDone("down")])).send(job) is W.SENT
+    assert desk.now(job).publication.copy_print is None
+
+
+async def test_what_a_killed_process_was_sending_is_looked_up_before_anything_else(desk: Desk) -> None:
+    job = desk.job(state=W.SENDING, attempts=1)
+    writer = ScriptedWriter()
+    await desk.sender(writer).orphan(job)
+    now = desk.now(job).operation
+    assert (now.state, now.reason_code) == (W.UNKNOWN, Reason.PROCESS_ENDED)
+    assert now.not_before == desk.clock.now() + timedelta(seconds=10)
+    assert writer.calls == []
+
+
+# Refusals ---------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_refused_create_is_looked_up_before_it_is_believed(desk: Desk) -> None:
+    job = desk.job(attempts=1)
+    writer = ScriptedWriter(reading(desk), create=[ContentRefused("no")], find=[COPY])
+    assert await desk.sender(writer).send(job) is W.SENT
+    assert writer.calls == ["create", "find", "read"]
+
+
+async def test_a_refused_create_that_cannot_be_looked_up_is_unknown(desk: Desk) -> None:
+    job = desk.job(attempts=1)
+    writer = ScriptedWriter(create=[ContentRefused("no")], find=[NotDone("down")])
+    assert await desk.sender(writer).send(job) is W.UNKNOWN
+
+
+async def test_a_refused_create_that_was_half_made_is_finished(desk: Desk) -> None:
+    job = desk.job(attempts=1)
+    writer = ScriptedWriter(create=[ContentRefused("no")], find=[HALF])
+    assert await desk.sender(writer).send(job) is W.SENT
+    assert writer.found == [None, HALF]
+
+
+async def test_a_refusal_of_a_text_is_believed_the_second_time(desk: Desk) -> None:
+    job = desk.job()
+    writer = ScriptedWriter(create=[ContentRefused("no"), ContentRefused("no")])
+    sender = desk.sender(writer)
+    assert await sender.send(job) is W.APPROVED
+    assert desk.now(job).operation.reason_code is Reason.ASKED_AGAIN
+    assert await sender.send(desk.now(job)) is W.REFUSED
+    now = desk.now(job)
+    assert (now.publication.state, now.publication.reason_code) == (P.REFUSED, Reason.CREATE_REFUSED)
+
+
+async def test_a_refusal_of_the_place_is_believed_only_the_fifth_time(desk: Desk) -> None:
+    job = desk.job(attempts=3)
+    sender = desk.sender(ScriptedWriter(create=[CannotDo("closed")] * 2), attempts=9)
+    assert await sender.send(job) is W.APPROVED
+    assert await sender.send(desk.now(job)) is W.REFUSED
+
+
+async def test_a_refused_edit_is_asked_once_more_before_it_is_believed(desk: Desk) -> None:
+    job = edit_job(desk)
+    sender = desk.sender(ScriptedWriter(reading(desk), edit=[ContentRefused("no")] * 2))
+    assert await sender.send(job) is W.APPROVED
+    assert await sender.send(desk.now(job)) is W.REFUSED
+    own = desk.now(job).publication
+    assert (own.state, own.reason_code) == (P.SENT, Reason.EDIT_REFUSED)
+
+
+@pytest.mark.parametrize("kind", [K.CREATE, K.WITHDRAW, K.ANSWER])
+async def test_an_account_that_is_not_let_in_leaves_the_text_waiting(desk: Desk, kind: OperationKind) -> None:
+    job = desk.job(kind, attempts=3)
+    name = {K.CREATE: "create", K.WITHDRAW: "withdraw", K.ANSWER: "has_answer"}[kind]
+    writer = ScriptedWriter(**{name: [NotLetIn("who are you?")]})
+    sender = desk.sender(writer, attempts=9)
+    assert await sender.send(job) is W.APPROVED
+    assert sender.trouble == "who are you?", "the breaker must know"
+    assert desk.now(job).operation.reason_code is Reason.NOT_SENT
+    assert [call for call in writer.calls if call != name] == [], "no note, no comment in its place"
+
+
+# Later ------------------------------------------------------------------------------------------------------------------
+
+
+async def test_what_was_surely_not_stored_is_tried_again_later_each_time_after_a_longer_while(desk: Desk) -> None:
+    job, waits = desk.job(), list[float]()
+    sender = desk.sender(ScriptedWriter(create=[NotDone("down")] * 3))
+    for _ in range(3):
+        assert await sender.send(desk.now(job)) is W.APPROVED
+        until = desk.now(job).operation.not_before
+        assert until is not None
+        waits.append((until - desk.clock.now()).total_seconds())
+    assert waits == [2, 4, 8]
+
+
+async def test_being_asked_to_slow_down_is_no_attempt(desk: Desk) -> None:
+    job = desk.job(attempts=4)
+    sender = desk.sender(ScriptedWriter(create=[NotDone("slow down", status=429, wait=2)]), attempts=5)
+    assert await sender.send(job) is W.APPROVED
+    assert desk.now(job).operation.attempts == 4
+    assert (sender.asked, sender.trouble) == (2, "")
+
+
+async def test_being_asked_to_slow_down_without_a_word_for_how_long_is_half_a_minute(desk: Desk) -> None:
+    sender = desk.sender(ScriptedWriter(create=[NotDone("slow down", status=429)]))
+    await sender.send(desk.job())
+    assert sender.asked == 30
+
+
+@pytest.mark.parametrize("kind", [K.CREATE, K.WITHDRAW])
+async def test_when_the_attempts_are_used_up_a_person_is_asked(desk: Desk, kind: OperationKind) -> None:
+    job = desk.job(kind, attempts=4)
+    name = "create" if kind is K.CREATE else "withdraw"
+    assert await desk.sender(ScriptedWriter(**{name: [NotDone("down")]})).send(job) is W.AWAITING_APPROVAL
+    now = desk.now(job)
+    assert (now.operation.reason_code, now.operation.attempts) == (Reason.TRIED_OFTEN, 0)
+    assert now.publication.reason_code is (Reason.TRIED_OFTEN if kind is K.CREATE else Reason.NONE)
+
+
+async def test_what_was_proven_absent_too_often_waits_for_a_person(desk: Desk) -> None:
+    job = desk.job(state=W.UNKNOWN, attempts=5)
+    writer = ScriptedWriter()
+    assert await desk.sender(writer).resolve(job) is W.AWAITING_APPROVAL
+    assert writer.calls == ["find"]
+
+
+# Edits ------------------------------------------------------------------------------------------------------------------
+
+
+async def test_an_edit_follows_and_says_what_the_copy_says_now(desk: Desk) -> None:
+    job = edit_job(desk)
+    writer = ScriptedWriter(reading(desk))
+    assert await desk.sender(writer).send(job) is W.SENT
+    after = reading(desk, "Anders.")
+    assert desk.now(job).publication.copy_print == fingerprint(after.title, after.plain)
+
+
+async def test_a_copy_that_a_moderator_changed_is_left_as_it_is(desk: Desk) -> None:
+    job = edit_job(desk)
+    writer = ScriptedWriter(Reading("Meer bomen", "Ingekort door de moderator."))
+    sender = desk.sender(writer)
+    assert await sender.send(job) is W.AWAITING_APPROVAL
+    assert writer.calls == ["read"]
+    assert desk.now(job).publication.state is P.CONFLICT
+    assert sender.counts.conflicts == 1
+
+
+async def test_a_copy_that_a_moderator_changed_stays_for_good_where_the_target_wins(desk: Desk) -> None:
+    job = edit_job(desk, conflict="target_wins")
+    writer = ScriptedWriter(Reading("Meer bomen", "Ingekort."))
+    assert await desk.sender(writer).send(job) is W.CANCELLED
+    own = desk.now(job).publication
+    assert (own.state, own.sent_hash, writer.said) == (P.SENT, job.operation.payload_hash, [])
+
+
+async def test_a_moderators_text_is_overwritten_where_a_person_said_so(desk: Desk) -> None:
+    changed = Reading("Meer bomen", "Ingekort.")
+    assert await desk.sender(ScriptedWriter(changed)).send(edit_job(desk, decided_by="ann")) is W.SENT
+
+
+async def test_a_moderators_text_is_overwritten_where_the_origin_wins(desk: Desk) -> None:
+    job = edit_job(desk, conflict="origin_wins")
+    assert await desk.sender(ScriptedWriter(Reading("Meer bomen", "Ingekort."))).send(job) is W.SENT
+
+
+async def test_an_edit_that_is_there_already_is_no_conflict(desk: Desk) -> None:
+    assert await desk.sender(ScriptedWriter(reading(desk, "Anders."))).send(edit_job(desk)) is W.SENT
+
+
+async def test_a_copy_that_a_moderator_removed_is_not_made_again_by_an_edit(desk: Desk) -> None:
+    job = edit_job(desk)
+    writer = ScriptedWriter(None)
+    assert await desk.sender(writer).send(job) is W.CANCELLED
+    own = desk.now(job).publication
+    assert (own.state, own.reason_code, writer.calls) == (P.GONE, Reason.COPY_GONE, ["read"])
+
+
+async def test_an_edit_that_is_confirmed_and_not_shown_is_asked_again(desk: Desk) -> None:
+    job = edit_job(desk)
+    before = reading(desk)
+    assert await desk.sender(ScriptedWriter(read=[before, before])).send(job) is W.UNKNOWN
+    assert await desk.sender(ScriptedWriter()).resolve(desk.now(job)) is W.APPROVED
+    assert desk.now(job).publication.copy_print is None, "whose text stands there cannot be told any more"
+
+
+async def test_an_edit_that_is_never_shown_is_believed_in_the_end(desk: Desk) -> None:
+    before = reading(desk)
+    assert await desk.sender(ScriptedWriter(read=[before, before])).send(edit_job(desk, attempts=3)) is W.SENT
+
+
+# Taking back ------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_copy_is_taken_back(desk: Desk) -> None:
+    job, writer = desk.job(K.WITHDRAW), ScriptedWriter(reading(desk))
+    assert await desk.sender(writer).send(job) is W.SENT
+    assert desk.now(job).publication.state is P.WITHDRAWN
+
+
+async def test_a_copy_that_cannot_be_taken_back_is_replaced_by_a_note(desk: Desk) -> None:
+    job = desk.job(K.WITHDRAW)
+    writer = ScriptedWriter(reading(desk), withdraw=[CannotDo("nobody may")])
+    assert await desk.sender(writer).send(job) is W.SENT
+    own = desk.now(job).publication
+    assert (own.state, own.reason_code) == (P.WITHDRAWN, Reason.REPLACED_BY_NOTE)
+    [note] = writer.said
+    assert "In de straat" not in note
+    assert desk.marker() in note
+
+
+async def test_a_withdrawal_that_is_confirmed_and_not_shown_is_asked_again(desk: Desk) -> None:
+    job, there = desk.job(K.WITHDRAW), reading(desk)
+    assert await desk.sender(ScriptedWriter(read=[there])).send(job) is W.UNKNOWN
+    assert await desk.sender(ScriptedWriter()).resolve(desk.now(job)) is W.APPROVED
+
+
+async def test_a_copy_shown_as_withdrawn_is_taken_back(desk: Desk) -> None:
+    job = desk.job(K.WITHDRAW)
+    shown = Reading("Meer bomen", "In de straat.", withdrawn=True)
+    assert await desk.sender(ScriptedWriter(read=[shown])).send(job) is W.SENT
+
+
+async def test_a_withdrawal_that_is_refused_for_good_is_stuck_and_told(desk: Desk) -> None:
+    job = desk.job(K.WITHDRAW, attempts=1, sent_payload=None)
+    assert await desk.sender(ScriptedWriter(withdraw=[CannotDo("nobody may")])).send(job) is W.REFUSED
+    own = desk.now(job).publication
+    assert (own.state, own.reason_code) == (P.STUCK, Reason.WITHDRAWAL_REFUSED)
+
+
+# Answers ----------------------------------------------------------------------------------------------------------------
+
+
+async def test_an_answer_is_given_at_the_copy(desk: Desk) -> None:
+    writer = ScriptedWriter()
+    assert await desk.sender(writer).send(desk.job(K.ANSWER)) is W.SENT
+    assert writer.calls == ["has_answer", "answer"]
+
+
+async def test_an_answer_that_is_there_is_not_given_twice(desk: Desk) -> None:
+    writer = ScriptedWriter(has_answer=[True])
+    assert await desk.sender(writer).send(desk.job(K.ANSWER)) is W.SENT
+    assert writer.calls == ["has_answer"]
+
+
+async def test_an_answer_that_no_official_one_can_be_is_told_as_a_comment_once(desk: Desk) -> None:
+    writer = ScriptedWriter(answer=[CannotDo("no rights")])
+    assert await desk.sender(writer).send(desk.job(K.ANSWER)) is W.SENT
+    assert writer.calls == ["has_answer", "answer", "has_comment", "comment"]
+
+
+async def test_a_comment_that_is_there_is_not_made_twice(desk: Desk) -> None:
+    writer = ScriptedWriter(answer=[CannotDo("no rights")], has_comment=[True])
+    assert await desk.sender(writer).send(desk.job(K.ANSWER)) is W.SENT
+    assert "comment" not in writer.calls
+
+
+async def test_an_answer_is_refused_where_nothing_can_be_told(desk: Desk) -> None:
+    job = desk.job(K.ANSWER, attempts=1)
+    assert await desk.sender(BareWriter()).send(job) is W.REFUSED
+    own = desk.now(job).publication
+    assert (own.state, own.reason_code) == (P.SENT, Reason.ANSWER_REFUSED)
+
+
+@pytest.mark.parametrize(("kind", "where"), [(K.ANSWER, "proposal/7"), (K.ANSWER_BACK, "proposal/1")])
+async def test_an_answer_goes_to_the_copy_and_an_answer_back_to_the_origin(
+    desk: Desk, kind: OperationKind, where: str
+) -> None:
+    told = list[str]()
+
+    class Watching(ScriptedWriter):
+        async def answer(self, ref: str, answer: object) -> None:
+            told.append(ref)
+
+    own = desk.publication(remote_ref="proposal/7", copy_key="b/proposal/7")
+    await desk.sender(Watching()).send(Job(desk.operation(own, kind), own, "board/1"))
+    assert told == [where]
