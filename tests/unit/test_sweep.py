@@ -1,0 +1,347 @@
+"""Absence is a claim: missed twice, asked after, and never many at once without a person's word."""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from civicsync.connectors.contract.errors import NotAllowed
+from civicsync.connectors.contract.reading import KINDS, Page, Probe, PullRequest
+from civicsync.core.clock import FakeClock
+from civicsync.core.identity import Ref
+from civicsync.core.items import Item
+from civicsync.core.records import Answer, Comment, Proposal, Record, Space
+from civicsync.core.store.kinds import Kinds
+from civicsync.core.store.store import InstanceStore
+from civicsync.core.store.tombstones import hanging_scopes
+from civicsync.sync.pull.sweep import ALWAYS_ALLOWED, SweepVerdict, judge
+
+SPACES, PROPOSALS, COMMENTS = "spaces", "proposals@component/1", "comments@component/1"
+Reply = bool | Exception | None
+
+
+class Silent:
+    """A platform that cannot be asked for single records."""
+
+    async def probe(self) -> Probe:
+        raise NotImplementedError
+
+    async def discover(self, probe: Probe) -> Sequence[Space]:
+        raise NotImplementedError
+
+    def pull(self, request: PullRequest) -> AsyncIterator[Page]:
+        raise NotImplementedError
+
+
+class Asked(Silent):
+    """One that can; `reply` is what it says of everything it is asked about."""
+
+    def __init__(self, reply: Reply) -> None:
+        self.reply = reply
+        self.asked: list[Ref] = []
+
+    async def still_there(self, refs: Sequence[Ref]) -> Mapping[Ref, bool | None]:
+        self.asked += refs
+        if isinstance(self.reply, Exception):
+            raise self.reply
+        return dict.fromkeys(refs, self.reply)
+
+
+class Platform:
+    """What stands on a platform, and sweeps that see it; each sweep is a run with a store of its own."""
+
+    def __init__(self, engine: Engine, kinds: Kinds = KINDS) -> None:
+        self.engine = engine
+        self.kinds = kinds
+        self.clock = FakeClock()
+        self.scopes: dict[str, dict[Ref, Record]] = {}
+
+    def proposals(self, ids: Collection[int], scope: str = PROPOSALS, space: str = "component/1") -> None:
+        for own in ids:
+            self.scopes.setdefault(scope, {})[f"proposal/{own}"] = Proposal(id=str(own), space=space)
+
+    def comments(self, ids: Collection[int], target: str, scope: str = COMMENTS) -> None:
+        for own in ids:
+            self.scopes.setdefault(scope, {})[f"comment/{own}"] = Comment(id=str(own), target=target)
+
+    def spaces(self, ids: Collection[int]) -> None:
+        for own in ids:
+            self.scopes.setdefault(SPACES, {})[f"component/{own}"] = Space(kind="component", id=str(own), names={})
+
+    def hide(self, *refs: Ref) -> None:
+        for scope in self.scopes.values():
+            for ref in refs:
+                scope.pop(ref, None)
+
+    async def sweep(self, reader: Any = None, *, percent: float = 5, accept: bool = False) -> SweepVerdict:
+        self.clock.advance(60)
+        store = InstanceStore(self.engine, "west", ["nl"], self.clock, kinds=self.kinds)
+        for scope, records in self.scopes.items():
+            items = [Item(ref, ref.encode().ljust(16)[:16], lambda r=record: [r]) for ref, record in records.items()]
+            written = store.write(Page(scope, items, complete=True))
+            assert not written.quarantined
+        # Comments first: the order in which sweeps end says nothing about the order of judging.
+        scopes = sorted(self.scopes)
+        return await judge(store, reader or Silent(), scopes, max_percent=percent, accept=accept)
+
+    def gone(self) -> set[Ref]:
+        return self._refs("gone_at IS NOT NULL")
+
+    def missed(self) -> set[Ref]:
+        return self._refs("missing_runs > 0")
+
+    def _refs(self, where: str) -> set[Ref]:
+        tables = ("space", "proposal", "comment", "answer")
+        query = " UNION ALL ".join(f"SELECT key FROM {table} WHERE {where}" for table in tables)
+        with self.engine.connect() as connection:
+            return {str(own).removeprefix("west/") for own in connection.execute(text(query)).scalars()}
+
+
+@pytest.fixture
+def platform(sqlite: Engine) -> Platform:
+    return Platform(sqlite)
+
+
+# Missed once, missed twice --------------------------------------------------------------------------------------------
+
+
+async def test_missed_once_is_not_gone_and_missed_twice_is(engine: Engine) -> None:
+    platform = Platform(engine)
+    platform.proposals(range(10))
+    assert await platform.sweep() == SweepVerdict()
+    platform.hide("proposal/3")
+    assert await platform.sweep() == SweepVerdict(missed=1)
+    assert (platform.missed(), platform.gone()) == ({"proposal/3"}, set())
+    assert await platform.sweep() == SweepVerdict(gone=1)
+    assert (platform.missed(), platform.gone()) == (set(), {"proposal/3"})
+    assert await platform.sweep() == SweepVerdict(), "gone once is enough"
+
+
+async def test_seen_again_in_between_begins_anew(platform: Platform) -> None:
+    platform.proposals(range(10))
+    await platform.sweep()
+    platform.hide("proposal/3")
+    await platform.sweep()
+    platform.proposals([3])
+    assert await platform.sweep() == SweepVerdict()
+    assert platform.missed() == set()
+    platform.hide("proposal/3")
+    assert await platform.sweep() == SweepVerdict(missed=1)
+    assert platform.gone() == set()
+
+
+async def test_what_comes_back_is_alive_again(platform: Platform) -> None:
+    platform.proposals(range(10))
+    await platform.sweep()
+    platform.hide("proposal/3")
+    await platform.sweep()
+    await platform.sweep()
+    platform.proposals([3])
+    await platform.sweep()
+    assert platform.gone() == set()
+
+
+@pytest.mark.parametrize(
+    ("reply", "gone", "missed"),
+    [
+        pytest.param(False, {"proposal/3"}, set[str](), id="confirmed gone"),
+        pytest.param(True, set[str](), set[str](), id="there after all"),
+        pytest.param(None, set[str](), {"proposal/3"}, id="cannot tell"),
+        pytest.param(NotAllowed("sign in first"), set[str](), {"proposal/3"}, id="refused"),
+    ],
+)
+async def test_gone_is_believed_only_when_the_platform_says_so(
+    platform: Platform, reply: Reply, gone: set[str], missed: set[str]
+) -> None:
+    reader = Asked(reply)
+    platform.proposals(range(10))
+    await platform.sweep(reader)
+    platform.hide("proposal/3")
+    await platform.sweep(reader)
+    assert reader.asked == [], "missed once is not asked after"
+    verdict = await platform.sweep(reader)
+    assert reader.asked == ["proposal/3"]
+    assert (platform.gone(), platform.missed()) == (gone, missed)
+    assert not verdict.blocked
+    assert [note.partition(":")[0] for note in verdict.notes] == (
+        [PROPOSALS] if reply not in {True, False, None} else []
+    )
+
+
+async def test_an_open_question_is_asked_again_and_ends(platform: Platform) -> None:
+    reader = Asked(None)
+    platform.proposals(range(10))
+    await platform.sweep()
+    platform.hide("proposal/3")
+    for _ in range(4):
+        await platform.sweep(reader)
+    assert (len(reader.asked), platform.gone()) == (3, set())
+    await platform.sweep(Asked(False))
+    assert platform.gone() == {"proposal/3"}
+
+
+async def test_accepting_what_is_missing_waits_for_no_second_sweep_and_still_asks(platform: Platform) -> None:
+    platform.proposals(range(10))
+    await platform.sweep()
+    platform.hide(*(f"proposal/{own}" for own in range(8)))
+    reader = Asked(True)
+    assert await platform.sweep(reader, accept=True) == SweepVerdict()
+    assert len(reader.asked) == 8
+    assert await platform.sweep(accept=True) == SweepVerdict(gone=8)
+
+
+# The three guards, each alone -----------------------------------------------------------------------------------------
+
+
+async def test_guard_one_more_than_a_few_percent_of_a_scope_stop_and_ask(platform: Platform) -> None:
+    platform.proposals(range(100))
+    await platform.sweep()
+    platform.hide(*(f"proposal/{own}" for own in range(5)))
+    assert not (await platform.sweep()).blocked, "5 of 100 are 5 %"
+    platform.hide("proposal/5")
+    for _ in range(3):
+        verdict = await platform.sweep()
+        assert verdict.blocked
+        [note] = verdict.notes
+        assert note.startswith(f"{PROPOSALS}: 6 of 100 are missing; nothing was marked as gone. If this is right")
+        assert note.endswith("`civicsync sync` again with --accept-missing")
+    assert platform.gone() == set()
+
+
+async def test_guard_one_holds_for_what_hangs_too(platform: Platform) -> None:
+    platform.proposals(range(10))
+    platform.comments(range(20), "proposal/1")
+    await platform.sweep()
+    platform.scopes[COMMENTS].clear()
+    for _ in range(3):
+        verdict = await platform.sweep()
+        assert verdict.blocked
+        assert verdict.notes[0].startswith(f"{COMMENTS}: 20 of 20 are missing")
+    assert platform.gone() == set()
+
+
+@pytest.mark.parametrize("missing", [ALWAYS_ALLOWED, ALWAYS_ALLOWED + 1])
+async def test_so_many_may_always_go(platform: Platform, missing: int) -> None:
+    platform.proposals(range(6))
+    await platform.sweep(percent=0)
+    platform.hide(*(f"proposal/{own}" for own in range(missing)))
+    for _ in range(2):
+        verdict = await platform.sweep(percent=0)
+    assert verdict.blocked == (missing > ALWAYS_ALLOWED)
+    assert len(platform.gone()) == (0 if verdict.blocked else missing)
+
+
+async def test_guard_two_few_spaces_with_many_proposals_stop_and_ask(platform: Platform) -> None:
+    platform.spaces(range(1, 101))
+    platform.proposals(range(80), "proposals@component/1", "component/1")
+    platform.proposals(range(80, 100), "proposals@component/2", "component/2")
+    await platform.sweep()
+    platform.hide("component/1")
+    del platform.scopes["proposals@component/1"]  # who would ask a space that is not there?
+    for _ in range(3):
+        verdict = await platform.sweep()
+        assert verdict.blocked
+        assert verdict.notes[0].startswith("spaces: 1 spaces with 80 of 100 proposals are missing")
+    assert platform.gone() == set()
+    await platform.sweep(accept=True)
+    assert platform.gone() == {"component/1", *(f"proposal/{own}" for own in range(80))}, "they went with their space"
+
+
+async def test_guard_three_many_small_places_together_stop_and_ask(platform: Platform) -> None:
+    for place in range(20):
+        platform.proposals(range(place * 10, place * 10 + 10), f"proposals@component/{place}", f"component/{place}")
+    await platform.sweep()
+    # Three of ten in each: always allowed in one place, a third of the platform together.
+    platform.hide(*(f"proposal/{own}" for own in range(200) if own % 10 < 3))
+    for _ in range(3):
+        verdict = await platform.sweep()
+        assert verdict.blocked
+        assert [note.partition(";")[0] for note in verdict.notes] == ["60 of 200 proposals are missing in 20 places"]
+    assert platform.gone() == set()
+
+
+async def test_too_much_missing_in_one_place_marks_nothing_anywhere(platform: Platform) -> None:
+    platform.proposals(range(100))
+    platform.proposals([200, 201], "proposals@component/2", "component/2")
+    platform.comments(range(40), "proposal/50")
+    await platform.sweep()
+    platform.hide("proposal/200", "comment/1", *(f"proposal/{own}" for own in range(40)))
+    for _ in range(3):
+        assert (await platform.sweep()).blocked
+    assert (platform.gone(), platform.missed()) == (set(), set())
+
+
+# What hangs on proposals ----------------------------------------------------------------------------------------------
+
+
+async def test_what_hangs_on_missing_or_gone_proposals_is_not_counted(platform: Platform) -> None:
+    platform.proposals(range(40))
+    platform.comments(range(30), "proposal/3")
+    platform.comments([30, 31], "proposal/4")
+    platform.scopes["answers@component/1"] = {"answer/1": Answer(id="1", target="proposal/3")}
+    await platform.sweep()
+    children = ("answer/1", *(f"comment/{own}" for own in range(30)))
+    platform.hide("proposal/3", *children)
+    assert await platform.sweep() == SweepVerdict(missed=1), "30 of 32 comments went with their proposal"
+    assert platform.missed() == {"proposal/3"}
+    assert await platform.sweep() == SweepVerdict(gone=1)
+    assert platform.gone() == {"proposal/3", *children}
+    assert await platform.sweep() == SweepVerdict()
+
+
+async def test_what_hangs_is_not_counted_either_where_it_is_swept_with_its_proposals(platform: Platform) -> None:
+    platform.proposals(range(40), "board")
+    platform.comments(range(30), "proposal/3", "board")
+    await platform.sweep()
+    platform.hide("proposal/3", *(f"comment/{own}" for own in range(30)))
+    assert await platform.sweep() == SweepVerdict(missed=1)
+    assert await platform.sweep() == SweepVerdict(gone=1)
+    assert len(platform.gone()) == 31
+
+
+async def test_a_hidden_comment_of_a_live_proposal_becomes_gone(engine: Engine) -> None:
+    platform = Platform(engine)
+    platform.proposals(range(10))
+    platform.comments(range(10), "proposal/3")
+    await platform.sweep()
+    platform.hide("comment/7")
+    assert await platform.sweep() == SweepVerdict(missed=1)
+    assert (platform.missed(), platform.gone()) == ({"comment/7"}, set())
+    assert await platform.sweep() == SweepVerdict(gone=1)
+    assert platform.gone() == {"comment/7"}
+
+
+# Nothing depends on names ---------------------------------------------------------------------------------------------
+
+
+async def test_a_platform_with_names_of_its_own_is_judged_like_any_other(engine: Engine) -> None:
+    """Kinds and scopes are the connector's words: only the tables of their rows say what hangs on what."""
+    platform = Platform(engine, {"proposals": ("idea",), "comments": ("remark",)})
+    ideas = {f"idea/{own}": Proposal(kind="idea", id=str(own)) for own in range(40)}
+    remarks = {f"remark/{own}": Comment(kind="remark", id=str(own), target="idea/3") for own in range(30)}
+    remarks["remark/30"] = Comment(kind="remark", id="30", target="idea/4")
+    remarks["remark/31"] = Comment(kind="remark", id="31", target="idea/4")
+    # `chatter` comes before `ideas`, and is judged after it all the same.
+    platform.scopes = {"ideas": dict[Ref, Record](ideas), "chatter": dict[Ref, Record](remarks)}
+    await platform.sweep()
+    store = InstanceStore(engine, "west", ["nl"], platform.clock, kinds=platform.kinds)
+    assert hanging_scopes(store, ["chatter", "ideas", "nothing"]) == ["chatter"]
+    platform.hide("idea/3", "remark/31", *(f"remark/{own}" for own in range(30)))
+    assert await platform.sweep() == SweepVerdict(missed=2)
+    assert platform.missed() == {"idea/3", "remark/31"}
+    assert await platform.sweep() == SweepVerdict(gone=2)
+    assert len(platform.gone()) == 32
+    platform.hide(*(f"idea/{own}" for own in range(30)))
+    for _ in range(2):
+        verdict = await platform.sweep()
+    assert verdict.blocked and verdict.notes[0].startswith("ideas: 29 of 39 are missing")
+
+
+async def test_a_scope_of_proposals_and_their_comments_does_not_hang(platform: Platform) -> None:
+    platform.proposals([1], "board")
+    platform.comments([1], "proposal/1", "board")
+    platform.comments([2], "proposal/1", "talk")
+    await platform.sweep()
+    store = InstanceStore(platform.engine, "west", ["nl"], platform.clock, kinds=KINDS)
+    assert hanging_scopes(store, ["talk", "board"]) == ["talk"]
