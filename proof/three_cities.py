@@ -19,7 +19,7 @@ from sqlalchemy import text
 from civicsync.config.load import load
 from civicsync.connectors.registry import resolve
 from civicsync.connectors.testing.faults import Fault
-from civicsync.connectors.testing.sandbox.http import Request
+from civicsync.connectors.testing.messages import Request
 from civicsync.core.clock import FakeClock
 from civicsync.core.schema.database import migrate, open_engine, parse_url
 from civicsync.sync.publish.outcome import RouteOutcome

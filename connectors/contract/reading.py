@@ -118,7 +118,12 @@ class CanConfirm(Protocol):
         ...
 
 
-KINDS: Kinds = {"proposals": ("proposal",), "comments": ("comment",), "answers": ("answer",), "categories": ("category",)}
+KINDS: Kinds = {
+    "proposals": ("proposal",),
+    "comments": ("comment",),
+    "answers": ("answer",),
+    "categories": ("category",),
+}
 """What a platform has that says nothing else."""
 
 

@@ -50,7 +50,7 @@ from ..contract.writing import (
     Voice,
     WriteContext,
 )
-from .sandbox import http
+from . import messages
 from .sandbox.sandbox import Operation, Sandbox
 
 PLATFORM = "fake"
@@ -398,15 +398,15 @@ class FakeSandbox(Sandbox):
 
     def _meet(self, asked: Request) -> str:
         body, headers = asked.body()
-        request = http.Request.of(asked.method, f"/{asked.path}", headers=headers.items(), body=body or b"")
+        request = messages.Request.of(asked.method, f"/{asked.path}", headers=headers.items(), body=body or b"")
         self.stats.count(request)
         fault = self.faults.pick(request)
         self.handle(request)
         return fault.kind if fault is not None else ""
 
-    def handle(self, request: http.Request) -> http.Response:
+    def handle(self, request: messages.Request) -> messages.Response:
         """Who asks over HTTP sees the posts; the connector asks in memory."""
-        return http.Response.json([{"id": post.id, "title": post.title} for post in self.board.public()])
+        return messages.Response.json([{"id": post.id, "title": post.title} for post in self.board.public()])
 
     def truth(self) -> dict[str, Any]:
         return {

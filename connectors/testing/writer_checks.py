@@ -37,9 +37,9 @@ from ..contract.writing import (
     Voice,
     Writer,
 )
+from . import messages
 from .faults import Fault
 from .reader_checks import SEED, run
-from .sandbox import http
 from .sandbox.sandbox import Sandbox
 from .writing import writing
 
@@ -78,10 +78,10 @@ class Desk:
     space: Ref
     voice: Voice | None
     block: Mapping[str, Any]
-    seen: list[http.Request] = field(default_factory=list[http.Request])
+    seen: list[messages.Request] = field(default_factory=list[messages.Request])
     """Every request that the platform itself got to see."""
 
-    def written(self) -> list[http.Request]:
+    def written(self) -> list[messages.Request]:
         """The writes among them; what carries a password is signing in."""
         secrets = [value for _, value in _secrets(self.block)]
         bodies = [(each, urllib.parse.unquote_plus(each.body.decode("utf-8", "replace"))) for each in self.seen]
@@ -177,10 +177,10 @@ class WriterChecks:
             clock.advance(seconds)
 
         sandbox = type(self).sandbox(version=version, size=self.size, seed=SEED, clock=clock.now, sleep=sleep)
-        seen: list[http.Request] = []
+        seen: list[messages.Request] = []
         handle = sandbox.handle
 
-        def handled(request: http.Request) -> http.Response:
+        def handled(request: messages.Request) -> messages.Response:
             seen.append(request)
             return handle(request)
 
@@ -617,7 +617,7 @@ def _secrets(block: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
             yield name, value
 
 
-def _same_requests(planned: Sequence[Request], seen: Sequence[http.Request], what: str) -> None:
+def _same_requests(planned: Sequence[Request], seen: Sequence[messages.Request], what: str) -> None:
     sent = list(seen)
     assert len(sent) == len(planned), (
         f"{what}: planned {[f'{each.method} {each.path}' for each in planned]}, "
@@ -634,7 +634,7 @@ def _same_requests(planned: Sequence[Request], seen: Sequence[http.Request], wha
             assert _alike(body, other.json()), f"{what}: another body was sent to {line}"
 
 
-def _is_write(request: http.Request) -> bool:
+def _is_write(request: messages.Request) -> bool:
     if request.method in {"GET", "HEAD"}:
         return False
     if request.media_type != "application/json" or not request.body:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from civicsync.connectors.consul.sandbox import ConsulSandbox
 from civicsync.connectors.consul.sandbox.people import ADMINISTRATOR, ROBOT
-from civicsync.connectors.testing.sandbox.http import Request, Response
+from civicsync.connectors.testing.messages import Request, Response
 from civicsync.core.clock import FakeClock
 
 HTML = "text/html"

@@ -18,7 +18,7 @@ from civicsync.connectors.consul.sandbox.model import Row
 from civicsync.connectors.consul.sandbox.people import add_account
 from civicsync.connectors.consul.sandbox.session import COOKIE
 from civicsync.connectors.consul.sandbox.texts import translations
-from civicsync.connectors.testing.sandbox.http import Request, Response
+from civicsync.connectors.testing.messages import Request, Response
 from civicsync.connectors.testing.sandbox.recordings import Recording, compare, load
 
 FOLDER = Path(__file__).parent.parent / "recordings"

@@ -24,7 +24,7 @@ from civicsync.connectors.decidim.sandbox.model import Comment, Component, Propo
 from civicsync.connectors.decidim.sandbox.texts import in_english
 from civicsync.connectors.decidim.sandbox.writing import DEFAULT_STATES
 from civicsync.connectors.http.html_page import HtmlPage
-from civicsync.connectors.testing.sandbox.http import Request, Response
+from civicsync.connectors.testing.messages import Request, Response
 from civicsync.connectors.testing.sandbox.recordings import Recording, compare, load
 
 FOLDER = Path(__file__).parent.parent / "recordings"

@@ -9,7 +9,7 @@ import msgspec
 
 from civicsync.connectors.testing.harness import reading
 from civicsync.connectors.testing.memory import MemoryStore, pull
-from civicsync.connectors.testing.sandbox.http import Request
+from civicsync.connectors.testing.messages import Request
 from civicsync.connectors.testing.sandbox.recordings import Recording, compare, load
 from civicsync.connectors.testing.sandbox.sandbox import NoAnswer
 from civicsync.connectors.your_priorities import CONNECTOR

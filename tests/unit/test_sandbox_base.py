@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from civicsync.connectors.testing.faults import Fault
-from civicsync.connectors.testing.sandbox.http import Request, Response, accepts_gzip, request_from
+from civicsync.connectors.testing.messages import Request, Response, accepts_gzip, request_from
 from civicsync.connectors.testing.sandbox.sandbox import Sandbox
 from civicsync.connectors.testing.sandbox.serve import describe, running
 

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from civicsync.connectors.testing.sandbox.http import Request, Response
+from civicsync.connectors.testing.messages import Request, Response
 from civicsync.connectors.testing.sandbox.sandbox import NoAnswer
 from civicsync.connectors.your_priorities.sandbox import YourPrioritiesSandbox
 from civicsync.connectors.your_priorities.sandbox.populate import ADMIN, BOT, BOT_EMAIL, BOT_PASSWORD

@@ -1,14 +1,11 @@
 """What can happen to a sandbox between two requests: what citizens, moderators and the night do."""
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...testing.sandbox.sandbox import Operation
 from .model import Row
-
-if TYPE_CHECKING:
-    from .web import ConsulSandbox
-
+from .whole import Whole
 
 _SWITCHES = frozenset(
     {
@@ -27,7 +24,7 @@ _SWITCHES = frozenset(
 class Changes:
     """Named changes of one sandbox; ids are numbers or text."""
 
-    def __init__(self, sandbox: "ConsulSandbox") -> None:
+    def __init__(self, sandbox: Whole) -> None:
         self.sandbox = sandbox
         self.database = sandbox.database
 

@@ -4,14 +4,12 @@ Passwords here are a toy's; nothing of a real person is in it.
 """
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ...testing.sandbox.http import Response
+from ...testing.messages import Response
 from .model import Row
 from .visit import Visit, hash_of, page_number, slug
-
-if TYPE_CHECKING:
-    from .web import ConsulSandbox
+from .whole import Whole
 
 PER_PAGE = 25
 ROBOT = {"login": "robot@toy.example", "password": "toy-password", "document": "12345678Z"}
@@ -20,14 +18,14 @@ ADMINISTRATOR = {"login": "admin@toy.example", "password": "toy-admin"}
 SIGN_IN = "/users/sign_in"
 
 
-def settle(sandbox: "ConsulSandbox") -> None:
+def settle(sandbox: Whole) -> None:
     """The accounts that a connector is given, beside the citizens."""
     add_account(sandbox, "Civic Sync", ROBOT["login"], ROBOT["password"], document=ROBOT["document"])
     add_account(sandbox, "Balie", MANAGER["login"], MANAGER["password"], role="manager")
     add_account(sandbox, "Beheer", ADMINISTRATOR["login"], ADMINISTRATOR["password"], role="administrator")
 
 
-def add_account(sandbox: "ConsulSandbox", username: str, email: str, password: str, **values: Any) -> Row:
+def add_account(sandbox: Whole, username: str, email: str, password: str, **values: Any) -> Row:
     """A confirmed account. `values`: role, document, public_activity, confirmed, id, visits."""
     heap = sandbox.database.tables["users"]
     own = int(values.pop("id", 0) or heap.next_id())

@@ -5,9 +5,9 @@ The order of the checks is Rails': token, sign-in, process, permission, captcha,
 
 import re
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ...testing.sandbox.http import Response
+from ...testing.messages import Response
 from .model import Row
 from .texts import (
     COLUMNS,
@@ -22,9 +22,7 @@ from .texts import (
     translations,
 )
 from .visit import Params, Visit, blocks, hash_of
-
-if TYPE_CHECKING:
-    from .web import ConsulSandbox
+from .whole import Whole
 
 SECONDS = 4.0
 REASONS = ("duplicated", "started", "unfeasible", "done", "other")
@@ -220,7 +218,7 @@ def update(visit: Visit, match: re.Match[str]) -> Response:
     return visit.redirect(before if doubled else visit.sandbox.proposal_path(row, visit.locale), ("notice", "Saved."))
 
 
-def _store(sandbox: "ConsulSandbox", row: Row, rows: list[Params]) -> None:
+def _store(sandbox: Whole, row: Row, rows: list[Params]) -> None:
     row.values["translations"] = [{**each, "id": each["id"] or sandbox.next_translation()} for each in rows]
     shown(row)
 

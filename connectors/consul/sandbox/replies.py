@@ -3,7 +3,7 @@
 import re
 from datetime import timedelta
 
-from ...testing.sandbox.http import Response
+from ...testing.messages import Response
 from .model import Row
 from .visit import Visit, hash_of
 

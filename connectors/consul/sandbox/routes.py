@@ -4,15 +4,13 @@ import re
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ...testing.sandbox.http import Request, Response
+from ...testing.messages import Request, Response
 from . import people, proposals, replies, staff
 from .model import Row
 from .visit import Visit, hash_of, page_number
-
-if TYPE_CHECKING:
-    from .web import ConsulSandbox
+from .whole import Whole
 
 Page = Callable[..., Response]
 _OWN = r"/proposals/(\d+)(?:-[^/]*)?"
@@ -61,7 +59,7 @@ _MATCHED: tuple[tuple[str, str, Page], ...] = (
 )
 
 
-def answer(sandbox: "ConsulSandbox", request: Request) -> Response:
+def answer(sandbox: Whole, request: Request) -> Response:
     """The page that is asked for."""
     simple = _public(sandbox, request)
     if simple is not None:
@@ -96,7 +94,7 @@ def _matched(method: str, path: str) -> tuple[Page, re.Match[str]] | None:
     return None
 
 
-def _public(sandbox: "ConsulSandbox", request: Request) -> Response | None:
+def _public(sandbox: Whole, request: Request) -> Response | None:
     """What anybody reads."""
     if request.method not in {"GET", "HEAD"}:
         return None
@@ -126,7 +124,7 @@ def _proposal(visit: Visit, match: re.Match[str]) -> Response:
     return visit.page(title, f'<div id="proposal_{row.id}"><h1>{escape(title)}</h1></div>', callouts=draft)
 
 
-def _sitemap(sandbox: "ConsulSandbox", request: Request) -> Response:
+def _sitemap(sandbox: Whole, request: Request) -> Response:
     sandbox.charge(0.001)
     stamp = sandbox.clock().replace(hour=3, minute=0, second=0, microsecond=0).isoformat()
     rows = [r for name in ("proposals", "debates") for r in sandbox.database.tables[name].rows if not r.hidden]
@@ -152,7 +150,7 @@ def _index(visit: Visit) -> Response:
     return visit.page(sandbox.site, "".join(sandbox.list_item(row, visit.locale) for row in shown))
 
 
-def listed(sandbox: "ConsulSandbox", params: dict[str, Any]) -> list[Row]:
+def listed(sandbox: Whole, params: dict[str, Any]) -> list[Row]:
     """The rows of the public list: published, not archived, not retired; filters and order as asked."""
     limit = sandbox.clock() - timedelta(days=365)
     order, retired = str(params.get("order") or ""), params.get("retired")
@@ -187,7 +185,7 @@ def _day(value: Any, now: datetime) -> date | None:
     return date.fromisoformat(text) if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else None
 
 
-def _holds(sandbox: "ConsulSandbox", row: Row, words: list[str]) -> bool:
+def _holds(sandbox: Whole, row: Row, words: list[str]) -> bool:
     code = f"{sandbox.code}-{row.created_at:%Y-%m}-{row.id}".lower()
     if words == [code]:
         return True

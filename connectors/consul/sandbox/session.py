@@ -11,7 +11,7 @@ import random
 from typing import Any
 from urllib.parse import quote, unquote
 
-from ...testing.sandbox.http import Request, Response
+from ...testing.messages import Request, Response
 
 COOKIE = "_consul_session"
 Session = dict[str, Any]

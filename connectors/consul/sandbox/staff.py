@@ -6,7 +6,7 @@ Management has no captcha, publishes at once, and writes in the name of a verifi
 import re
 from html import escape
 
-from ...testing.sandbox.http import Response
+from ...testing.messages import Response
 from .model import Row
 from .proposals import form_of, make
 from .replies import cast

@@ -4,13 +4,11 @@ A proposal may get two rows of one language by a careless edit; which of them is
 """
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .model import Row
 from .visit import Params, blocks, hash_of
-
-if TYPE_CHECKING:
-    from .web import ConsulSandbox
+from .whole import Whole
 
 Errors = list[tuple[str, str]]
 """Field and message; a field of "" has no message beside it."""
@@ -19,7 +17,7 @@ _VIDEO = re.compile(r"^https?://(www\.)?(youtube\.com|youtu\.be|vimeo\.com|playe
 TITLE, DESCRIPTION, TAGS, TAG = (4, 80), 6000, 6, 160
 
 
-def translations(sandbox: "ConsulSandbox", row: Row) -> list[Params]:
+def translations(sandbox: Whole, row: Row) -> list[Params]:
     """The rows of the translations table in their order; made from the texts when they are first asked for."""
     found = row["translations"]
     if found is None:
@@ -41,7 +39,7 @@ class Unknown(Exception):
     """A translation's id that is not of this record: 404."""
 
 
-def translate(sandbox: "ConsulSandbox", row: Row, given: Params) -> list[Params]:
+def translate(sandbox: Whole, row: Row, given: Params) -> list[Params]:
     """The translations as they would be after `translations_attributes`: new ones without an id, `_destroy` heeded.
 
     Raises:
@@ -67,7 +65,7 @@ def translate(sandbox: "ConsulSandbox", row: Row, given: Params) -> list[Params]
     return rows
 
 
-def text_errors(sandbox: "ConsulSandbox", rows: list[Params], block: Params | None, *, retired: bool = False) -> Errors:
+def text_errors(sandbox: Whole, rows: list[Params], block: Params | None, *, retired: bool = False) -> Errors:
     """What the translations' validations say; lengths only in the site's default language. Only `block` is on the page."""
     errors: Errors = []
     for each in rows:
@@ -119,7 +117,7 @@ def tag_names(given: Any) -> list[str]:
     return list(names.values())
 
 
-def put_tags(sandbox: "ConsulSandbox", row: Row, given: Any) -> None:
+def put_tags(sandbox: Whole, row: Row, given: Any) -> None:
     """Give a proposal its tags; one that exists in another case is taken."""
     heap = sandbox.database.tables["tags"]
     mine: list[Row] = []

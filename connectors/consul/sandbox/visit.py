@@ -9,13 +9,11 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ...testing.sandbox.http import Request, Response
+from ...testing.messages import Request, Response
 from .model import Row
-
-if TYPE_CHECKING:
-    from .web import ConsulSandbox
+from .whole import Whole
 
 Params = dict[str, Any]
 _UPPER = "application/json; charset=UTF-8"
@@ -69,7 +67,7 @@ def page_number(params: Params) -> int:
 class Visit:
     """One request to a page of the site."""
 
-    def __init__(self, sandbox: "ConsulSandbox", request: Request) -> None:
+    def __init__(self, sandbox: Whole, request: Request) -> None:
         self.sandbox = sandbox
         self.request = request
         self.session = sandbox.sessions.open(request)

@@ -8,8 +8,8 @@ from typing import Any
 
 from ....core.text import plain_title
 from ...testing.graphql_ruby.engine import RequestFailed
+from ...testing.messages import Request, Response
 from ...testing.sandbox.city import PRIVATE, City
-from ...testing.sandbox.http import Request, Response
 from ...testing.sandbox.sandbox import Operation, Sandbox
 from .changes import Changes
 from .interface import Interface, dialect_of

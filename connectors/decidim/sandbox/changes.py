@@ -1,19 +1,17 @@
 """What can happen to a sandbox between two requests; what moves the time of change differs per release (docs/platforms/decidim.md 2)."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...testing.sandbox.sandbox import Operation
 from .model import Comment, Component, Proposal
-
-if TYPE_CHECKING:
-    from .web import DecidimSandbox
+from .whole import Whole
 
 
 class Changes:
     """Named changes of one sandbox; ids are numbers or text."""
 
-    def __init__(self, sandbox: "DecidimSandbox") -> None:
+    def __init__(self, sandbox: Whole) -> None:
         self.sandbox = sandbox
 
     def named(self) -> dict[str, Operation]:

@@ -4,16 +4,14 @@ docs/platforms/decidim.md 1.7 Q4 and Q5, 1.12.
 """
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ....core.text import plain_title
 from ...testing.graphql_ruby.engine import FieldError, RequestFailed
 from .model import Comment
 from .mutations import Typed
 from .values import stamp
-
-if TYPE_CHECKING:
-    from .interface import Interface
+from .whole import Organization
 
 _ROWS = {
     "Decidim::Proposals::Proposal": "proposal",
@@ -25,7 +23,7 @@ _ROWS = {
 class Discussion:
     """The comments of one organization."""
 
-    def __init__(self, interface: "Interface") -> None:
+    def __init__(self, interface: Organization) -> None:
         self._interface = interface
         self._sandbox = interface.sandbox
 

@@ -3,17 +3,14 @@
 import base64
 import hashlib
 import json
-from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from ...testing.sandbox.http import Request, Response
+from ...testing.messages import Request, Response
 from . import pages
 from .accounts import CLIENT, REDIRECT, Account, Token
 from .texts import say
 from .visit import Visit
-
-if TYPE_CHECKING:
-    from .web import DecidimSandbox
+from .whole import Whole
 
 _SCOPES = frozenset({"profile", "user", "api:read", "api:write"})
 _NOBODY = {"id": None, "name": None, "nickname": "", "jwt_token": None, "avatar": None}
@@ -64,7 +61,7 @@ def terms(visit: Visit) -> Response:
     return visit.page("Gebruiksvoorwaarden", pages.terms(visit.session))
 
 
-def api_session(sandbox: "DecidimSandbox", request: Request, path: str) -> Response:
+def api_session(sandbox: Whole, request: Request, path: str) -> Response:
     """`/api/sign_in` and `/api/sign_out`, from 0.31 on."""
     if path == "/api/sign_out" and request.method == "DELETE":
         known = sandbox.accounts.tokens.pop(_bearer(request), None) is not None

@@ -2,13 +2,11 @@
 
 import csv
 import io
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...testing.sandbox.city import PRIVATE
 from .model import Proposal
-
-if TYPE_CHECKING:
-    from .web import DecidimSandbox
+from .whole import Whole
 
 
 def _written(rows: list[dict[str, Any]]) -> bytes:
@@ -27,12 +25,12 @@ def _guarded(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@"} else value
 
 
-def _public(sandbox: "DecidimSandbox", kind: str = "proposal") -> list[Proposal]:
+def _public(sandbox: Whole, kind: str = "proposal") -> list[Proposal]:
     rows = sandbox.database.proposals[kind].values()
     return [row for row in rows if sandbox.is_public(row)]
 
 
-def proposals_csv(sandbox: "DecidimSandbox") -> bytes:
+def proposals_csv(sandbox: Whole) -> bytes:
     """Published, not hidden, amendments and withdrawn ones included."""
     rows: list[dict[str, Any]] = []
     for row in _public(sandbox):
@@ -48,7 +46,7 @@ def proposals_csv(sandbox: "DecidimSandbox") -> bytes:
 _CLASSES = {"proposal": "Decidim::Proposals::Proposal", "debate": "Decidim::Debates::Debate"}
 
 
-def comments_csv(sandbox: "DecidimSandbox", kind: str = "proposal") -> bytes:
+def comments_csv(sandbox: Whole, kind: str = "proposal") -> bytes:
     """All comments that are neither hidden nor deleted, of public proposals or debates; of projects there is no such file."""
     rows: list[dict[str, Any]] = []
     for row in _public(sandbox, kind):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from graphql import GraphQLObjectType
@@ -17,9 +17,7 @@ from .mutations import Mutations, Typed
 from .releases import LINES, is_checked, line_of, profile_of
 from .texts import say
 from .values import Guarded, lost, recorded_budget, recorded_field, stamp, translations, type_of
-
-if TYPE_CHECKING:
-    from .web import DecidimSandbox
+from .whole import Whole
 
 _CODES = {"unauthorized": "UNAUTHORIZED_OBJECT_ERROR", "missing": "NOT_FOUND_ERROR"}
 _COMPONENTS = (
@@ -36,7 +34,7 @@ class Interface:
     taxonomies = frozenset(range(1, len(_TAXONOMIES) + 1))
     roots = frozenset({100})
 
-    def __init__(self, sandbox: "DecidimSandbox") -> None:
+    def __init__(self, sandbox: Whole) -> None:
         self.sandbox = sandbox
         self.version = sandbox.version
         self.line = line_of(self.version)

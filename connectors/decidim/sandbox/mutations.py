@@ -4,15 +4,13 @@ Errors are as measured: an array as message, texts in a language that wanders, a
 """
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from ...testing.graphql_ruby.engine import FieldError, Null, RequestFailed
 from .accounts import Caller
 from .model import Component, Proposal
 from .texts import say
-
-if TYPE_CHECKING:
-    from .interface import Interface
+from .whole import Organization
 
 _DEEPEST = 3
 
@@ -31,7 +29,7 @@ class Typed:
 class Mutations:
     """The resolvers below `Mutation`."""
 
-    def __init__(self, interface: "Interface") -> None:
+    def __init__(self, interface: Organization) -> None:
         self.interface = interface
         self.sandbox = interface.sandbox
         self.writing = interface.sandbox.writing

@@ -1,21 +1,17 @@
 """The sandbox's administration of proposals: official proposals and answers (docs/platforms/decidim.md 4.4, items 3 and 5)."""
 
-from typing import TYPE_CHECKING
-
-from ...testing.sandbox.http import Response
+from ...testing.messages import Response
 from . import pages
 from .model import Component, Proposal
 from .texts import say
 from .visit import Visit
-
-if TYPE_CHECKING:
-    from .web import DecidimSandbox
+from .whole import Whole
 
 
 class AdminPages:
     """The administrator's pages of one sandbox."""
 
-    def __init__(self, sandbox: "DecidimSandbox") -> None:
+    def __init__(self, sandbox: Whole) -> None:
         self.sandbox = sandbox
         self.writing = sandbox.writing
 

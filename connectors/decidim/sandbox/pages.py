@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from ...testing.sandbox.http import Response
+from ...testing.messages import Response
 from .accounts import Session
 from .model import Component, Proposal
 

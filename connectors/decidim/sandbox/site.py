@@ -1,17 +1,14 @@
 """The sandbox's web pages by address: which page answers, and what stands before every page (docs/platforms/decidim.md 4.4)."""
 
 import re
-from typing import TYPE_CHECKING
 
-from ...testing.sandbox.http import Request, Response
+from ...testing.messages import Request, Response
 from . import entrance
 from .model import Component
 from .office import AdminPages
 from .visit import Visit, visit_of
+from .whole import Whole
 from .wizard import Wizard
-
-if TYPE_CHECKING:
-    from .web import DecidimSandbox
 
 _KINDS = {"processes": "process", "assemblies": "assembly", "participatory_processes": "process"}
 _PUBLIC = re.compile(r"(/(processes|assemblies)/([^/]+)/f/(\d+)/proposals)(?:/(new|\d+)(?:/(\w+))?)?")
@@ -22,7 +19,7 @@ _OAUTH = frozenset({"0.31", "0.32"})
 class Site:
     """The pages of one organization."""
 
-    def __init__(self, sandbox: "DecidimSandbox") -> None:
+    def __init__(self, sandbox: Whole) -> None:
         self.sandbox = sandbox
         self.wizard = Wizard(sandbox)
         self.office = AdminPages(sandbox)

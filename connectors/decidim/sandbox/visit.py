@@ -2,23 +2,20 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from ...testing.sandbox.http import Request, Response
+from ...testing.messages import Request, Response
 from . import pages
 from .accounts import Account, Session
 from .texts import say
-
-if TYPE_CHECKING:
-    from .web import DecidimSandbox
+from .whole import Whole
 
 
 @dataclass(slots=True)
 class Visit:
     """A request to a page, with its session and its language."""
 
-    sandbox: "DecidimSandbox"
+    sandbox: Whole
     request: Request
     session: Session
     path: str
@@ -77,7 +74,7 @@ class Visit:
         return path if self.locale == self.sandbox.locales[0] else f"{path}?locale={self.locale}"
 
 
-def visit_of(sandbox: "DecidimSandbox", request: Request) -> Visit | Response:
+def visit_of(sandbox: Whole, request: Request) -> Visit | Response:
     """The visit; or the answer that comes before any page: another address, a wrong token, the terms."""
     path, prefix = request.path.rstrip("/") or "/", ""
     match = re.fullmatch(r"/(\w\w(?:-\w\w)?)(/.*)?", path)

@@ -6,13 +6,12 @@ import random
 import re
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ....core.text import plain_title
 from ...testing.graphql_ruby.engine import RequestFailed
+from ...testing.messages import Request, Response
 from ...testing.sandbox.city import PRIVATE, City
-from ...testing.sandbox.http import Request, Response
 from ...testing.sandbox.sandbox import Operation, Sandbox
 from . import entrance, recorded
 from .accounts import ANONYMOUS, Accounts, Caller
@@ -22,6 +21,7 @@ from .interface import Interface
 from .model import LOCALES, Database, Proposal, populate
 from .releases import is_checked, line_of
 from .site import Site
+from .whole import Costs
 from .writing import Writing
 
 _BROKEN = {"errors": [{"message": "Internal Server error"}], "data": {}}
@@ -29,17 +29,6 @@ _STATES = {"evaluating": "evaluating", "accepted": "accepted", "rejected": "reje
 _ONE_ARCHIVE = frozenset({"0.27", "0.28", "0.29"})
 THROTTLE = 100
 THREADS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Costs:
-    """Seconds that a real server works (docs/explanation/performance.md): per proposal of a page, single proposal, comment, gate."""
-
-    light: float
-    record: float
-    single: float
-    comment: float
-    gate: float
 
 
 _COSTS = {

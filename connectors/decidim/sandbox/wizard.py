@@ -5,16 +5,14 @@ A redirect says little: `/` means "not allowed", withdrawing answers the same wh
 
 from collections.abc import Callable
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ...testing.sandbox.http import Response
+from ...testing.messages import Response
 from . import pages
 from .model import Component, Proposal
 from .texts import say, shown
 from .visit import Visit
-
-if TYPE_CHECKING:
-    from .web import DecidimSandbox
+from .whole import Whole
 
 Step = Callable[[Visit, Proposal, str, str | None], Response]
 _FIRST_WIZARD = frozenset({"0.27", "0.28"})
@@ -23,7 +21,7 @@ _FIRST_WIZARD = frozenset({"0.27", "0.28"})
 class Wizard:
     """The pages of proposals of one sandbox."""
 
-    def __init__(self, sandbox: "DecidimSandbox") -> None:
+    def __init__(self, sandbox: Whole) -> None:
         self.sandbox = sandbox
         self.writing = sandbox.writing
 

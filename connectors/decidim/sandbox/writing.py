@@ -5,14 +5,12 @@ Shared by the web forms and the mutations, which say who may and how a refusal l
 
 from collections import Counter
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .accounts import Account
 from .model import Comment, Component, Proposal
 from .texts import AUTOMATIC, problems, say, stored
-
-if TYPE_CHECKING:
-    from .web import DecidimSandbox
+from .whole import Whole
 
 DEFAULT_STATES = ("not_answered", "accepted", "rejected", "evaluating")
 
@@ -20,7 +18,7 @@ DEFAULT_STATES = ("not_answered", "accepted", "rejected", "evaluating")
 class Writing:
     """The changes that people make."""
 
-    def __init__(self, sandbox: "DecidimSandbox") -> None:
+    def __init__(self, sandbox: Whole) -> None:
         self.sandbox = sandbox
         self.sent: Counter[str] = Counter()
 

@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
-from .http import Request, Response, request_from
+from ..messages import Request, Response, request_from
 
 _TELLING = ("retry-after", "www-authenticate", "allow")
 

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 
 from ....core.clock import Clock
 from ..faults import INSTEAD, KINDS, Fault, Faults, Message, Receive, Send, Wire, cut, encoded, instead
-from .http import Request, Response
+from ..messages import Request, Response
 
 Operation = Callable[..., Any]
 

@@ -1,21 +1,19 @@
 """What can happen to a sandbox between two requests: what citizens, moderators and operators do."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...testing.sandbox.city import PRIVATE
 from ...testing.sandbox.sandbox import Operation
 from .model import Database, Row, stamp
 from .populate import ADMIN, BOT, FIRST_PERSON, activity, category, group, point, post, revision, status_change
-
-if TYPE_CHECKING:
-    from .web import YourPrioritiesSandbox
+from .whole import Whole
 
 
 class Changes:
     """Named changes of one sandbox; ids are numbers or text."""
 
-    def __init__(self, sandbox: "YourPrioritiesSandbox") -> None:
+    def __init__(self, sandbox: Whole) -> None:
         self.sandbox = sandbox
 
     @property
@@ -257,7 +255,7 @@ class Changes:
         self.sandbox.page_instead = False
 
 
-def plant(sandbox: "YourPrioritiesSandbox") -> list[str]:
+def plant(sandbox: Whole) -> list[str]:
     """Private data wherever the platform serves or keeps it, names included; never in what citizens typed."""
     db = sandbox.database
     for own, row in db.users.items():

@@ -4,7 +4,7 @@ from bisect import bisect_left, bisect_right
 from datetime import datetime
 from typing import Any
 
-from ...testing.sandbox.http import Request, Response
+from ...testing.messages import Request, Response
 from ...testing.sandbox.sandbox import NoAnswer
 from .model import Row, stamp, written
 from .routes import PAGE, Routes, plain

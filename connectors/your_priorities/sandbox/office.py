@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ...testing.sandbox.http import Request, Response
+from ...testing.messages import Request, Response
 from . import populate
 from .model import Row
 from .people import body_of

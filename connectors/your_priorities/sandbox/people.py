@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from ...testing.sandbox.http import Request, Response
+from ...testing.messages import Request, Response
 from . import populate
 from .model import Database, Row, stamp
 from .routes import plain

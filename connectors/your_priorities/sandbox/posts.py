@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from ...testing.sandbox.http import Request, Response
+from ...testing.messages import Request, Response
 from ...testing.sandbox.sandbox import NoAnswer
 from .model import RATED_AT_MOST, STATUS, Row
 from .routes import PAGE, Routes, plain

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from ...testing.sandbox.http import Request, Response
+from ...testing.messages import Request, Response
 from .feeds import FeedRoutes
 from .posts import PostRoutes
 from .routes import plain

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from ...testing.sandbox.http import Response
+from ...testing.messages import Response
 from .model import Database, Rights, Row
 from .views import Views
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from ...testing.sandbox.http import Request, Response
+from ...testing.messages import Request, Response
 from .model import STATUS, Row
 from .routes import Routes, plain
 from .views import BOOT_COMMUNITY, BOOT_DOMAIN, CATEGORY, COMMUNITY, DOMAIN, pick

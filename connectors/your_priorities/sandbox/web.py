@@ -7,8 +7,8 @@ from typing import Any
 
 from ....core.text import plain_title
 from ...testing.faults import LOGIN_PAGE
+from ...testing.messages import Request, Response
 from ...testing.sandbox.city import City
-from ...testing.sandbox.http import Request, Response
 from ...testing.sandbox.sandbox import Operation, Sandbox
 from .changes import Changes, plant
 from .model import Database, Row

@@ -8,18 +8,16 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ...testing.sandbox.http import Request, Response
+from ...testing.messages import Request, Response
 from ...testing.sandbox.sandbox import NoAnswer
 from . import populate
 from .model import Database, Rights, Row, stamp
 from .people import body_of, parsed
 from .routes import plain
 from .views import columns, pick
-
-if TYPE_CHECKING:
-    from .web import YourPrioritiesSandbox
+from .whole import Whole
 
 NAME = 255
 _MADE = columns(
@@ -47,7 +45,7 @@ Handler = Callable[..., Response]
 class Writes:
     """What all write routes share: the sandbox with its database of now, who asks, and what they may."""
 
-    def __init__(self, sandbox: "YourPrioritiesSandbox") -> None:
+    def __init__(self, sandbox: Whole) -> None:
         self.sandbox = sandbox
 
     @property
