@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, SecretStr, SerializeAsAny
 
-from ..connectors.contract.settings import InstanceSettings, Interval, Settings
+from ..connectors.contract.settings import InstanceSettings, Settings
+from ..core.durations import Interval
 from .routes import Route
 
 

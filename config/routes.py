@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from ..connectors.contract.settings import Interval, Schedule, Settings
+from ..connectors.contract.settings import Settings
+from ..core.durations import Interval, Schedule
 from ..core.records import Kind, State
 
 SpaceRef = Annotated[str, Field(pattern=r"^[a-z_]+/[^\s/]+$", examples=["component/39", "group/31"])]

@@ -15,8 +15,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from ..connectors.contract.settings import cron_fields
-from ..core.durations import seconds
+from ..core.durations import cron_fields, seconds
 
 JITTER_SHARE = 0.1
 MAX_JITTER = 60.0

@@ -30,7 +30,7 @@ class OpenData:
     @property
     def single_files(self) -> bool:
         """Whether each file can be had alone (0.30 and later)."""
-        return self.dialect.taxonomies
+        return self.dialect.release >= (0, 30)
 
     async def second_source(self, *, full: bool, done: Collection[str]) -> AsyncIterator[Page]:
         """Which proposals are amendments, and (on unchecked releases) which are hidden; when everything is read."""

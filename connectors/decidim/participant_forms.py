@@ -255,10 +255,10 @@ def detail_fields(draft: Draft, places: Places) -> list[tuple[str, str]]:
     """Category or taxonomy, scope, address and place as forms take them."""
     found: list[tuple[str, str]] = []
     if draft.category is not None:
-        name = "proposal[taxonomies][]" if places.dialect.taxonomies else "proposal[category_id]"
+        name = "proposal[taxonomies][]" if places.dialect.release >= (0, 30) else "proposal[category_id]"
         found.append((name, draft.category.partition("/")[2]))
     if draft.area is not None:
-        name = "proposal[taxonomies][]" if places.dialect.taxonomies else "proposal[scope_id]"
+        name = "proposal[taxonomies][]" if places.dialect.release >= (0, 30) else "proposal[scope_id]"
         found.append((name, draft.area.partition("/")[2]))
     if draft.latitude is not None and draft.longitude is not None:
         found += [("proposal[latitude]", str(draft.latitude)), ("proposal[longitude]", str(draft.longitude))]

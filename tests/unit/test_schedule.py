@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from civicsync.connectors.contract.settings import InstanceSettings, cron_fields
+from civicsync.connectors.contract.settings import InstanceSettings
+from civicsync.core.durations import cron_fields
 from civicsync.sync.schedule import Timetable, trigger_of
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
