@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, Callable
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -114,27 +115,17 @@ async def open_writer(
     connector = connector or resolve(settings.platform)
     if connector.writer is None:
         raise CannotDo(f"{name}: {settings.platform} is only read; nothing can be published there")
-    async with (
-        open_transport(
-            settings,
-            agent=agent,
-            clock=clock,
-            backend=backend,
-            on_wait=on_wait,
-            before_request=before_request,
-            connector=connector,
-        ) as reading,
-        open_transport(
-            settings,
-            agent=agent,
-            clock=clock,
-            backend=backend,
-            on_wait=on_wait,
-            before_request=before_request,
-            connector=connector,
-            keep_cookies=True,
-        ) as session,
-    ):
+    opened = partial(
+        open_transport,
+        settings,
+        agent=agent,
+        clock=clock,
+        backend=backend,
+        on_wait=on_wait,
+        before_request=before_request,
+        connector=connector,
+    )
+    async with opened() as reading, opened(keep_cookies=True) as session:
         context = WriteContext(context_of(name, settings, reading, secret=secret, clock=clock), session)
         yield connector.writer(context), context
 
