@@ -25,7 +25,7 @@ demo: setup
 	@$(BIN)/civicsync demo
 
 test: setup-dev lint types
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 lint: setup-dev
 	$(BIN)/ruff check .
