@@ -1,6 +1,12 @@
 """The last net under an instance's or a target's run: what nobody foresaw ends that run with a word, and no other."""
 
+import asyncio
+
 from sqlalchemy.exc import DBAPIError
+
+STOPPING = (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
+"""What ends a run because somebody wants it to. Everything else is caught, also what is no `Exception`: a library that is written in
+another language says so when it panics."""
 
 
 def unforeseen(instance: str, error: BaseException) -> str:

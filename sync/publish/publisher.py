@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from ...config.model import Config
 from ...connectors.contract.errors import ConnectorError, NotDone, Throttled
@@ -22,7 +23,7 @@ from ...core.durations import seconds
 from ...core.leases import Lease, LeaseLost
 from ...core.ledger.ledger import Ledger
 from ...core.ledger.marker import Signer
-from ..net import unforeseen
+from ..net import STOPPING, unforeseen
 from .outcome import PublishProgress, RouteEnd, RouteOutcome, Waiting
 from .target_run import TargetRun
 
@@ -78,7 +79,10 @@ class Publisher:
             for instance, each in backwards.items():
                 await self._target(instance, [outcomes[name] for name in each], dry_run, backwards=True)
             after = timedelta(seconds=seconds(self.config.privacy.purge_gone_after))
-            await asyncio.to_thread(self.ledger.forget_texts, self.clock.now() - after)
+            try:
+                await asyncio.to_thread(self.ledger.forget_texts, self.clock.now() - after)
+            except SQLAlchemyError as error:  # the next run does it; what this one did is told all the same
+                events.emit(events.Warned("", type(error).__name__))
         return list(outcomes.values())
 
     def _writer(
@@ -99,29 +103,36 @@ class Publisher:
         """Before anything is judged to be an original: who we are where copies are made, if this database does not know yet."""
         targets = {route.to.instance for route in self.config.routes.values()}
         for instance in sorted(targets & set(sources)):
-            if await asyncio.to_thread(self.ledger.accounts, instance):
-                continue
-            with contextlib.suppress(ConnectorError):
-                async with self._writer(instance) as (writer, context):
-                    standing = await writer.check()
-                    if standing.account is not None:
-                        pseudonym = context.reading.pseudonym(standing.account)
-                        await asyncio.to_thread(self.ledger.remember_account, instance, pseudonym)
+            try:
+                if not await asyncio.to_thread(self.ledger.accounts, instance):
+                    await self._introduce_at(instance)
+            except ConnectorError:
+                pass  # the route that leads there says why
+            except STOPPING:
+                raise
+            except BaseException as error:  # nor may it end the routes that lead elsewhere
+                events.emit(events.Warned(instance, type(error).__name__))
+
+    async def _introduce_at(self, instance: str) -> None:
+        async with self._writer(instance) as (writer, context):
+            standing = await writer.check()
+            if standing.account is not None:
+                pseudonym = context.reading.pseudonym(standing.account)
+                await asyncio.to_thread(self.ledger.remember_account, instance, pseudonym)
 
     async def _target(
         self, instance: str, outcomes: Sequence[RouteOutcome], dry_run: bool, *, backwards: bool = False
     ) -> None:
         lease = Lease(self.engine, f"publish:{instance}", self.life)
-        if not dry_run and not await asyncio.to_thread(lease.take):
-            events.emit(events.LeaseMoved(lease.name, "refused"))
-            who = await asyncio.to_thread(lease.held_by)
-            for each in outcomes:
-                each.outcome = RouteEnd.BUSY
-                each.message = f"another process is writing to {instance} ({who}); nothing was done"
-            return
-        began = self.clock.monotonic()
-        events.emit(events.RunStarted("publish", instance))
+        began, started = self.clock.monotonic(), False
         try:
+            if not dry_run and not await asyncio.to_thread(lease.take):
+                events.emit(events.LeaseMoved(lease.name, "refused"))
+                who = await asyncio.to_thread(lease.held_by)
+                _end(outcomes, RouteEnd.BUSY, f"another process is writing to {instance} ({who}); nothing was done")
+                return
+            events.emit(events.RunStarted("publish", instance))
+            started = True
             async with contextlib.AsyncExitStack() as stack:
                 if not dry_run:
                     events.emit(events.LeaseMoved(lease.name, "taken"))
@@ -141,12 +152,15 @@ class Publisher:
         except LeaseLost as error:
             events.emit(events.LeaseMoved(lease.name, "lost"))
             _end(outcomes, RouteEnd.LEASE_LOST, str(error))
-        except Exception as error:  # whatever one target does, the others' routes go on
+        except STOPPING:
+            raise
+        except BaseException as error:  # whatever one target does, the others' routes go on
             events.emit(events.Warned(instance, type(error).__name__))
             _end(outcomes, RouteEnd.FAILED, unforeseen(instance, error))
         finally:
-            ended = ",".join(sorted({each.outcome for each in outcomes}))
-            events.emit(events.RunEnded("publish", instance, ended, self.clock.monotonic() - began))
+            if started:
+                ended = ",".join(sorted({each.outcome for each in outcomes}))
+                events.emit(events.RunEnded("publish", instance, ended, self.clock.monotonic() - began))
 
     def wait(self, instance: str, why: str, seconds: float) -> None:
         """Tell whoever watches that a platform is waited for."""

@@ -1,5 +1,6 @@
 """After a lost ledger: find our copies on the platforms by their signed markers and link them again. Posts nothing."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from ...connectors.contract.errors import ConnectorError
 from ...connectors.contract.writing import CanFind
 from ...connectors.open import open_writer, user_agent
 from ...core.clock import Clock
+from ...core.leases import Lease, LeaseLost
 from ...core.ledger.ledger import Ledger
 from ...core.ledger.marker import Signer
 from .adoption import adopt, hold_older
@@ -30,34 +32,45 @@ class Rebuilt:
 async def rebuild_map(
     config: Config, engine: Engine, names: Iterable[str], clock: Clock, backends: Mapping[str, Any] | None = None
 ) -> list[Rebuilt]:
-    """Search the targets of these routes; never raises for what a platform does."""
-    ledger, signer = Ledger(engine, clock), Signer(config.privacy.key.get_secret_value())
+    """Search the targets of these routes, one process at a time; never raises for what a platform does."""
     rows: list[Rebuilt] = []
     for name in names:
-        to, source = config.routes[name].to, config.routes[name].source
+        to = config.routes[name].to
         row = Rebuilt(name, f"{to.instance}/{to.space}")
         rows.append(row)
+        lease = Lease(engine, f"publish:{to.instance}")
+        if not await asyncio.to_thread(lease.take):
+            who = await asyncio.to_thread(lease.held_by)
+            row.error = f"another process is writing to {to.instance} ({who}); nothing was done"
+            continue
         try:
-            async with open_writer(
-                to.instance,
-                config.instances[to.instance],
-                secret=config.privacy.key.get_secret_value(),
-                agent=user_agent(config.operator.name, config.operator.contact),
-                clock=clock,
-                backend=(backends or {}).get(to.instance),
-            ) as (writer, context):
-                standing = await writer.check()
-                if standing.account is not None:
-                    ledger.remember_account(to.instance, context.reading.pseudonym(standing.account))
-                if not isinstance(writer, CanFind):
-                    row.error = "this platform cannot list what our account wrote"
-                    continue
-                routes = {source.instance: name}
-                found = await adopt(
-                    ledger, signer, writer, writer.read, to.instance, to.space, routes, stop_at_known=False
-                )
-                row.found = len(found)
-                row.held = hold_older(ledger, signer, name, config.routes[name], found)
-        except ConnectorError as error:
+            async with lease.kept():
+                await _rebuild(config, Ledger(engine, clock, lease), row, lease, backends or {})
+        except (ConnectorError, LeaseLost) as error:
             row.error = str(error)
     return rows
+
+
+async def _rebuild(config: Config, ledger: Ledger, row: Rebuilt, lease: Lease, backends: Mapping[str, Any]) -> None:
+    signer, route = Signer(config.privacy.key.get_secret_value()), config.routes[row.route]
+    to = route.to
+    async with open_writer(
+        to.instance,
+        config.instances[to.instance],
+        secret=config.privacy.key.get_secret_value(),
+        agent=user_agent(config.operator.name, config.operator.contact),
+        clock=ledger.clock,
+        backend=backends.get(to.instance),
+        before_request=lease.check,
+    ) as (writer, context):
+        standing = await writer.check()
+        if standing.account is not None:
+            pseudonym = context.reading.pseudonym(standing.account)
+            await asyncio.to_thread(ledger.remember_account, to.instance, pseudonym)
+        if not isinstance(writer, CanFind):
+            row.error = "this platform cannot list what our account wrote"
+            return
+        routes = {route.source.instance: row.route}
+        found = await adopt(ledger, signer, writer, writer.read, to.instance, to.space, routes, stop_at_known=False)
+        row.found = len(found)
+        row.held = await asyncio.to_thread(hold_older, ledger, signer, row.route, route, found)

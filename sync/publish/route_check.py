@@ -1,5 +1,6 @@
 """Whether both ends of a route can do what it asks: who we are there, what the space takes, what will not follow. Writes nothing."""
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -65,7 +66,8 @@ async def check_route(
         async with _writer(config, route.to.instance, clock, backends) as (writer, context):
             standing = await writer.check()
             if standing.account is not None:
-                Ledger(engine, clock).remember_account(route.to.instance, context.reading.pseudonym(standing.account))
+                pseudonym = context.reading.pseudonym(standing.account)
+                await asyncio.to_thread(Ledger(engine, clock).remember_account, route.to.instance, pseudonym)
             found.capabilities.extend(standing.capabilities)
             found.warnings.extend(standing.warnings)
             limits = await writer.limits(route.to.space, route.to.voice)
@@ -75,7 +77,7 @@ async def check_route(
         found.error, found.hint = error.message, error.hint
     if route.follow.answers_to_origin:
         await _origin(config, route, found, clock, backends)
-    _source(config, engine, route, found)
+    await asyncio.to_thread(_source, config, engine, route, found)
     return found
 
 

@@ -30,7 +30,7 @@ from ...core.identity import Ref
 from ...core.leases import Lease, LeaseLost
 from ...core.store.retention import purge
 from ...core.store.store import InstanceStore, Written
-from ..net import unforeseen
+from ..net import STOPPING, unforeseen
 from .sweep import judge
 
 _STOPPED = "stopped; what was read is kept, the next run goes on from there"
@@ -178,7 +178,9 @@ class Puller:
             async with lease.kept():
                 with self._few_collections():
                     await self._recorded(name, options, lease, result, started)
-        except Exception as error:  # the net under one instance: whatever it does, the others go on
+        except STOPPING:
+            raise
+        except BaseException as error:  # the net under one instance: whatever it does, the others go on
             events.emit(events.Warned(name, type(error).__name__))
             result.outcome, result.message = PullEnd.FAILED, unforeseen(name, error)
         finally:
@@ -237,7 +239,9 @@ class Puller:
             result.outcome, result.message = PullEnd.LEASE_LOST, str(error)
         except asyncio.CancelledError:
             result.outcome, result.message = PullEnd.STOPPED, _STOPPED
-        except Exception as error:
+        except STOPPING:
+            raise
+        except BaseException as error:
             events.emit(events.Warned(name, type(error).__name__))
             result.outcome, result.message = PullEnd.FAILED, unforeseen(name, error)
         result.seconds = round(self.clock.monotonic() - started, 3)
@@ -326,14 +330,12 @@ class Puller:
     async def _until_stopped(self, pages: AsyncIterator[Page]) -> AsyncGenerator[Page, None]:
         stopped = asyncio.ensure_future(self.stop.wait())
         iterator = aiter(pages)
+        following: asyncio.Future[Page] | None = None
         try:
             while not self.stop.is_set():
                 following = asyncio.ensure_future(anext(iterator))
                 await asyncio.wait({following, stopped}, return_when=asyncio.FIRST_COMPLETED)
                 if not following.done():
-                    following.cancel()
-                    with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration, ConnectorError):
-                        await following
                     return
                 try:
                     yield following.result()
@@ -341,6 +343,12 @@ class Puller:
                     return
         finally:
             stopped.cancel()
+            if following is not None and not following.done():
+                # Before the pages are closed, also when the whole run is cancelled: what still runs cannot be closed.
+                following.cancel()
+                await asyncio.wait({following})
+                if not following.cancelled():
+                    following.exception()  # of no interest any more
             close = getattr(iterator, "aclose", None)
             if close is not None:
                 await close()
