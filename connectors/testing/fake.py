@@ -54,6 +54,8 @@ from . import messages
 from .sandbox.sandbox import Operation, Sandbox
 
 PLATFORM = "fake"
+KIND = "proposal"
+SCOPE = "board"
 SPACE = "board/1"
 BOARD = Space(kind="board", id="1", names={"nl": "Board"})
 
@@ -174,6 +176,7 @@ def mapped(context: Context, ref: Ref, shown: Mapping[str, Any]) -> list[Record]
     """The records that one post shows: named fields and nothing else, an allow-list."""
     records: list[Record] = [
         Proposal(
+            kind=KIND,
             id=str(shown["id"]),
             space=SPACE,
             texts=(simple("nl", shown["title"], shown["body"]),),
@@ -231,7 +234,7 @@ class FakeReader:
             return
         posts = self.platform.ask("posts")
         yield Page("spaces", [_item("board/1", {"names": {"nl": "Board"}}, lambda: [BOARD])], complete=True)
-        yield Page("board", [self._post(post) for post in posts], complete=True)
+        yield Page(SCOPE, [self._post(post) for post in posts], complete=True)
 
     def _post(self, post: Post) -> Item:
         shown = {
@@ -245,10 +248,10 @@ class FakeReader:
             "answered_at": post.answered_at.isoformat() if post.answered_at else None,
         }
         counters = Counters(supports=post.supports, comments=len(post.comments))
-        return _item(f"proposal/{post.id}", shown, lambda: mapped(self.context, f"proposal/{post.id}", shown), counters)
+        return _item(f"{KIND}/{post.id}", shown, lambda: mapped(self.context, f"{KIND}/{post.id}", shown), counters)
 
     async def still_there(self, refs: Sequence[Ref]) -> dict[Ref, bool | None]:
-        there = {f"proposal/{post.id}" for post in self.platform.ask("posts")}
+        there = {f"{KIND}/{post.id}" for post in self.platform.ask("posts")}
         return {ref: ref in there for ref in refs}
 
 
@@ -287,7 +290,7 @@ class FakeWriter:
         return self._copy(self.platform.perform("create", store, *self.plan_create(space, draft)))
 
     def _copy(self, own: int) -> Copy:
-        return Copy(f"proposal/{own}", f"{self.platform.url}/posts/{own}")
+        return Copy(f"{KIND}/{own}", f"{self.platform.url}/posts/{own}")
 
     def _asked(self, path: str) -> None:
         """Look, as a writer does: what cannot be told now is not told."""
@@ -413,7 +416,7 @@ class FakeSandbox(Sandbox):
             "proposals": [
                 {
                     "id": str(post.id),
-                    "kind": "proposal",
+                    "kind": KIND,
                     "title": post.title,
                     "state": post.state.value,
                     "supports": post.supports,
@@ -470,6 +473,7 @@ CONNECTOR = Connector(
     platform=PLATFORM,
     settings=InstanceSettings,
     reader=_reader,
+    kinds={"proposals": (KIND,), "answers": ("answer",)},
     versions=("1",),
     writer=FakeWriter,
     remap=mapped,

@@ -11,6 +11,27 @@ PAGE = Path(__file__).parents[2] / "docs" / "howto" / "add-a-platform.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 FILE = re.compile(r"`agora-connector/([\w.]+)`")
 
+FOLLOW = """
+import os, civicsync
+from agora import CONNECTOR, AgoraPlatform
+os.environ["CIVICSYNC_KEY"] = "k" * 64
+project = civicsync.load("civicsync.yaml")
+[first] = civicsync.pull(project, "square", full=True)
+board = AgoraPlatform.of("http://agora.invalid")
+board.posts[2].hidden = True
+board.posts[3].supports = 9
+missed, gone = [run for _ in range(2) for run in civicsync.pull(project, "square", full=True)]
+assert CONNECTOR.kinds["proposals"] == ("idea",), CONNECTOR.kinds
+print(first.outcome, missed.outcome, gone.outcome, [first.missing, missed.missing, gone.gone])
+with civicsync.connect(project) as database:
+    sql = "SELECT kind, remote_id, supports, gone_at IS NOT NULL AS gone FROM proposals WHERE instance = 'square' ORDER BY 2"
+    print([tuple(row.values()) for row in database.rows(sql)])
+"""
+"""A pull, something hidden and something supported, two pulls: in one process, for the board lives in it."""
+FOLLOWED = """done done done [0, 1, 1]
+[('idea', '1', 0, 0), ('idea', '2', 1, 1), ('idea', '3', 9, 0)]
+"""
+
 
 def test_the_page_can_be_followed(tmp_path: Path, civicsync_environment: Environment) -> None:
     """Every block in its order: a shell's is run, any other is the file that the words before it name."""
@@ -27,6 +48,10 @@ def test_the_page_can_be_followed(tmp_path: Path, civicsync_environment: Environ
     assert "skipped" not in said, "a check was skipped"
     assert "More trees" in said and "agora" in said, said
     assert not list(folder.glob("fake*")), "the copy is renamed, not kept beside"
+    assert "square-to-market" in said and "copy: square/idea/1" in said, said
+    assert "copies into board/1" in said, "the route was checked"
+    (folder / "follow.py").write_text(FOLLOW, encoding="utf-8")
+    assert FOLLOWED in run(folder, "python follow.py", civicsync_environment)
 
 
 def run(folder: Path, commands: str, environment: Environment) -> str:

@@ -189,6 +189,7 @@ READERS: list[tuple[str, Connector, dict[str, Any]]] = [
     ("test_a_probe_that_was_kept_still_serves", reader(NeedsATuple), {}),
     ("test_discover_names_the_spaces_of_all_proposals", reader(KnowsNoSpaces), {}),
     ("test_a_pull_equals_the_truth", reader(LeavesOneOut), {}),
+    ("test_what_it_shows_is_of_the_kinds_it_declares", replace(CONNECTOR, kinds={"proposals": ("idea",)}), {}),
     ("test_a_small_city_is_read_whole", reader(LeavesOneOut), {"size": 1}),
     ("test_only_the_spaces_that_were_asked_for_are_read", reader(IgnoresSpaces), {}),
     ("test_a_second_pull_writes_nothing", reader(NeverTheSame), {}),
