@@ -18,7 +18,7 @@ from ...core.clock import Clock
 from ...core.ledger.ledger import Operation
 from ...core.ledger.states import OperationState
 from ...sync.publish.decisions import Decision
-from ...sync.publish.outcome import RouteOutcome
+from ...sync.publish.outcome import RouteEnd, RouteOutcome
 from ...sync.publish.publisher import Publisher
 from ..stopping import stop_on_signals
 from .common import (
@@ -93,7 +93,7 @@ def run(
         _say(outcomes)
     if any(each.failed for each in outcomes):
         raise typer.Exit(EXIT_FAILED)
-    if any(each.outcome == "stopped" for each in outcomes):
+    if any(each.outcome is RouteEnd.STOPPED for each in outcomes):
         raise typer.Exit(EXIT_STOPPED)
 
 

@@ -109,8 +109,9 @@ def reopen(ids: Ids = None, json: Json = False) -> None:
     config = configuration()
     with database(config) as engine:
         reviewer = Reviewer(config, engine, Clock(), _who())
-        results = [{"id": own, "outcome": reviewer.reopen(_publication(reviewer.ledger, own))} for own in ids or ()]
-    _print_results(results, json)
+        rulings = {own: reviewer.reopen(_publication(reviewer.ledger, own)) for own in ids or ()}
+    results = [{"id": own, "outcome": ruling} for own, ruling in rulings.items()]
+    _print_results(results, json, whole=all(ruling.taken for ruling in rulings.values()))
 
 
 @app.command("resume")
@@ -121,7 +122,7 @@ def resume(routes: Annotated[list[str], typer.Argument(help="Routes that were ha
         ledger = Ledger(engine, Clock())
         for name in chosen_routes(config, routes):
             ledger.save_route(name, halted_at=None, halted_reason="")
-    _print_results([{"id": name, "outcome": "resumed"} for name in routes], json)
+    _print_results([{"id": name, "outcome": "resumed"} for name in routes], json, whole=True)
 
 
 def _decide(
@@ -131,6 +132,7 @@ def _decide(
         fail("name the ids that `review list` shows, or say --all", EXIT_USAGE)
     config = configuration()
     results: list[dict[str, Any]] = []
+    whole = True
     with database(config) as engine:
         reviewer = Reviewer(config, engine, Clock(), _who())
         chosen: Iterable[str] = ids or [row["id"] for row in _waiting(config, engine, route)]
@@ -138,17 +140,18 @@ def _decide(
             publication = _publication(reviewer.ledger, own)
             if route is not None and publication.route != route:
                 continue
-            outcome = reviewer.approve(publication) if approved else reviewer.reject(publication, reason)
-            results.append({"id": own, "outcome": outcome})
-    _print_results(results, json)
+            ruling = reviewer.approve(publication) if approved else reviewer.reject(publication, reason)
+            whole &= ruling.taken
+            results.append({"id": own, "outcome": ruling})
+    _print_results(results, json, whole=whole)
 
 
-def _print_results(results: Sequence[dict[str, Any]], json: bool) -> None:
+def _print_results(results: Sequence[dict[str, Any]], json: bool, *, whole: bool) -> None:
     if json:
         print_json(results)
     else:
         print_table(results, {"id": "id", "outcome": "outcome"}, empty="nothing waits for a person")
-    if any(each["outcome"].startswith("not ") for each in results):
+    if not whole:
         raise typer.Exit(EXIT_FAILED)
 
 

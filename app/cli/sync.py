@@ -21,7 +21,7 @@ from ...connectors.contract.reading import Page
 from ...core import journal as journal
 from ...core.clock import Clock
 from ...core.store.statistics import totals
-from ...sync.pull.run import Options, Puller, PullOutcome
+from ...sync.pull.run import Options, PullEnd, Puller, PullOutcome
 from ..stopping import stop_on_signals
 from .common import EXIT_FAILED, EXIT_STOPPED, chosen, configuration, database, err, out, print_json, print_table
 
@@ -70,7 +70,7 @@ def run(
         _say(outcomes)
     if any(each.failed for each in outcomes):
         raise typer.Exit(EXIT_FAILED)
-    if any(each.outcome == "stopped" for each in outcomes):
+    if any(each.outcome is PullEnd.STOPPED for each in outcomes):
         raise typer.Exit(EXIT_STOPPED)
 
 
@@ -159,5 +159,5 @@ class _Bars:
 
 
 def _last_seen(engine: Engine, name: str) -> int:
-    done = [row for row in journal.runs(engine, [name], 10) if row["outcome"] == "done"]
+    done = [row for row in journal.runs(engine, [name], 10) if row["outcome"] == PullEnd.DONE]
     return int(done[0]["seen"]) if done else 0

@@ -1,6 +1,7 @@
 """What people decide about publications: approve, reject, reopen. Sends nothing: the next `publish` does."""
 
-from typing import Any
+from enum import StrEnum
+from typing import Any, Self
 
 from sqlalchemy import Engine
 
@@ -32,6 +33,27 @@ _REOPENED = (
 )
 
 
+class Ruling(StrEnum):
+    """What became of a person's decision about one publication; the sentence is what the person is told."""
+
+    taken: bool
+
+    def __new__(cls, sentence: str, taken: bool) -> Self:
+        member = str.__new__(cls, sentence)
+        member._value_ = sentence
+        member.taken = taken
+        return member
+
+    APPROVED = "approved", True
+    RELEASED = "approved: the next publish makes the copy", True
+    WITHDRAWN_AGAIN = "approved: the next publish tries again to take the copy back", True
+    EDITED_AGAIN = "approved: the next publish tries the edit again", True
+    REJECTED = "rejected", True
+    REOPENED = "reopened: the next publish makes the copy", True
+    NOTHING_WAITS = "not waiting for anybody", False
+    NOT_REOPENED = "not reopened: there is nothing to make anew", False
+
+
 class Reviewer:
     """One person's decisions."""
 
@@ -40,7 +62,7 @@ class Reviewer:
         self.ledger = Ledger(engine, clock)
         self.who = who
 
-    def approve(self, own: Publication) -> str:
+    def approve(self, own: Publication) -> Ruling:
         """Let through what waits: writes that await approval, texts that were held, edits over a moderator's text."""
         waiting = self.ledger.operations(states=_ASKED, publication=own.id)
         for op in waiting:
@@ -48,21 +70,21 @@ class Reviewer:
             by = f"by {self.who}"
             self.ledger.move(op, OperationState.APPROVED, change=change, decided_by=self.who, detail=by)
         if waiting:
-            return "approved"
+            return Ruling.APPROVED
         if own.state is PublicationState.HELD:
             self._decide(own, "approved", PublicationState.RELEASED, SETTLED)
-            return "approved: the next publish makes the copy"
+            return Ruling.RELEASED
         if own.state is PublicationState.STUCK:
             self._decide(own, "approved", PublicationState.SENT, SETTLED)
-            return "approved: the next publish tries again to take the copy back"
+            return Ruling.WITHDRAWN_AGAIN
         if own.reason_code is Reason.EDIT_REFUSED:
             self._decide(own, "approved", None, SETTLED)
-            return "approved: the next publish tries the edit again"
+            return Ruling.EDITED_AGAIN
         if own.state in {PublicationState.GONE, PublicationState.WITHDRAWN}:
             return self.reopen(own)
-        return "not waiting for anybody"
+        return Ruling.NOTHING_WAITS
 
-    def reject(self, own: Publication, reason: str) -> str:
+    def reject(self, own: Publication, reason: str) -> Ruling:
         """Keep it from being sent."""
         why = f"rejected by {self.who}" + (f": {reason}" if reason else "")
         waiting = self.ledger.operations(states=QUEUED, publication=own.id)
@@ -79,27 +101,27 @@ class Reviewer:
                 decided_by=self.who,
             )
         if waiting:
-            return "rejected"
+            return Ruling.REJECTED
         if own.reason_code is Reason.EDIT_REFUSED:
             ended = self.ledger.operations(states=(OperationState.REFUSED,), publication=own.id)
             refused = [op for op in ended if op.kind is OperationKind.EDIT]
             digest = refused[-1].payload_hash if refused else own.sent_hash
             self._decide(own, "rejected", None, {**SETTLED, "sent_hash": digest}, detail=why)
-            return "rejected"
+            return Ruling.REJECTED
         if own.state is PublicationState.HELD:
             self._decide(own, "rejected", PublicationState.REJECTED, told(Reason.REJECTED, why), detail=why)
-            return "rejected"
+            return Ruling.REJECTED
         if own.state in {PublicationState.GONE, PublicationState.WITHDRAWN, PublicationState.STUCK}:
             self._decide(own, "rejected", PublicationState.WITHDRAWN, SETTLED, detail=why)
-            return "rejected"
-        return "not waiting for anybody"
+            return Ruling.REJECTED
+        return Ruling.NOTHING_WAITS
 
-    def reopen(self, own: Publication) -> str:
+    def reopen(self, own: Publication) -> Ruling:
         """Make a copy anew."""
         if own.state not in _REOPENED:
-            return f"not reopened: it is {own.state}"
+            return Ruling.NOT_REOPENED
         self._decide(own, "reopened", PublicationState.RELEASED, {**SETTLED, **_ANEW})
-        return "reopened: the next publish makes the copy"
+        return Ruling.REOPENED
 
     def _decide(
         self, own: Publication, event: str, state: PublicationState | None, values: dict[str, Any], detail: str = ""

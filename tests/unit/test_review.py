@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import Engine
 
 from civicsync.core.ledger.states import OperationKind, OperationState, PublicationState, Reason
-from civicsync.sync.publish.review import Reviewer
+from civicsync.sync.publish.review import Reviewer, Ruling
 from tests.support.ledger import Desk
 
 K, W, P = OperationKind, OperationState, PublicationState
@@ -121,5 +121,5 @@ def test_reopening_forgets_the_copy_that_was(desk: Desk, ann: Reviewer, state: P
 @pytest.mark.parametrize("state", [P.SENT, P.CONFLICT, P.STUCK, P.SENDING, P.UNKNOWN, P.APPROVED])
 def test_what_has_its_copy_is_not_reopened(desk: Desk, ann: Reviewer, state: PublicationState) -> None:
     own = desk.publication(state)
-    assert ann.reopen(own) == f"not reopened: it is {state}"
+    assert ann.reopen(own) is Ruling.NOT_REOPENED
     assert desk.again(own) == own
