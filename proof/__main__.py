@@ -327,6 +327,7 @@ ROWS: dict[str, Callable[[], list[Row]]] = {
     "lives": publish_rows.lives,
     **{f"once-{name}": partial(publish_rows.once, name) for name in publish_rows.PLATFORMS},
     "killed-publishing": publish_rows.killed,
+    "two-publishers": publish_rows.two_publishers,
     "mesh": publish_rows.mesh,
     "lost": publish_rows.lost,
     "deployments": publish_rows.deployments,

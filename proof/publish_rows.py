@@ -19,6 +19,8 @@ from proof.row import Row
 from proof.three_cities import following, races
 from proof.three_cities import lost as lost_ledger
 from proof.three_cities import two as two_deployments
+from proof.two_publishers import AT_ONCE, POINTS
+from proof.two_publishers import two_publishers as two_processes
 
 ROOT = Path(__file__).parent.parent
 RIVALS = ROOT / ".proof"
@@ -85,6 +87,21 @@ def killed() -> list[Row]:
         rows.append(
             Row(f"SIGKILL at every change of state, {platform} {version}", "one copy each", figure, not result.problem)
         )
+    return rows
+
+
+def two_publishers() -> list[Row]:
+    """Two processes and one database; the second one takes over from one that was stopped in the middle of sending."""
+    rows: list[Row] = []
+    for platform, version, voice in (WRITERS[1], WRITERS[2], WRITERS[5]):
+        for how in (AT_ONCE, *POINTS):
+            with tempfile.TemporaryDirectory() as folder:
+                result = two_processes(Path(folder), platform, version, voice, count=6, how=how)
+            what = "at once" if how == AT_ONCE else f"one stopped for three minutes {how}"
+            said = "the loser was busy" if how == AT_ONCE else "the loser lost its lease and ended with 1"
+            figure = result.problem or f"one copy each, {said}; hidden by {result.hidden}"
+            bar = "one copy each; the loser says so and stops"
+            rows.append(Row(f"two publishers, {what}, {platform} {version}", bar, figure, not result.problem))
     return rows
 
 
