@@ -11,6 +11,7 @@ from civicsync.connectors.contract.writing import Limits
 from civicsync.core.ledger.ledger import Publication
 from civicsync.core.ledger.states import OperationKind, OperationState, PublicationState, Reason
 from civicsync.core.records import State
+from civicsync.core.schema.tables import AuthorRow, table_of
 from civicsync.sync.publish.decisions import Action, Decision
 from civicsync.sync.render.render import draft_of, fingerprint
 from tests.support.ledger import ROUTE, Desk
@@ -383,3 +384,33 @@ def test_old_enough_is_decided_by_the_clock_that_is_given(desk: Desk) -> None:
     assert desk.planned().decisions == []
     desk.clock.advance(timedelta(hours=1).total_seconds())
     assert only(desk).action is Action.CREATE
+
+
+# What goes into the text ------------------------------------------------------------------------------------------------
+
+
+def text_of(desk: Desk) -> str:
+    return draft_of(only(desk).payload or {}).main.html
+
+
+def test_html_that_a_citizen_typed_is_sanitised_again_on_its_way_out(desk: Desk) -> None:
+    """However it came into the database."""
+    desk.origin(1, "Dag. <script>alert(1)</script><img src=x onerror=alert(1)>")
+    assert "script" not in text_of(desk)
+    assert "onerror" not in text_of(desk)
+
+
+def test_what_a_citizen_typed_is_text_in_a_template(desk: Desk) -> None:
+    desk.configure(body="<p>{{ title }}</p>{{ body }}")
+    desk.origin(1, title="Kijk <a href='https://evil.example'>hier</a>")
+    assert "<a " not in text_of(desk).partition("In de straat")[0]
+
+
+def test_an_author_is_named_only_where_the_route_says_so(desk: Desk) -> None:
+    desk.origin(1)
+    named = AuthorRow(instance="a", pseudonym="citizen", name="Jan Jansen").model_dump()
+    with desk.engine.begin() as connection:
+        connection.execute(table_of(AuthorRow).insert().values(named))
+    assert "Jansen" not in str(only(desk).payload)
+    desk.configure(author_names=True)
+    assert "Jan Jansen" in text_of(desk)
