@@ -1,6 +1,6 @@
 """What may be published: the proposals of an instance as the database knows them, and which of them a route wants.
 
-Read-only. It says nothing about copies (`sync.guards`) and nothing about wording (`sync.render`).
+Read-only. It says nothing about copies (`sync.publish.guards`) and nothing about wording (`sync.render`).
 """
 
 from collections.abc import Iterable, Sequence

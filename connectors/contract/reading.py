@@ -1,7 +1,7 @@
 """The contract between a platform's connector and the rest of civicsync.
 
 A connector reads one platform through a `Transport` and speaks in `Page`s of `Item`s. It never touches the database, never
-sleeps, never logs a body. `connectors/testing/conformance.py` checks an implementation in one line.
+sleeps, never logs a body. `connectors/testing` (`reader_suite`) checks an implementation in one line.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
@@ -143,8 +143,8 @@ class Connector:
     keep_cookies: bool = False
     """Whether the transport keeps a cookie jar; without one, a sticky locale cannot follow us."""
     writer: Callable[..., Any] | None = None
-    """(connectors.writing.WriteContext) -> connectors.writing.Writer; None: this platform is only read."""
+    """(contract.writing.WriteContext) -> contract.writing.Writer; None: this platform is only read."""
     remap: Callable[[Context, Ref, Mapping[str, Any]], Sequence[Record]] | None = None
     """Maps a raw node from quarantine again."""
     sandbox: Callable[..., Any] | None = None
-    """(version, size, seed, **options) -> connectors.testing.sandbox.Sandbox"""
+    """(version, size, seed, **options) -> connectors.testing.sandbox.sandbox.Sandbox"""

@@ -122,4 +122,4 @@ class BreakerRow(SQLModel, table=True):
 
 
 METADATA = SQLModel.metadata
-"""All tables: these, and those of `core.tables`, which this module imports."""
+"""All tables: these, and those of `core.schema.tables`, which this module imports."""

@@ -1,7 +1,7 @@
-"""The tables. Analysts read the views (`core.views`); these are where the rows live.
+"""The tables. Analysts read the views (`core.schema.views`); these are where the rows live.
 
 One row per thing, keyed by `core.identity.key`; no foreign keys, so that a page is written without reading anything back and a
-reply may arrive before what it answers. Written only by `core.store`; migrated only by Alembic (`core/migrations`).
+reply may arrive before what it answers. Written only by `core.store`; migrated only by Alembic (`core/schema/migrations`).
 """
 
 from datetime import UTC, datetime

@@ -1,6 +1,6 @@
 """Decisions: what a route would do, each with its reason, its exact text and the requests that would carry it out.
 
-Pure: made by `sync.plan`, written down by `sync.intents`, carried out by `sync.deliver`.
+Pure: made by `planning`, written down by `intents`, carried out by `sending`.
 """
 
 from collections.abc import Sequence
