@@ -15,7 +15,7 @@ from civicsync.core.records import Answer, Comment, Proposal, Record, Space
 from civicsync.core.store.kinds import Kinds
 from civicsync.core.store.store import InstanceStore
 from civicsync.core.store.tombstones import hanging_scopes
-from civicsync.sync.pull.sweep import ALWAYS_ALLOWED, SweepVerdict, judge
+from civicsync.sync.pull.sweep import SweepVerdict, judge
 
 SPACES, PROPOSALS, COMMENTS = "spaces", "proposals@component/1", "comments@component/1"
 Reply = bool | Exception | None
@@ -74,12 +74,15 @@ class Platform:
             for ref in refs:
                 scope.pop(ref, None)
 
-    async def sweep(self, reader: Any = None, *, percent: float = 5, accept: bool = False) -> SweepVerdict:
+    async def sweep(
+        self, reader: Any = None, *, percent: float = 5, accept: bool = False, lightly: bool = False
+    ) -> SweepVerdict:
         self.clock.advance(60)
         store = InstanceStore(self.engine, "west", ["nl"], self.clock, kinds=self.kinds)
         for scope, records in self.scopes.items():
             items = [Item(ref, ref.encode().ljust(16)[:16], lambda r=record: [r]) for ref, record in records.items()]
-            written = store.write(Page(scope, items, complete=True))
+            page = Page(scope, present=list(records), complete=True) if lightly else Page(scope, items, complete=True)
+            written = store.write(page)
             assert not written.quarantined
         # Comments first: the order in which sweeps end says nothing about the order of judging.
         scopes = sorted(self.scopes)
@@ -129,6 +132,18 @@ async def test_seen_again_in_between_begins_anew(platform: Platform) -> None:
     platform.hide("proposal/3")
     assert await platform.sweep() == SweepVerdict(missed=1)
     assert platform.gone() == set()
+
+
+async def test_what_a_light_sweep_sees_again_begins_anew(platform: Platform) -> None:
+    """It names what it saw, and writes none of it."""
+    platform.proposals(range(10))
+    await platform.sweep()
+    platform.hide("proposal/3")
+    await platform.sweep(lightly=True)
+    assert platform.missed() == {"proposal/3"}
+    platform.proposals([3])
+    await platform.sweep(lightly=True)
+    assert platform.missed() == set()
 
 
 async def test_what_comes_back_is_alive_again(platform: Platform) -> None:
@@ -221,15 +236,15 @@ async def test_guard_one_holds_for_what_hangs_too(platform: Platform) -> None:
     assert platform.gone() == set()
 
 
-@pytest.mark.parametrize("missing", [ALWAYS_ALLOWED, ALWAYS_ALLOWED + 1])
-async def test_so_many_may_always_go(platform: Platform, missing: int) -> None:
+@pytest.mark.parametrize(("missing", "blocked"), [(3, False), (4, True)])
+async def test_so_many_may_always_go(platform: Platform, missing: int, blocked: bool) -> None:
     platform.proposals(range(6))
     await platform.sweep(percent=0)
     platform.hide(*(f"proposal/{own}" for own in range(missing)))
     for _ in range(2):
         verdict = await platform.sweep(percent=0)
-    assert verdict.blocked == (missing > ALWAYS_ALLOWED)
-    assert len(platform.gone()) == (0 if verdict.blocked else missing)
+    assert verdict.blocked == blocked
+    assert len(platform.gone()) == (0 if blocked else missing)
 
 
 async def test_guard_two_few_spaces_with_many_proposals_stop_and_ask(platform: Platform) -> None:
