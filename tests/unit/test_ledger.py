@@ -121,6 +121,14 @@ def test_forbidden_moves_change_nothing(desk: Desk) -> None:
     assert desk.again(own).state is P.UNKNOWN
 
 
+def test_a_lost_edit_is_never_simply_sent_again(desk: Desk) -> None:
+    """Its publication stays where it is, so the operation's own table must forbid it."""
+    op = desk.operation(desk.publication(), K.EDIT, W.UNKNOWN)
+    with pytest.raises(ForbiddenMove):
+        desk.ledger.move(op, W.SENDING)
+    assert desk.ledger.operation(op.id) == op
+
+
 def leased(engine: Engine, clock: FakeClock) -> tuple[Ledger, Lease]:
     lease = Lease(engine, "publish:b", clock, seconds=60)
     assert lease.take()

@@ -115,7 +115,7 @@ def test_what_our_account_wrote_is_known_before_anything_is_judged_to_be_an_orig
     """The very first run of a new database: `b` holds copies of another database of ours, and is a source as well."""
     world.worlds["b"].write("Van onze robot", "Zonder merk.", "robot")
     world.pull()
-    world.publish()
+    world.publish("b-to-a")
     assert [post.title for post in world.worlds["a"].public()] == ["Meer bomen"]
 
 
