@@ -773,7 +773,9 @@ _WRITERS = (
         f"{CONSUL}/writer.py",
         "complete = not await self.participant_forms.is_draft(each.own)",
         "complete = True",
-        _contract("consul_writer", "a_lost_answer_never_makes_a_second_copy"),
+        _contract(
+            "consul_writer", "a_lost_answer_never_makes_a_second_copy[2.2.2-participant-create-reset_after_store]"
+        ),
     ),
     Mutant(
         "hidden copy taken for absent (CONSUL)",
