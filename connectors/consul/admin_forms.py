@@ -59,10 +59,10 @@ class AdminForms:
         own = self.settings.management
         assert own is not None
         await self.session.sign_in(login, password)
-        entered = await self.session.get("/management/sign_in")
+        entered = await self.session.browser.load("/management/sign_in")
         if not entered.location.startswith("/management"):
             raise NotLetIn("the account may not use the management interface", hint="make it a manager there")
-        page = await self.session.get(_VERIFY)
+        page = await self.session.browser.load(_VERIFY)
         token = page.token()
         if page.status != 200 or token is None:
             raise NotLetIn("the management interface shows no form to choose a person")
@@ -73,7 +73,9 @@ class AdminForms:
         request = Request(
             "POST", f"{_VERIFY}/check", form=(("authenticity_token", TOKEN), *fields), headers={"Accept": HTML}
         )
-        answer = await self.session.send_again(request, {TOKEN: token})  # choosing somebody changes the session only
+        answer = await self.session.browser.send_again(
+            request, {TOKEN: token}
+        )  # choosing somebody changes the session only
         if answer.status == 422:
             raise NotDone("the site refused the token of its own page")
         if answer.soup.select_one(".callout.success") is None:
@@ -96,13 +98,13 @@ class AdminForms:
         return page
 
     async def _new(self, locale: str | None) -> HtmlPage:
-        return await self.session.get("/management/proposals/new", {"locale": locale} if locale else None)
+        return await self.session.browser.load("/management/proposals/new", {"locale": locale} if locale else None)
 
     async def create(self, draft: Draft, page: HtmlPage, values: Mapping[str, str]) -> Copy:
         """Send the form; the proposal is public when this returns."""
         request = write_requests.create(draft, self.session.base, office=True)
         without = left_out(page.form("new_proposal") or {})
-        answer = await self.session.send(request, {**values, TOKEN: page.token() or ""}, without=without)
+        answer = await self.session.browser.send(request, {**values, TOKEN: page.token() or ""}, without=without)
         made = _MADE.match(answer.location) if answer.status == 302 else None
         if made is not None:
             return copy_at(self.session.base, made[1], draft.locale, "official", complete=True)

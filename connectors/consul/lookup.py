@@ -154,7 +154,7 @@ class Lookup:
     ) -> AsyncGenerator[Written]:
         seen: set[str] = set()
         for number in range(1, MAX_PAGES):
-            page = await session.get(path, params | ({"page": str(number)} if number > 1 else {}))
+            page = await session.browser.load(path, params | ({"page": str(number)} if number > 1 else {}))
             ids = [own for own in self._checked(page, path) if own not in seen]
             if not ids:
                 return

@@ -4,7 +4,7 @@ One form is loaded for one post; 302 alone is no success and 406 no failure. Not
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ...core.identity import split_ref
 from ..contract.errors import CannotDo, ContentRefused, MaybeDone, NotDone
@@ -55,7 +55,7 @@ class ParticipantForms:
         form = page.form("new_proposal") or {}
         request = write_requests.create(draft, self.session.base)
         token = {TOKEN: form["authenticity_token"]}
-        answer = await self.session.send(request, {**values, **token}, without=left_out(form))
+        answer = await self.session.browser.send(request, {**values, **token}, without=left_out(form))
         made = _PROPOSAL.match(answer.location) if answer.status == 302 else None
         if made is None or answer.location == "/proposals/new":
             raise not_made(self.session, answer)
@@ -76,7 +76,7 @@ class ParticipantForms:
             if page.status != 200 or token is None:
                 raise NotDone(f"the page of the draft cannot be read (status {page.status})", status=page.status)
             if page.offers("/publish"):
-                answer = await self.session.send(write_requests.publish(own, self.session.base), {TOKEN: token})
+                answer = await self.session.browser.send(write_requests.publish(own, self.session.base), {TOKEN: token})
                 if not (answer.status == 302 and _PROPOSAL.match(answer.location)):
                     # A second time is refused (docs/platforms/consul.md 8.2, 4): then it was public already.
                     await self._is_public(own, answer.status)
@@ -113,7 +113,7 @@ class ParticipantForms:
             request = write_requests.edit(own, draft, locale, self.session.base, _edit_form(form, locale))
             await self.session.wait(loaded)
             token = {TOKEN: form["authenticity_token"]}
-            answer = await self.session.send(request, token, without=left_out(form))
+            answer = await self.session.browser.send(request, token, without=left_out(form))
             made = _PROPOSAL.match(answer.location) if answer.status == 302 else None
             if made is None or answer.location.endswith("/edit"):
                 raise not_made(self.session, answer)
@@ -130,7 +130,7 @@ class ParticipantForms:
             raise CannotDo("the proposal has no text in the language of its copy", hint="somebody changed its language")
         _, locale, translation, _ = there[0]
         request = write_requests.retire(own, locale, reason, self.session.base, translation or "")
-        answer = await self.session.send(request, {TOKEN: form["authenticity_token"]})
+        answer = await self.session.browser.send(request, {TOKEN: form["authenticity_token"]})
         if not (answer.status == 302 and _PROPOSAL.match(answer.location)):
             raise not_made(self.session, answer)
 
@@ -155,16 +155,16 @@ def limits_of(page: HtmlPage) -> Limits:
     )
 
 
-def refuse_unsuitable(page: HtmlPage, draft: Draft) -> None:
-    """Raises: CannotDo where the form has no place for the draft.
+def refuse_unsuitable(page: HtmlPage, locale: str, locales: Iterable[str]) -> None:
+    """Raises: CannotDo where the form has no place for a text in `locale`, or in the further `locales`.
 
     The site itself would store any language, even one that it never shows (docs/platforms/consul.md 8.2, 3).
     """
     form = page.form("new_proposal") or {}
     offered = {each[1] for each in _blocks(form)}
-    missing = [locale for locale in draft.texts if locale not in offered | set(locales_of(page))]
-    if missing or draft.locale not in offered:
-        raise CannotDo(f"the site does not offer the language {', '.join(missing) or draft.locale}")
+    missing = [each for each in locales if each not in offered | set(locales_of(page))]
+    if missing or locale not in offered:
+        raise CannotDo(f"the site does not offer the language {', '.join(missing) or locale}")
     if "proposal[responsible_name]" in form:
         raise CannotDo(
             "the site asks for the name of a person who is responsible", hint="verify the account there by document"

@@ -38,8 +38,8 @@ class Responses:
         if there is not None:
             return there
         await self.session.as_administrator()
-        page = await self.session.get(f"/admin/proposals/{own}")
-        page = await self.session.get(page.location) if page.status == 301 else page
+        page = await self.session.browser.load(f"/admin/proposals/{own}")
+        page = await self.session.browser.load(page.location) if page.status == 301 else page
         if page.status != 200:
             raise NotDone(f"the administration's page of {ref} cannot be read now", status=page.status)
         return answer.marker in page.soup.get_text(" ")
@@ -48,14 +48,14 @@ class Responses:
         """Publish a milestone in the name of the administration."""
         own = _proposal(ref)
         await self.session.as_administrator()
-        page = await self.session.get(f"/admin/proposals/{own}/milestones/new", {"locale": answer.locale})
+        page = await self.session.browser.load(f"/admin/proposals/{own}/milestones/new", {"locale": answer.locale})
         if page.status == 404:
             raise CannotDo(f"{ref} is not there any more", status=404)
         form = page.form("new_milestone")
         if form is None:
             raise CannotDo("the site shows no form for milestones", status=page.status)
         values = {TOKEN: form["authenticity_token"], write_requests.TITLE: _milestone_title(form, answer.locale)}
-        sent = await self.session.send(self.plan_answer(ref, answer)[0], values)
+        sent = await self.session.browser.send(self.plan_answer(ref, answer)[0], values)
         if sent.status == 302 and sent.location.startswith("/admin/proposals/"):
             return
         if sent.status == 302:
@@ -83,7 +83,7 @@ class Responses:
         token = page.token()
         if token is None:
             raise NotDone("the site's pages carry no token", status=page.status)
-        sent = await self.session.send(request, {TOKEN: token})
+        sent = await self.session.browser.send(request, {TOKEN: token})
         script = sent.answer.text
         if sent.status == 200 and re.search(r"comment_\d+", script) and "display_error" not in script:
             return

@@ -24,7 +24,7 @@ _BELIEVED = 4
 
 
 class WebSession:
-    """The session with one site, and who is signed in there."""
+    """The session with one site, and who is signed in there. Pages are loaded and forms sent by its `browser`."""
 
     def __init__(self, context: WriteContext) -> None:
         self.settings = cast(ConsulSettings, context.reading.settings)
@@ -35,18 +35,6 @@ class WebSession:
         """The login of who is signed in."""
         self._people: dict[str, tuple[str, str]] = {}
         self._refused: dict[str, int] = {}
-
-    async def get(self, path: str, params: Mapping[str, str] | None = None) -> HtmlPage:
-        """A page as it is, for whoever is signed in; a redirect is not followed. Raises: NotDone, CannotDo."""
-        return await self.browser.load(path, params)
-
-    async def send(self, request: Request, values: Mapping[str, str], *, without: str = "") -> HtmlPage:
-        """Send a planned write once, with what only the session knows. Raises: NotDone, MaybeDone."""
-        return await self.browser.send(request, values, without=without)
-
-    async def send_again(self, request: Request, values: Mapping[str, str]) -> HtmlPage:
-        """Send what changes nothing but the session, and send it again when its answer is lost. Raises: NotDone."""
-        return await self.browser.send_again(request, values)
 
     def forget(self) -> None:
         """Start a new session."""
@@ -72,13 +60,13 @@ class WebSession:
         if self._refused.get(name, 0) >= _BELIEVED:
             raise NotLetIn("the account was not let in", hint="are `login` and `password` right?")
         self.forget()
-        page = await self.get(SIGN_IN)
+        page = await self.browser.load(SIGN_IN)
         form = page.form("new_user")
         if form is None or "authenticity_token" not in form:
             raise NotLetIn(f"{SIGN_IN} shows no form to sign in", hint="does the site use another way to sign in?")
         fields = [("user[login]", name), ("user[password]", password.get_secret_value()), ("user[remember_me]", "0")]
         request = Request("POST", SIGN_IN, form=(("authenticity_token", TOKEN), *fields), headers={"Accept": HTML})
-        answer = await self.send_again(request, {TOKEN: form["authenticity_token"]})
+        answer = await self.browser.send_again(request, {TOKEN: form["authenticity_token"]})
         if answer.status == 422:
             raise NotDone("the site refused the token of its own form to sign in", hint="are cookies kept on the way?")
         if answer.status != 302 or wants_sign_in(answer):
@@ -91,7 +79,7 @@ class WebSession:
             raise NotLetIn(
                 f"the account was not let in: {confirmed}", hint="sign in by hand once to see what the site says"
             )
-        person = person_of(await self.get("/account"))
+        person = person_of(await self.browser.load("/account"))
         if person is None:
             raise NotLetIn("the account signed in, but the site does not know it on the next page")
         self.who, self._people[name] = name, person
@@ -112,18 +100,18 @@ class WebSession:
             await self.as_author()
         else:
             await self.sign_in(account.login, account.password)
-        page = await self.get("/admin/proposals")
+        page = await self.browser.load("/admin/proposals")
         if page.status != 200:
             raise CannotDo("the account is no administrator there", hint="set `administrator`")
 
     async def authors_page(self, path: str, params: Mapping[str, str] | None = None) -> HtmlPage:
         """A page for the author, in a session that is alive."""
         await self.as_author()
-        page = await self.get(path, params)
+        page = await self.browser.load(path, params)
         if wants_sign_in(page):
             self.forget()
             await self.as_author()
-            page = await self.get(path, params)
+            page = await self.browser.load(path, params)
             if wants_sign_in(page):
                 raise NotDone("the session ends at once", hint="are cookies kept on the way?")
         return page

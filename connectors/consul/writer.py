@@ -93,7 +93,7 @@ class ConsulWriter:
         values = await self._names(draft)
         page = await self._form(voice, draft.locale)
         loaded = self.session.clock.monotonic()
-        refuse_unsuitable(page, draft)
+        refuse_unsuitable(page, draft.locale, tuple(draft.texts))
         if voice == "official":
             copy = await self.admin_forms.create(draft, page, values)
         else:

@@ -238,14 +238,14 @@ async def test_the_list_of_a_private_account_is_only_believed_when_signed_in() -
         await there.writer.create(SPACE, draft)
         robot = next(u for u in there.sandbox.database.tables["users"].rows if u["email"] == "robot@toy.example")
         robot.values["public_activity"] = False
-        ours = there.writer.session.get
+        ours = there.writer.session.browser.load
 
         async def signed_out(path: str, params: Any = None) -> Any:
             if path.startswith("/users/") and path != "/users/sign_in":
                 there.sandbox.sessions = Sessions(99)
             return await ours(path, params)
 
-        there.writer.session.get = signed_out
+        there.writer.session.browser.load = signed_out
         with pytest.raises(NotDone):
             await there.writer.find(SPACE, draft, there.clock.now())
 

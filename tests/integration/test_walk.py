@@ -39,7 +39,7 @@ HOLDERS = {"RouteOutcome", "Plan"}
 """What holds all proposals of a route at once."""
 START = "sync/origins"
 TOOLS = {"core/text", "core/ledger/marker", "core/store/bulk"}
-MOST = {"decidim": 15, "your-priorities": 15, "consul": 17}
+MOST = 15
 
 
 def is_payload(value: Any) -> bool:
@@ -188,7 +188,7 @@ def test_from_the_row_to_the_request(world: World, platform: str) -> None:
     every = named(text.partition("| on every walk |")[2].partition("\n\n")[0])
     row = next(line for line in text.splitlines() if line.startswith(f"| {ROOMS[platform]} |"))
     assert walked == every | named(row), "the page tells it otherwise"
-    assert f"| {len(walked)} |" in row and len(walked) <= MOST[platform]
+    assert f"| {len(walked)} |" in row and len(walked) <= MOST
     assert walk.any - walked == TOOLS and named(text) >= TOOLS, "a tool is not told, or does more than that"
 
 
