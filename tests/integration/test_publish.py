@@ -492,8 +492,8 @@ def test_a_copys_whole_life_on_both_databases(tmp_path: Path, engine: Engine) ->
     assert world.round() == 0
 
 
-class Killed(BaseException):
-    """The process ends here."""
+class Killed(KeyboardInterrupt):
+    """The process ends here: what a library raises would be caught."""
 
 
 def test_a_crash_in_the_middle_holds_nothing_back(tmp_path: Path) -> None:
