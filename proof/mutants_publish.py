@@ -822,7 +822,7 @@ _WRITERS = (
     Mutant(
         "hidden copy taken for absent (Decidim)",
         f"{DECIDIM}/lookup.py",
-        "        if unseen:",
+        "        if unseen + between:",
         "        if unseen < 0:",
         _contract("decidim_writer_lookup", "a_hidden_copy_among_the_newest_is_not_taken_for_absent"),
     ),

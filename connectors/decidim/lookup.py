@@ -74,16 +74,15 @@ class Lookup:
                 between += 1
                 continue
             created = moment(node, "createdAt")
+            # What stands above an old one and is hidden may be as new as the newest.
+            unseen, between = unseen + between, 0
             if created is not None and created < oldest:
                 break
-            unseen, between = unseen + between, 0
             if is_ours(node, account) and marker in everything(node):
                 return node
-        else:
-            unseen += between
-        if unseen:
+        if unseen + between:
             raise NotDone(
-                f"{unseen} hidden or deleted proposals are among the newest of component/{place.id}: ours may be one of them",
+                f"{unseen + between} hidden or deleted proposals are among the newest of component/{place.id}: ours may be one of them",
                 hint="a moderator can tell; it is looked up again later",
             )
         return None
