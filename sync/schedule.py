@@ -16,6 +16,7 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from ..core.durations import cron_fields, seconds
+from .net import STOPPING, unforeseen
 
 JITTER_SHARE = 0.1
 MAX_JITTER = 60.0
@@ -75,8 +76,10 @@ class Timetable:
         job.running = True
         try:
             job.last = await job.work()
-        except Exception as error:  # one instance's trouble must not end the others' turns
-            job.last = f"failed: {type(error).__name__}: {error}"
+        except STOPPING:
+            raise
+        except BaseException as error:  # one instance's trouble must not end the others' turns
+            job.last = f"failed: {unforeseen(job.name, error)}"
         finally:
             job.running = False
             job.times += 1
