@@ -13,8 +13,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
-from defusedxml import ElementTree
 from sqlalchemy import text
 
 from civicsync.config.load import load
