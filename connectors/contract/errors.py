@@ -11,7 +11,8 @@ ConnectorError
 +-- WriteError        a write did not end with the platform's word that it is done
     +-- CannotDo      not tried: it cannot be done here
     |   +-- NotLetIn  not tried: the account is not let in, whatever the text
-    +-- Rejected      the platform refused this content; nothing is stored
+    |       +-- WrongCredentials  the name or the password is wrong: another try would lock the account
+    +-- ContentRefused the platform refused this content; nothing is stored
     +-- NotDone       nothing is stored for certain; later it may work
     +-- MaybeDone     it may be stored: look it up before anything is sent again
 MappingError          one record is not as the contract says: quarantine, not a failure
@@ -38,6 +39,7 @@ __all__ = [
     "Throttled",
     "Unreachable",
     "WriteError",
+    "WrongCredentials",
     "nothing_stored",
 ]
 
@@ -95,6 +97,10 @@ class NotLetIn(CannotDo):
     """The account is not let in, or may not be there: nothing was sent, and it says nothing about the text that was to be sent."""
 
 
+class WrongCredentials(NotLetIn):
+    """The platform does not take this name and password. Each further try counts towards a lock of the account."""
+
+
 class ContentRefused(WriteError):
     """The platform refused this content: nothing is stored, and the same again would be refused again."""
 
@@ -108,7 +114,15 @@ class NotDone(WriteError):
 
 
 class MaybeDone(WriteError):
-    """The request went out and no trustworthy answer came back: it may be stored."""
+    """The request went out and no trustworthy answer came back: it may be stored.
+
+    `accepted`: the platform's own answer said that it was taken (its redirect, its 200), and only the look-up failed. What was accepted
+    is never sent again unless a person says so.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", status: int | None = None, accepted: bool = False) -> None:
+        super().__init__(message, hint=hint, status=status)
+        self.accepted = accepted
 
 
 @asynccontextmanager

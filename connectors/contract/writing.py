@@ -125,12 +125,15 @@ class Copy:
     """A copy on its platform. `how` is the writer's own note of the way it was made (JSON-able), handed back with every later call.
 
     `complete` is False for something half made (a draft that still must be published): `create(…, found=copy)` finishes it.
+    `withdrawn`: it was taken back. `twins`: other texts of our account that carry the same marker, the public ones first.
     """
 
     ref: Ref
     url: str = ""
     how: Mapping[str, Any] = field(default_factory=dict[str, Any])
     complete: bool = True
+    withdrawn: bool = False
+    twins: Sequence[Ref] = ()
 
 
 @dataclass(frozen=True, slots=True)
