@@ -113,7 +113,7 @@ _LEDGER = (
     Mutant(
         "a forged marker counts",
         MARKER,
-        "return hmac.compare_digest(self.marker(marker.origin, instance, space).signature, marker.signature)",
+        "return hmac.compare_digest(own.signature, _settled(marker.signature))",
         "return True",
         _unit("guards", "an_official_text_with_a_signature_for_another_place_is_held"),
     ),
@@ -214,15 +214,15 @@ _SENDING = (
     Mutant(
         "marker of a new copy not verified",
         SENDING,
-        "if reading is not None and job.publication.marker not in map(str, markers_in(reading.plain)):",
+        "if reading is not None and not carries(reading.plain, job.publication.marker):",
         "if reading is None and job.publication.marker == '':",
         _unit("sending", "an_answer_that_names_somebody_elses_text_is_not_believed"),
     ),
     Mutant(
         "any marker will do",
         SENDING,
-        "job.publication.marker not in map(str, markers_in(reading.plain)):",
-        "not markers_in(reading.plain):",
+        "not carries(reading.plain, job.publication.marker):",
+        '"[civicsync:" not in reading.plain:',
         _unit("sending", "an_answer_that_names_another_copy_of_ours_is_not_believed"),
     ),
     Mutant(
@@ -263,8 +263,8 @@ _SENDING = (
     Mutant(
         "a moderator's text is overwritten",
         SENDING,
-        "if own.copy_print is not None and seen not in known and",
-        "if own.copy_print is None and seen not in known and",
+        "changed = own.copy_print is not None and not shown(before.title, before.plain) & known",
+        "changed = own.copy_print is None",
         _unit("sending", "a_copy_that_a_moderator_changed_is_left_as_it_is"),
     ),
     Mutant(
@@ -552,7 +552,7 @@ _PLANNING = (
     Mutant(
         "an answer is told at every run",
         PLANNING,
-        "if digest == done.get(own.id) or (op is not None",
+        "if done.get(own.id) in same or (op is not None",
         "if (op is not None",
         _unit("planning", "an_answer_is_told_at_the_copy_once"),
     ),
@@ -815,7 +815,7 @@ _WRITERS = (
     Mutant(
         "marker not verified: an old answer is believed (Decidim)",
         f"{DECIDIM}/writer.py",
-        'if not made.get("id") or not any(draft.marker in str(row.get("text")) for row in rows):',
+        'if not made.get("id") or not any(carries(str(row.get("text")), draft.marker) for row in rows):',
         'if not made.get("id") or rows is None:',
         _contract("decidim_writer", "one_copy_whatever_happens_to_the_first_request[0.32-participant-duplicate_reply]"),
     ),
@@ -836,8 +836,8 @@ _WRITERS = (
     Mutant(
         "author not checked (Decidim)",
         f"{DECIDIM}/lookup.py",
-        "if is_ours(node, account) and marker in everything(node):",
-        "if marker in everything(node):",
+        "if is_ours(node, account) and carries(everything(node), marker):",
+        "if carries(everything(node), marker):",
         _contract("decidim_writer_lookup", "a_text_of_another_author_with_our_marker_is_no_copy_of_ours"),
     ),
     Mutant(
@@ -885,8 +885,8 @@ _WRITERS = (
     Mutant(
         "author not checked in a list (Your Priorities)",
         f"{YOURS}/lookup.py",
-        "return str(author) == me.own and marker in",
-        "return marker in",
+        "return str(author) == me.own and (not marker",
+        "return (not marker",
         _contract("your_priorities_writer", "only_posts_of_our_own_account_are_copies"),
     ),
     Mutant(

@@ -327,7 +327,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a marker counts only with its signature",
         "core/ledger/marker.py",
-        "return hmac.compare_digest(self.marker(marker.origin, instance, space).signature, marker.signature)",
+        "return hmac.compare_digest(own.signature, _settled(marker.signature))",
         "return True",
         f"{_PRIVACY}test_a_signature_holds_for_one_origin_in_one_place_under_one_key",
     ),

@@ -21,7 +21,7 @@ import msgspec
 
 from ...core.clock import Clock
 from ...core.identity import Ref
-from ...core.ledger.marker import markers_in
+from ...core.ledger.marker import carries, markers_in
 from ...core.records import Answer, Counters, Proposal, Record, Space, State
 from ...core.text import html_to_plain, plain_to_html, simple
 from ..contract.errors import (
@@ -313,7 +313,7 @@ class FakeWriter:
         for post in self.platform.posts.values():
             if (
                 post.author == self.account
-                and draft.marker in post.body
+                and carries(post.body, draft.marker)
                 and post.created_at >= since
                 and not post.hidden
             ):
@@ -352,7 +352,7 @@ class FakeWriter:
 
     async def has_answer(self, ref: Ref, answer: AnswerDraft) -> bool:
         post = self.platform.posts[int(ref.partition("/")[2])]
-        return answer.marker in post.answer and _plain(post.answer) == _plain(answer.texts[answer.locale].plain)
+        return carries(post.answer, answer.marker) and _plain(post.answer) == _plain(answer.texts[answer.locale].plain)
 
     def plan_answer(self, ref: Ref, answer: AnswerDraft) -> Sequence[Request]:
         return [Request("POST", f"{ref}/answer", json={"state": answer.state.value})]
@@ -367,7 +367,7 @@ class FakeWriter:
         self.platform.perform("answer", store, *self.plan_answer(ref, answer))
 
     async def has_comment(self, ref: Ref, marker: str) -> bool:
-        return any(marker in each for each in self.platform.posts[int(ref.partition("/")[2])].comments)
+        return any(carries(each, marker) for each in self.platform.posts[int(ref.partition("/")[2])].comments)
 
     async def comment(self, ref: Ref, text: LocalText) -> None:
         def store() -> int:

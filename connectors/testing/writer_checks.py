@@ -46,8 +46,8 @@ from .writing import writing
 STORED = ("reset_after_store", "500_after_store", "timeout_after_store", "cut_connection")
 """Faults that lose the answer of what the platform has stored."""
 FAULTS = (*STORED, "reset", "slow", "429", "429_retry_after", "500", "503", "html_200")
-MARKER = "[civicsync:elders/proposal/31~k7q2mhd4x3zp5t6a]"
-OTHER_MARKER = "[civicsync:elders/proposal/32~k7q2mhd4x3zp5t6b]"
+MARKER = "[civicsync:elders/proposal/31.k7q2mhd4x3zp5t6a]"
+OTHER_MARKER = "[civicsync:elders/proposal/32.k7q2mhd4x3zp5t6b]"
 TITLE = "Meer bomen in de Kerkstraat"
 T = TypeVar("T")
 SECRET = re.compile(r"pass|secret|token|key|document_number", re.IGNORECASE)
@@ -379,7 +379,7 @@ class WriterChecks:
             async with self.desk(version, voice) as desk:
                 made: list[Ref] = []
                 for number in (31, 32):
-                    marker = MARKER.replace("/31~", f"/{number}~")
+                    marker = MARKER.replace("/31.", f"/{number}.")
                     draft = await desk.ready(f"{TITLE} {number}", marker)
                     made.append((await desk.writer.create(desk.space, draft)).ref)
                     desk.clock.advance(90)

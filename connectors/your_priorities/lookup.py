@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from ...core.identity import Ref, split_ref
+from ...core.ledger.marker import carries
 from ...core.records import State
 from ...core.text import simple
 from ..contract.errors import CannotDo, Malformed, MappingError, NotDone, NotFound, nothing_stored
@@ -135,7 +136,7 @@ class Lookup:
             return None
         if await self.session.administers(group.own):
             for one in await self.blocked(group.own, me.own):
-                if marker in one.text:
+                if carries(one.text, marker):
                     return self.copy(one.own, group.own, {"status": "blocked", "vote": "kept"})
             return None
         voted = [own for own, vote in hidden.items() if vote.value]
@@ -167,7 +168,7 @@ class Lookup:
         found: list[str] = []
         for one in rows(listed if listed is not None else [], "marks"):
             private = one.get("publicPrivateData") if isinstance(one, dict) else None
-            if isinstance(private, dict) and private.get(MARK) == marker:
+            if isinstance(private, dict) and carries(str(private.get(MARK)), marker):
                 found.append(str(one.get("id")))
         return found
 
@@ -247,7 +248,7 @@ def is_ours(node: Mapping[str, Any], me: Me, marker: str = "") -> bool:
     """Whether a post is of our account, and says this."""
     user = node.get("User")
     author = user.get("id") if isinstance(user, dict) else None
-    return str(author) == me.own and marker in f"{node.get('name')}\n{node.get('description')}"
+    return str(author) == me.own and (not marker or carries(f"{node.get('name')}\n{node.get('description')}", marker))
 
 
 def _made(node: Mapping[str, Any]) -> datetime:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...core.identity import Ref
+from ...core.ledger.marker import carries
 from ...core.text import tidy
 from ..contract.errors import CannotDo, MaybeDone, nothing_stored
 from ..contract.exchange import Request, Response
@@ -55,7 +56,7 @@ class Responses:
                 for one in listed:
                     change = one.get("PostStatusChange") if isinstance(one, dict) else None
                     said = tidy(str(change.get("content"))) if isinstance(change, dict) else ""
-                    if answer.marker in said:
+                    if carries(said, answer.marker):
                         # The newest with our marker: an older wording of it is not what is to be said now.
                         return said.strip() == text.strip()
                 oldest = feed.get("oldestProcessedActivityAt")
@@ -111,7 +112,7 @@ class Responses:
             found = rows(listed, path)
         for one in found:
             user = one.get("User") if isinstance(one, dict) else None
-            if isinstance(user, dict) and str(user.get("id")) == me and marker in _wording(one):
+            if isinstance(user, dict) and str(user.get("id")) == me and carries(_wording(one), marker):
                 return True
         return False
 

@@ -1,31 +1,41 @@
 """The signed marker that every copy carries, so that a copy is known as one even after the ledger was lost.
 
-`[civicsync:participa-west/proposal/31~k7q2mhd4x3zp5t6a]`: the origin's key, and a signature over it and the place of the copy. A citizen
+`[civicsync:participa-west/proposal/31.k7q2mhd4x3zp5t6a]`: the origin's key, and a signature over it and the place of the copy. A citizen
 can type something that looks like a marker, or paste a real one into another text; neither is ever believed: a marker counts
 only with its signature, in its place, and written by our own account. Whatever else looks like one is held for a person.
+
+Its form is what every platform leaves as it is (docs/adr/0016-marker-form.md). Earlier versions wrote `~` where the dot stands, and
+Decidim takes `~6` for a reference to its proposal 6 and stores a global id in its place (docs/platforms/decidim.md 1.6). Both forms,
+the rewritten one too, are still believed: two markers are the same when origin and signature are, whatever stands between them.
 """
 
 import base64
 import hashlib
 import hmac
+import html as html_module
 import re
 from dataclasses import dataclass
 
 from ..identity import Key, Ref
 
-_MARKER = re.compile(r"\[civicsync:([a-z0-9][a-z0-9-]{0,62}/[a-z_]+/[A-Za-z0-9_.:-]{1,100})~([a-z2-7]{16})\]")
+_ORIGIN = r"[a-z0-9][a-z0-9-]{0,62}/[a-z_]+/[A-Za-z0-9_.:-]{1,100}?"
+_BETWEEN = r"(?:\.|~|gid://[\w.-]{1,100}/Decidim::Proposals::Proposal/)"
+_MARKER = re.compile(rf"\[civicsync:({_ORIGIN}){_BETWEEN}([a-z2-7]{{16}})\]")
 _CLAIM = re.compile(r"\[\s*civicsync\s*:[^\]]{0,300}\]?", re.IGNORECASE)
+_LETTERS = dict(zip("234567", "cdefgh", strict=True))
+"""What a signature begins with instead of a digit: digits behind a sign are what platforms take for a number of theirs."""
+_DIGITS = {letter: digit for digit, letter in _LETTERS.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """What a marker says; believed only after `Signer.is_ours`."""
+    """What a marker says; believed only after `Signer.is_ours`. `signature` always begins with a letter (`_settled`)."""
 
     origin: Key
     signature: str
 
     def __str__(self) -> str:
-        return f"[civicsync:{self.origin}~{self.signature}]"
+        return f"[civicsync:{self.origin}.{self.signature}]"
 
 
 class Signer:
@@ -36,18 +46,52 @@ class Signer:
 
     def marker(self, origin: Key, instance: str, space: Ref) -> Marker:
         """The marker of the copy of `origin` (a proposal's or an answer's key) in a space."""
-        text = f"{origin}\n{instance}\n{space}".encode()
-        digest = hmac.digest(self._key, text, hashlib.sha256)[:10]
-        return Marker(origin, base64.b32encode(digest).decode().lower())
+        return Marker(origin, _settled(self._signature(origin, instance, space)))
+
+    def before(self, origin: Key, instance: str, space: Ref) -> str:
+        """The same marker as earlier versions wrote it: what copies and payloads from before say."""
+        return f"[civicsync:{origin}~{self._signature(origin, instance, space)}]"
 
     def is_ours(self, marker: Marker, instance: str, space: Ref) -> bool:
         """Whether we made this marker for this very place."""
-        return hmac.compare_digest(self.marker(marker.origin, instance, space).signature, marker.signature)
+        own = self.marker(marker.origin, instance, space)
+        return hmac.compare_digest(own.signature, _settled(marker.signature))
+
+    def _signature(self, origin: Key, instance: str, space: Ref) -> str:
+        text = f"{origin}\n{instance}\n{space}".encode()
+        digest = hmac.digest(self._key, text, hashlib.sha256)[:10]
+        return base64.b32encode(digest).decode().lower()
 
 
 def markers_in(text: str) -> list[Marker]:
-    """Everything in a text that has the form of a marker."""
-    return [Marker(match[1], match[2]) for match in _MARKER.finditer(text)]
+    """Everything in a text (plain or HTML) that has the form of a marker: today's, the earlier one, or as Decidim rewrote that."""
+    found = [Marker(match[1], _settled(match[2])) for match in _MARKER.finditer(text)]
+    if not found and "&" in text and claims_marker(written := html_module.unescape(text)):
+        found = [Marker(match[1], _settled(match[2])) for match in _MARKER.finditer(written)]
+    return found
+
+
+def carries(text: str, marker: Marker | str) -> bool:
+    """Whether a text (plain or HTML, as stored or as a page shows it) carries this marker, in whatever form either of them is.
+
+    A page of Decidim shows a rewritten marker with a link to the proposal that it named in place of the first digits of its
+    signature: what is left of the signature must be there, in brackets and behind the same origin.
+    """
+    own = next(iter(markers_in(marker)), None) if isinstance(marker, str) else marker
+    if own is None:
+        return bool(marker) and str(marker) in text
+    if own in markers_in(text):
+        return True
+    digit = _DIGITS.get(own.signature[0])
+    if digit is None or f"[civicsync:{own.origin}" not in text:
+        return False
+    left = re.escape(f"{digit}{own.signature[1:]}".lstrip("0123456789"))
+    return re.search(rf"\[civicsync:{re.escape(own.origin)}[^\]\[]{{1,400}}{left}\]", text) is not None
+
+
+def one_form(text: str) -> str:
+    """A text in which every well-formed marker stands in today's form: what is compared is what it says, not how."""
+    return _MARKER.sub(lambda match: str(Marker(match[1], _settled(match[2]))), text)
 
 
 def claims_marker(text: str) -> bool:
@@ -58,3 +102,8 @@ def claims_marker(text: str) -> bool:
 def without_markers(text: str) -> str:
     """A text in which nothing can be taken for a marker."""
     return _CLAIM.sub("", text) if claims_marker(text) else text
+
+
+def _settled(signature: str) -> str:
+    """A signature as markers bear it now: earlier ones could begin with a digit."""
+    return _LETTERS.get(signature[0], signature[0]) + signature[1:]

@@ -25,7 +25,18 @@ from ...core.ledger.states import LANES, LIVE, UNDER_WAY, Lane, OperationKind, O
 from ...core.records import State
 from ...core.schema.tables import InstanceRow, table_of
 from ..origins import PROPOSAL, Origin, Seen, load_origins, marked_texts, new_origins, newest_answers, seen_copies
-from ..render.render import CannotRender, Rendered, Site, hash_of, payload_of, prints, render, render_answer, with_draft
+from ..render.render import (
+    CannotRender,
+    Rendered,
+    Site,
+    hash_before,
+    hash_of,
+    payload_of,
+    prints,
+    render,
+    render_answer,
+    with_draft,
+)
 from .decisions import Action, Decision, Plan
 from .guards import Classified, Guards, Provenance
 
@@ -201,9 +212,15 @@ class Planner:
             return self._decision(Action.REFUSE, own, origin, str(error), reason=reason)
         payload = payload_of(rendered.draft)
         digest = hash_of(payload)
+        to = self.route.to
+        # For the form of the marker alone nothing is sent again.
+        same = {
+            digest,
+            hash_before(payload, rendered.draft.marker, self.signer.before(origin.key, to.instance, to.space)),
+        }
         edit = action is Action.EDIT
-        if digest in {own.sent_hash if edit else "", waiting.payload_hash if waiting else "", unless}:
-            if edit and digest == own.sent_hash and (waiting is not None or own.reason_code is Reason.EDIT_REFUSED):
+        if same & {own.sent_hash if edit else "", waiting.payload_hash if waiting else "", unless}:
+            if edit and own.sent_hash in same and (waiting is not None or own.reason_code is Reason.EDIT_REFUSED):
                 why = "the origin says again what the copy says"
                 return self._decision(Action.CANCEL, own, origin, why, reason=Reason.SAYS_SO_ALREADY)
             return None
@@ -332,8 +349,9 @@ class Planner:
             locale = next(iter((own.sent_payload or {}).get("texts", ())), None)
             payload = payload_of(render_answer(answer, site, marker, urls.get(own_key), locale))
             digest = hash_of(payload)
+            same = {digest, hash_before(payload, str(marker), self.signer.before(answer.key, to, space))}
             op = waiting.get(own.id)
-            if digest == done.get(own.id) or (op is not None and (op.payload_hash == digest or op.state in UNDER_WAY)):
+            if done.get(own.id) in same or (op is not None and (op.payload_hash in same or op.state in UNDER_WAY)):
                 continue
             if answer.state is State.OPEN and not answer.texts:
                 continue

@@ -14,9 +14,9 @@ from ...connectors.contract.errors import CannotDo, ConnectorError, ContentRefus
 from ...connectors.contract.writing import AnswerDraft, CanAnswer, CanComment, CanEdit, CanFind, Copy, Reading, Writer
 from ...core.identity import Ref
 from ...core.ledger.ledger import SETTLED, DuplicateCopy, Ledger, Operation, Publication, copy_columns, told
-from ...core.ledger.marker import markers_in
+from ...core.ledger.marker import carries
 from ...core.ledger.states import OperationKind, OperationState, Reason, refusal_of
-from ..render.render import answer_of, blanked, draft_of, fingerprint, prints
+from ..render.render import answer_of, blanked, draft_of, fingerprint, prints, shown
 from .decisions import copy_of, editing, withdrawal_text, withdrawing
 
 _FOREIGN = "the platform named a copy that belongs to another proposal; it is looked up"
@@ -131,7 +131,7 @@ class Sender:
 
     async def _made(self, job: Job, copy: Copy) -> Ended:
         reading = await self._reading(copy)
-        if reading is not None and job.publication.marker not in map(str, markers_in(reading.plain)):
+        if reading is not None and not carries(reading.plain, job.publication.marker):
             # Somebody else's text, or another copy: what the answer names is not what was just made.
             raise MaybeDone(f"the platform answered with {copy.ref}, which does not carry the marker of this copy")
         there = {**_there(job, copy, reading), "sent_at": self.ledger.clock.now()}
@@ -170,7 +170,8 @@ class Sender:
             raise Conflict(Reason.COPY_GONE, "the copy is not there any more: a moderator may have removed it")
         seen = fingerprint(before.title, before.plain)
         known = {own.copy_print, *prints(draft), *(prints(draft_of(own.sent_payload)) if own.sent_payload else ())}
-        if own.copy_print is not None and seen not in known and job.conflict != "origin_wins" and op.decided_by is None:
+        changed = own.copy_print is not None and not shown(before.title, before.plain) & known
+        if changed and job.conflict != "origin_wins" and op.decided_by is None:
             raise Conflict(Reason.COPY_CHANGED, "somebody changed the copy on its platform")
         after = await editing(self.writer).edit(job.space, copy, draft)
         reading = await self._reading(after)

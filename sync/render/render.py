@@ -20,7 +20,7 @@ from markupsafe import Markup
 from ...config.routes import Route
 from ...connectors.contract.writing import AnswerDraft, Draft, Limits, LocalText
 from ...core.identity import Ref
-from ...core.ledger.marker import Marker, without_markers
+from ...core.ledger.marker import Marker, one_form, without_markers
 from ...core.ledger.states import Reason
 from ...core.records import UNKNOWN_LOCALE
 from ...core.text import clean_html, cut_at_sentence, cut_at_word, html_to_plain, plain_title, plain_to_html
@@ -80,10 +80,23 @@ def hash_of(payload: dict[str, Any]) -> str:
     return hashlib.sha256(msgspec.json.encode(payload, order="sorted")).hexdigest()[:32]
 
 
+def hash_before(payload: dict[str, Any], marker: str, before: str) -> str:
+    """The hash of the same payload as an earlier version made it, with the marker in the form of then (`Signer.before`)."""
+    return hash_of(msgspec.json.decode(msgspec.json.encode(payload).replace(marker.encode(), before.encode())))
+
+
 def fingerprint(title: str, plain: str) -> str:
-    """Letters and digits only: survives what platforms do to spaces, quotes, links and line breaks, and nothing else."""
-    letters = _LETTERS.sub("", f"{title}{plain}").casefold()
-    return hashlib.sha256(letters.encode()).hexdigest()[:32]
+    """Letters and digits only: survives what platforms do to spaces, quotes, links, line breaks and markers, and nothing else."""
+    return _digest(one_form(f"{title}{plain}"))
+
+
+def shown(title: str, plain: str) -> set[str]:
+    """The fingerprints of what a platform shows: as they are taken now, and as earlier versions took them."""
+    return {fingerprint(title, plain), _digest(f"{title}{plain}")}
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(_LETTERS.sub("", text).casefold().encode()).hexdigest()[:32]
 
 
 def prints(draft: Draft) -> set[str]:

@@ -33,7 +33,7 @@ def test_a_proposal_crosses_once_and_says_where_it_comes_from(tmp_path: Path) ->
     assert [post.title for post in copies] == ["Meer bomen 0", "Meer bomen 1", "Meer bomen 2"]
     assert "In straat 0." in copies[0].body
     assert f"{world.worlds['a'].url}/posts/1" in copies[0].body
-    assert "[civicsync:a/proposal/1~" in copies[0].body
+    assert "[civicsync:a/proposal/1." in copies[0].body
     assert world.states() == {"sent": 3}
     assert world.round() == 0
     assert world.worlds["a"].copies() == []
