@@ -1,6 +1,7 @@
 """The service account on one Decidim: what it knows of the site, and by which ways it can speak there."""
 
 from typing import cast
+from urllib.parse import urlsplit
 
 from ..contract.errors import CannotDo, MaybeDone
 from ..contract.writing import WriteContext
@@ -28,6 +29,8 @@ class ServiceAccount:
         # Tokens travel in headers over the transport that keeps no cookie, so that nothing of them stays.
         self.oauth = OAuthCaller(anonymous, Grant(anonymous, self.clock, self.settings))
         self.api_user = ApiCaller(anonymous, self.clock, self.settings)
+        self.host = urlsplit(anonymous.url).hostname or ""
+        """The site's own, whose links it reads as its rows."""
         self._places: Places | None = None
 
     # What is known of the site

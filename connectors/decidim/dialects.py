@@ -76,7 +76,7 @@ def dialect_of(missing: set[str], version: str | None) -> Dialect:
 PROBE = 'query Probe{component(id:"0"){...on Proposals{proposals(first:1){nodes{withdrawn taxonomies{id} likesCount}}} updatedAt}}'
 """One static check for every rung of the ladder: whatever is missing is named in `errors`."""
 ROOT_PROBE = "query Roots{" + " ".join(f"{root}{{id}}" for root in ROOTS) + "}"
-VERSION = "query Version{decidim{version applicationName}}"
+VERSION = "query Version{decidim{version}}"
 
 
 def spaces_selection(dialect: Dialect, roots: Sequence[str]) -> str:
@@ -87,6 +87,14 @@ def spaces_selection(dialect: Dialect, roots: Sequence[str]) -> str:
         slug = "" if root in _SLUGLESS else " slug"
         parts.append(f"{root}{{id{slug} type title{_NAME} components{{id __typename name{_NAME} weight{gate}}}}}")
     return " ".join(parts)
+
+
+def organization_name(dialect: Dialect) -> str:
+    """The city's own name, a text per language from 0.29 on (docs/platforms/decidim.md 1.7, 1.12).
+
+    `decidim{applicationName}` is the server's, one for all organizations of it, and "My Application Name" by default.
+    """
+    return f"organization{{name{_NAME}}}" if dialect.withdrawn else "organization{name}"
 
 
 def spaces_document(dialect: Dialect, roots: Sequence[str], ride: str = "") -> str:
@@ -218,7 +226,9 @@ def documents(dialect: Dialect) -> Mapping[str, str]:
     few = [str(each) for each in range(dialect.aliases)]
     return {
         "version": VERSION,
-        "spaces": spaces_document(dialect, roots, light_selection(dialect, "1", "NTA")),
+        "spaces": spaces_document(
+            dialect, roots, f"{organization_name(dialect)} {light_selection(dialect, '1', 'NTA')}"
+        ),
         "light": light_document(dialect, "1", "NTA"),
         "records": record_document(dialect, "1", "NTA", names=True),
         "by id": by_id_document(dialect, "1", few, names=True),

@@ -32,7 +32,7 @@ from ...core.text import plain_title, rich
 from ..contract.reading import Context
 from .dialects import PATHS, Dialect
 
-MAPPING = b"decidim-1"
+MAPPING = b"decidim-2"
 _STATES = {
     None: State.OPEN,
     "not_answered": State.OPEN,
@@ -43,6 +43,8 @@ _STATES = {
     "draft": State.OPEN,
 }
 _HASHTAG = re.compile(r"gid://[^/\s\"<]+/Decidim::Hashtag/\d+/_?([^\s<&\"]+)")
+_NUMBERED = re.compile(r"gid://[^/\s\"<]+/Decidim::Proposals::Proposal/(\d+)")
+_HREF = re.compile(r"""\shref=(?:"gid://[^"]*"|'gid://[^']*')""")
 _GID = re.compile(r"gid://[^\s<\"]+")
 _CONTENT = (
     *("id", "reference", "state", "withdrawn", "withdrawnAt", "createdAt", "publishedAt", "answeredAt", "official"),
@@ -70,8 +72,14 @@ _AUTHOR_KINDS: Mapping[str, AuthorKind] = {
 
 
 def resolve_gids(text: str) -> str:
-    """Hashtags as typed; mentions and links to other proposals, which name database rows, as a neutral sign."""
-    return _GID.sub("@…", _HASHTAG.sub(r"#\1", text)) if "gid://" in text else text
+    """Hashtags and numbers of proposals as typed, whatever is glued to them; mentions, which name people, as a neutral sign.
+
+    A link whose address became one of the site's rows loses it, as on the site's own page (docs/platforms/decidim.md 1.6).
+    """
+    if "gid://" not in text:
+        return text
+    text = _NUMBERED.sub(r"~\1", _HREF.sub("", text))
+    return _GID.sub("@…", _HASHTAG.sub(r"#\1", text))
 
 
 def texts(title: Any, body: Any = None) -> tuple[Text, ...]:

@@ -8,6 +8,7 @@ import re
 from ..http.html_page import HtmlPage
 
 _CHOICE = re.compile(r"/locale\?locale=([A-Za-z]{2,3}(?:-[A-Za-z]{2,4})?)[\"'&]")
+_TOLD = ":not([data-announcement], [data-announcement] *)"
 
 
 def locales_of(page: HtmlPage) -> list[str]:
@@ -22,8 +23,12 @@ def errors_of(page: HtmlPage) -> list[str]:
 
 
 def messages_of(page: HtmlPage) -> list[str]:
-    """The site's messages about what was done before."""
-    return page.texts("div.flash.alert, p.flash__message") or page.texts("div.flash__message")
+    """The site's messages about what was done before.
+
+    Announcements are none: the banner of a lost connection stands, hidden, on every page (docs/platforms/decidim.md 1.12).
+    """
+    alerts = f"div.flash.alert{_TOLD}, p.flash__message{_TOLD}"
+    return page.texts(alerts) or page.texts(f"div.flash__message{_TOLD}")
 
 
 def words(page: HtmlPage) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .api import Api, missing_fields
-from .dialects import PROBE, ROOT_PROBE, ROOTS, VERSION, Dialect, dialect_of, spaces_document
+from .dialects import PROBE, ROOT_PROBE, ROOTS, VERSION, Dialect, dialect_of, organization_name, spaces_document
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,14 @@ async def probe(api: Api) -> Probed:
     dialect = dialect_of(missing_fields(errors), version)
     _, errors = await api.ask_raw(ROOT_PROBE)
     roots = [root for root in ROOTS if root not in missing_fields(errors)]
-    spaces, _ = await api.ask(spaces_document(dialect, roots))
-    title = str(about.get("applicationName") or "")
-    return Probed(dialect, version, title, roots, spaces)
+    data, _ = await api.ask(spaces_document(dialect, roots, organization_name(dialect)))
+    name = (data.get("organization") or {}).get("name")
+    return Probed(dialect, version, _named(name, api.settings.locales), roots, {root: data.get(root) for root in roots})
+
+
+def _named(name: Any, locales: Sequence[str]) -> str:
+    """The organization's name: plain up to 0.28, then per language, and not in each; empty where the site tells none."""
+    if not isinstance(name, dict):
+        return str(name or "")
+    rows = {str(row.get("locale")): str(row["text"]) for row in name.get("translations") or () if row.get("text")}
+    return next((rows[each] for each in locales if each in rows), next(iter(rows.values()), ""))

@@ -62,8 +62,14 @@ class Interface:
 
     def _resolvers(self, sdl: str) -> dict[str, Callable[..., Any]]:
         found: dict[str, Callable[..., Any]] = {
-            "Query.decidim": lambda _o, _a, _c: {"version": self._disclosed(), "applicationName": "Wijk doet mee"},
-            "Query.organization": lambda _o, _a, _c: self.sandbox.about.get("organization", {}),
+            "Query.decidim": lambda _o, _a, _c: {
+                "version": self._disclosed(),
+                "applicationName": "My Application Name",
+            },
+            "Query.organization": lambda _o, _a, _c: {
+                "name": self._name(),
+                **self.sandbox.about.get("organization", {}),
+            },
             "Query.session": lambda _o, _a, c: None if c.user is None else {"user": self.person(c.user)},
             "Session.verifiedUserGroups": lambda _o, _a, _c: [],
             "Query.participatoryProcesses": lambda _o, _a, c: self._spaces("process", c),
@@ -95,6 +101,12 @@ class Interface:
         found = schema_of(sdl).get_type(kind)
         fields = found.fields if isinstance(found, GraphQLObjectType) else {}
         return [name for name in fields if f"{kind}.{name}" not in known]
+
+    def _name(self) -> Any:
+        """The organization's own name: plain up to 0.28, then per language (recordings 706, 785)."""
+        return (
+            {self.sandbox.locales[0]: ("Wijk doet mee", False)} if self.at >= LINES.index("0.29") else "Wijk doet mee"
+        )
 
     def _disclosed(self) -> str | None:
         full = {"0.27": "0.27.10", "0.29": "0.29.1"}.get(self.version, self.version)

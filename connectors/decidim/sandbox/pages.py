@@ -23,7 +23,11 @@ def page(session: Session, locale: str, title: str, body: str, *, line: str, sta
         for kind, text in session.flash
     )
     session.flash.clear()
-    offline = '<div class="flash__message hidden">U bent niet verbonden.</div>' if line == "0.32" else ""
+    # Hidden by a style sheet, on every real page, and before the message of the request (docs/platforms/decidim.md 1.12).
+    offline = (
+        '<div class="flash flex-col alert" data-announcement=""><div class="flash__message">'
+        "U bent niet verbonden: dit is een oudere versie van de pagina.</div></div>"
+    )
     html = (
         f'<!DOCTYPE html><html lang="{locale}"><head><title>{escape(title)}</title>'
         f'<meta name="csrf-param" content="authenticity_token" /><meta name="csrf-token" content="{session.secret}" /></head><body>'

@@ -5,6 +5,7 @@ The Catalan, Spanish and English words are the recorded ones. Nothing here knows
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from bs4 import BeautifulSoup
 
@@ -71,9 +72,14 @@ _SAID: dict[str, dict[str, str]] = {
 }  # fmt: skip
 _TAGS = re.compile(r"<[^>]*>")
 _MENTION = re.compile(r"(?<![\w@/])@(\w+)")
-_HASHTAG = re.compile(r"(?<![\w#/&])#([^\W\d]\w*)")
+_HASHTAG = re.compile(r"(?<![\w#/&])#([^\W_]\w*)")
+_NUMBER = re.compile(r"~(\d+)")
+_OWN_LINK = re.compile(r"https?://([^/\s<>\"':]+)(?::\d+)?/(?:[^\s<>\"']*/)?proposals/(\d+)")
+_WITH_TAGS = re.compile(r"</?[A-Za-z][^>]*>")
 _STORED_USER = re.compile(r"gid://decidim/Decidim::User/(\d+)")
 _STORED_HASHTAG = re.compile(r"gid://decidim/Decidim::Hashtag/\d+/_?(\w+)")
+_STORED_PROPOSAL = re.compile(r"gid://decidim/Decidim::Proposals::Proposal/(\d+)")
+_HREF = re.compile(r"""\shref="gid://[^"]*\"""")
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 AUTOMATIC = "\n\ngid://decidim/Decidim::Hashtag/3/_WijkWest"
 
@@ -129,25 +135,63 @@ def _manners(text: str, line: str) -> Iterable[str]:
         yield "start"
 
 
-def stored(text: str, line: str, people: Callable[[str], int | None], *, body: bool) -> str:
-    """A participant's text as the database keeps it: names and hashtags turned into addresses of rows."""
+@dataclass(frozen=True, slots=True)
+class References:
+    """What a text can refer to on one site: its people, its public proposals, its own host."""
+
+    line: str
+    host: str
+    person: Callable[[str], int | None]
+    proposal: Callable[[int], bool]
+    """Whether a proposal of this number stands in a published component of a public space."""
+
+
+def stored(text: str, known: References, *, body: bool) -> str:
+    """A participant's text as the database keeps it: escaped, and what refers to something turned into addresses of rows."""
     text = text.replace("\r", "")
-    if line in {"0.31", "0.32"}:
+    if known.line in {"0.31", "0.32"}:
         text = re.sub(r"&(?!amp;|lt;|gt;|#\d+;|quot;)", "&amp;", text)
     elif body and "<" in text:
         text = BeautifulSoup(text, "html.parser").decode(formatter="minimal")
+    return referred(text, known)
+
+
+def referred(text: str, known: References) -> str:
+    """A text after the content pipeline that every form calls (docs/platforms/decidim.md 1.6; recordings 703, 705, 797 to 798b).
+
+    `~N` and links to the site's own proposals become addresses of rows wherever they stand, with whatever stands in front or behind
+    glued to it; names and hashtags only in a text without tags.
+    """
+
+    def proposal(own: str, whole: str) -> str:
+        return f"gid://decidim/Decidim::Proposals::Proposal/{own}" if known.proposal(int(own)) else whole
+
+    def link(match: re.Match[str]) -> str:
+        return proposal(match[2], match[0]) if match[1].lower() == known.host else match[0]
+
+    text = _OWN_LINK.sub(link, text)
+    text = _NUMBER.sub(lambda match: proposal(match[1], match[0]), text)
+    if _WITH_TAGS.search(text):
+        return text
 
     def mention(match: re.Match[str]) -> str:
-        own = people(match[1])
+        own = known.person(match[1])
         return match[0] if own is None else f"gid://decidim/Decidim::User/{own}"
 
     text = _MENTION.sub(mention, text)
-    if line in {"0.27", "0.28", "0.29", "0.30"}:
+    if known.line in {"0.27", "0.28", "0.29", "0.30"}:
         text = _HASHTAG.sub(r"gid://decidim/Decidim::Hashtag/7/\1", text)
     return text
 
 
 def shown(text: str, nickname: Callable[[int], str]) -> str:
-    """A stored text as the edit form shows it: names as typed, comments gone."""
+    """A stored text as the edit form shows it: names and numbers as typed, comments gone."""
     text = _STORED_HASHTAG.sub(r"#\1", _COMMENT.sub("", text))
+    text = _STORED_PROPOSAL.sub(r"~\1", text)
     return _STORED_USER.sub(lambda match: f"@{nickname(int(match[1]))}", text)
+
+
+def on_page(text: str, address: Callable[[int], str]) -> str:
+    """A stored official body as the public page shows it: numbers are links, but inside an `a` the page drops the href."""
+    text = _HREF.sub("", text)
+    return _STORED_PROPOSAL.sub(lambda match: f'<a href="{address(int(match[1]))}">{match[1]}</a>', text)

@@ -61,6 +61,7 @@ class DecidimSandbox(Sandbox):
         self.locales = locales
         self.next_id = 0
         self.about: dict[str, Any] = {}
+        self.host = "localhost"
         # The language that each thread of the server was left in (docs/platforms/decidim.md 1.1, locale leak).
         self._threads, self._thread = [locales[0]] * THREADS, 0
         self._leaks = random.Random(f"{self.seed}:threads")
@@ -209,6 +210,7 @@ class DecidimSandbox(Sandbox):
         if self._throttle and self._too_many():
             return Response.text("Retry later\n", 429)
         self._thread = self._leaks.randrange(THREADS)
+        self.host = request.host.partition(":")[0].lower()
         path = request.path.rstrip("/") or "/"
         if path == "/api" and request.method == "POST":
             return self._api(request)

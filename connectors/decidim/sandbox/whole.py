@@ -31,6 +31,8 @@ class Whole(Protocol):
     clock: Callable[[], datetime]
     costs: Costs
     database: Database
+    host: str
+    """Under which name the site was called last: the host of its own links."""
     line: str
     locales: tuple[str, ...]
     next_id: int

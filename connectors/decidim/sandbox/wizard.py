@@ -10,7 +10,7 @@ from typing import Any
 from ...testing.messages import Response
 from . import pages
 from .model import Component, Proposal
-from .texts import say, shown
+from .texts import on_page, say, shown
 from .visit import Visit
 from .whole import Whole
 
@@ -135,11 +135,15 @@ class Wizard:
         body = pages.proposal(visit.session, action, row.component, title, text, (), method="patch")
         return visit.page("Concept", body)
 
-    def _shown(self, visit: Visit, row: Proposal) -> tuple[str, str]:
+    def _stored(self, visit: Visit, row: Proposal) -> tuple[str, str]:
         title = row.title.get(visit.locale) or next(iter(row.title.values()))
         body = row.body.get(visit.locale) or next(iter(row.body.values()))
+        return title[0] or "", body[0] or ""
+
+    def _shown(self, visit: Visit, row: Proposal) -> tuple[str, str]:
+        title, body = self._stored(visit, row)
         name = self.sandbox.person_nickname
-        return shown(title[0] or "", name), shown(body[0] or "", name)
+        return shown(title, name), shown(body, name)
 
     def _update_draft(self, visit: Visit, row: Proposal, base: str, _step: str | None) -> Response:
         if visit.user is None:
@@ -210,7 +214,12 @@ class Wizard:
         if row.draft or row.hidden or not self.sandbox.is_public(row):
             return visit.missing()
         title, _ = self._shown(visit, row)
-        return visit.page(title, f"<h1>{escape(title)}</h1>")
+        body = on_page(self._stored(visit, row)[1], self._address)
+        return visit.page(title, f'<h1>{escape(title)}</h1><div class="editor-content">{body}</div>')
+
+    def _address(self, own: int) -> str:
+        row = self.sandbox.database.proposals["proposal"].get(own)
+        return self.sandbox.address_of(row) if row is not None else ""
 
 
 def _place(visit: Visit) -> tuple[float, float] | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from .accounts import Account
 from .model import Comment, Component, Proposal
-from .texts import AUTOMATIC, problems, say, stored
+from .texts import AUTOMATIC, References, problems, referred, say, stored
 from .whole import Whole
 
 DEFAULT_STATES = ("not_answered", "accepted", "rejected", "evaluating")
@@ -84,9 +84,22 @@ class Writing:
         self.sandbox.touch(row)
 
     def _write(self, row: Proposal, locale: str, title: str, body: str) -> None:
-        line, people = self.sandbox.line, self.sandbox.person_id
-        row.title[locale] = (stored(title, line, people, body=False), False)
-        row.body[locale] = (stored(body, line, people, body=True), False)
+        known = self.references()
+        row.title[locale] = (stored(title, known, body=False), False)
+        row.body[locale] = (stored(body, known, body=True), False)
+
+    def references(self) -> References:
+        """What the texts of this site can refer to."""
+        sandbox, rows = self.sandbox, self.sandbox.database.proposals["proposal"]
+
+        def proposal(own: int) -> bool:
+            row = rows.get(own)
+            if row is None or row.deleted:
+                return False
+            space = row.component.space
+            return row.component.published and space.published and not space.private
+
+        return References(sandbox.line, sandbox.host, sandbox.person_id, proposal)
 
     def withdraw(self, row: Proposal) -> bool:
         """Not with votes."""
@@ -98,7 +111,7 @@ class Writing:
         return True
 
     def official(self, component: Component, texts: dict[str, tuple[str, str]]) -> Proposal:
-        """Authored by the organization, public at once, every language kept, nothing cleaned."""
+        """Authored by the organization, public at once, every language kept, nothing cleaned but its references."""
         database, now, own = self.sandbox.database, self.sandbox.clock(), self._next()
         row = Proposal(own, "proposal", component, {}, {}, now, now, official=True, published_at=now)
         self.set_official(row, texts)
@@ -109,8 +122,9 @@ class Writing:
 
     def set_official(self, row: Proposal, texts: dict[str, tuple[str, str]]) -> None:
         """All languages at once; an empty one shows as null (docs/platforms/decidim.md 1.6)."""
-        row.title = {locale: (title or None, not title) for locale, (title, _) in texts.items()}
-        row.body = {locale: (body or None, not body) for locale, (_, body) in texts.items()}
+        known = self.references()
+        row.title = {locale: (referred(title, known) or None, not title) for locale, (title, _) in texts.items()}
+        row.body = {locale: (referred(body, known) or None, not body) for locale, (_, body) in texts.items()}
 
     def answer(self, row: Proposal, state: str | None, texts: dict[str, str] | None) -> None:
         """Answering again replaces the answer and tells everybody again."""
@@ -134,7 +148,9 @@ class Writing:
         database = self.sandbox.database
         own = max(database.comments, default=0) + 1
         depth = parent.depth + 1 if parent else 0
-        made = Comment(own, body, user.id, self.sandbox.clock(), row, parent, depth, alignment)
+        made = Comment(
+            own, referred(body, self.references()), user.id, self.sandbox.clock(), row, parent, depth, alignment
+        )
         database.add_comment(made)
         self.sandbox.touch(row)
         self.sent["commented"] += 1
