@@ -764,15 +764,15 @@ _WRITERS = (
     Mutant(
         "marker not verified: an old answer is believed (CONSUL)",
         f"{CONSUL}/writer.py",
-        "        if not ours:",
-        "        if ours is None:",
+        "        if made is None or not carries(made.text, draft.marker):",
+        "        if made is None:",
         _contract("consul_writer", "an_old_answer_that_comes_again"),
     ),
     Mutant(
         "a draft is taken for a public copy (CONSUL)",
         f"{CONSUL}/writer.py",
-        "complete = not await self.participant_forms.is_draft(each.own)",
-        "complete = True",
+        "copy = copy_at(self.session.base, each.own, locale, voice, complete=not draft)",
+        "copy = copy_at(self.session.base, each.own, locale, voice, complete=True)",
         _contract(
             "consul_writer", "a_lost_answer_never_makes_a_second_copy[2.2.2-participant-create-reset_after_store]"
         ),
@@ -780,8 +780,8 @@ _WRITERS = (
     Mutant(
         "hidden copy taken for absent (CONSUL)",
         f"{CONSUL}/writer.py",
-        "            if hidden is not None:",
-        '            if hidden == "":',
+        "                if hidden is not None:",
+        '                if hidden == "":',
         _contract("consul_writer_texts", "what_a_moderator_hid_at_once_is_not_made_again"),
     ),
     Mutant(
@@ -801,15 +801,15 @@ _WRITERS = (
     Mutant(
         "a wrong password is tried until the account is locked (CONSUL)",
         f"{CONSUL}/web_session.py",
-        "_BELIEVED = 4",
-        "_BELIEVED = 400",
+        "            self._refused.add(name)\n",
+        "",
         _contract("consul_writer", "signing_in_is_done_once_and_soon_given_up_with_a_wrong_password"),
     ),
     Mutant(
         "a draft that was retired is published (CONSUL)",
         f"{CONSUL}/participant_forms.py",
-        '        if created.status == 200 and created.offers("/publish"):\n            return',
-        '        if created.status == 500 and created.offers("/publish"):\n            return',
+        '        if created.status == 200 and created.offers("/publish"):\n            return False',
+        '        if created.status == 500 and created.offers("/publish"):\n            return False',
         _contract("consul_writer_texts", "a_draft_that_is_withdrawn_stays_one"),
     ),
     Mutant(

@@ -15,12 +15,12 @@ from ..http.html_page import HtmlPage
 from ..http.web_session import HTML, TOKEN
 from . import write_requests
 from .lookup import copy_at
-from .pages import errors_of
+from .pages import errors_of, wants_sign_in
 from .participant_forms import left_out
-from .web_session import WebSession
+from .web_session import WebSession, page_token
 
 _VERIFY = "/management/document_verifications"
-_MADE = re.compile(r"^/management/proposals/(\d+)")
+_MADE = re.compile(r"^/management/proposals/(\d+)(?:[-/]|$)")
 
 
 class AdminForms:
@@ -63,21 +63,24 @@ class AdminForms:
         if not entered.location.startswith("/management"):
             raise NotLetIn("the account may not use the management interface", hint="make it a manager there")
         page = await self.session.browser.load(_VERIFY)
-        token = page.token()
-        if page.status != 200 or token is None:
-            raise NotLetIn("the management interface shows no form to choose a person")
-        await self._choose(token, own.document_type, own.document_number.get_secret_value())
+        if page.status != 200:
+            raise NotLetIn("the management interface shows no form to choose a person", status=page.status)
+        await self._choose(page_token(page, f"{_VERIFY}/check"), own.document_type, own.document_number)
 
-    async def _choose(self, token: str, kind: str, number: str) -> None:
-        fields = [("document_verification[document_type]", kind), ("document_verification[document_number]", number)]
+    async def _choose(self, token: str, kind: str, number: SecretStr) -> None:
+        fields = [
+            ("document_verification[document_type]", kind),
+            ("document_verification[document_number]", number.get_secret_value()),
+        ]
         request = Request(
             "POST", f"{_VERIFY}/check", form=(("authenticity_token", TOKEN), *fields), headers={"Accept": HTML}
         )
-        answer = await self.session.browser.send_again(
-            request, {TOKEN: token}
-        )  # choosing somebody changes the session only
+        # Choosing somebody changes the session only.
+        answer = await self.session.browser.send_again(request, {TOKEN: token})
         if answer.status == 422:
-            raise NotDone("the site refused the token of its own page")
+            raise NotDone("the site refused the token of its own page", status=422)
+        if answer.status != 200:
+            raise NotDone(f"choosing a person was answered with status {answer.status}", status=answer.status)
         if answer.soup.select_one(".callout.success") is None:
             raise NotLetIn(
                 "the document of `management` belongs to nobody who is verified there",
@@ -104,14 +107,21 @@ class AdminForms:
         """Send the form; the proposal is public when this returns."""
         request = write_requests.create(draft, self.session.base, office=True)
         without = left_out(page.form("new_proposal") or {})
-        answer = await self.session.browser.send(request, {**values, TOKEN: page.token() or ""}, without=without)
+        token = page_token(page, request.path)
+        answer = await self.session.browser.send(request, {**values, TOKEN: token}, without=without)
         made = _MADE.match(answer.location) if answer.status == 302 else None
         if made is not None:
             return copy_at(self.session.base, made[1], draft.locale, "official", complete=True)
-        errors = errors_of(answer) if answer.status == 200 else None
+        errors = errors_of(answer) if answer.status in {200, 422} else None
         if errors is not None:
             raise ContentRefused(f"the site refused the proposal: {errors}")
-        if answer.status in {302, 404, 422}:
+        # Only these are known to store nothing (docs/platforms/consul.md 8.4).
+        if answer.status in {404, 422} or answer.location == _VERIFY or wants_sign_in(answer):
             self.session.forget()
             raise NotDone("the management session ended before the form was sent", status=answer.status)
-        raise MaybeDone(f"the site answered with status {answer.status} to a new proposal", status=answer.status)
+        where = f" and led to {answer.location}" if answer.location else ""
+        raise MaybeDone(
+            f"the site answered with status {answer.status}{where} to a new proposal",
+            status=answer.status,
+            accepted=answer.status == 302,
+        )

@@ -3,20 +3,30 @@
 Reading only; whatever cannot be told now raises, it is never taken for "not there" (docs/platforms/consul.md 8.6).
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
 from ...core.identity import Ref, split_ref
+from ...core.ledger.marker import carries, claims_marker
 from ...core.records import Answer, Proposal, State
 from ..contract.errors import CannotDo, NotDone, nothing_stored
 from ..contract.reading import Context
 from ..contract.writing import Copy, Reading
 from ..http.html_page import HtmlPage
 from .api import Api
-from .dialects import DIALECTS, Dialect, Shape, comments_of_document, cursor_at, written_by_document, written_by_pages
+from .dialects import (
+    DIALECTS,
+    Dialect,
+    Shape,
+    comments_of_document,
+    cursor_at,
+    pages_document,
+    written_by_document,
+    written_by_pages,
+)
 from .mapping import Mapper, moment, nodes
 from .pages import listed
 from .settings import ConsulSettings
@@ -36,6 +46,10 @@ class Written:
     title: str
     text: str
     created_at: datetime | None
+    author: str | None = None
+    """Unknown where the author keeps his activity private."""
+    supports: int = 0
+    retired: bool = False
 
 
 class Lookup:
@@ -45,6 +59,7 @@ class Lookup:
         self.reading = reading
         self.settings = settings
         self._dialect: Dialect | None = None
+        self._language: str | None = None
         self._once: dict[str, Written] = {}
 
     def api(self, locale: str | None) -> Api:
@@ -59,6 +74,13 @@ class Lookup:
             async with nothing_stored():
                 self._dialect = await self.api(None).dialect()
         return self._dialect
+
+    async def language(self) -> str:
+        """The site's own language: that of its start page for who has no session; empty where it says none. Asked once."""
+        if self._language is None:
+            async with nothing_stored():
+                self._language = await Api(self.reading, self.settings).language() or ""
+        return self._language
 
     async def node(self, own: str, locale: str | None, *, milestones: bool = False) -> dict[str, Any] | None:
         """A whole proposal, drafts too; None when there is none for the public."""
@@ -101,23 +123,70 @@ class Lookup:
         if node is None:
             return None
         text = "\n".join(str(node.get(name) or "") for name in ("summary", "description"))
-        return Written(own, str(node.get("title") or ""), text, moment(node, "publicCreatedAt"))
+        author = (node.get("publicAuthor") or {}).get("id")
+        return Written(
+            own,
+            str(node.get("title") or ""),
+            text,
+            moment(node, "publicCreatedAt"),
+            str(author) if author is not None else None,
+            int(node.get("cachedVotesUp") or 0),
+            bool(node.get("retiredAt")),
+        )
 
-    async def holds(self, own: str, marker: str) -> bool:
-        """Whether a proposal carries this marker."""
-        found = (await self._fresh([own]))[own]
-        return found is not None and marker in found.text
+    async def fresh(self, own: str) -> Written | None:
+        """What a proposal says now, whatever was read before; None when there is none."""
+        return (await self._fresh([own]))[own]
+
+    async def marked(self) -> list[Written]:
+        """All proposals of the site that carry something like a marker, newest first; drafts too.
+
+        The interface has no order (docs/platforms/consul.md 3.2): more than one request is asked a second time, and both are believed.
+        """
+        dialect = await self.dialect()
+        only = ("title", "summary", "description", "publicCreatedAt", "retiredAt", "cachedVotesUp")
+        shape = Shape("proposals", only=only)
+        pages, rows, found = shape.pages_per_request(dialect), dialect.page, dict[str, Written]()
+        for _ in range(2):
+            offset, requests, goes_on = 0, 0, True
+            while goes_on:
+                parts = [(f"p{i}", shape, offset + i * (rows or 0), rows) for i in range(pages)]
+                async with nothing_stored():
+                    data = await self.api(None).ask(pages_document(dialect, parts), dialect)
+                for position in range(pages):
+                    connection = data.get(f"p{position}")
+                    for node in nodes(connection, dialect):
+                        each = self._written(str(node.get("id")), node)
+                        if each is not None and claims_marker(each.text):
+                            found[each.own] = each
+                    goes_on = bool(((connection or {}).get("pageInfo") or {}).get("hasNextPage"))
+                offset, requests = offset + pages * (rows or 0), requests + 1
+            if requests == 1:
+                break
+        return sorted(found.values(), key=lambda each: -int(each.own))
+
+    async def is_draft(self, session: WebSession, own: str) -> bool:
+        """Whether a proposal must still be published, by its own page, which everybody may read (docs/platforms/consul.md 10b).
+
+        Raises:
+            NotDone: that cannot be told now.
+        """
+        page = await session.browser.load(f"/proposals/{own}")
+        page = await session.browser.load(page.location) if page.status == 301 else page
+        if page.status != 200:
+            raise NotDone(f"the page of proposal/{own} cannot be read now", status=page.status)
+        return page.soup.select_one(f"#proposal_{own}_votes .callout.primary") is not None
 
     async def own_list(self, session: WebSession, address: str, since: datetime | None) -> AsyncGenerator[Written]:
         """Everything that the account of this page wrote, drafts too, newest first; back to `since`."""
         async for each in self._walk(session, address, {"filter": "proposals"}, since):
             yield each
 
-    async def moderated(self, person: str, marker: str) -> str | None:
-        """The number of a proposal of this person that carries the marker, even if a moderator has hidden it meanwhile."""
+    async def moderated(self, person: str, marker: str, *, besides: Collection[str] = ()) -> str | None:
+        """The number of another proposal of this person that carries the marker, even if a moderator has hidden it meanwhile."""
         async with aclosing(self.ever_public(person)) as all_of_them:
             async for each in all_of_them:
-                if marker in each.text:
+                if each.own not in besides and carries(each.text, marker):
                     return each.own
         return None
 
@@ -157,6 +226,8 @@ class Lookup:
             page = await session.browser.load(path, params | ({"page": str(number)} if number > 1 else {}))
             ids = [own for own in self._checked(page, path) if own not in seen]
             if not ids:
+                if number == 1:
+                    await self._switched_on(path)
                 return
             seen.update(ids)
             found = await self.written(ids)
@@ -168,6 +239,13 @@ class Lookup:
                     return
                 yield each
         raise NotDone("the list of proposals does not end")
+
+    async def _switched_on(self, path: str) -> None:
+        """An empty list proves nothing while proposals are switched off: then even one's own page lists none (recording 755j)."""
+        async with nothing_stored():
+            _, features = await self.api(None).release()
+        if "proposals" in features and features["proposals"] not in ("t", True):
+            raise NotDone(f"{path} lists nothing: proposals are switched off on the site")
 
     def _checked(self, page: HtmlPage, path: str) -> list[str]:
         """The numbers on a page that really is the list.
@@ -211,7 +289,7 @@ class Lookup:
                 document = comments_of_document(dialect, [(collection, own, offset)], False)
                 data = await self.api(None).ask(document, dialect)
             connection = cast(dict[str, Any], data.get("t0") or {}).get("comments")
-            if any(marker in str(node.get("body") or "") for node in nodes(connection, dialect)):
+            if any(carries(str(node.get("body") or ""), marker) for node in nodes(connection, dialect)):
                 return True
             if not ((connection or {}).get("pageInfo") or {}).get("hasNextPage"):
                 return False
@@ -229,7 +307,7 @@ class Lookup:
             async with nothing_stored():
                 data = await self.api(locale).ask(document, DIALECTS["C"])
             connection = cast(dict[str, Any], data.get("r") or {}).get("milestones") or {}
-            if any(marker in f"{n.get('title')} {n.get('description')}" for n in connection.get("nodes") or ()):
+            if any(carries(f"{n.get('title')} {n.get('description')}", marker) for n in connection.get("nodes") or ()):
                 return True
             if not (connection.get("pageInfo") or {}).get("hasNextPage"):
                 return False

@@ -4,14 +4,48 @@ Only where something stands is understood, never the words of a message (docs/pl
 """
 
 import re
+from functools import cached_property
 from urllib.parse import urlsplit
 
+from ..contract.exchange import Response
 from ..http.html_page import HtmlPage
 
 SIGN_IN = "/users/sign_in"
 _PERSON = re.compile(r"^/users/(\d+)(?:-[^/]*)?$")
+_PASSWORD = re.compile(r"^/users/password(?:_expired)?(?:/|$)")
 _LOCALE = re.compile(r"[?&]locale=([A-Za-z]{2,3}(?:-[A-Za-z]{2,8})?)(?:&|$)")
 _WRONG = ".form-error.is-visible"
+
+
+class SitePage(HtmlPage):
+    """A page of a site that may live below a path (`RAILS_RELATIVE_URL_ROOT`): every path is told as if it did not.
+
+    Links and redirects of such a site carry the prefix (docs/platforms/consul.md 10b); what does not is another application's.
+    """
+
+    def __init__(self, answer: Response, root: str) -> None:
+        super().__init__(answer)
+        self._root = root
+
+    @property
+    def redirect(self) -> str | None:
+        """The path it leads to, below the site's own; None: it leads nowhere."""
+        found = super().redirect
+        return found if found is None else self._below(found)
+
+    @cached_property
+    def paths(self) -> list[str]:
+        """The paths that the page links to, below the site's own."""
+        return [self._below(urlsplit(each).path) for each in self.links]
+
+    def token(self, path: str | None = None) -> str | None:
+        """As `HtmlPage.token`; `path` is below the site's own."""
+        return super().token(path if path is None else f"{self._root}{path}")
+
+    def _below(self, path: str) -> str:
+        if self._root and (path == self._root or path.startswith(f"{self._root}/")):
+            return path[len(self._root) :] or "/"
+        return path if not self._root else f"//{path}"
 
 
 def wants_sign_in(page: HtmlPage) -> bool:
@@ -19,9 +53,14 @@ def wants_sign_in(page: HtmlPage) -> bool:
     return page.location == SIGN_IN
 
 
-def person_of(page: HtmlPage) -> tuple[str, str] | None:
+def wants_password(page: HtmlPage) -> bool:
+    """Whether the site lets the account do nothing before its password is changed (docs/platforms/consul.md 10b)."""
+    return _PASSWORD.match(page.location) is not None
+
+
+def person_of(page: SitePage) -> tuple[str, str] | None:
     """The number and the address of who is signed in; only right on pages that link to nobody else."""
-    found = (_PERSON.match(urlsplit(link).path) for link in page.links)
+    found = (_PERSON.match(path) for path in page.paths)
     return next(((match[1], match[0]) for match in found if match), None)
 
 

@@ -7,17 +7,17 @@ import re
 from collections.abc import Iterable, Mapping
 
 from ...core.identity import split_ref
-from ..contract.errors import CannotDo, ContentRefused, MaybeDone, NotDone
+from ..contract.errors import CannotDo, ContentRefused, MaybeDone, NotDone, WriteError
 from ..contract.writing import Copy, Draft, Limits
 from ..http.html_page import HtmlPage
 from ..http.web_session import TOKEN
 from . import text_rules, write_requests
 from .lookup import copy_at
 from .pages import errors_of, locales_of, wants_sign_in
-from .web_session import WebSession
+from .web_session import WebSession, after_accepted, page_token
 from .write_requests import EditForm
 
-_PROPOSAL = re.compile(r"^/proposals/(\d+)")
+_PROPOSAL = re.compile(r"^/proposals/(\d+)(?:[-/]|$)")
 _BLOCK = re.compile(r"^proposal\[translations_attributes\]\[(\d+)\]\[locale\]$")
 _PLACE = "proposal[map_location_attributes]"
 
@@ -37,10 +37,7 @@ class ParticipantForms:
         page = await self.session.authors_page(path, {"locale": locale} if locale else None)
         if page.status == 302:
             self.session.forget()  # the session may be somebody else's; whoever asks again asks with a new one
-            raise CannotDo(
-                "the account may not do that with this proposal: only its author may, and only up to 1,000 supports",
-                hint="is the document of `management` that of the account of `login`?",
-            )
+            raise await self._not_allowed(path)
         if page.status == 403:
             raise CannotDo("proposals are switched off on the site", status=403)
         if page.status == 404:
@@ -49,41 +46,48 @@ class ParticipantForms:
             raise NotDone(f"{path} shows no form (status {page.status})", status=page.status)
         return page
 
+    async def _not_allowed(self, path: str) -> CannotDo:
+        """Why a form of a proposal is not shown: it is another's, or its author may not change it any more."""
+        own = _PROPOSAL.match(path)
+        if own is not None and path.endswith("/edit") and (await self._created(own[1])).status == 200:
+            # Only its author is shown that page: so it is the supports (docs/platforms/consul.md 8.2, 5).
+            return CannotDo(
+                "the proposal has more supports than the site lets an author change it with",
+                hint="the limit is a setting of the site, `max_votes_for_proposal_edit`",
+            )
+        return CannotDo(
+            "the account may not do that with this proposal: only its author may",
+            hint="is the document of `management` that of the account of `login`?",
+        )
+
     async def create(self, draft: Draft, page: HtmlPage, values: Mapping[str, str], loaded: float) -> Copy:
         """Send the form that came at the moment `loaded`; what is made is a draft, which only its author sees."""
         await self.session.wait(loaded)
-        form = page.form("new_proposal") or {}
         request = write_requests.create(draft, self.session.base)
-        token = {TOKEN: form["authenticity_token"]}
-        answer = await self.session.browser.send(request, {**values, **token}, without=left_out(form))
+        token = {TOKEN: page_token(page, request.path)}
+        answer = await self.session.browser.send(
+            request, {**values, **token}, without=left_out(page.form("new_proposal") or {})
+        )
         made = _PROPOSAL.match(answer.location) if answer.status == 302 else None
-        if made is None or answer.location == "/proposals/new":
-            raise not_made(self.session, answer)
+        if made is None:
+            raise not_made(self.session, answer, back="/proposals/new")
         return copy_at(self.session.base, made[1], draft.locale, "participant", complete=False)
 
     async def publish(self, copy: Copy) -> Copy:
-        """Publish a draft that exists: from here on every failure leaves something behind."""
+        """Publish a draft that exists. From here on every failure leaves something behind: it is "maybe done"."""
         own = split_ref(copy.ref)[1]
-        try:
-            await self.session.as_author()
-        except (CannotDo, NotDone) as error:
-            raise MaybeDone(f"the draft {copy.ref} is made, but not published: {error.message}") from error
-        try:
+        with after_accepted(f"the draft {copy.ref} is made, but not published"):
             page = await self._created(own)
             if page.status in {302, 404}:
                 raise CannotDo("the draft is not there any more, or it is not ours", status=page.status)
-            token = page.token()
-            if page.status != 200 or token is None:
+            if page.status != 200:
                 raise NotDone(f"the page of the draft cannot be read (status {page.status})", status=page.status)
             if page.offers("/publish"):
-                answer = await self.session.browser.send(write_requests.publish(own, self.session.base), {TOKEN: token})
-                if not (answer.status == 302 and _PROPOSAL.match(answer.location)):
+                request = write_requests.publish(own, self.session.base)
+                answer = await self.session.browser.send(request, {TOKEN: page_token(page, request.path)})
+                if not _leads_to(answer, own):
                     # A second time is refused (docs/platforms/consul.md 8.2, 4): then it was public already.
                     await self._is_public(own, answer.status)
-        except NotDone as error:
-            raise MaybeDone(
-                f"the draft {copy.ref} is made, but not published: {error.message}", status=error.status
-            ) from error
         return Copy(copy.ref, copy.url, copy.how)
 
     async def _created(self, own: str) -> HtmlPage:
@@ -105,24 +109,40 @@ class ParticipantForms:
         return page.offers("/publish")
 
     async def edit(self, own: str, draft: Draft) -> None:
-        """Replace the texts, one form for each language; the place is kept."""
-        for locale in draft.texts:
-            page = await self._page(f"/proposals/{own}/edit", locale, f"edit_proposal_{own}")
-            loaded = self.session.clock.monotonic()
-            form = page.form(f"edit_proposal_{own}") or {}
-            request = write_requests.edit(own, draft, locale, self.session.base, _edit_form(form, locale))
-            await self.session.wait(loaded)
-            token = {TOKEN: form["authenticity_token"]}
-            answer = await self.session.browser.send(request, token, without=left_out(form))
-            made = _PROPOSAL.match(answer.location) if answer.status == 302 else None
-            if made is None or answer.location.endswith("/edit"):
-                raise not_made(self.session, answer)
+        """Replace the texts, one form for each language; the place is kept.
 
-    async def retire(self, own: str, wanted: str | None, reason: str) -> None:
-        """Take it back, in the language of its copy or the first it has; a draft stays one, as nobody sees it."""
+        Raises:
+            MaybeDone: also where one language is changed and a further one is not; repeating it is harmless.
+        """
+        for position, locale in enumerate(draft.texts):
+            try:
+                await self._edit(own, draft, locale)
+            except WriteError as error:
+                if not position or isinstance(error, MaybeDone):
+                    raise
+                raise MaybeDone(
+                    f"the text in {locale} is not changed, those before it are: {error.message}",
+                    hint=error.hint,
+                    status=error.status,
+                ) from error
+
+    async def _edit(self, own: str, draft: Draft, locale: str) -> None:
+        page = await self._page(f"/proposals/{own}/edit", locale, f"edit_proposal_{own}")
+        loaded = self.session.clock.monotonic()
+        form = page.form(f"edit_proposal_{own}") or {}
+        request = write_requests.edit(own, draft, locale, self.session.base, _edit_form(form, locale))
+        await self.session.wait(loaded)
+        token = {TOKEN: page_token(page, request.path)}
+        answer = await self.session.browser.send(request, token, without=left_out(form))
+        back = f"/proposals/{own}/edit"
+        if not _leads_to(answer, own) or answer.location == back:
+            raise not_made(self.session, answer, back=back)
+
+    async def retire(self, own: str, wanted: str | None, reason: str) -> bool:
+        """Take it back, in the language of its copy or the first it has; false: a draft, which stays one, as nobody sees it."""
         created = await self._created(own)
         if created.status == 200 and created.offers("/publish"):
-            return
+            return False
         page = await self._page(f"/proposals/{own}/retire_form", wanted, f"edit_proposal_{own}")
         form = page.form(f"edit_proposal_{own}") or {}
         there = [each for each in _blocks(form) if each[2] and wanted in (None, each[1])]
@@ -130,9 +150,10 @@ class ParticipantForms:
             raise CannotDo("the proposal has no text in the language of its copy", hint="somebody changed its language")
         _, locale, translation, _ = there[0]
         request = write_requests.retire(own, locale, reason, self.session.base, translation or "")
-        answer = await self.session.browser.send(request, {TOKEN: form["authenticity_token"]})
-        if not (answer.status == 302 and _PROPOSAL.match(answer.location)):
-            raise not_made(self.session, answer)
+        answer = await self.session.browser.send(request, {TOKEN: page_token(page, request.path)})
+        if not _leads_to(answer, own):
+            raise not_made(self.session, answer, back=f"/proposals/{own}/retire_form")
+        return True
 
 
 def limits_of(page: HtmlPage) -> Limits:
@@ -176,25 +197,38 @@ def left_out(form: Mapping[str, str]) -> str:
     return "" if f"{_PLACE}[latitude]" in form else _PLACE
 
 
-def not_made(session: WebSession, answer: HtmlPage) -> Exception:
-    """What an answer means that is no success."""
-    errors = errors_of(answer) if answer.status == 200 else None
+def _leads_to(answer: HtmlPage, own: str) -> bool:
+    """Whether an answer leads to a page of this very proposal, as every success does."""
+    found = _PROPOSAL.match(answer.location) if answer.status == 302 else None
+    return found is not None and found[1] == own
+
+
+def not_made(session: WebSession, answer: HtmlPage, *, back: str = "") -> Exception:
+    """What an answer means that is no success. `back`: where the site leads who was too quick for its captcha.
+
+    Only what the site is known to answer when it stored nothing is believed (docs/platforms/consul.md 8.2); all else may be done.
+    """
+    errors = errors_of(answer) if answer.status in {200, 422} else None
     if errors is not None:
         return ContentRefused(f"the site refused the proposal: {errors}")
-    if answer.status == 200 and not answer.answer.body.strip():
-        return NotDone("the site took the form for a robot's (its trap field)")
     if wants_sign_in(answer):
         session.forget()
         return NotDone("the session ended before the form was sent")
-    if answer.status == 302:
-        return NotDone("the site took the form for a robot's (sent too soon, or twice)")
+    if answer.status == 302 and answer.location in {back, "/"}:
+        return NotDone("the site took the form for a robot's (sent too soon, or twice), or the account may not do that")
     if answer.status == 422:
+        session.forget()
         return NotDone("the site refused the token of its own form", hint="are cookies kept on the way?", status=422)
     if answer.status == 403:
         return CannotDo("proposals are switched off on the site", status=403)
     if answer.status in {400, 401, 404}:
-        return NotDone(f"the site answered with status {answer.status} to a new proposal", status=answer.status)
-    return MaybeDone(f"the site answered with status {answer.status} to a new proposal", status=answer.status)
+        return NotDone(f"the site answered with status {answer.status} to a proposal", status=answer.status)
+    where = f" and led to {answer.location}" if answer.location else ""
+    return MaybeDone(
+        f"the site answered with status {answer.status}{where} to a proposal",
+        status=answer.status,
+        accepted=answer.status == 302,
+    )
 
 
 def _blocks(form: Mapping[str, str]) -> list[tuple[str, str, str | None, bool]]:

@@ -5,17 +5,21 @@ Nothing here decides whether something may be said.
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from ...core.identity import Ref, split_ref
+from ...core.ledger.marker import carries
 from ..contract.errors import CannotDo, ContentRefused, MaybeDone, NotDone
 from ..contract.exchange import Request
 from ..contract.writing import AnswerDraft, LocalText
+from ..http.html_page import HtmlPage
 from ..http.web_session import TOKEN
 from . import write_requests
 from .lookup import Lookup
-from .pages import errors_of
 from .participant_forms import not_made
-from .web_session import WebSession
+from .web_session import WebSession, page_token
+
+_ADMINISTERED = re.compile(r"^/admin/proposals/(\d+)(?:-[^/]*)?$")
 
 
 class Responses:
@@ -42,29 +46,39 @@ class Responses:
         page = await self.session.browser.load(page.location) if page.status == 301 else page
         if page.status != 200:
             raise NotDone(f"the administration's page of {ref} cannot be read now", status=page.status)
-        return answer.marker in page.soup.get_text(" ")
+        return carries(page.soup.get_text(" "), answer.marker)
 
     async def answer(self, ref: Ref, answer: AnswerDraft) -> None:
         """Publish a milestone in the name of the administration."""
         own = _proposal(ref)
         await self.session.as_administrator()
-        page = await self.session.browser.load(f"/admin/proposals/{own}/milestones/new", {"locale": answer.locale})
+        path = f"/admin/proposals/{own}/milestones"
+        page = await self.session.browser.load(f"{path}/new", {"locale": answer.locale})
         if page.status == 404:
             raise CannotDo(f"{ref} is not there any more", status=404)
         form = page.form("new_milestone")
         if form is None:
             raise CannotDo("the site shows no form for milestones", status=page.status)
-        values = {TOKEN: form["authenticity_token"], write_requests.TITLE: _milestone_title(form, answer.locale)}
+        answer = await self._readable(answer, form)
+        values = {TOKEN: page_token(page, path), write_requests.TITLE: _milestone_title(form, answer.locale)}
         sent = await self.session.browser.send(self.plan_answer(ref, answer)[0], values)
-        if sent.status == 302 and sent.location.startswith("/admin/proposals/"):
+        if _leads_to(sent, own):
             return
-        if sent.status == 302:
-            self.session.forget()
-            raise NotDone("the administrator's session ended before the form was sent")
-        errors = errors_of(sent)
-        if errors is not None:
-            raise ContentRefused(f"the site refused the milestone: {errors}")
-        raise not_made(self.session, sent)
+        raise not_made(self.session, sent, back=f"{path}/new")
+
+    async def _readable(self, answer: AnswerDraft, form: Mapping[str, str]) -> AnswerDraft:
+        """The answer in languages that the site offers.
+
+        It stores any other too, and of one that the software does not know it shows a date without a text, in which the marker
+        cannot be found either (docs/platforms/consul.md 10b).
+        """
+        offered = [value for name, value in form.items() if name.endswith("[locale]")]
+        texts = {locale: text for locale, text in answer.texts.items() if locale in offered}
+        if answer.locale in texts:
+            return replace(answer, texts=texts)
+        own = await self.lookup.language()
+        own = own if own in offered else offered[0] if offered else answer.locale
+        return replace(answer, locale=own, texts=texts if own in texts else {own: answer.texts[answer.locale], **texts})
 
     # Comments
 
@@ -80,17 +94,14 @@ class Responses:
         """As the account of `login`."""
         request = write_requests.comment(*_commentable(ref), text)
         page = await self.session.authors_page("/account")
-        token = page.token()
-        if token is None:
-            raise NotDone("the site's pages carry no token", status=page.status)
-        sent = await self.session.browser.send(request, {TOKEN: token})
+        sent = await self.session.browser.send(request, {TOKEN: page_token(page, request.path)})
         script = sent.answer.text
-        if sent.status == 200 and re.search(r"comment_\d+", script) and "display_error" not in script:
-            return
-        if sent.status == 200:
+        if sent.status == 200 and "display_error" in script:
             raise ContentRefused(
                 "the site refused the comment: it is empty or too long, or comments are not taken there"
             )
+        if sent.status == 200 and re.search(r"comment_\d+", script) and "html" not in sent.answer.media_type:
+            return
         if sent.status == 404:
             raise CannotDo(f"{ref} is not there any more", status=404)
         if sent.status in {401, 422}:
@@ -98,6 +109,12 @@ class Responses:
             raise NotDone("the session ended before the comment was sent", status=sent.status)
         # 406 may mean that it was stored all the same (docs/platforms/consul.md 8.2, 8).
         raise MaybeDone(f"the site answered with status {sent.status} to a comment", status=sent.status)
+
+
+def _leads_to(answer: HtmlPage, own: str) -> bool:
+    """Whether an answer leads to the administration's page of this proposal, as every success does."""
+    found = _ADMINISTERED.match(answer.location) if answer.status == 302 else None
+    return found is not None and found[1] == own
 
 
 def _proposal(ref: Ref) -> str:

@@ -3,24 +3,74 @@
 It decides nothing about proposals. A page that cannot be had is `NotDone` or `CannotDo`. Facts: docs/platforms/consul.md 8.2.
 """
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import cast
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from ..contract.errors import CannotDo, NotDone, NotLetIn
+from ..contract.errors import (
+    CannotDo,
+    ConnectorError,
+    MappingError,
+    MaybeDone,
+    NotDone,
+    NotLetIn,
+    WrongCredentials,
+)
 from ..contract.exchange import Request
 from ..contract.writing import WriteContext
 from ..http.html_page import HtmlPage
 from ..http.web_session import HTML, TOKEN, BrowserSession
 from .api import authorization
-from .pages import SIGN_IN, person_of, wants_sign_in
+from .pages import SIGN_IN, SitePage, person_of, wants_password, wants_sign_in
 from .settings import ConsulSettings
 
 SECONDS = 4.5
 """The captcha takes a form for a robot's before four seconds have passed (docs/platforms/consul.md 8.2)."""
-_BELIEVED = 4
-"""So many refusals in a row to let an account in are believed: one alone may be the answer to another request."""
+
+
+class SiteBrowser(BrowserSession):
+    """A browser's session whose pages tell every path as below the site's own."""
+
+    async def load(self, path: str, params: Mapping[str, str] | None = None) -> SitePage:
+        """As `BrowserSession.load`."""
+        return self._site(await super().load(path, params))
+
+    async def send(self, request: Request, values: Mapping[str, str], *, without: str = "") -> SitePage:
+        """As `BrowserSession.send`."""
+        return self._site(await super().send(request, values, without=without))
+
+    def _site(self, page: HtmlPage) -> SitePage:
+        return SitePage(page.answer, urlsplit(self.base).path.rstrip("/"))
+
+
+@contextmanager
+def after_accepted(what: str) -> Generator[None]:
+    """Turns every failure of a look at what the site has accepted into "maybe done": it is there, and is never sent again by itself."""
+    try:
+        yield
+    except (ConnectorError, MappingError) as error:
+        if isinstance(error, MaybeDone) and error.accepted:
+            raise
+        said = error.message if isinstance(error, ConnectorError) else str(error)
+        status, hint = (error.status, error.hint) if isinstance(error, ConnectorError) else (None, "")
+        raise MaybeDone(f"{what}: {said}", hint=hint, status=status, accepted=True) from error
+
+
+def page_token(page: HtmlPage, path: str) -> str:
+    """The token for a form that is sent to `path`: the page's own, which holds everywhere.
+
+    A form's own holds for its own address, slug included, and nowhere else (docs/platforms/consul.md 8.2).
+
+    Raises:
+        NotDone: the page carries none.
+    """
+    token = page.token(path)
+    if token is None:
+        raise NotDone("the site's page carries no token", status=page.status)
+    return token
 
 
 class WebSession:
@@ -29,12 +79,12 @@ class WebSession:
     def __init__(self, context: WriteContext) -> None:
         self.settings = cast(ConsulSettings, context.reading.settings)
         self.clock = context.reading.clock
-        self.browser = BrowserSession(context.session, self.clock, authorization(self.settings))
+        self.browser = SiteBrowser(context.session, self.clock, authorization(self.settings))
         self.base = self.browser.base
         self.who: str | None = None
         """The login of who is signed in."""
         self._people: dict[str, tuple[str, str]] = {}
-        self._refused: dict[str, int] = {}
+        self._refused: set[str] = set()
 
     def forget(self) -> None:
         """Start a new session."""
@@ -51,39 +101,45 @@ class WebSession:
         """Be this account; returns its number and the address of its page.
 
         Raises:
-            NotLetIn: it is not let in. After a few refusals in a row nothing is asked any more: some sites lock an account after 20.
+            WrongCredentials: the site does not take them. It is not asked again: some sites lock an account after 20 tries, and count on.
+            NotLetIn: it is not let in for another reason.
             NotDone: no answer came back, though it was tried more than once.
         """
         name = login.get_secret_value()
         if self.who == name:
             return self._people[name]
-        if self._refused.get(name, 0) >= _BELIEVED:
-            raise NotLetIn("the account was not let in", hint="are `login` and `password` right?")
+        if name in self._refused:
+            raise _wrong()
         self.forget()
         page = await self.browser.load(SIGN_IN)
-        form = page.form("new_user")
-        if form is None or "authenticity_token" not in form:
+        if page.form("new_user") is None:
             raise NotLetIn(f"{SIGN_IN} shows no form to sign in", hint="does the site use another way to sign in?")
         fields = [("user[login]", name), ("user[password]", password.get_secret_value()), ("user[remember_me]", "0")]
         request = Request("POST", SIGN_IN, form=(("authenticity_token", TOKEN), *fields), headers={"Accept": HTML})
-        answer = await self.browser.send_again(request, {TOKEN: form["authenticity_token"]})
+        answer = await self.browser.send_again(request, {TOKEN: page_token(page, SIGN_IN)})
         if answer.status == 422:
-            raise NotDone("the site refused the token of its own form to sign in", hint="are cookies kept on the way?")
-        if answer.status != 302 or wants_sign_in(answer):
-            self._refused[name] = self._refused.get(name, 0) + 1
-            confirmed = (
-                "its e-mail address was never confirmed"
-                if answer.status == 302
-                else "wrong login or password, or it is blocked"
+            raise NotDone(
+                "the site refused the token of its own form to sign in", hint="are cookies kept on the way?", status=422
             )
+        if answer.status == 200 and answer.form("new_user") is not None:
+            self._refused.add(name)
+            raise _wrong()
+        if answer.status != 302:
+            raise NotDone(f"signing in was answered with status {answer.status}", status=answer.status)
+        if wants_sign_in(answer):
             raise NotLetIn(
-                f"the account was not let in: {confirmed}", hint="sign in by hand once to see what the site says"
+                "the account was not let in: its e-mail address was never confirmed",
+                hint="sign in by hand once to see what the site says",
             )
-        person = person_of(await self.browser.load("/account"))
+        if wants_password(answer):
+            raise _expired()
+        account = await self.browser.load("/account")
+        if wants_password(account):
+            raise _expired()
+        person = person_of(account)
         if person is None:
             raise NotLetIn("the account signed in, but the site does not know it on the next page")
         self.who, self._people[name] = name, person
-        self._refused.pop(name, None)
         return person
 
     async def as_author(self) -> tuple[str, str]:
@@ -104,7 +160,7 @@ class WebSession:
         if page.status != 200:
             raise CannotDo("the account is no administrator there", hint="set `administrator`")
 
-    async def authors_page(self, path: str, params: Mapping[str, str] | None = None) -> HtmlPage:
+    async def authors_page(self, path: str, params: Mapping[str, str] | None = None) -> SitePage:
         """A page for the author, in a session that is alive."""
         await self.as_author()
         page = await self.browser.load(path, params)
@@ -123,3 +179,17 @@ class WebSession:
         if person is None:
             raise NotDone("the account's own page cannot be read now", status=page.status)
         return person
+
+
+def _wrong() -> WrongCredentials:
+    return WrongCredentials(
+        "the account was not let in: wrong login or password, or it is blocked or locked",
+        hint="sign in by hand once to see what the site says; after 20 wrong tries some sites lock an account for an hour",
+    )
+
+
+def _expired() -> NotLetIn:
+    return NotLetIn(
+        "the account was let in, but must change its password first",
+        hint="the site lets administrators' passwords expire after a year: change it there, then in the configuration",
+    )

@@ -15,6 +15,8 @@ from ..http.web_session import HTML, TOKEN
 TRANSLATION = "‹id of the translation›"
 NUMBER = "‹id›"
 TITLE = "‹title as the form has it›"
+LANGUAGE = "‹language of the site›"
+MILESTONE_TITLE = 80
 EXPLANATION = 500
 COMMENT = 1000
 ZOOM = "14"
@@ -115,15 +117,15 @@ def retire(own: str, locale: str, reason: str, base: str, translation: str = TRA
 
 
 def milestone(own: str, answer: AnswerDraft, day: date, base: str) -> Request:
-    """An official answer."""
+    """An official answer. What is in no known language goes out in one of the site's: in any other nobody could read it."""
     fields: list[tuple[str, str]] = []
     main_first = sorted(answer.texts.items(), key=lambda pair: pair[0] != answer.locale)
     for block, (locale, text) in enumerate(main_first):
         stem = f"milestone[translations_attributes][{block}]"
         fields += [
             (f"{stem}[_destroy]", "false"),
-            (f"{stem}[locale]", locale),
-            (f"{stem}[title]", text.title or TITLE),
+            (f"{stem}[locale]", LANGUAGE if locale == "und" else locale),
+            (f"{stem}[title]", cut_at_word(text.title, MILESTONE_TITLE) or TITLE),
             (f"{stem}[description]", text.html),
         ]
     fields += [("milestone[publication_date]", day.isoformat()), ("milestone[status_id]", "")]

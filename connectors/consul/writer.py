@@ -3,12 +3,14 @@
 A lost answer is looked up, never sent again. Facts: docs/platforms/consul.md 8. Nothing here decides whether something may be published.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import datetime
 from typing import cast
 
 from ...core.identity import Ref, split_ref
+from ...core.ledger.marker import carries, markers_in
 from ..contract.errors import CannotDo, MaybeDone, NotDone
 from ..contract.exchange import Request
 from ..contract.writing import (
@@ -27,17 +29,22 @@ from ..contract.writing import (
 from ..http.html_page import HtmlPage
 from . import capabilities, text_rules, write_requests
 from .admin_forms import AdminForms
-from .lookup import Lookup, copy_at
+from .lookup import Lookup, Written, copy_at
 from .participant_forms import ParticipantForms, limits_of, refuse_unsuitable
 from .responses import Responses
 from .settings import ConsulSettings
-from .web_session import WebSession
+from .web_session import WebSession, after_accepted
 
 SPACE = "section/proposals"
+_BLOCK = 50
+"""So many of our own proposals, two pages of the list, are looked at together for twins."""
 
 
 class ConsulWriter:
     """Writes to one CONSUL installation; implements all of `connectors.contract.writing`."""
+
+    keeps_text_when_withdrawn = True
+    """A retired proposal stays readable whole, for everybody (docs/platforms/consul.md 10b): its text is to be replaced before."""
 
     def __init__(self, context: WriteContext) -> None:
         self.context = context
@@ -47,6 +54,9 @@ class ConsulWriter:
         self.participant_forms = ParticipantForms(self.session)
         self.admin_forms = AdminForms(self.session)
         self.responses = Responses(self.session, self.lookup)
+        self._office: str | None = None
+        """Who the person of the document is, once a copy of ours told it."""
+        self._published: set[str] = set()
 
     # Before writing
 
@@ -86,7 +96,7 @@ class ConsulWriter:
         """Make it public; a draft that was found is published."""
         _only_proposals(space)
         if found is not None:
-            return found if found.complete else await self.participant_forms.publish(found)
+            return found if found.complete or found.withdrawn else await self.participant_forms.publish(found)
         voice = self._voice(draft.voice)
         # Without the interface nothing that is made could be looked up: better to know before.
         await self.lookup.dialect()
@@ -102,15 +112,16 @@ class ConsulWriter:
         return copy if copy.complete else await self.participant_forms.publish(copy)
 
     async def _is_ours(self, copy: Copy, draft: Draft) -> None:
-        """Believe an answer only when the proposal that it names says what we sent: proxies have given old answers again."""
-        try:
-            ours = await self.lookup.holds(split_ref(copy.ref)[1], draft.marker)
-        except (NotDone, CannotDo) as error:
-            raise MaybeDone(
-                f"{copy.ref} is made, but cannot be read now: {error.message}", status=error.status
-            ) from error
-        if not ours:
-            raise MaybeDone(f"the site answered with {copy.ref}, which is not what was sent")
+        """Believe an answer only when the proposal that it names says what we sent: proxies have given old answers again.
+
+        Whatever is found, the site has accepted the form: it is never sent again by itself.
+        """
+        with after_accepted(f"{copy.ref} is made, but cannot be read now"):
+            made = await self.lookup.fresh(split_ref(copy.ref)[1])
+        if made is None or not carries(made.text, draft.marker):
+            raise MaybeDone(f"the site answered with {copy.ref}, which is not what was sent", accepted=True)
+        if copy.how.get("voice") == "official":
+            self._office = made.author
 
     async def _names(self, draft: Draft) -> dict[str, str]:
         if draft.category is None:
@@ -124,42 +135,124 @@ class ConsulWriter:
         return await self.lookup.read(copy.ref, copy.how.get("locale"))
 
     async def find(self, space: Ref, draft: Draft, since: datetime) -> Copy | None:
-        """In our own list, drafts too; copies in the organisation's name in the public list, for they may be another's."""
+        """In our own list, drafts too; copies in the organisation's name in the public list, for they may be another's.
+
+        A public copy goes before a leftover draft, and that before a retired one.
+
+        Raises:
+            NotDone: it cannot be told now, or not whether a public proposal with this marker is ours.
+        """
         _only_proposals(space)
+        voice = self._voice(draft.voice)
+        mine: list[Copy] = []
+        person = None
         if self.settings.login is not None:
             person, address = await self.session.author()
-            async with aclosing(self.lookup.own_list(self.session, address, since)) as mine:
-                async for each in mine:
-                    if draft.marker in each.text:
-                        complete = not await self.participant_forms.is_draft(each.own)
-                        return self._found(each.own, draft.locale, self._voice(draft.voice), complete=complete)
-            hidden = await self.lookup.moderated(person, draft.marker)
-            if hidden is not None:
-                # A moderator was quicker than we: it is made, and must not be made again.
-                return self._found(hidden, draft.locale, self._voice(draft.voice))
-        if self.settings.management is not None:
+            async with aclosing(self.lookup.own_list(self.session, address, since)) as own:
+                mine = [await self._found(e, draft.locale, voice) async for e in own if carries(e.text, draft.marker)]
+            if not any(map(_stands, mine)):
+                listed = {split_ref(each.ref)[1] for each in mine}
+                hidden = await self.lookup.moderated(person, draft.marker, besides=listed)
+                if hidden is not None:
+                    # A moderator was quicker than we: it is made, and must not be made again, not even of a leftover draft.
+                    copy = copy_at(self.session.base, hidden, draft.locale, voice, complete=True)
+                    return replace(copy, twins=[each.ref for each in mine])
+        if self.settings.management is not None and not any(map(_stands, mine)):
             if self.settings.login is None:
                 await self.admin_forms.enter()
+            listed = {each.ref for each in mine}
             async with aclosing(self.lookup.public_list(self.session, since)) as everybodys:
                 async for each in everybodys:
-                    if draft.marker in each.text:
-                        return self._found(each.own, draft.locale, "official")
-        return None
+                    new = carries(each.text, draft.marker) and f"proposal/{each.own}" not in listed
+                    if new and self._is_the_offices(each, draft, person):
+                        mine.append(copy_at(self.session.base, each.own, draft.locale, "official", complete=True))
+        return _best(mine)
 
-    def _found(self, own: str, locale: str | None, voice: Voice, *, complete: bool = True) -> Copy:
-        return copy_at(self.session.base, own, locale, voice, complete=complete)
+    def _is_the_offices(self, found: Written, draft: Draft, person: str | None) -> bool:
+        """Whether a public proposal with our marker is the organisation's: anybody can put a marker into a text that he has read.
+
+        Raises:
+            NotDone: nothing tells it.
+        """
+        if found.author is not None and found.author in {person, self._office}:
+            return True
+        if found.author is not None and self._office is not None:
+            return False
+        # The interface does not tell who the person of the document is, nor whoever keeps his activity private.
+        if found.title.strip() in {text.title.strip() for text in draft.texts.values()}:
+            return True
+        raise NotDone(
+            f"proposal/{found.own} carries the marker of this copy under another title, and whether it is ours cannot be told",
+            hint="look at it there: if somebody pasted the marker into a text, ask a moderator",
+        )
+
+    async def _found(self, each: Written, locale: str | None, voice: str) -> Copy:
+        """Something of ours as a copy: public, a draft still, or taken back."""
+        draft = not each.retired and not each.supports and await self._draft(each.own)
+        copy = copy_at(self.session.base, each.own, locale, voice, complete=not draft)
+        return replace(copy, withdrawn=each.retired)
+
+    async def _draft(self, own: str) -> bool:
+        if own in self._published:
+            return False
+        if self.settings.login is not None:
+            found = await self.participant_forms.is_draft(own)
+        else:
+            found = await self.lookup.is_draft(self.session, own)
+        if not found:
+            self._published.add(own)
+        return found
 
     async def authored(self, space: Ref) -> AsyncIterator[Authored]:
-        """Everything that the account of `login` wrote; last what moderators hid, which must not be made again either."""
+        """Everything that the account of `login` wrote; last what moderators hid, which must not be made again either.
+
+        Without `login`, everything that carries a marker, whoever wrote it: nothing tells who the person of `management` is.
+        """
         _only_proposals(space)
+        if self.settings.login is None and self.settings.management is not None:
+            await self.admin_forms.enter()
+            async for made in self._authored(_each(await self.lookup.marked())):
+                yield made
+            return
         person, address = await self.session.author()
         listed: set[str] = set()
-        async for each in self.lookup.own_list(self.session, address, None):
-            listed.add(each.own)
-            yield Authored(self._found(each.own, None, self._voice(None)), each.title, each.text, each.created_at)
+        async for made in self._authored(self.lookup.own_list(self.session, address, None)):
+            listed.add(made.copy.ref)
+            yield made
         async for each in self.lookup.ever_public(person):
-            if each.own not in listed:
-                yield Authored(self._found(each.own, None, self._voice(None)), "", each.text)
+            copy = copy_at(self.session.base, each.own, None, self._voice(None), complete=True)
+            if copy.ref not in listed:
+                yield Authored(copy, "", each.text)
+
+    async def _authored(self, source: AsyncGenerator[Written]) -> AsyncIterator[Authored]:
+        """In blocks, within which twins are told and what is public comes before drafts and what was taken back.
+
+        Twins are made within minutes of each other, so they are neighbours in a list that is newest first.
+        """
+        block: list[Written] = []
+        async with aclosing(source) as rows:
+            async for each in rows:
+                block.append(each)
+                if len(block) >= _BLOCK:
+                    for made in await self._told(block):
+                        yield made
+                    block = []
+        for made in await self._told(block):
+            yield made
+
+    async def _told(self, block: Sequence[Written]) -> list[Authored]:
+        voice, made = self._voice(None), list[tuple[Written, Copy]]()
+        for each in block:
+            ours = markers_in(each.text)
+            copy = copy_at(self.session.base, each.own, None, voice, complete=True)
+            made.append((each, await self._found(each, None, voice) if ours else replace(copy, withdrawn=each.retired)))
+        told: list[Authored] = []
+        for each, copy in sorted(made, key=lambda pair: (_rank(pair[1]), -int(pair[0].own))):
+            marks = set(map(str, markers_in(each.text)))
+            others = [c for e, c in made if c.ref != copy.ref and marks & set(map(str, markers_in(e.text)))]
+            twins = [c.ref for c in sorted(others, key=_rank)]
+            told.append(Authored(replace(copy, twins=twins), each.title, each.text, each.created_at))
+        return told
 
     # Changing
 
@@ -181,8 +274,24 @@ class ConsulWriter:
         return [write_requests.retire(split_ref(copy.ref)[1], locale, reason, self.session.base)]
 
     async def withdraw(self, space: Ref, copy: Copy, reason: str) -> None:
-        """Retire it. Nothing can be deleted here: it stays readable, with our explanation."""
-        await self.participant_forms.retire(split_ref(copy.ref)[1], copy.how.get("locale"), reason)
+        """Retire it. Nothing can be deleted here: it stays readable, with our explanation.
+
+        Raises:
+            CannotDo: also where it is a draft, and what everybody reads is another proposal with the same marker.
+        """
+        own = split_ref(copy.ref)[1]
+        if await self.participant_forms.retire(own, copy.how.get("locale"), reason):
+            return
+        there = (await self.lookup.written([own]))[own]
+        for marker in markers_in(there.text) if there is not None else ():
+            _, address = await self.session.author()
+            async with aclosing(self.lookup.own_list(self.session, address, None)) as mine:
+                async for each in mine:
+                    if each.own != own and carries(each.text, marker) and _stands(await self._found(each, None, "")):
+                        raise CannotDo(
+                            f"{copy.ref} is a draft that nobody sees, and proposal/{each.own} with the same marker is public",
+                            hint="withdraw that one there",
+                        )
 
     # Responses
 
@@ -214,3 +323,25 @@ class ConsulWriter:
 def _only_proposals(space: Ref) -> None:
     if space != SPACE:
         raise CannotDo(f"nothing can be published in {space} on CONSUL", hint=f"use {SPACE}")
+
+
+def _rank(copy: Copy) -> int:
+    """What goes first among texts with one marker: public, then a draft, then what was taken back."""
+    return 2 if copy.withdrawn else 0 if copy.complete else 1
+
+
+def _stands(copy: Copy) -> bool:
+    return _rank(copy) == 0
+
+
+def _best(found: Sequence[Copy]) -> Copy | None:
+    """The copy to go on with, the others as its twins; the older first among equals, as the first is the one that people know."""
+    if not found:
+        return None
+    first, *others = sorted(found, key=lambda each: (_rank(each), int(split_ref(each.ref)[1])))
+    return replace(first, twins=[each.ref for each in others])
+
+
+async def _each(rows: Sequence[Written]) -> AsyncGenerator[Written]:
+    for each in rows:
+        yield each

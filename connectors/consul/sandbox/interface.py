@@ -14,6 +14,14 @@ MADRID = ZoneInfo("Europe/Madrid")
 SDL = {name: (Path(__file__).parent / f"{name.lower()}.graphql").read_text(encoding="utf-8") for name in "ABC"}
 _INT4 = 2**31 - 1
 _FALLBACK_TO_SPANISH = frozenset({"ca", "gl", "eu", "fr", "it", "pt-BR", "val"})
+KNOWN = frozenset(
+    [
+        *("ar", "bg", "bs", "ca", "cs", "da", "de", "el", "en", "es", "es-PE", "eu", "fa"),
+        *("fr", "gd", "gl", "he", "hr", "id", "it", "ka", "ne", "nl", "oc", "pl", "pt-BR"),
+        *("ro", "ru", "sl", "sq", "so", "sr", "sv", "tr", "uk-UA", "val", "zh-CN", "zh-TW"),
+    ]
+)
+"""The languages that the software knows (recording 2.1.1 526); texts in any other are stored and never shown."""
 _SINGULAR = {
     "proposal": "proposals",
     "debate": "debates",
@@ -200,10 +208,10 @@ class Interface:
         return resolve
 
     def text(self, row: Row, column: str, locale: str) -> str | None:
-        """A translated column: the locale, its fallbacks, then any other (docs/platforms/consul.md 4.5)."""
+        """A translated column: the locale, its fallbacks, then any other that the software knows (docs/platforms/consul.md 4.5, 10b)."""
         chain = [locale, *(["es"] if locale in _FALLBACK_TO_SPANISH else []), "en", *row.texts]
         for each in chain:
-            if each in row.texts and each != "xx":
+            if each in row.texts and each in KNOWN:
                 value = row.texts[each].get(column)
                 if value is not None:
                     return value

@@ -141,7 +141,9 @@ def user_page(visit: Visit, match: re.Match[str]) -> Response:
         return visit.page(
             sandbox.site, "", callouts=[("callout warning margin", "This person keeps the activity private.")]
         )
-    rows = [r for r in sandbox.database.tables["proposals"].rows if r.author == user.id and not r.hidden]
+    # With proposals switched off nobody's are listed, not even one's own (recordings 755i and 755j).
+    on = sandbox.processes.get("proposals") == "t"
+    rows = [r for r in sandbox.database.tables["proposals"].rows if on and r.author == user.id and not r.hidden]
     rows.sort(key=lambda row: -row.id)
     page = page_number(visit.params)
     shown = rows[(page - 1) * PER_PAGE : page * PER_PAGE]

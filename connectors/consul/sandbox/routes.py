@@ -119,9 +119,16 @@ def _proposal(visit: Visit, match: re.Match[str]) -> Response:
     path = sandbox.proposal_path(row, visit.locale)
     if visit.request.path != path:
         return visit.kept(Response.redirect(f"{visit.request.scheme}://{visit.request.host}{path}", 301))
-    draft = [("callout primary", "Proposal in draft.")] if row["published_at"] is None else []
-    title = sandbox.interface.text(row, "title", visit.locale) or ""
-    return visit.page(title, f'<div id="proposal_{row.id}"><h1>{escape(title)}</h1></div>', callouts=draft)
+    # A draft says so in place of its supports; what asks strangers to sign in looks alike and stands elsewhere.
+    draft = '<div class="callout primary">Proposal in draft.</div>' if row["published_at"] is None else ""
+    stranger = '<div class="callout primary">Sign in to comment.</div>' if visit.user is None else ""
+    title, summary, text = (
+        sandbox.interface.text(row, name, visit.locale) or "" for name in ("title", "summary", "description")
+    )
+    retired = '<div class="callout alert proposal-retired">Retired.</div>' if row["retired_at"] else ""
+    body = f"<h1>{escape(title)}</h1>{retired}<blockquote>{escape(summary)}</blockquote><div>{text}</div>"
+    votes = f'<div id="proposal_{row.id}_votes">{draft}</div><div id="comments">{stranger}</div>'
+    return visit.page(title, f'<div id="proposal_{row.id}">{body}{votes}</div>')
 
 
 def _sitemap(sandbox: Whole, request: Request) -> Response:

@@ -52,21 +52,28 @@ class Sessions:
         """The answer with a new cookie, as nearly every answer of the real one has."""
         return response.adding("Set-Cookie", f"{COOKIE}={self.seal(session)}; path=/; secure; HttpOnly; SameSite=Lax")
 
-    def token(self, session: Session) -> str:
-        """A token for any form of this session; masked, so each is another one."""
+    def token(self, session: Session, path: str | None = None, verb: str = "post") -> str:
+        """A token of this session; masked, so each is another one.
+
+        Without `path` it is a page's own, which holds everywhere; with it a form's, which holds for that address (slug included) and
+        verb alone (docs/platforms/consul.md 8.2).
+        """
         secret = bytes.fromhex(session.setdefault("csrf", self._rng.randbytes(16).hex()))
+        secret = secret if path is None else _of_form(secret, path, verb)
         mask = self._rng.randbytes(16)
         return base64.b64encode(mask + bytes(a ^ b for a, b in zip(mask, secret, strict=True))).decode()
 
-    def accepts(self, session: Session, token: str) -> bool:
-        """Whether a token was made for this session."""
+    def accepts(self, session: Session, token: str, path: str, verb: str) -> bool:
+        """Whether a token was made for this session, and for a request like this one."""
         try:
             raw = base64.b64decode(token, validate=True)
         except ValueError:
             return False
-        return len(raw) == 32 and bytes(a ^ b for a, b in zip(raw[:16], raw[16:], strict=True)).hex() == session.get(
-            "csrf"
-        )
+        own = session.get("csrf")
+        if len(raw) != 32 or own is None:
+            return False
+        given = bytes(a ^ b for a, b in zip(raw[:16], raw[16:], strict=True))
+        return given in (bytes.fromhex(own), _of_form(bytes.fromhex(own), path, verb))
 
     def _mask(self, nonce: bytes, data: bytes) -> bytes:
         stream = hashlib.shake_256(self._key + nonce).digest(len(data))
@@ -74,3 +81,7 @@ class Sessions:
 
     def _tag(self, nonce: bytes, body: bytes) -> bytes:
         return hmac.digest(self._key, nonce + body, hashlib.sha256)[:16]
+
+
+def _of_form(secret: bytes, path: str, verb: str) -> bytes:
+    return hmac.digest(secret, f"{path.partition('?')[0].rstrip('/')}#{verb.lower()}".encode(), hashlib.sha256)[:16]

@@ -107,14 +107,14 @@ class Visit:
         return self.user is not None and self.user["role"] in names
 
     def forged(self) -> bool:
-        """Whether the token is missing or another session's, or the Origin is not the site's."""
+        """Whether the token is missing, another session's or another form's, or the Origin is not the site's."""
         if self.request.method in {"GET", "HEAD"}:
             return False
         origin = self.request.headers.get("origin")
         if origin is not None and origin != f"{self.request.scheme}://{self.request.host}":
             return True
         token = str(self.params.get("authenticity_token") or self.request.headers.get("x-csrf-token") or "")
-        return not self.sandbox.sessions.accepts(self.session, token)
+        return not self.sandbox.sessions.accepts(self.session, token, self.request.path, self.method)
 
     # Answers
 
@@ -185,7 +185,7 @@ class Visit:
         return f'{out}<a href="{self.sandbox.user_path(self.user)}">My content</a><a href="/account">My account</a>'
 
     def token(self) -> str:
-        """A token for a form of this page."""
+        """The token of this page, which holds everywhere."""
         return self.sandbox.sessions.token(self.session)
 
     def action(self, path: str, verb: str, text: str, kind: str = "button_to") -> str:
@@ -199,8 +199,10 @@ class Visit:
         )
 
     def form(self, path: str, fields: Iterable[tuple[str, str]], *, attributes: str = "", more: str = "") -> str:
-        """A form with hidden fields, its token among them."""
-        hidden = [*fields, ("authenticity_token", self.token())]
+        """A form with hidden fields, among them a token that holds for this form's action and verb alone."""
+        hidden = list(fields)
+        token = self.sandbox.sessions.token(self.session, path, dict(hidden).get("_method", "post"))
+        hidden.append(("authenticity_token", token))
         inputs = "".join(f'<input type="hidden" name="{n}" value="{escape(v)}">' for n, v in hidden)
         return (
             f'<form action="{path}" method="post" {attributes}>{inputs}{more}<button type="submit">OK</button></form>'
