@@ -149,7 +149,8 @@ class ConsulWriter:
         if self.settings.login is not None:
             person, address = await self.session.author()
             async with aclosing(self.lookup.own_list(self.session, address, since)) as own:
-                mine = [await self._found(e, draft.locale, voice) async for e in own if carries(e.text, draft.marker)]
+                marked = [each.own async for each in own if carries(each.text, draft.marker)]
+            mine = [copy for each in marked if (copy := await self._now(each, draft.locale, voice)) is not None]
             if not any(map(_stands, mine)):
                 listed = {split_ref(each.ref)[1] for each in mine}
                 hidden = await self.lookup.moderated(person, draft.marker, besides=listed)
@@ -191,6 +192,11 @@ class ConsulWriter:
         draft = not each.retired and not each.supports and await self._draft(each.own)
         copy = copy_at(self.session.base, each.own, locale, voice, complete=not draft)
         return replace(copy, withdrawn=each.retired)
+
+    async def _now(self, own: str, locale: str | None, voice: str) -> Copy | None:
+        """As `_found`, asked anew: what was read earlier may have been taken back, or hidden, since. None: it is not there any more."""
+        there = await self.lookup.fresh(own)
+        return await self._found(there, locale, voice) if there is not None else None
 
     async def _draft(self, own: str) -> bool:
         if own in self._published:
@@ -287,7 +293,9 @@ class ConsulWriter:
             _, address = await self.session.author()
             async with aclosing(self.lookup.own_list(self.session, address, None)) as mine:
                 async for each in mine:
-                    if each.own != own and carries(each.text, marker) and _stands(await self._found(each, None, "")):
+                    other = each.own != own and carries(each.text, marker)
+                    twin = await self._now(each.own, None, self._voice(None)) if other else None
+                    if twin is not None and _stands(twin):
                         raise CannotDo(
                             f"{copy.ref} is a draft that nobody sees, and proposal/{each.own} with the same marker is public",
                             hint="withdraw that one there",

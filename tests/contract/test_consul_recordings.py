@@ -26,6 +26,8 @@ EXCEPTIONS = {
     r"223-bad-utf8": "the recording cannot hold the broken bytes that were sent",
     r"357-sweep-with-supports-page\d": "recorded while supports were given between the pages; test_consul_reader moves rows itself",
     r"(4[2-9]\d|5[0-5]\d|56[0-2])\w?-.*": "asked after recorded writes; the write side is not part of pulling",
+    r"70\d\w?-.*|761b-.*": "asked after recorded writes: judged by test_consul_write_recordings",
+    r"71\d\w?-.*|73\d\w?-.*|740-.*|755\w-.*|760b-.*": "of a later city (nine budgets, milestones of investments), not held yet",
     r"26[45]-.*": "asked after rows were written again: the list's order is another one",
 }
 

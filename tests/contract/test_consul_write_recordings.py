@@ -44,6 +44,8 @@ EXCLUDED = {
     r"2.[25].\d 473-.*": "which of two rows of one language is shown is undefined (docs/platforms/consul.md 8.2, 5)",
     r"509-.*": "the number of a comment that only the recorded site knows",
     r"563d-.*": "an erased author's page, judged by test_consul_traps",
+    r"741c-.*": "a proposal that the government selected, which the recorded city does not hold yet",
+    r"75\d\w?-.*|762\w?-.*": "the public list's orders and filters, judged with the reader that asks for them",
     r"2.1.1 455c-.*": "asked for another proposal than the one in the unknown language",
 }
 
@@ -89,11 +91,27 @@ STAGE = {
     r"526-.*|529\w?-.*|527\w?-.*|528\w?-.*|530-.*|533-.*|534-.*": Stage(
         user=MANAGER, manager=True, managed=True, waited=None
     ),
-    r"537-.*": Stage(user=ADMIN),
+    r"537-.*|702-.*|705\w?-.*|706\w?-.*|707-.*": Stage(user=ADMIN),
+    r"770\w?-.*": Stage(user=None, wrong=True),
+    r"771\w?-.*": Stage(user=None),
 }
 
 
+OWN = {
+    299: "Bancos a la sombra en el paseo del Molino",
+    300: "Una fuente para perros junto al puente",
+    301: "Taller de bicicletas en el mercado viejo",
+}
+"""Proposals of the robot that the recordings of forms change."""
+TRIED = {"770": 0, "770b": 18, "770c": 19, "770d": 20, "771": 23, "771c": 0}
+"""How often a wrong password had been tried before."""
+AFTER_WRITES = re.compile(r"706[bc]-|707b-|761b-")
+"""What the interface was asked after a recorded write."""
+
+
 def is_visit(recording: Recording) -> bool:
+    if AFTER_WRITES.match(recording.name):
+        return True
     path = recording.request["path"].partition("?")[0]
     return path not in {"/graphql", "/graphql.json", "/consul.json"} and recording.response is not None
 
@@ -128,6 +146,10 @@ def city(version: str) -> ConsulSandbox:
     add_account(sandbox, "Nueva", "sin.confirmar@correo.example", word, id=905, confirmed=False)
     add_account(sandbox, "Tomàs Rius", "tomas.rius@correo.example", word, id=906, failed=20)
     add_account(sandbox, "Bloqueado Spam", "bloqueado.spam@correo.example", word, id=24).hidden = True
+    add_account(sandbox, "Rosa de la Torre", "rosa.de.la.torre@correo.example", word, id=907)
+    if version == "2.5.1":
+        for own, title in OWN.items():
+            _written(sandbox, own, title)
     sandbox.database.tables["users"].by_id[22].values.update(username="Usuaria Privada", public_activity=False)
     sandbox.database.tables["proposals"].by_id[139].values["published_at"] = None
     for each in recorded(version):
@@ -142,6 +164,24 @@ def _draft(sandbox: ConsulSandbox, own: int, slug: str) -> None:
     text = {"title": slug.replace("-", " ").capitalize(), "summary": "Resumen inventado", "description": "<p>x</p>"}
     values = {"cached_votes_up": 0, "comments_count": 0, "published_at": None}
     sandbox.database.tables["proposals"].add(Row(own, "proposal", {"es": text}, ROBOT, sandbox.clock(), values))
+
+
+def _written(sandbox: ConsulSandbox, own: int, title: str, *, published: bool = True, author: int = ROBOT) -> None:
+    text = {"title": title, "summary": "Resumen inventado", "description": "<p>x</p>"}
+    values = {"cached_votes_up": 0, "comments_count": 0, "published_at": sandbox.clock() if published else None}
+    heap = sandbox.database.tables["proposals"]
+    heap.rows = [row for row in heap.rows if row.id != own]
+    heap.add(Row(own, "proposal", {"es": text}, author, sandbox.clock(), values))
+
+
+def _bound(recording: Recording) -> tuple[str, str] | None:
+    """Address and verb of the form whose own token was sent; None: the page's token was."""
+    note = recording.note or ""
+    if "authenticity_token: the form's own" not in note and "the publish form's own" not in note:
+        return None
+    named = re.search(r"action is (/[\w/-]+)", note)
+    form = dict(recording.request["body"]["form"])
+    return named[1] if named else recording.request["path"], form.get("_method", "post")
 
 
 def visit(sandbox: ConsulSandbox, recording: Recording, stage: Stage) -> Request:
@@ -159,7 +199,9 @@ def visit(sandbox: ConsulSandbox, recording: Recording, stage: Stage) -> Request
         session["manager"] = True
     if stage.managed:
         session["managed"] = ROBOT
-    token = sandbox.sessions.token(session) if stage.token else "not-a-token"
+    bound = _bound(recording)
+    token = sandbox.sessions.token(session, *bound) if bound else sandbox.sessions.token(session)
+    token = token if stage.token else "not-a-token"
     body = recording.request.get("body")
     if isinstance(body, dict) and body.keys() == {"form"}:
         known = {"authenticity_token": token} | ({"user[password]": "wrong"} if stage.wrong else {})
@@ -195,6 +237,14 @@ def fixed(sandbox: ConsulSandbox, recording: Recording, stage: Stage) -> None:
     match = re.search(r"/proposals/(\d+)", recording.headers.get("location", ""))
     if match and recording.request["path"] in {"/proposals", "/management/proposals"}:
         sandbox.sequence = int(match[1]) - 1
+    sandbox.lockable, sandbox.mail_server = recording.name.startswith("77"), False
+    tried = TRIED.get(recording.name.partition("-")[0])
+    if tried is not None:
+        sandbox.database.tables["users"].by_id[907].values["failed"] = tried
+    page = re.fullmatch(r"/proposals/(\d+)-[\w-]+", recording.request["path"])
+    if page and re.match(r"74|760-", recording.name):
+        title = (recording.response or {})["html"]["title"]
+        _written(sandbox, int(page[1]), title, published="draft" not in recording.name, author=OTHER)
     if "supports" in stage.switches:
         own = re.search(r"/proposals/(\d+)", recording.request["path"])
         assert own is not None
@@ -224,6 +274,11 @@ def on_the_page(recording: Recording, response: Response) -> list[str]:
         there = any(each.startswith(selector) for each in messages)
         if there != bool(soup.select(selector)):
             found.append(f"{selector} is {'missing' if there else 'too much'}")
+    if recording.name.startswith("74"):
+        # A draft says so where its supports would be; signed out, the comments ask to sign in with a callout alike.
+        draft = bool(soup.select('[id^="proposal_"][id$="_votes"] .callout.primary'))
+        if draft != ("draft" in recording.name):
+            found.append(f"the page {'says' if draft else 'does not say'} that it is a draft")
     for form in real.get("forms") or ():
         if not str(form.get("id") or "").startswith(("new_", "edit_")) or "comment" in str(form["id"]):
             continue

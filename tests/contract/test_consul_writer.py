@@ -65,13 +65,13 @@ class City:
 
 
 @asynccontextmanager
-async def city(version: str = "2.5.1", *, size: int = 30, **settings: Any) -> AsyncGenerator[City]:
+async def city(version: str = "2.5.1", *, size: int = 30, prefix: str = "", **settings: Any) -> AsyncGenerator[City]:
     clock = FakeClock()
 
     async def sleep(seconds: float) -> None:
         clock.advance(seconds)
 
-    sandbox = ConsulSandbox(version=version, size=size, clock=clock.now, sleep=sleep)
+    sandbox = ConsulSandbox(version=version, size=size, prefix=prefix, clock=clock.now, sleep=sleep)
     async with writing(CONNECTOR, sandbox, clock=clock, **settings) as (writer, _):
         assert isinstance(writer, ConsulWriter)
         yield City(sandbox, writer, clock)

@@ -16,6 +16,7 @@ _SWITCHES = frozenset(
         "translation_interface",
         "maps",
         "lockable",
+        "mail_server",
         "force_ssl",
     }
 )
@@ -198,6 +199,8 @@ class Changes:
         for name, value in values.items():
             if name in _SWITCHES:
                 setattr(self.sandbox, name, bool(value))
+            elif name == "edit_limit":
+                self.sandbox.edit_limit = int(value)
             elif name in self.sandbox.processes:
                 self.sandbox.processes[name] = "t" if value else None
             else:

@@ -4,6 +4,7 @@ Passwords here are a toy's; nothing of a real person is in it.
 """
 
 import re
+from datetime import timedelta
 from typing import Any
 
 from ...testing.messages import Response
@@ -16,6 +17,7 @@ ROBOT = {"login": "robot@toy.example", "password": "toy-password", "document": "
 MANAGER = {"login": "office@toy.example", "password": "toy-office"}
 ADMINISTRATOR = {"login": "admin@toy.example", "password": "toy-admin"}
 SIGN_IN = "/users/sign_in"
+TRIES, LOCKED, YEAR = 20, timedelta(hours=1), timedelta(days=365)
 
 
 def settle(sandbox: Whole) -> None:
@@ -26,7 +28,7 @@ def settle(sandbox: Whole) -> None:
 
 
 def add_account(sandbox: Whole, username: str, email: str, password: str, **values: Any) -> Row:
-    """A confirmed account. `values`: role, document, public_activity, confirmed, id, visits."""
+    """A confirmed account. `values`: role, document, public_activity, confirmed, id, visits, failed, password_changed_at."""
     heap = sandbox.database.tables["users"]
     own = int(values.pop("id", 0) or heap.next_id())
     # From 2.4 on a new account keeps its activity to itself (docs/platforms/consul.md 4.2).
@@ -71,9 +73,14 @@ def sign_in(visit: Visit) -> Response:
         ),
         None,
     )
-    if found is None or found.hidden or found["failed"] == 20 or found["password"] != given.get("password"):
+    locked = found is not None and _locked(visit, found)
+    if found is None or found.hidden or locked or found["password"] != given.get("password"):
         if found is not None and visit.sandbox.lockable:
-            found.values["failed"] = min(20, (found["failed"] or 0) + 1)
+            found.values["failed"] = (found["failed"] or 0) + 1
+            if found["failed"] == TRIES:
+                found.values["locked_at"] = visit.sandbox.clock()
+                if not visit.sandbox.mail_server:
+                    return visit.error(500)
         if visit.accept == "json":
             return visit.kept(Response.json({"error": "Wrong login or password."}, 401))
         visit.session["flash"] = ["alert", "Wrong login or password."]
@@ -88,9 +95,27 @@ def sign_in(visit: Visit) -> Response:
     # Devise starts a new session: tokens of before are worthless.
     visit.session.pop("csrf", None)
     visit.session["user"] = found.id
+    found.values["failed"] = 0
+    # Only administrators' passwords expire (docs/platforms/consul.md 10b).
+    changed = found["password_changed_at"]
+    if found["role"] == "administrator" and changed is not None and changed < visit.sandbox.clock() - YEAR:
+        visit.session["expired"] = True
     if found["locale"]:
         visit.session["locale"] = found["locale"]
     return visit.redirect(back or ("/welcome" if first else "/"), ("notice", "Welcome."))
+
+
+def _locked(visit: Visit, user: Row) -> bool:
+    """Whether an account is locked; after an hour it is not, and its tries are forgotten (docs/platforms/consul.md 10b)."""
+    since = user["locked_at"]
+    if (user["failed"] or 0) >= TRIES and since is not None and visit.sandbox.clock() - since >= LOCKED:
+        user.values.update(failed=0, locked_at=None)
+    return (user["failed"] or 0) >= TRIES
+
+
+def password_expired(visit: Visit) -> Response:
+    """GET /users/password_expired: where every page leads who must change his password."""
+    return visit.page("Change your password", "") if visit.session.get("expired") else visit.redirect("/")
 
 
 def sign_out(visit: Visit) -> Response:

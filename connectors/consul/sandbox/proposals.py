@@ -26,7 +26,6 @@ from .whole import Whole
 
 SECONDS = 4.0
 REASONS = ("duplicated", "started", "unfeasible", "done", "other")
-MAX_SUPPORTS_FOR_EDIT = 1000
 
 
 class Asked:
@@ -174,7 +173,7 @@ def share(visit: Visit, match: re.Match[str]) -> Response:
 
 def _editable(visit: Visit, own: str) -> Asked:
     asked = Asked(visit, own)
-    if asked.row is not None and (asked.row["cached_votes_up"] or 0) > MAX_SUPPORTS_FOR_EDIT:
+    if asked.row is not None and (asked.row["cached_votes_up"] or 0) > visit.sandbox.edit_limit:
         asked.row, asked.ends = None, visit.not_allowed()
     return asked
 

@@ -18,6 +18,7 @@ _FIXED: dict[str, Page] = {
     "GET /users/sign_in": people.sign_in_form,
     "POST /users/sign_in": people.sign_in,
     "DELETE /users/sign_out": people.sign_out,
+    "GET /users/password_expired": people.password_expired,
     "GET /account": people.account,
     "PATCH /account": people.change_account,
     "GET /proposals/new": proposals.new,
@@ -38,6 +39,8 @@ _MANAGEMENT: dict[str, Page] = {
     "DELETE /management/users/logout": staff.forget_person,
     "DELETE /management/session": staff.forget_manager,
 }
+_DESPITE = frozenset({"/users/password_expired", "/users/sign_out", people.SIGN_IN})
+"""Where somebody may go whose password has expired."""
 _MATCHED: tuple[tuple[str, str, Page], ...] = (
     ("GET", rf"{_OWN}/created", proposals.created_page),
     ("PATCH", rf"{_OWN}(?P<dashboard>/dashboard)?/publish", proposals.publish),
@@ -61,6 +64,8 @@ _MATCHED: tuple[tuple[str, str, Page], ...] = (
 
 def answer(sandbox: Whole, request: Request) -> Response:
     """The page that is asked for."""
+    if request.cookies and sandbox.sessions.open(request).get("expired") and request.path not in _DESPITE:
+        return Visit(sandbox, request).redirect("/users/password_expired", ("alert", "Change your password."))
     simple = _public(sandbox, request)
     if simple is not None:
         return simple

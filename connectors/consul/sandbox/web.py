@@ -2,7 +2,9 @@
 
 import base64
 import json
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -39,8 +41,12 @@ class ConsulSandbox(Sandbox):
     default_version = "2.5.1"
     extra_faults = frozenset({"empty", "duplicate_reply"})
 
-    def __init__(self, *, locale: str = "nl", comments_each: float = 3.0, plain: bool = False, **options: Any) -> None:
+    def __init__(
+        self, *, locale: str = "nl", comments_each: float = 3.0, plain: bool = False, prefix: str = "", **options: Any
+    ) -> None:
+        """`prefix`: the path that the site lives below, as `/participa` (`RAILS_RELATIVE_URL_ROOT`)."""
         super().__init__(**options)
+        self.prefix = prefix
         self.dialect = dialect_of(self.version)
         self.locale = locale
         self.enabled: tuple[str, ...] = ENABLED
@@ -51,7 +57,9 @@ class ConsulSandbox(Sandbox):
         self.sessions = Sessions(self.seed)
         self.site, self.code = "Toy City", "CONSUL"
         self.lockable = self.verification = self.translation_interface = False
-        self.maps = True
+        self.maps = self.mail_server = True
+        self.edit_limit = 1000
+        """`max_votes_for_proposal_edit`: with more supports its author cannot change a proposal."""
         self.mails: dict[str, int] = {}
         """E-mails by reason: what a connector that writes carelessly would send."""
         self._translations = self.sequence = 0
@@ -77,7 +85,7 @@ class ConsulSandbox(Sandbox):
         person = {"document_type": "1", "document_number": ROBOT["document"]}
         return {
             "platform": "consul",
-            "url": url,
+            "url": f"{url}{self.prefix}",
             "login": ROBOT["login"],
             "password": ROBOT["password"],
             "management": {**MANAGER, **person},
@@ -91,7 +99,7 @@ class ConsulSandbox(Sandbox):
         """`empty`: every list of a right answer comes back empty; `duplicate_reply`: the answer of the request before comes again."""
         if kind == "duplicate_reply":
             return self._replies.get(request.path, [response])[0]
-        if not request.path.startswith("/graphql") or response.status != 200:
+        if not request.path.startswith(f"{self.prefix}/graphql") or response.status != 200:
             return response
         return self._kept(request, Response.json(_emptied(json.loads(response.body)), rails=True))
 
@@ -153,6 +161,17 @@ class ConsulSandbox(Sandbox):
 
     def handle(self, request: Request) -> Response:
         """Answer as the real one."""
+        if not self.prefix:
+            return self._answered(request)
+        if request.path != self.prefix and not request.path.startswith(f"{self.prefix}/"):
+            return self._error(request, 404, "Not Found")
+        below = replace(request, path=request.path[len(self.prefix) :] or "/")
+        answered = _prefixed(self._answered(below), self.prefix, request.host)
+        if request.method == "POST":
+            self._replies[request.path] = [*self._replies.get(request.path, []), answered][-2:]
+        return answered
+
+    def _answered(self, request: Request) -> Response:
         if self.force_ssl and request.scheme == "http":
             status = 301 if request.method in {"GET", "HEAD"} else 308
             return Response(
@@ -323,6 +342,20 @@ class ConsulSandbox(Sandbox):
 
 _BASIC = "Basic " + base64.b64encode(b"staging:toy-password").decode()
 _KIND_OF = {"Proposal": "proposal", "Debate": "debate", "Budget::Investment": "investment"}
+
+
+def _prefixed(response: Response, prefix: str, host: str) -> Response:
+    """An answer of a site below a path: all its links, forms and redirects carry the prefix (docs/platforms/consul.md 10b)."""
+
+    def moved(value: str) -> str:
+        return re.sub(rf"^((?:https?://{re.escape(host)})?)/(?!{prefix[1:]}(?:/|$))", rf"\g<1>{prefix}/", value)
+
+    headers = [(name, moved(value) if name.lower() == "location" else value) for name, value in response.headers]
+    if not (response.header("content-type") or "").startswith(("text/html", "application/xml")):
+        return Response(response.status, headers, response.body)
+    text = re.sub(r'(href|action)="/(?!/)', rf'\g<1>="{prefix}/', response.body.decode())
+    text = re.sub(r"(<loc>https?://[^/<]+)/", rf"\g<1>{prefix}/", text)
+    return Response(response.status, headers, text.encode())
 
 
 def _connections(data: Any) -> list[list[dict[str, Any]]]:

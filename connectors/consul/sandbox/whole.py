@@ -15,10 +15,12 @@ class Whole(Protocol):
     clock: Callable[[], datetime]
     database: Database
     dialect: str
+    edit_limit: int
     enabled: tuple[str, ...]
     interface: Interface
     locale: str
     lockable: bool
+    mail_server: bool
     maps: bool
     processes: dict[str, str | None]
     sessions: Sessions
