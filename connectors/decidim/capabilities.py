@@ -158,7 +158,9 @@ async def _answers(account: "ServiceAccount", places: Places, official: Capabili
         return Capability(name, True, "by mutation with API credentials")
     if official.available:
         return Capability(name, True, "by the administrator's form")
-    return Capability(name, False, "needs API credentials (0.31 and later) or an administrator's account")
+    needs = "needs API credentials (0.31 and later) or an administrator's email and password"
+    told = "; answers follow as comments of the participant" if _comments(account, places).available else ""
+    return Capability(name, False, f"{needs}{told}")
 
 
 def _comments(account: "ServiceAccount", places: Places) -> Capability:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from ...core.identity import Ref, ref, split_ref
-from ...core.ledger.marker import claims_marker
+from ...core.ledger.marker import carries, claims_marker, markers_in
 from ...core.records import State, Text
 from ..contract.errors import Malformed, NotDone, NotFound, nothing_stored
 from ..contract.writing import Authored, Copy, Reading
@@ -28,6 +28,7 @@ _FIELDS = f"id createdAt official author{{id}} title{_TEXT} body{_TEXT}"
 _SKEW = timedelta(hours=1)
 """The platform's clock is not ours: so much further back is looked."""
 _AUTOMATIC = re.compile(r"(?:\s*gid://[^/\s]+/Decidim::Hashtag/\d+/_[^\s<]+)+\s*$")
+_LINKED = re.compile(r"https?://\S+?/proposals/(\d+)")
 _MOST = 200
 """So many comments of one proposal are asked for one by one."""
 _STATES = {"accepted": State.ACCEPTED, "rejected": State.REJECTED, "evaluating": State.EVALUATING}
@@ -39,6 +40,7 @@ class Lookup:
     def __init__(self, api: Api, places: Places) -> None:
         self.api = api
         self.places = places
+        self._fields = f"{_FIELDS} state{' withdrawn' if places.dialect.withdrawn else ''}"
 
     async def _ask(self, document: str) -> dict[str, Any]:
         async with nothing_stored():
@@ -50,7 +52,7 @@ class Lookup:
         after: str | None = None
         while True:
             cursor = f', after:"{after}"' if after else ""
-            page = f'proposals(first:{PAGE}{cursor}, order:{{id:"desc"}}){{nodes{{{_FIELDS}}} pageInfo{{hasNextPage endCursor}}}}'
+            page = f'proposals(first:{PAGE}{cursor}, order:{{id:"desc"}}){{nodes{{{self._fields}}} pageInfo{{hasNextPage endCursor}}}}'
             data = await self._ask(f'query Newest{{component(id:"{place.id}"){{id ...on Proposals{{{page}}}}}}}')
             found = (data.get("component") or {}).get("proposals")
             if not isinstance(found, dict) or not isinstance(found.get("nodes"), list):
@@ -61,12 +63,13 @@ class Lookup:
             if not (found.get("pageInfo") or {}).get("hasNextPage") or after is None:
                 return
 
-    async def marked(self, place: Place, marker: str, since: datetime, account: str | None) -> dict[str, Any] | None:
-        """The proposal with this marker, made since `since` by `account` (None: by the organization).
+    async def marked(self, place: Place, marker: str, since: datetime, account: str | None) -> list[dict[str, Any]]:
+        """The proposals with this marker, made since `since` by `account` (None: by the organization): standing ones first, newest first.
 
         Raises:
-            NotDone: something that may not be seen stands among the newest, so an absence cannot be proven.
+            NotDone: none stands, and something that may not be seen is among the newest: no later question can tell more than this one.
         """
+        found: list[dict[str, Any]] = []
         unseen = between = 0
         oldest = since - _SKEW
         async for node in self.newest(place):
@@ -78,19 +81,19 @@ class Lookup:
             unseen, between = unseen + between, 0
             if created is not None and created < oldest:
                 break
-            if is_ours(node, account) and marker in everything(node):
-                return node
-        if unseen + between:
+            if is_ours(node, account) and carries(everything(node), marker):
+                found.append(node)
+        if (unseen or between) and all(is_withdrawn(node) for node in found):
             raise NotDone(
-                f"{unseen + between} hidden or deleted proposals are among the newest of component/{place.id}: ours may be one of them",
-                hint="a moderator can tell; it is looked up again later",
+                f"{unseen + between} hidden or deleted proposals are among the newest of component/{place.id}: ours may be one of them, "
+                "which cannot be told from here",
+                hint="a moderator sees them: approve sending it only if ours is not among them",
             )
-        return None
+        return sorted(found, key=is_withdrawn)
 
     async def single(self, component: str, own: str) -> dict[str, Any] | None:
         """One proposal; None: not there for the public."""
-        withdrawn = " withdrawn" if self.places.dialect.withdrawn else ""
-        fields = f"{_FIELDS} state{withdrawn} answer{_TEXT}"
+        fields = f"{self._fields} answer{_TEXT}"
         data = await self._ask(
             f'query One{{component(id:"{component}"){{id ...on Proposals{{proposal(id:"{own}"){{{fields}}}}}}}}}'
         )
@@ -153,7 +156,7 @@ class Lookup:
         if tree.broken and len(tree.comments) != await self._counted(component, own):
             raise NotDone(
                 f"the comments of proposal/{own} cannot all be read: one of them is deleted, or the proposal is hidden",
-                hint="it is looked up again when the site's open data is made anew",
+                hint="whoever sees its page can tell whether ours is there; approve sending it only if it is not",
             )
         return False
 
@@ -181,24 +184,35 @@ class Lookup:
         return {each: answers[each] for each in sorted(answers, key=int)[-_MOST:]}
 
     async def authored(self, place: Place, account: str | None) -> AsyncIterator[Authored]:
-        """Everything of ours in a component, newest first; of the organization's only what claims to be a copy."""
-        async for node in self.newest(place):
-            if node is None:
-                continue
-            official = is_ours(node, None)
-            if not (official and claims_marker(everything(node))) and not (
-                account is not None and is_ours(node, account)
-            ):
-                continue
-            main = main_text(node, self.places.locales[0] if self.places.locales else None)
-            how = {"voice": "official" if official else "participant", "way": "found", "component": place.id}
-            how |= {"locale": main.locale if main else "", "public": place.public, "office": place.office}
-            yield Authored(
-                Copy(ref("proposal", str(node["id"])), self.url(place, str(node["id"])), how),
-                main.title if main else "",
-                everything(node),
-                moment(node, "createdAt"),
+        """Everything of ours in a component, newest first; of the organization's only what claims to be a copy.
+
+        Each names its twins: what else of ours carries a marker of it.
+        """
+        ours = [node async for node in self.newest(place) if node is not None and self._claimed(node, account)]
+        same: dict[str, list[dict[str, Any]]] = {}
+        for node in sorted(ours, key=is_withdrawn):
+            for marker in dict.fromkeys(map(str, markers_in(everything(node)))):
+                same.setdefault(marker, []).append(node)
+        for node in ours:
+            twins = dict.fromkeys(
+                ref("proposal", str(other["id"]))
+                for marker in map(str, markers_in(everything(node)))
+                for other in same[marker]
+                if other is not node
             )
+            main = main_text(node, self.places.locales[0] if self.places.locales else None)
+            how = {"voice": "official" if is_ours(node, None) else "participant", "way": "found", "component": place.id}
+            how |= {"locale": main.locale if main else "", "public": place.public, "office": place.office}
+            own = str(node["id"])
+            copy = Copy(
+                ref("proposal", own), self.url(place, own), how, withdrawn=is_withdrawn(node), twins=tuple(twins)
+            )
+            yield Authored(copy, main.title if main else "", everything(node), moment(node, "createdAt"))
+
+    def _claimed(self, node: Mapping[str, Any], account: str | None) -> bool:
+        if is_ours(node, None):
+            return claims_marker(everything(node))
+        return account is not None and is_ours(node, account)
 
     def url(self, place: Place, own: str) -> str:
         """The public address, without a language: the interface's own wanders (docs/platforms/decidim.md 1.1)."""
@@ -215,6 +229,11 @@ def is_ours(node: Mapping[str, Any], account: str | None) -> bool:
     if account is None:
         return bool(node.get("official")) and not author
     return str(author.get("id")) == account
+
+
+def is_withdrawn(node: Mapping[str, Any]) -> bool:
+    """Whether its author took it back: a state up to 0.28, then a field of its own (docs/platforms/decidim.md 1.8)."""
+    return bool(node.get("withdrawn")) or node.get("state") == "withdrawn"
 
 
 def _raw(node: Mapping[str, Any], name: str) -> dict[str, str]:
@@ -244,6 +263,16 @@ def main_text(node: Mapping[str, Any], locale: str | None) -> Text | None:
     return next((each for each in shown if each.locale == locale), next(iter(shown), None))
 
 
+def says(node: Mapping[str, Any], title: str, body: str, locale: str) -> bool:
+    """Whether a proposal shows this very text: links to proposals of the site are known by their numbers there."""
+    shown = main_text(node, locale)
+    rows = [{"translations": [{"locale": locale, "text": text}]} for text in (title, body)]
+    wanted = next(iter(texts(*rows)), None)
+    if shown is None or wanted is None or shown.title != wanted.title:
+        return False
+    return _LINKED.sub(r"~\1", shown.plain) == _LINKED.sub(r"~\1", wanted.plain)
+
+
 def others_of(node: Mapping[str, Any], locale: str | None) -> str:
     """A sign that changes with any text in another language than the main one."""
     main = main_text(node, locale)
@@ -260,10 +289,9 @@ def reading_of(node: Mapping[str, Any], how: Mapping[str, Any]) -> Reading:
         rest = [f"[{each.locale}] {each.title}\n{each.plain}" for each in _shown(node) if each != main]
         plain = "\n\n".join([plain, *rest])
     state = node.get("state")
-    withdrawn = bool(node.get("withdrawn")) or state == "withdrawn"
     return Reading(
         title=main.title if main else "",
         plain=plain,
         answered=_STATES.get(str(state), State.OTHER) if state not in {None, "not_answered", "withdrawn"} else None,
-        withdrawn=withdrawn,
+        withdrawn=is_withdrawn(node),
     )

@@ -142,11 +142,12 @@ async def perform(caller: Caller, mutation: Request, path: list[str], what: str)
             found = found.get(step) if isinstance(found, dict) else None
         if isinstance(found, dict):
             return {str(name): value for name, value in found.items()}
-        if not errors and path[-1] in {"answer", "addComment"}:
-            # Up to 0.31 a refusal is a null without a word; a hidden proposal takes the comment all the same (recordings 464, 275).
-            raise CannotDo(
-                f"{what}: refused without a word", hint="has the account the right, or is the proposal hidden?"
-            )
+        if path[-1] == "addComment" and (not errors or _hidden(errors)):
+            # A hidden proposal answers no, and takes the comment all the same (recordings 275, 486).
+            raise MaybeDone(f"{what}: refused, and perhaps stored all the same", hint="is the proposal hidden?")
+        if not errors and path[-1] == "answer":
+            # Up to 0.31 a refusal is a null without a word (recording 464).
+            raise CannotDo(f"{what}: refused without a word", hint="has the account the right?")
         _refused(errors, what)
         raise unreadable(answer, what)
     raise AssertionError("unreachable: the second round returns or raises")
@@ -159,6 +160,10 @@ def _code(error: Mapping[str, Any]) -> str:
 def _nobody(errors: list[dict[str, Any]]) -> bool:
     """Whether the whole mutation was turned away: 0.32 with a code and no path, 0.31 without a word."""
     return not errors or all(_code(each) == "UNAUTHORIZED_OBJECT_ERROR" and not each.get("path") for each in errors)
+
+
+def _hidden(errors: list[dict[str, Any]]) -> bool:
+    return any(_code(each) == "UNAUTHORIZED_OBJECT_ERROR" and each.get("path") for each in errors)
 
 
 def _message(error: Mapping[str, Any]) -> str:

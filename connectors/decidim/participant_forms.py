@@ -7,7 +7,7 @@ create works, and publishing twice is harmless. Creating twice is not: it makes 
 import re
 from collections.abc import Sequence
 
-from ...core.ledger.marker import claims_marker
+from ...core.ledger.marker import carries, claims_marker
 from ..contract.errors import CannotDo, ConnectorError, ContentRefused, MaybeDone, NotDone
 from ..contract.exchange import Request
 from ..contract.writing import Draft, Limits, LocalText
@@ -123,7 +123,7 @@ class ParticipantForms:
                 await self._welcome(page, place)
                 return None
             text = await self._draft_text(place, locale, match[1])
-            if marker in text:
+            if carries(text, marker):
                 return match[1]
             if claims_marker(text):
                 await self.discard(place, locale, match[1])
@@ -148,7 +148,7 @@ class ParticipantForms:
         if match is not None:
             # A draft blocks the form, not the creation: its page holds a token too.
             opened = self.places.address(f"{place.public}/{match[1]}/edit_draft", draft.locale)
-            if draft.marker in await self._draft_text(place, draft.locale, match[1]):
+            if carries(await self._draft_text(place, draft.locale, match[1]), draft.marker):
                 return await self.finish(place, draft, match[1])
             page = await self.session.open(opened)
         else:
@@ -166,9 +166,9 @@ class ParticipantForms:
         what = f"creating in component/{place.id}"
         try:
             page = await self.session.open(self.places.address(f"{place.public}/{own}/edit_draft", draft.locale))
-        except (CannotDo, NotDone) as error:
+        except ConnectorError as error:
             raise MaybeDone(f"{what}: a draft is made and not yet published: {error.message}") from error
-        if not any(draft.marker in value for value in page.values("proposal[body]")):
+        if not any(carries(value, draft.marker) for value in page.values("proposal[body]")):
             raise MaybeDone(f"{what}: the answer does not name the draft that was made")
         return page
 

@@ -4,10 +4,12 @@ Answers go by mutation with API credentials from 0.31 on, else by the administra
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ...core.identity import Ref, split_ref
+from ...core.ledger.marker import carries
 from ...core.records import State
-from ..contract.errors import CannotDo, ContentRefused
+from ..contract.errors import CannotDo, ContentRefused, NotLetIn
 from ..contract.exchange import Request
 from ..contract.writing import AnswerDraft, LocalText
 from . import write_requests
@@ -15,6 +17,7 @@ from .account import ServiceAccount
 from .lookup import answer_texts
 from .mutations import perform
 from .places import Place, Places
+from .text_rules import quiet_html, quiet_plain
 
 LONGEST_COMMENT = 1000
 _ANSWERS = {
@@ -45,7 +48,8 @@ class Responses:
         found = {locale: text for locale, text in answer.texts.items() if locale in places.locales}
         if places.locales:
             found.setdefault(places.locales[0], main)
-        return found or dict(answer.texts)
+        host = self.account.host
+        return {each: replace(text, html=quiet_html(text.html, host)) for each, text in (found or answer.texts).items()}
 
     async def has_answer(self, ref: Ref, answer: AnswerDraft) -> bool:
         """Whether this very answer is there: published or not, where the account can see that."""
@@ -53,14 +57,13 @@ class Responses:
         lookup, own = self.account.lookup(places), split_ref(ref)[1]
         component = await lookup.home(ref)
         node = await lookup.single(component, own)
-        if node is not None and answer.marker in answer_texts(node):
+        if node is not None and carries(answer_texts(node), answer.marker):
             return True
         if not self.account.session.configured:
             return False
         try:
-            return answer.marker in await self.account.admin_forms(places).answered_text(
-                places.components[component], own
-            )
+            forms = self.account.admin_forms(places)
+            return carries(await forms.answered_text(places.components[component], own), answer.marker)
         except CannotDo:
             return False
 
@@ -74,16 +77,32 @@ class Responses:
             sent, path = write_requests.answer_request(place, own, state, texts), ["component", "proposal", "answer"]
             await perform(self.account.api_user, sent, path, f"answering {ref}")
             return
-        await self.account.admin_forms(places).answer(place, own, state, texts, places.locales[0])
+        self._has_office()
+        try:
+            await self.account.admin_forms(places).answer(place, own, state, texts, places.locales[0])
+        except NotLetIn as error:
+            if not self.account.session.signed_in:
+                raise
+            # The account is let in, only this way of answering is closed to it: a comment may still be written.
+            raise CannotDo(error.message, hint=error.hint) from error
+
+    def _has_office(self) -> None:
+        """Raises CannotDo: nobody opens the administrator's pages. That is about this way of answering, not about the site."""
+        if not self.account.session.configured:
+            raise CannotDo(
+                "official answers need API credentials (0.31 and later) or an administrator's email and password"
+            )
 
     def plan_answer(self, ref: Ref, answer: AnswerDraft) -> Sequence[Request]:
-        """The request that `answer` would send; where the proposal stands is asked only then."""
+        """The request that `answer` would send, or the comment that takes its place; where the proposal stands is asked only then."""
         places = self.account.known()
         state, own = self._answer_state(answer), split_ref(ref)[1]
         texts = self._answer_texts(places, answer)
         place = _somewhere(places)
         if self.account.answers_by_mutation(places):
             return [write_requests.answer_request(place, own, state, texts)]
+        if not self.account.session.configured:
+            return self.plan_comment(ref, answer.texts[answer.locale])
         return [self.account.admin_forms(places).answer_request(place, own, state, texts, places.locales[0])]
 
     # Comments
@@ -101,11 +120,12 @@ class Responses:
         await perform(self.account.commenter(places), sent, path, f"commenting on {ref}")
 
     def _comment_request(self, places: Places, reference: Ref, text: LocalText) -> Request:
-        if not text.plain.strip() or len(text.plain) > LONGEST_COMMENT:
-            raise ContentRefused(f"a comment has 1 to {LONGEST_COMMENT} characters, this one {len(text.plain)}")
+        plain = quiet_plain(text.plain)
+        if not plain.strip() or len(plain) > LONGEST_COMMENT:
+            raise ContentRefused(f"a comment has 1 to {LONGEST_COMMENT} characters, this one {len(plain)}")
         locale = self.account.settings.write_locale
         chosen = locale if locale in places.locales else places.locales[0]
-        return write_requests.comment_request(split_ref(reference)[1], str(chosen), text.plain)
+        return write_requests.comment_request(split_ref(reference)[1], str(chosen), plain)
 
     def plan_comment(self, ref: Ref, text: LocalText) -> Sequence[Request]:
         """The request that `comment` would send."""

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from ..contract.errors import NotDone, NotLetIn
+from ..contract.errors import NotDone, NotLetIn, WrongCredentials
 from ..contract.exchange import Request
 from ..http.html_page import HtmlPage
 from ..http.web_session import HTML
@@ -21,8 +21,9 @@ async def sign_in(
     """Fill in the form of the sign-in page and send it; returns the answer of a site that let us in.
 
     Raises:
-        NotDone: the page holds no form.
-        NotLetIn: the account is not let in.
+        NotDone: the page holds no form, or something else than the site answered.
+        WrongCredentials: the form again: the site does not take them, or locked the account, which it says in the same words.
+        NotLetIn: the account is not let in for another reason.
     """
     form = page.form_with("user[password]")
     # From 0.32 on the address begins with a language: the page's own form knows it.
@@ -37,9 +38,18 @@ async def sign_in(
         ("authenticity_token", token),
     )
     answer = await send(Request("POST", path, form=fields, headers={"Accept": HTML}))
-    if answer.redirect is None or answer.redirect.rstrip("/").endswith(SIGN_IN):
-        raise NotLetIn(
-            "signing in failed",
-            hint="check email and password, and that the account is confirmed; after many failures it is locked for an hour",
-        )
+    if answer.redirect is None and answer.form_with("user[password]") is not None:
+        raise wrong_credentials()
+    if answer.redirect is None:
+        raise NotDone(f"signing in was answered with status {answer.status} and no form", status=answer.status)
+    if answer.redirect.rstrip("/").endswith(SIGN_IN):
+        raise NotLetIn("signing in failed", hint="is the account confirmed?")
     return answer
+
+
+def wrong_credentials() -> WrongCredentials:
+    """What a site means that shows its form again; twenty failures lock the account for an hour (docs/platforms/decidim.md 4.4)."""
+    return WrongCredentials(
+        "signing in failed",
+        hint="check email and password; it is not tried again with these, as twenty failures lock the account for an hour",
+    )

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import cast
 from urllib.parse import urlsplit
 
-from ..contract.errors import CannotDo, NotDone, NotLetIn, nothing_stored
+from ..contract.errors import ConnectorError, NotDone, NotLetIn, WrongCredentials, nothing_stored
 from ..contract.exchange import Request
 from ..contract.writing import WriteContext
 from ..http.html_page import HtmlPage
 from ..http.web_session import TOKEN, BrowserSession
 from .pages import messages_of
 from .settings import DecidimSettings
-from .sign_in import SIGN_IN, sign_in
+from .sign_in import SIGN_IN, sign_in, wrong_credentials
 
 _LASTS = 25 * 60.0
 """Seconds after which we sign in again; the session itself lasts thirty minutes from the last answer."""
@@ -42,11 +42,17 @@ class WebSession:
         self.before = ""
         """The prefix of every address: the language, where addresses have one."""
         self._used: float | None = None
+        self._refused = False
 
     @property
     def configured(self) -> bool:
         """Whether there is an account to sign in with."""
         return self.settings.email is not None and self.settings.password is not None
+
+    @property
+    def signed_in(self) -> bool:
+        """Whether the site knew us when it answered last."""
+        return self._used is not None and self.user is not None
 
     def forget(self) -> None:
         """Sign in anew before the next request."""
@@ -57,7 +63,8 @@ class WebSession:
         """Be signed in; returns the account's id.
 
         Raises:
-            NotLetIn: no or wrong credentials, or the account is blocked or not confirmed.
+            WrongCredentials: the site does not take them; it is asked once.
+            NotLetIn: no credentials, or the account is blocked or not confirmed.
             NotDone: the site does not answer now, or asks to slow down.
         """
         if self._used is None or self.user is None or self.clock.monotonic() - self._used > _LASTS:
@@ -74,12 +81,18 @@ class WebSession:
                 "no account to sign in with",
                 hint="set email and password, as ${ENV_NAME} or file:path, in the instance",
             )
+        if self._refused:
+            raise wrong_credentials()
         page = await self.browser.load(f"{self.before}{SIGN_IN}")
         for _ in range(2):
             if page.redirect is not None:
                 page = await self.browser.load(page.redirect)
         # Sign-ins are counted: a site that asks for patience is not asked again here.
-        await sign_in(page, email, password, lambda request: self.browser.send_again(request, {}, patience=0.0))
+        try:
+            await sign_in(page, email, password, lambda request: self.browser.send_again(request, {}, patience=0.0))
+        except WrongCredentials:
+            self._refused = True
+            raise
 
     async def _who(self) -> str:
         async with nothing_stored():
@@ -143,7 +156,8 @@ class WebSession:
         """Why the site turned us away: it says so only on the next page."""
         try:
             return "; ".join(messages_of(await self.browser.load(address)))[:300]
-        except (CannotDo, NotDone):
+        except ConnectorError:
+            # Whatever that page is, it changes nothing about what the form was answered.
             return ""
 
 

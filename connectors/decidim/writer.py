@@ -4,13 +4,15 @@
 Answers: by mutation with API credentials from 0.31 on, else by the administrator's form. Reads never carry a session or token.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from ...core.identity import Ref, ref, split_ref
-from ..contract.errors import CannotDo, MaybeDone
+from ...core.ledger.marker import carries
+from ..contract.errors import CannotDo, ConnectorError, MaybeDone, NotLetIn
 from ..contract.exchange import Request
 from ..contract.writing import (
     AnswerDraft,
@@ -27,11 +29,22 @@ from ..contract.writing import (
 )
 from . import capabilities, write_requests
 from .account import ServiceAccount
-from .lookup import others_of, reading_of
+from .lookup import is_withdrawn, others_of, reading_of, says
 from .mutations import perform
 from .places import Place, Places
 from .responses import Responses
-from .text_rules import BODY_LEAST, TITLE, fitted
+from .text_rules import BODY_LEAST, TITLE, fitted, official
+
+
+@asynccontextmanager
+async def taken(what: str) -> AsyncGenerator[None]:
+    """Looking at what a form that may be repeated did: whatever fails here, the form was sent."""
+    try:
+        yield
+    except ConnectorError as error:
+        raise MaybeDone(
+            f"{what}: the site took it, and cannot be asked now: {error.message}", hint=error.hint, status=error.status
+        ) from error
 
 
 class DecidimWriter:
@@ -86,9 +99,12 @@ class DecidimWriter:
         place = places.place(space)
         draft = replace(draft, voice="official" if self._official(place, draft) else "participant")
         filed, changes = self._filed(places, draft)
+        host = self.account.host
         if draft.voice == "official":
-            return Fitted(filed, tuple(changes))
-        main, more = fitted(filed.main, filed.locale, places.dialect, rich=place.id in places.rich)
+            made = {locale: official(text, locale, host) for locale, text in filed.texts.items()}
+            more = [each for _, found in made.values() for each in found]
+            return Fitted(replace(filed, texts={each: text for each, (text, _) in made.items()}), (*changes, *more))
+        main, more = fitted(filed.main, filed.locale, places.dialect, rich=place.id in places.rich, host=host)
         return Fitted(replace(filed, texts={filed.locale: main}), (*changes, *more))
 
     def _filed(self, places: Places, draft: Draft) -> tuple[Draft, list[str]]:
@@ -145,23 +161,41 @@ class DecidimWriter:
         what = f"creating in component/{place.id}"
         made = await perform(self.account.participant(), sent, ["component", "createProposal"], what)
         rows = (made.get("body") or {}).get("translations") or ()
-        if not made.get("id") or not any(draft.marker in str(row.get("text")) for row in rows):
-            raise MaybeDone(f"{what}: the answer names another proposal")
+        if not made.get("id") or not any(carries(str(row.get("text")), draft.marker) for row in rows):
+            # It was taken, whatever it is: nothing is sent again that may be it.
+            raise MaybeDone(f"{what}: the answer names another proposal", accepted=True)
         return self._copy(places, place, str(made["id"]), draft, "mutation")
 
-    async def _create_official(self, places: Places, place: Place, draft: Draft, since: datetime | None = None) -> Copy:
-        began = since or self.account.clock.now()
+    async def _create_official(self, places: Places, place: Place, draft: Draft) -> Copy:
+        began = self.account.clock.now()
+        what = f"creating in component/{place.id}"
         await self.account.admin_forms(places).create(place, draft)
-        copy = await self._find_official(places, place, draft, began)
+        # The form was taken: whatever happens to the questions from here on, it is never sent again without a person.
+        try:
+            copy = await self._find_official(places, place, draft, began)
+        except ConnectorError as error:
+            raise MaybeDone(
+                f"{what}: the site took it, and cannot be asked for it now: {error.message}",
+                hint=error.hint,
+                status=error.status,
+                accepted=True,
+            ) from error
         if copy is None:
-            raise MaybeDone("the site says that it is made, and does not list it", hint="it is looked up again")
+            raise MaybeDone(
+                f"{what}: the site took it, and does not list it", hint="it is looked up again", accepted=True
+            )
         return copy
 
     async def _find_official(self, places: Places, place: Place, draft: Draft, since: datetime) -> Copy | None:
-        node = await self.account.lookup(places).marked(place, draft.marker, since, None)
-        if node is None:
-            return None
-        return self._copy(places, place, str(node["id"]), draft, "office", others_of(node, draft.locale))
+        nodes = await self.account.lookup(places).marked(place, draft.marker, since, None)
+        return self._found(places, place, nodes, draft, "office") if nodes else None
+
+    def _found(self, places: Places, place: Place, nodes: Sequence[Mapping[str, Any]], draft: Draft, way: str) -> Copy:
+        """The first of what carries a marker, with the others as its twins."""
+        first, others = nodes[0], others_of(nodes[0], draft.locale) if way == "office" else None
+        copy = self._copy(places, place, str(first["id"]), draft, way, others)
+        twins = tuple(ref("proposal", str(each["id"])) for each in nodes[1:])
+        return replace(copy, withdrawn=is_withdrawn(first), twins=twins)
 
     def _copy(self, places: Places, place: Place, own: str, draft: Draft, way: str, others: str | None = None) -> Copy:
         how: dict[str, Any] = {
@@ -190,15 +224,15 @@ class DecidimWriter:
         if self._official(place, draft):
             return await self._find_official(places, place, draft, since)
         account = await self.account.own()
-        node = await self.account.lookup(places).marked(place, draft.marker, since, account)
-        if node is not None:
-            way = "mutation" if places.mutations else "wizard"
-            return self._copy(places, place, str(node["id"]), draft, way)
-        if not self.session.configured:
+        nodes = await self.account.lookup(places).marked(place, draft.marker, since, account)
+        public = (
+            self._found(places, place, nodes, draft, "mutation" if places.mutations else "wizard") if nodes else None
+        )
+        if (public is not None and not public.withdrawn) or not self.session.configured:
             # Only pages show drafts; one that stays is invisible for good, so nothing public can come of it.
-            return None
+            return public
         own = await self._draft(places, place, draft)
-        return None if own is None else replace(self._copy(places, place, own, draft, "wizard"), complete=False)
+        return public if own is None else replace(self._copy(places, place, own, draft, "wizard"), complete=False)
 
     async def _draft(self, places: Places, place: Place, draft: Draft) -> str | None:
         try:
@@ -234,18 +268,25 @@ class DecidimWriter:
         place, own = self._at(places, space, copy), split_ref(copy.ref)[1]
         if copy.how.get("voice") == "official":
             await self.account.admin_forms(places).edit(place, draft, own)
-            node = await self.account.lookup(places).single(place.id, own)
+            async with taken(f"editing {copy.ref}"):
+                node = await self.account.lookup(places).single(place.id, own)
             others = others_of(node, draft.locale) if node is not None else None
             return self._copy(places, place, own, draft, "office", others)
-        if places.mutations:
-            sent, path = (
-                write_requests.update_request(place, own, draft, places.body(place, draft.main)),
-                ["component", "proposal", "update"],
-            )
-            await perform(self.account.participant(), sent, path, f"editing {copy.ref}")
-            return self._copy(places, place, own, draft, "mutation")
-        await self.account.participant_forms(places).edit(place, draft, own)
-        return self._copy(places, place, own, draft, "wizard")
+        try:
+            if places.mutations:
+                sent = write_requests.update_request(place, own, draft, places.body(place, draft.main))
+                path = ["component", "proposal", "update"]
+                await perform(self.account.participant(), sent, path, f"editing {copy.ref}")
+            else:
+                await self.account.participant_forms(places).edit(place, draft, own)
+        except NotLetIn:
+            raise
+        except CannotDo:
+            # An edit is allowed for minutes only; what stands there already needs none.
+            node = await self.account.lookup(places).single(place.id, own)
+            if node is None or not says(node, draft.main.title, places.body(place, draft.main), draft.locale):
+                raise
+        return self._copy(places, place, own, draft, "mutation" if places.mutations else "wizard")
 
     def _at(self, places: Places, space: Ref, copy: Copy) -> Place:
         component = copy.how.get("component")
@@ -280,7 +321,8 @@ class DecidimWriter:
             return
         locale = str(copy.how.get("locale") or places.locales[0])
         said = await self.account.participant_forms(places).withdraw(place, own, locale)
-        after = await self.read(copy)
+        async with taken(f"withdrawing {copy.ref}"):
+            after = await self.read(copy)
         if after is not None and not after.withdrawn:
             raise CannotDo(
                 f"{copy.ref} was not withdrawn{f': {said}' if said else ''}",

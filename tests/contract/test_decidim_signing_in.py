@@ -10,9 +10,9 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
-from civicsync.connectors.contract.errors import CannotDo, ConnectorError, NotAllowed, NotDone
+from civicsync.connectors.contract.errors import CannotDo, ConnectorError, NotAllowed, NotDone, NotLetIn
 from civicsync.connectors.contract.reading import PullRequest
-from civicsync.connectors.contract.writing import Draft, LocalText, WriteContext
+from civicsync.connectors.contract.writing import AnswerDraft, Draft, LocalText, WriteContext
 from civicsync.connectors.decidim import CONNECTOR, VERSIONS
 from civicsync.connectors.decidim.oauth import load_tokens, new_verifier, oauth_exchange, oauth_login_url, save_tokens
 from civicsync.connectors.decidim.sandbox import DecidimSandbox
@@ -23,6 +23,7 @@ from civicsync.connectors.testing.harness import reading
 from civicsync.connectors.testing.memory import MemoryStore
 from civicsync.connectors.testing.writing import writing
 from civicsync.core.clock import FakeClock
+from civicsync.core.records import State
 
 SPACE = "component/1"
 MARKER = "[civicsync:elders/proposal/31~k7q2mhd4x3zp5t6a]"
@@ -63,13 +64,16 @@ async def test_a_site_that_forces_sign_in_is_written_to(version: str) -> None:
 
 @asynccontextmanager
 async def granted(
-    tmp_path: Path, scopes: str = "user api:read api:write"
+    tmp_path: Path, scopes: str = "user api:read api:write", **settings: Any
 ) -> AsyncIterator[tuple[DecidimSandbox, DecidimWriter, FakeClock, Path]]:
     """A writer that has only OAuth, after a person consented in a browser."""
     clock, file = FakeClock(), tmp_path / "tokens" / "toy.json"
     sandbox = DecidimSandbox(version="0.32", size=20, clock=clock.now)
     more: dict[str, Any] = {"oauth_client_id": CLIENT[0], "oauth_client_secret": CLIENT[1], "oauth_tokens": str(file)}
-    async with writing(CONNECTOR, sandbox, clock=clock, email=None, password=None, **more) as (writer, context):
+    async with writing(CONNECTOR, sandbox, clock=clock, email=None, password=None, **more, **settings) as (
+        writer,
+        context,
+    ):
         assert isinstance(writer, DecidimWriter)
         settings = writer.settings
         verifier = new_verifier()
@@ -206,3 +210,37 @@ async def test_a_failing_sign_in_page_is_not_a_wrong_password() -> None:
         sandbox.plant(Fault(kind="html_200", match="GET /users/sign_in", times=None))
         with pytest.raises(NotDone):
             await writer.check()
+
+
+async def test_without_a_password_an_answer_is_a_comment(tmp_path: Path) -> None:
+    """OAuth opens no administration: that closes one way of answering, not the site."""
+    async with granted(tmp_path, api_key=None, api_secret=None) as (sandbox, writer, _, _):
+        able = {each.name: each for each in (await writer.check()).capabilities}
+        assert not able["official answers"].available
+        assert "as comments" in able["official answers"].why
+        assert able["comments"].available
+        copy = await writer.create(SPACE, DRAFT)
+        answer = AnswerDraft(State.ACCEPTED, "nl", {"nl": LocalText("", "<p>Ja.</p>", f"Ja. {MARKER}")}, MARKER)
+        assert not await writer.has_answer(copy.ref, answer)
+        with pytest.raises(CannotDo) as caught:
+            await writer.answer(copy.ref, answer)
+        assert not isinstance(caught.value, NotLetIn)
+        assert "addComment" in str(writer.plan_answer(copy.ref, answer)[0].json)
+        await writer.comment(copy.ref, answer.texts["nl"])
+        assert sandbox.writing.sent["commented"] == 1
+
+
+@pytest.mark.parametrize("version", [each for each in VERSIONS if each not in {"0.31", "0.32"}])
+async def test_a_door_that_is_closed_to_answers_only_leaves_the_comment(version: str) -> None:
+    clock = FakeClock()
+    sandbox = DecidimSandbox(version=version, size=20, clock=clock.now)
+    async with writing(CONNECTOR, sandbox, clock=clock) as (writer, _):
+        assert isinstance(writer, DecidimWriter)
+        await writer.limits(SPACE, "participant")
+        copy = await writer.create(SPACE, DRAFT)
+        sandbox.change("account", accepted_admin_terms=False)
+        answer = AnswerDraft(State.ACCEPTED, "nl", {"nl": LocalText("", "<p>Ja.</p>", f"Ja. {MARKER}")}, MARKER)
+        with pytest.raises(CannotDo) as caught:
+            await writer.answer(copy.ref, answer)
+        assert not isinstance(caught.value, NotLetIn)
+        await writer.comment(copy.ref, answer.texts["nl"])
