@@ -7,6 +7,9 @@ import re
 from functools import cached_property
 from urllib.parse import urlsplit
 
+from bs4 import BeautifulSoup
+
+from ..contract.errors import Malformed, NotDone
 from ..contract.exchange import Response
 from ..http.html_page import HtmlPage
 
@@ -26,6 +29,18 @@ class SitePage(HtmlPage):
     def __init__(self, answer: Response, root: str) -> None:
         super().__init__(answer)
         self._root = root
+
+    @cached_property
+    def soup(self) -> BeautifulSoup:
+        """The markup.
+
+        Raises:
+            NotDone: no parser can make sense of it.
+        """
+        try:
+            return super().soup
+        except Malformed as error:
+            raise NotDone(error.message, hint=error.hint, status=error.status) from error
 
     @property
     def redirect(self) -> str | None:
@@ -65,8 +80,12 @@ def person_of(page: SitePage) -> tuple[str, str] | None:
 
 
 def errors_of(page: HtmlPage) -> str | None:
-    """What the site says is wrong with a form; None when it complains about nothing."""
-    if page.soup.select_one(f"#error_explanation, {_WRONG}") is None:
+    """What the site says is wrong with a form; None when it complains about nothing, or the page cannot be understood."""
+    try:
+        complains = page.soup.select_one(f"#error_explanation, {_WRONG}") is not None
+    except NotDone:
+        return None
+    if not complains:
         return None
     return "; ".join(page.texts(_WRONG))[:300] or "without saying which field"
 

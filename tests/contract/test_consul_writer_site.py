@@ -89,6 +89,15 @@ async def test_a_redirect_that_nobody_knows_is_no_refusal(voice: Voice, where: s
             await there.writer.create(SPACE, there.writer.fit(SPACE, a_draft(voice)).draft)
 
 
+@pytest.mark.parametrize("voice", VOICES)
+async def test_a_page_that_no_parser_understands_is_maybe_done(voice: Voice) -> None:
+    async with city() as there:
+        path = "/proposals" if voice == "participant" else "/management/proposals"
+        answering(there, "POST", path, Response.html("<![[[["))
+        with pytest.raises(MaybeDone):
+            await there.writer.create(SPACE, there.writer.fit(SPACE, a_draft(voice)).draft)
+
+
 async def test_a_refused_token_is_no_failure_of_the_site() -> None:
     async with city() as there:
         copy = await there.writer.create(SPACE, there.writer.fit(SPACE, a_draft("participant")).draft)
