@@ -159,6 +159,7 @@ async def test_an_answer_in_a_language_that_the_site_lacks_can_be_read(version: 
     async with city(version) as there:
         text = LocalText("Antwoord", f"<p>Ja.</p><p>{MARKER}</p>", f"Ja.\n\n{MARKER}")
         answer = replace(an_answer(), locale=locale, texts={locale: text})
+        await there.writer.session.as_administrator()
         await there.writer.session.browser.load("/", {"locale": "es"})  # the session's language is not the site's
         await there.writer.answer("proposal/1", answer)
         assert [list(row.texts) for row in told(there)] == [["nl"]]
