@@ -165,6 +165,24 @@ class Lookup:
                 break
         return sorted(found.values(), key=lambda each: -int(each.own))
 
+    async def surely_public(self, session: WebSession, newest: datetime | None) -> set[str]:
+        """Some proposals that are public for certain, from `newest` back: the public list never shows a draft.
+
+        Two pages of it save a question for each of what the account wrote lately; what is not among them must be asked for.
+        """
+        found = set[str]()
+        params = {"order": "created_at"}
+        if newest is not None:
+            # A day later, because the site's days are not ours.
+            params["advanced_search[date_max]"] = (newest + timedelta(days=1)).date().isoformat()
+        for number in (1, 2):
+            page = await session.browser.load("/proposals", params | ({"page": "2"} if number > 1 else {}))
+            ids = listed(page) if page.status == 200 else []
+            found |= set(ids)
+            if len(ids) < PER_PAGE:
+                break
+        return found
+
     async def is_draft(self, session: WebSession, own: str) -> bool:
         """Whether a proposal must still be published, by its own page, which everybody may read (docs/platforms/consul.md 10b).
 

@@ -38,6 +38,8 @@ from .web_session import WebSession, after_accepted
 SPACE = "section/proposals"
 _BLOCK = 50
 """So many of our own proposals, two pages of the list, are looked at together for twins."""
+_FEW = 3
+"""So many of them are asked for one by one, whether they are drafts, before the public list is."""
 
 
 class ConsulWriter:
@@ -189,7 +191,7 @@ class ConsulWriter:
 
     async def _found(self, each: Written, locale: str | None, voice: str) -> Copy:
         """Something of ours as a copy: public, a draft still, or taken back."""
-        draft = not each.retired and not each.supports and await self._draft(each.own)
+        draft = self._maybe_draft(each) and await self._draft(each.own)
         copy = copy_at(self.session.base, each.own, locale, voice, complete=not draft)
         return replace(copy, withdrawn=each.retired)
 
@@ -198,9 +200,10 @@ class ConsulWriter:
         there = await self.lookup.fresh(own)
         return await self._found(there, locale, voice) if there is not None else None
 
+    def _maybe_draft(self, each: Written) -> bool:
+        return not each.retired and not each.supports and each.own not in self._published
+
     async def _draft(self, own: str) -> bool:
-        if own in self._published:
-            return False
         if self.settings.login is not None:
             found = await self.participant_forms.is_draft(own)
         else:
@@ -248,6 +251,9 @@ class ConsulWriter:
 
     async def _told(self, block: Sequence[Written]) -> list[Authored]:
         voice, made = self._voice(None), list[tuple[Written, Copy]]()
+        doubtful = [each for each in block if markers_in(each.text) and self._maybe_draft(each)]
+        if len(doubtful) > _FEW:
+            self._published |= await self.lookup.surely_public(self.session, doubtful[0].created_at)
         for each in block:
             ours = markers_in(each.text)
             copy = copy_at(self.session.base, each.own, None, voice, complete=True)

@@ -222,6 +222,18 @@ async def test_a_public_copy_goes_before_a_leftover_draft(version: str) -> None:
         ]
 
 
+async def test_what_the_public_list_shows_is_not_asked_for_one_by_one() -> None:
+    async with city() as there:
+        for i in range(30):
+            await there.writer.create(SPACE, there.writer.fit(SPACE, a_draft("official", f"Titel {i}")).draft)
+        there.copies()[3].values["published_at"] = None
+        there.sandbox.stats.log.clear()
+        mine = [made.copy async for made in there.writer.authored(SPACE)]
+        assert [copy.ref for copy in mine if not copy.complete] == [f"proposal/{there.copies()[3].id}"]
+        assert mine[-1].ref == f"proposal/{there.copies()[3].id}"
+        assert sum("/created" in each for each in there.sandbox.stats.log) == 1
+
+
 async def test_a_retired_copy_goes_last_and_says_so() -> None:
     async with city() as there:
         since = there.clock.now()
