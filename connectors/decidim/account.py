@@ -29,7 +29,7 @@ class ServiceAccount:
         # Tokens travel in headers over the transport that keeps no cookie, so that nothing of them stays.
         self.oauth = OAuthCaller(anonymous, Grant(anonymous, self.clock, self.settings))
         self.api_user = ApiCaller(anonymous, self.clock, self.settings)
-        self.host = urlsplit(anonymous.url).hostname or ""
+        self.host = urlsplit(anonymous.url).netloc.lower()
         """The site's own, whose links it reads as its rows."""
         self._places: Places | None = None
 

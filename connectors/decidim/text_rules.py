@@ -85,7 +85,7 @@ def _unlinked(html: str, host: str) -> str:
     def plain(match: re.Match[str]) -> str:
         address, inner = unescape(match[1]), match[2]
         parts = urlsplit(address)
-        if not host or (parts.hostname or "") != host or not _PROPOSAL.search(parts.path):
+        if parts.netloc.lower() != host or not _PROPOSAL.search(parts.path):
             return match[0]
         words = html_to_plain(inner).strip()
         return escape(address, quote=False) if words in {"", address} else f"{inner}: {escape(address, quote=False)}"

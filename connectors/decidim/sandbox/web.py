@@ -210,7 +210,7 @@ class DecidimSandbox(Sandbox):
         if self._throttle and self._too_many():
             return Response.text("Retry later\n", 429)
         self._thread = self._leaks.randrange(THREADS)
-        self.host = request.host.partition(":")[0].lower()
+        self.host = request.host.lower()
         path = request.path.rstrip("/") or "/"
         if path == "/api" and request.method == "POST":
             return self._api(request)
