@@ -130,8 +130,8 @@ _SENDING = (
     Mutant(
         "settle dropped",
         SENDING,
-        "if op.not_before is not None and self.ledger.clock.now() < op.not_before:",
-        "if op.not_before is None:",
+        "return op.not_before is None or self.ledger.clock.now() >= op.not_before",
+        "return op.not_before is not None",
         _unit("sending", "absence_is_believed_only_after_settling"),
     ),
     Mutant(
@@ -144,8 +144,12 @@ _SENDING = (
     Mutant(
         "a lost answer is sent again",
         SENDING,
-        "return await self._unknown(job, Reason.ANSWER_LOST, error.message)",
-        "return await self._later(job, NotDone(error.message))",
+        "            return await self._unknown(job, Reason.ANSWER_LOST, error)\n        except DuplicateCopy:\n"
+        "            return await self._unknown(job, Reason.NAMED_ANOTHER, MaybeDone(_FOREIGN, accepted=True))\n\n"
+        "    def _listen",
+        "            return await self._later(job, NotDone(error.message))\n        except DuplicateCopy:\n"
+        "            raise\n\n"
+        "    def _listen",
         _unit("sending", "a_create_whose_answer_was_lost_is_unknown_and_never_simply_sent_again"),
     ),
     Mutant(
@@ -184,17 +188,73 @@ _SENDING = (
         _unit("sending", "a_refused_edit_is_asked_once_more_before_it_is_believed"),
     ),
     Mutant(
+        "what the platform accepted is sent again by itself",
+        SENDING,
+        "        if op.accepted_at is None:",
+        "        if op.kind:",
+        _unit("sending", "what_the_platform_accepted_and_cannot_be_found_is_never_sent_again_by_itself"),
+    ),
+    Mutant(
+        "that the platform accepted it is forgotten",
+        SENDING,
+        "accepted = self.ledger.clock.now()",
+        "accepted = None",
+        _unit("sending", "what_the_platform_accepted_and_cannot_be_found_is_never_sent_again_by_itself"),
+    ),
+    Mutant(
+        "a look-up that cannot tell is asked for ever",
+        SENDING,
+        "if waits or op.lookups + 1 < self.attempts:",
+        "if op.id:",
+        _unit("sending", "a_look_up_that_cannot_tell_is_asked_again_after_growing_distances_and_then_a_person_is"),
+    ),
+    Mutant(
+        "a lost answer to citizens is given again before it may have arrived",
+        SENDING,
+        "        if await self._told(_answered(job), answer):",
+        "        if await self._told(_answered(job), answer) is None:",
+        _unit("sending", "a_lost_answer_to_citizens_is_looked_up_and_may_still_arrive_before_it_is_given_again"),
+    ),
+    Mutant(
+        "a new text is leave to send again what may be public",
+        LEDGER,
+        "                if doubtful:\n",
+        "                if not doubtful and lane is None:\n",
+        _unit("ledger", "what_takes_the_place_of_a_write_that_may_be_public_waits_for_a_person_as_that_did"),
+    ),
+    Mutant(
+        "the breaker opens for one thing's trouble",
+        SENDING,
+        "        elif platform_failed(error):",
+        "        elif error:",
+        "tests/integration/test_publish.py::test_one_things_trouble_stops_nothing_else",
+    ),
+    Mutant(
+        "what must be taken back waits its turn",
+        QUEUE,
+        "return operation.kind is not OperationKind.WITHDRAW, operation.id",
+        "return False, operation.id",
+        "tests/integration/test_publish.py::test_what_must_be_taken_back_goes_first",
+    ),
+    Mutant(
+        "a wrong password is tried at every run",
+        "sync/credentials.py",
+        '        if "" in refused:',
+        '        if "" in instance.split():',
+        "tests/integration/test_publish.py::test_a_wrong_password_is_tried_once_until_it_changes_or_a_person_says_so",
+    ),
+    Mutant(
         "an account that is not let in refuses the text",
         SENDING,
-        "return await self._later(job, NotDone(str(error), status=error.status))",
+        "return await self._later(job, error)  # not this text's fault",
         "return await self._refused(job, error, found)",
         _unit("sending", "an_account_that_is_not_let_in_leaves_the_text_waiting"),
     ),
     Mutant(
         "being asked to slow down counts as an attempt",
         SENDING,
-        "op = replace(op, attempts=op.attempts - 1)",
-        "op = replace(op, attempts=op.attempts)",
+        "op = replace(op, attempts=op.attempts - 1)\n        elif",
+        "op = replace(op, attempts=op.attempts)\n        elif",
         _unit("sending", "being_asked_to_slow_down_is_no_attempt"),
     ),
     Mutant(
@@ -228,8 +288,8 @@ _SENDING = (
     Mutant(
         "a copy of another publication is a failure and not a doubt",
         SENDING,
-        "        except DuplicateCopy:\n            return await self._unknown(job, Reason.NAMED_ANOTHER, _FOREIGN)\n\n    async def _move",
-        "        except DuplicateCopy:\n            return await self._later(job, NotDone(_FOREIGN))\n\n    async def _move",
+        "            return await self._unknown(job, Reason.NAMED_ANOTHER, MaybeDone(_FOREIGN, accepted=True))\n\n    def _listen",
+        "            return await self._later(job, NotDone(_FOREIGN))\n\n    def _listen",
         _unit("sending", "a_copy_that_belongs_to_another_publication_is_unknown_and_not_taken"),
     ),
     Mutant(
@@ -305,8 +365,8 @@ _SENDING = (
     Mutant(
         "an answer is given twice",
         SENDING,
-        "if await self.writer.has_answer(ref, answer):",
-        "if await self.writer.has_answer(ref, answer) is None:",
+        'if await self.writer.has_answer(ref, answer):\n                    return "it was',
+        'if await self.writer.has_answer(ref, answer) is None:\n                    return "it was',
         _unit("sending", "an_answer_that_is_there_is_not_given_twice"),
     ),
     Mutant(
@@ -319,8 +379,8 @@ _SENDING = (
     Mutant(
         "an answer back is given at the copy",
         SENDING,
-        'ref = job.publication.origin_key.partition("/")[2] if back else copy_of(job.publication).ref',
-        "ref = copy_of(job.publication).ref",
+        'return job.publication.origin_key.partition("/")[2] if back else copy_of(job.publication).ref',
+        "return copy_of(job.publication).ref",
         _unit("sending", "an_answer_goes_to_the_copy_and_an_answer_back_to_the_origin"),
     ),
     Mutant(
@@ -333,7 +393,7 @@ _SENDING = (
     Mutant(
         "whose text stands there is taken as known after a lost edit",
         SENDING,
-        'forget = {"copy_print": None} if job.operation.kind is OperationKind.EDIT else None',
+        'forget = {"copy_print": None} if op.kind is OperationKind.EDIT else None',
         "forget = None",
         _unit("sending", "an_edit_that_is_confirmed_and_not_shown_is_asked_again"),
     ),
@@ -811,6 +871,41 @@ _WRITERS = (
         '        if created.status == 200 and created.offers("/publish"):\n            return False',
         '        if created.status == 500 and created.offers("/publish"):\n            return False',
         _contract("consul_writer_texts", "a_draft_that_is_withdrawn_stays_one"),
+    ),
+    Mutant(
+        "what was accepted is called unknown only (CONSUL)",
+        f"{CONSUL}/web_session.py",
+        "hint=hint, status=status, accepted=True)",
+        "hint=hint, status=status)",
+        _contract("consul_writer_site", "a_look_up_that_fails_after_the_form_was_taken_is_maybe_done[503-official]"),
+    ),
+    Mutant(
+        "any redirect is a refusal (CONSUL)",
+        f"{CONSUL}/participant_forms.py",
+        'if answer.status == 302 and answer.location in {back, "/"}:',
+        "if answer.status == 302:",
+        _contract("consul_writer_site", "a_redirect_that_nobody_knows_is_no_refusal[/projects/3-participant]"),
+    ),
+    Mutant(
+        "an answer goes out in a language that nobody can read (CONSUL)",
+        f"{CONSUL}/responses.py",
+        "        answer = await self._readable(answer, form)\n",
+        "",
+        _contract("consul_writer_site", "an_answer_in_a_language_that_the_site_lacks_can_be_read[2.5.1-is]"),
+    ),
+    Mutant(
+        "a leftover draft is taken before the public copy (CONSUL)",
+        f"{CONSUL}/writer.py",
+        "sorted(found, key=lambda each: (_rank(each), int(split_ref(each.ref)[1])))",
+        "sorted(found, key=lambda each: -int(split_ref(each.ref)[1]))",
+        _contract("consul_writer_site", "a_public_copy_goes_before_a_leftover_draft[2.5.1]"),
+    ),
+    Mutant(
+        "an empty list proves absence while proposals are switched off (CONSUL)",
+        f"{CONSUL}/lookup.py",
+        "                    await self._switched_on(path)\n",
+        "                    pass\n",
+        _contract("consul_writer_site", "with_proposals_switched_off_an_empty_list_proves_nothing"),
     ),
     Mutant(
         "marker not verified: an old answer is believed (Decidim)",

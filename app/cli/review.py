@@ -116,12 +116,14 @@ def reopen(ids: Ids = None, json: Json = False) -> None:
 
 @app.command("resume")
 def resume(routes: Annotated[list[str], typer.Argument(help="Routes that were halted.")], json: Json = False) -> None:
-    """Start a route again that halted itself."""
+    """Start a route again that halted itself; a password that its platforms refused is tried again."""
     config = configuration()
     with database(config) as engine:
         ledger = Ledger(engine, Clock())
         for name in chosen_routes(config, routes):
             ledger.save_route(name, halted_at=None, halted_reason="")
+            for instance in (config.routes[name].to.instance, config.routes[name].source.instance):
+                ledger.try_again(instance)
     _print_results([{"id": name, "outcome": "resumed"} for name in routes], json, whole=True)
 
 

@@ -41,6 +41,7 @@ __all__ = [
     "WriteError",
     "WrongCredentials",
     "nothing_stored",
+    "platform_failed",
 ]
 
 
@@ -123,6 +124,23 @@ class MaybeDone(WriteError):
     def __init__(self, message: str, *, hint: str = "", status: int | None = None, accepted: bool = False) -> None:
         super().__init__(message, hint=hint, status=status)
         self.accepted = accepted
+
+
+def platform_failed(error: BaseException) -> bool:
+    """Whether the platform itself failed: no connection, half an answer, a server error, asked to slow down.
+
+    Everything else is the trouble of one thing that was asked: a hidden neighbour, a refused token or look-up, an account. What stands
+    behind an error (`raise … from`) counts as well.
+    """
+    if isinstance(error, CannotDo | ContentRefused):
+        return False
+    behind: BaseException | None = error
+    while behind is not None:
+        status = behind.status if isinstance(behind, ConnectorError) else None
+        if isinstance(behind, Unreachable | Throttled) or (status is not None and (status == 429 or status >= 500)):
+            return True
+        behind = behind.__cause__
+    return False
 
 
 @asynccontextmanager

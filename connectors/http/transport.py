@@ -253,18 +253,19 @@ class HttpTransport:
             return await self._once(_Exchange(request.method, url, None, headers, content, _JUDGED_BY_WRITER))
         except _NotSent as error:
             final = error.final
-            raise NotDone(final.message, hint=final.hint, status=final.status, wait=error.wait) from error
+            raise NotDone(final.message, hint=final.hint, status=final.status, wait=error.wait) from final
         except Malformed as error:
             raise MaybeDone(f"{where}: it may be stored, the answer could not be read", status=error.status) from error
         except _Again as error:
             final = error.final
+            final.__cause__ = error.__cause__
             if isinstance(final, Throttled):
                 raise NotDone(
                     final.message, hint="it is tried again later", status=final.status, wait=error.wait
-                ) from error
+                ) from final
             if isinstance(error.__cause__, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
-                raise NotDone(final.message, hint=final.hint) from error
-            raise MaybeDone(f"{final.message}; it may be stored all the same", status=final.status) from error
+                raise NotDone(final.message, hint=final.hint) from final
+            raise MaybeDone(f"{final.message}; it may be stored all the same", status=final.status) from final
 
     def forget_cookies(self) -> None:
         """Start a new session."""

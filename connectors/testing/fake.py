@@ -33,6 +33,7 @@ from ..contract.errors import (
     NotLetIn,
     Throttled,
     Unreachable,
+    WrongCredentials,
 )
 from ..contract.reading import Connector, Context, Item, Page, Probe, PullRequest, Reader
 from ..contract.settings import InstanceSettings
@@ -150,23 +151,31 @@ class FakePlatform:
         """One write over a network that may fail; returns the id that the answer names."""
         fault = self.faults.popleft() if self.faults else self.gate(request)
         if fault == "refused":
-            raise NotDone(f"{what}: cannot connect")
+            raise NotDone(f"{what}: cannot connect") from Unreachable("no connection")
         if fault == "not_allowed":
             raise CannotDo(f"{what}: not allowed here")
         if fault == "not_let_in":
             raise NotLetIn(f"{what}: the account was not let in", hint="is the password right?")
+        if fault == "wrong_credentials":
+            raise WrongCredentials(f"{what}: the name or the password is wrong")
+        if fault == "one_things_trouble":
+            raise NotDone(f"{what}: its neighbour is hidden")
         if fault.startswith("429"):
             raise NotDone(f"{what}: asked to slow down", status=429, wait=2)
         if fault in {"reset_before", "reset", "500", "503", "html_200", "hang"}:
-            raise MaybeDone(f"{what}: the connection broke")
+            raise MaybeDone(f"{what}: the connection broke") from Unreachable("half an answer")
+        if fault == "accepted_and_nowhere":
+            raise MaybeDone(f"{what}: taken, and not to be found", accepted=True)
         if fault == "only_confirmed":
             return next(iter(self.posts))
         self.on_write(f"before {what}")
         self.writes += 1
         own = effect()
         self.on_write(f"after {what}")
+        if fault == "accepted_and_lost":
+            raise MaybeDone(f"{what}: taken, and the look-up failed", accepted=True)
         if "_after" in fault or fault.startswith("cut_"):
-            raise MaybeDone(f"{what}: the connection broke")
+            raise MaybeDone(f"{what}: the connection broke") from Unreachable("half an answer")
         if fault == "duplicate_reply":
             return next(iter(self.posts))
         return own

@@ -24,6 +24,7 @@ from ..schema.ledger_tables import (
     OperationRow,
     PublicationEventRow,
     PublicationRow,
+    RefusedCredentialsRow,
     RouteRow,
     ServiceAccountRow,
 )
@@ -32,6 +33,7 @@ from ..store.bulk import upsert
 from .states import (
     CLOSED,
     ENDED,
+    KNOWINGLY,
     LANES,
     OPEN,
     OPERATION_MOVES,
@@ -49,6 +51,8 @@ from .states import (
 _DECIDED = (OperationState.SENT, OperationState.REFUSED, OperationState.REJECTED)
 PUBLICATION, OPERATION, EVENT = table_of(PublicationRow), table_of(OperationRow), table_of(PublicationEventRow)
 ROUTE, ACCOUNT, BREAKER = table_of(RouteRow), table_of(ServiceAccountRow), table_of(BreakerRow)
+REFUSED = table_of(RefusedCredentialsRow)
+_KEPT_KNOWINGLY = ("reason_code", "error", "accepted_at", "first_sent_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,8 @@ class Operation:
     payload_hash: str
     notes: list[str] | None
     attempts: int
+    lookups: int
+    accepted_at: datetime | None
     first_sent_at: datetime | None
     not_before: datetime | None
     reason_code: Reason
@@ -229,12 +235,16 @@ class Ledger:
         """Write down a write. Queued operations of its lane give way to it; one that was sent already is waited for.
 
         `wanted`: why, told as an event of its own; `change`: columns of the publication that change with it. Returns False when the
-        lane is busy (an operation there is sending or unknown); then nothing was changed.
+        lane is busy (an operation there is sending or unknown); then nothing was changed. What takes the place of a write that may be
+        public already waits for a person as that did.
         """
         now, lane = self.clock.now(), LANES[kind]
         check_move(OPERATION_MOVES, None, state)
         try:
             with self._begin() as connection:
+                doubtful = self._doubtful(connection, publication.id, lane)
+                if doubtful:
+                    state = OperationState.AWAITING_APPROVAL
                 for each in self._queued(connection, publication.id, lane):
                     self._close(
                         connection, each, OperationState.SUPERSEDED, Reason.SUPERSEDED, f"a newer {kind} came", now
@@ -254,6 +264,7 @@ class Ledger:
                     "created_at": now,
                     "changed_at": now,
                     **values,
+                    **doubtful,
                 }
                 connection.execute(OPERATION.insert(), row)
                 if wanted:
@@ -273,6 +284,16 @@ class Ledger:
                 self._close(connection, (own, kind, before), OperationState.CANCELLED, reason, sentence, now)
                 self._follow(connection, publication.id, kind, OperationState.CANCELLED, reason, {}, now)
         return len(old)
+
+    def _doubtful(self, connection: Connection, publication: str, lane: Lane) -> dict[str, Any]:
+        """What is known of a queued write that may be public already (`states.KNOWINGLY`); empty where there is none."""
+        query = select(*(OPERATION.c[name] for name in _KEPT_KNOWINGLY)).where(
+            OPERATION.c.publication_id == publication,
+            OPERATION.c.open_lane == lane,
+            OPERATION.c.state == OperationState.AWAITING_APPROVAL,
+            OPERATION.c.reason_code.in_(KNOWINGLY),
+        )
+        return dict(connection.execute(query).mappings().first() or {})
 
     def _queued(
         self, connection: Connection, publication: str, lane: Lane
@@ -450,6 +471,24 @@ class Ledger:
         """What this account wrote and writes is never an original."""
         with self._begin() as connection:
             upsert(connection, ACCOUNT, [{"instance": instance, "pseudonym": pseudonym}])
+
+    def refused(self, instance: str, fingerprint: str) -> dict[str, str]:
+        """What the platform said when it did not take these very credentials, by kind of operation ("": for everything)."""
+        query = select(REFUSED.c.scope, REFUSED.c.message)
+        query = query.where(REFUSED.c.instance == instance, REFUSED.c.fingerprint == fingerprint)
+        with self.engine.connect() as connection:
+            return {str(scope): str(message) for scope, message in connection.execute(query)}
+
+    def refuse(self, instance: str, scope: str, fingerprint: str, message: str) -> None:
+        """These credentials were not taken: they are not tried again."""
+        row = {"instance": instance, "scope": scope, "fingerprint": fingerprint, "message": message[:500]}
+        with self._begin() as connection:
+            upsert(connection, REFUSED, [{**row, "refused_at": self.clock.now()}])
+
+    def try_again(self, instance: str) -> None:
+        """A person says that the credentials may be tried again, or they were taken."""
+        with self._begin() as connection:
+            connection.execute(REFUSED.delete().where(REFUSED.c.instance == instance))
 
     def open_until(self, host: str) -> datetime | None:
         """Until when a host is left alone; None when it may be asked."""

@@ -116,6 +116,15 @@ class Reason(_Explained):
     NOT_SENT = "not_sent", "Nothing was stored for certain; it is tried again later."
     TRIED_OFTEN = "tried_often", "It was tried as often as the configuration allows."
     PROVEN_ABSENT = "proven_absent", "It was looked up after its answer was lost, and is not there."
+    ACCEPTED_NOT_FOUND = (
+        "accepted_not_found",
+        "The platform took it, and it cannot be found there: a person looks before it is sent again.",
+    )
+    CANNOT_TELL = (
+        "cannot_tell",
+        "Its answer was lost, and no look-up could tell what became of it: a person looks before it is sent again.",
+    )
+    TWINS = "twins", "More than one text on its platform carries its marker."
     HARMLESS = "harmless", "Its answer was lost, and repeating it changes nothing."
     HALF_MADE = "half_made", "It was found as a draft, which is finished now."
     ASKED_AGAIN = "asked_again", "It was refused once; one refusal alone may be the answer to another request."
@@ -146,6 +155,8 @@ QUEUED = (W.PLANNED, W.AWAITING_APPROVAL, W.APPROVED)
 UNDER_WAY = (W.SENDING, W.UNKNOWN)
 """What became of these must be known first."""
 OPEN = (*QUEUED, *UNDER_WAY)
+KNOWINGLY = (Reason.ACCEPTED_NOT_FOUND, Reason.CANNOT_TELL)
+"""What waits for one of these may be public already: only a person sends it again, and only knowingly."""
 CLOSED = tuple(state for state in W if state not in OPEN)
 NOT_MADE = (P.PLANNED, P.AWAITING_APPROVAL, P.APPROVED, P.REFUSED, P.HELD, P.RELEASED, P.REJECTED, P.CANCELLED)
 """Publications without a copy of which nothing is under way."""
@@ -155,6 +166,8 @@ ENDED = (P.WITHDRAWN, P.CANCELLED, P.REFUSED, P.REJECTED, P.GONE)
 """Their texts need not be kept for ever."""
 _TOLD = (P.REFUSED, P.HELD, P.CONFLICT, P.STUCK, P.GONE)
 _WAITING = (P.HELD, P.CONFLICT, P.GONE, P.STUCK)
+_REASONS_TOLD = (Reason.EDIT_REFUSED, Reason.ANSWER_REFUSED, Reason.TWINS)
+_ASKED = (*_REASONS_TOLD, Reason.ORIGIN_BACK)
 _P_QUEUED = (P.PLANNED, P.AWAITING_APPROVAL, P.APPROVED)
 
 Moves = Mapping[tuple[str | None, str], frozenset[Actor]]
@@ -257,9 +270,9 @@ def refusal_of(kind: OperationKind) -> Reason:
 
 def waits_for_person(state: PublicationState, reason: Reason) -> bool:
     """Whether a publication stands in `review list` without an operation that waits for approval."""
-    return state in _WAITING or reason in {Reason.ORIGIN_BACK, Reason.EDIT_REFUSED}
+    return state in _WAITING or reason in _ASKED
 
 
 def is_told(state: PublicationState, reason: Reason) -> bool:
     """Whether a run says, in its summary, why a publication is as it is."""
-    return state in _TOLD or reason is Reason.EDIT_REFUSED
+    return state in _TOLD or reason in _REASONS_TOLD

@@ -72,6 +72,10 @@ class OperationRow(SQLModel, table=True):
     payload_hash: str = ""
     notes: Any = json_column()
     attempts: int = 0
+    lookups: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """How often in a row the platform was asked what became of it, and could not tell or did not find what it had accepted."""
+    accepted_at: datetime | None = moment()
+    """When the platform's own answer said that it was taken; it is never sent again unless a person says so."""
     first_sent_at: datetime | None = moment()
     not_before: datetime | None = moment()
     reason_code: str = Field(default="", sa_column_kwargs={"server_default": ""})
@@ -110,6 +114,19 @@ class ServiceAccountRow(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "service_account"
     instance: str = Field(primary_key=True)
     pseudonym: str = Field(primary_key=True)
+
+
+class RefusedCredentialsRow(SQLModel, table=True):
+    """A name and password that a platform did not take: they are not tried again until they change or a person says so."""
+
+    __tablename__: ClassVar[Any] = "refused_credentials"
+    instance: str = Field(primary_key=True)
+    scope: str = Field(primary_key=True)
+    """The kind of operation that was refused; empty: nothing can be written at all."""
+    fingerprint: str
+    """A keyed digest of the instance's settings as they were then (`connectors.credentials`), never the secret."""
+    message: str = long_text()
+    refused_at: datetime = Field(sa_type=UTCMoment)
 
 
 class BreakerRow(SQLModel, table=True):

@@ -38,13 +38,15 @@ class RouteOutcome:
     requests: dict[str, Sequence[Request]] = field(default_factory=dict[str, Sequence[Request]])
     """With `--dry-run`: the exact requests, by `action origin`."""
     counts: dict[str, int] = field(default_factory=dict[str, int])
+    left_alone: bool = False
+    """The target failed so often that nothing was sent there, or not everything (the breaker is open)."""
     reasons: dict[str, int] = field(default_factory=dict[str, int])
     """Why copies were refused, held or left alone, and how often."""
 
     @property
     def failed(self) -> bool:
         """Whether a script should take notice."""
-        return self.outcome in {RouteEnd.FAILED, RouteEnd.HALTED, RouteEnd.LEASE_LOST}
+        return self.left_alone or self.outcome in {RouteEnd.FAILED, RouteEnd.HALTED, RouteEnd.LEASE_LOST}
 
 
 PublishProgress = Callable[[str, Operation, OperationState | None], None]

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...config.model import Config
-from ...connectors.contract.errors import ConnectorError, NotDone, Throttled
+from ...connectors.contract.errors import ConnectorError, NotDone, Throttled, WrongCredentials
 from ...connectors.contract.writing import WriteContext, Writer
 from ...connectors.open import open_writer, user_agent
 from ...core import events
@@ -23,6 +23,7 @@ from ...core.durations import seconds
 from ...core.leases import Lease, LeaseLost
 from ...core.ledger.ledger import Ledger
 from ...core.ledger.marker import Signer
+from ..credentials import Credentials
 from ..net import STOPPING, unforeseen
 from .outcome import PublishProgress, RouteEnd, RouteOutcome, Waiting
 from .target_run import TargetRun
@@ -114,8 +115,14 @@ class Publisher:
                 events.emit(events.Warned(instance, type(error).__name__))
 
     async def _introduce_at(self, instance: str) -> None:
+        credentials = Credentials(self.config, self.ledger)
+        await asyncio.to_thread(credentials.ask, instance)
         async with self._writer(instance) as (writer, context):
-            standing = await writer.check()
+            try:
+                standing = await writer.check()
+            except WrongCredentials as error:
+                await asyncio.to_thread(credentials.remember, instance, error)
+                raise
             if standing.account is not None:
                 pseudonym = context.reading.pseudonym(standing.account)
                 await asyncio.to_thread(self.ledger.remember_account, instance, pseudonym)

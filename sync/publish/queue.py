@@ -19,13 +19,16 @@ class Queue:
         self.ledger = ledger
         self.instance = instance
         self.routes = routes
+        self.kept_out: dict[str, str] = {}
+        """Kinds of operations for which the account is not let in, and what the platform said; they are left alone in this run."""
         self._made: dict[str, int] = {}
 
     async def operations(self, *states: OperationState) -> list[Operation]:
-        """Those of the routes that are neither halted nor failed, oldest first."""
+        """Those of the routes that are neither halted nor failed: what must be taken back first, then the oldest."""
         found = await asyncio.to_thread(partial(self.ledger.operations, states=states, target=self.instance))
         stopped = {RouteEnd.HALTED, RouteEnd.FAILED}
-        return [op for op in found if op.route in self.routes and self.routes[op.route][1].outcome not in stopped]
+        mine = [op for op in found if op.route in self.routes and self.routes[op.route][1].outcome not in stopped]
+        return sorted((op for op in mine if op.kind not in self.kept_out), key=_urgency)
 
     def is_due(self, operation: Operation) -> bool:
         """Whether its time has come."""
@@ -67,6 +70,10 @@ class Queue:
             return False
         self._made[name] = made + 1
         return True
+
+
+def _urgency(operation: Operation) -> tuple[bool, int]:
+    return operation.kind is not OperationKind.WITHDRAW, operation.id
 
 
 def room_today(ledger: Ledger, name: str, route: Route) -> int:

@@ -8,13 +8,14 @@ from typing import Any
 from sqlalchemy import Engine
 
 from ...config.model import Config
-from ...connectors.contract.errors import ConnectorError
+from ...connectors.contract.errors import ConnectorError, WrongCredentials
 from ...connectors.contract.writing import CanFind
 from ...connectors.open import open_writer, user_agent
 from ...core.clock import Clock
 from ...core.leases import Lease, LeaseLost
 from ...core.ledger.ledger import Ledger
 from ...core.ledger.marker import Signer
+from ..credentials import Credentials
 from .adoption import adopt, hold_older
 
 
@@ -53,7 +54,8 @@ async def rebuild_map(
 
 async def _rebuild(config: Config, ledger: Ledger, row: Rebuilt, lease: Lease, backends: Mapping[str, Any]) -> None:
     signer, route = Signer(config.privacy.key.get_secret_value()), config.routes[row.route]
-    to = route.to
+    to, credentials = route.to, Credentials(config, ledger)
+    await asyncio.to_thread(credentials.ask, to.instance)
     async with open_writer(
         to.instance,
         config.instances[to.instance],
@@ -63,7 +65,11 @@ async def _rebuild(config: Config, ledger: Ledger, row: Rebuilt, lease: Lease, b
         backend=backends.get(to.instance),
         before_request=lease.check,
     ) as (writer, context):
-        standing = await writer.check()
+        try:
+            standing = await writer.check()
+        except WrongCredentials as error:
+            await asyncio.to_thread(credentials.remember, to.instance, error)
+            raise
         if standing.account is not None:
             pseudonym = context.reading.pseudonym(standing.account)
             await asyncio.to_thread(ledger.remember_account, to.instance, pseudonym)

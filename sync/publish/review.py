@@ -7,8 +7,8 @@ from sqlalchemy import Engine
 
 from ...config.model import Config
 from ...core.clock import Clock
-from ...core.ledger.ledger import SETTLED, Ledger, Publication, told
-from ...core.ledger.states import QUEUED, OperationKind, OperationState, PublicationState, Reason
+from ...core.ledger.ledger import SETTLED, Ledger, Operation, Publication, told
+from ...core.ledger.states import QUEUED, Lane, OperationKind, OperationState, PublicationState, Reason
 
 _ANEW: dict[str, Any] = {
     "remote_ref": None,
@@ -48,6 +48,8 @@ class Ruling(StrEnum):
     RELEASED = "approved: the next publish makes the copy", True
     WITHDRAWN_AGAIN = "approved: the next publish tries again to take the copy back", True
     EDITED_AGAIN = "approved: the next publish tries the edit again", True
+    ANSWERED_AGAIN = "approved: the next publish tries the answer again", True
+    SEEN = "approved: seen; it is told again when more are found", True
     REJECTED = "rejected", True
     REOPENED = "reopened: the next publish makes the copy", True
     NOTHING_WAITS = "not waiting for anybody", False
@@ -68,7 +70,16 @@ class Reviewer:
         for op in waiting:
             change = SETTLED if op.kind is OperationKind.CREATE else None
             by = f"by {self.who}"
-            self.ledger.move(op, OperationState.APPROVED, change=change, decided_by=self.who, detail=by)
+            # Whoever approves what may be there already says: send it again.
+            self.ledger.move(
+                op,
+                OperationState.APPROVED,
+                change=change,
+                lookups=0,
+                accepted_at=None,
+                decided_by=self.who,
+                detail=by,
+            )
         if waiting:
             return Ruling.APPROVED
         if own.state is PublicationState.HELD:
@@ -80,6 +91,11 @@ class Reviewer:
         if own.reason_code is Reason.EDIT_REFUSED:
             self._decide(own, "approved", None, SETTLED)
             return Ruling.EDITED_AGAIN
+        if own.reason_code is Reason.ANSWER_REFUSED:
+            return self._answer_again(own)
+        if own.reason_code is Reason.TWINS:
+            self._decide(own, "approved", None, SETTLED)
+            return Ruling.SEEN
         if own.state in {PublicationState.GONE, PublicationState.WITHDRAWN}:
             return self.reopen(own)
         return Ruling.NOTHING_WAITS
@@ -108,6 +124,9 @@ class Reviewer:
             digest = refused[-1].payload_hash if refused else own.sent_hash
             self._decide(own, "rejected", None, {**SETTLED, "sent_hash": digest}, detail=why)
             return Ruling.REJECTED
+        if own.reason_code in {Reason.ANSWER_REFUSED, Reason.TWINS}:
+            self._decide(own, "rejected", None, SETTLED, detail=why)
+            return Ruling.REJECTED
         if own.state is PublicationState.HELD:
             self._decide(own, "rejected", PublicationState.REJECTED, told(Reason.REJECTED, why), detail=why)
             return Ruling.REJECTED
@@ -115,6 +134,26 @@ class Reviewer:
             self._decide(own, "rejected", PublicationState.WITHDRAWN, SETTLED, detail=why)
             return Ruling.REJECTED
         return Ruling.NOTHING_WAITS
+
+    def _answer_again(self, own: Publication) -> Ruling:
+        """The answers that were refused, once more; what was refused meanwhile for another reason waits like any other."""
+        newest: dict[str, Operation] = {}
+        for op in self.ledger.operations(states=(OperationState.REFUSED,), publication=own.id):
+            newest[op.lane] = op
+        for op in newest.values():
+            if op.lane is Lane.TEXT or op.payload is None:
+                continue
+            self.ledger.intend(
+                own,
+                op.kind,
+                OperationState.APPROVED,
+                payload=op.payload,
+                payload_hash=op.payload_hash,
+                target_instance=op.target_instance,
+                decided_by=self.who,
+            )
+        self._decide(own, "approved", None, SETTLED)
+        return Ruling.ANSWERED_AGAIN
 
     def reopen(self, own: Publication) -> Ruling:
         """Make a copy anew."""

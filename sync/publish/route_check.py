@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from ...config.model import Config
 from ...config.routes import Route
-from ...connectors.contract.errors import ConnectorError
+from ...connectors.contract.errors import ConnectorError, WrongCredentials
 from ...connectors.contract.reading import Capability
 from ...connectors.contract.writing import (
     CanAnswer,
@@ -19,12 +19,14 @@ from ...connectors.contract.writing import (
     CanFind,
     CanWithdraw,
     Limits,
+    Standing,
     WriteContext,
     Writer,
 )
 from ...connectors.open import open_writer, user_agent
 from ...core.clock import Clock
 from ...core.ledger.ledger import Ledger
+from ..credentials import Credentials
 from .route_names import unknown_names
 
 
@@ -64,7 +66,7 @@ async def check_route(
     route, found = config.routes[name], RouteCheck(name)
     try:
         async with _writer(config, route.to.instance, clock, backends) as (writer, context):
-            standing = await writer.check()
+            standing = await _signed_in(config, engine, route.to.instance, writer, clock)
             if standing.account is not None:
                 pseudonym = context.reading.pseudonym(standing.account)
                 await asyncio.to_thread(Ledger(engine, clock).remember_account, route.to.instance, pseudonym)
@@ -76,17 +78,29 @@ async def check_route(
     except ConnectorError as error:
         found.error, found.hint = error.message, error.hint
     if route.follow.answers_to_origin:
-        await _origin(config, route, found, clock, backends)
+        await _origin(config, engine, route, found, clock, backends)
     await asyncio.to_thread(_source, config, engine, route, found)
     return found
 
 
+async def _signed_in(config: Config, engine: Engine, instance: str, writer: Writer, clock: Clock) -> Standing:
+    """Sign in, also with what was refused before: whoever asks for a check is a person."""
+    credentials = Credentials(config, Ledger(engine, clock))
+    try:
+        standing = await writer.check()
+    except WrongCredentials as error:
+        await asyncio.to_thread(credentials.remember, instance, error)
+        raise
+    await asyncio.to_thread(credentials.forget, instance)
+    return standing
+
+
 async def _origin(
-    config: Config, route: Route, found: RouteCheck, clock: Clock, backends: Mapping[str, Any] | None
+    config: Config, engine: Engine, route: Route, found: RouteCheck, clock: Clock, backends: Mapping[str, Any] | None
 ) -> None:
     try:
         async with _writer(config, route.source.instance, clock, backends) as (writer, _):
-            await writer.check()
+            await _signed_in(config, engine, route.source.instance, writer, clock)
             able = isinstance(writer, CanAnswer | CanComment)
             found.capabilities.append(Capability("answers back to the origin", able))
     except ConnectorError as error:

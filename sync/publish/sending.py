@@ -1,7 +1,8 @@
 """Carrying out one operation: intent, effect, verdict; and finding out what became of a write whose answer was lost.
 
 An operation is claimed (`sending`) and committed before anything goes out. Certain failures go back into the queue; uncertain ones
-become `unknown` and are looked up on the platform; only what is proven absent is sent again. Nothing here decides what is published.
+become `unknown` and are looked up on the platform; only what is proven absent is sent again. What the platform's own answer accepted is
+never sent again by itself: where it cannot be found, a person looks. Nothing here decides what is published.
 """
 
 import asyncio
@@ -10,12 +11,21 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from ...connectors.contract.errors import CannotDo, ConnectorError, ContentRefused, MaybeDone, NotDone, NotLetIn
+from ...connectors.contract.errors import (
+    CannotDo,
+    ConnectorError,
+    ContentRefused,
+    MaybeDone,
+    NotDone,
+    NotLetIn,
+    WrongCredentials,
+    platform_failed,
+)
 from ...connectors.contract.writing import AnswerDraft, CanAnswer, CanComment, CanEdit, CanFind, Copy, Reading, Writer
 from ...core.identity import Ref
 from ...core.ledger.ledger import SETTLED, DuplicateCopy, Ledger, Operation, Publication, copy_columns, told
 from ...core.ledger.marker import carries
-from ...core.ledger.states import OperationKind, OperationState, Reason, refusal_of
+from ...core.ledger.states import Lane, OperationKind, OperationState, Reason, refusal_of
 from ..render.render import answer_of, blanked, draft_of, fingerprint, prints, shown
 from .decisions import copy_of, editing, withdrawal_text, withdrawing
 
@@ -24,6 +34,10 @@ _BELIEVED = (2, 5)
 """After so many times a refusal of a text, or of the account or space, is believed: one alone may be the answer to another request."""
 _SLOW = 30.0
 """Seconds that a platform is left alone which asks to slow down without a word for how long."""
+_LONGEST = timedelta(hours=1)
+"""The longest distance between two look-ups."""
+_OUTAGE = timedelta(days=1)
+"""For so long a platform that does not answer at all may keep a look-up waiting, before a person is asked."""
 _SHOWN = 4
 """So often a change is made whose effect is not shown."""
 _SKEW = timedelta(minutes=10)
@@ -80,7 +94,9 @@ class Sender:
         self.attempts = attempts
         self.counts = SendingCounts()
         self.trouble: str = ""
-        """The newest failure that was not about one text, for the breaker."""
+        """The newest failure of the platform itself, for the breaker; never one thing's trouble, nor the account's."""
+        self.not_let_in: NotLetIn | None = None
+        """The account was not let in, in answer to the newest request."""
         self.asked: float | None = None
         """Seconds for which the platform asked to be left alone, in answer to the newest request."""
 
@@ -96,22 +112,27 @@ class Sender:
         if claimed is None:
             return None
         job = replace(job, operation=claimed)
-        self.trouble, self.asked = "", None
+        self._listen()
         try:
             return await self._carry_out(job, found)
         except Conflict as error:
             return await self._conflict(job, error)
         except NotLetIn as error:
-            return await self._later(job, NotDone(str(error), status=error.status))  # not this text's fault
+            self.not_let_in = error
+            return await self._later(job, error)  # not this text's fault
         except (CannotDo, ContentRefused) as error:
             return await self._refused(job, error, found)
         except NotDone as error:
             return await self._later(job, error)
         except ConnectorError as error:
             # Whatever else went wrong went wrong somewhere in the middle: only the platform knows what is stored.
-            return await self._unknown(job, Reason.ANSWER_LOST, error.message)
+            return await self._unknown(job, Reason.ANSWER_LOST, error)
         except DuplicateCopy:
-            return await self._unknown(job, Reason.NAMED_ANOTHER, _FOREIGN)
+            return await self._unknown(job, Reason.NAMED_ANOTHER, MaybeDone(_FOREIGN, accepted=True))
+
+    def _listen(self) -> None:
+        """Forget what the platform said to the request before."""
+        self.trouble, self.asked, self.not_let_in = "", None, None
 
     async def _move(self, operation: Operation, state: OperationState, **values: Any) -> Operation | None:
         """The ledger blocks; the loop, and with it the heartbeat of the lease, must not."""
@@ -133,7 +154,8 @@ class Sender:
         reading = await self._reading(copy)
         if reading is not None and not carries(reading.plain, job.publication.marker):
             # Somebody else's text, or another copy: what the answer names is not what was just made.
-            raise MaybeDone(f"the platform answered with {copy.ref}, which does not carry the marker of this copy")
+            why = f"the platform answered with {copy.ref}, which does not carry the marker of this copy"
+            raise MaybeDone(why, accepted=True)
         there = {**_there(job, copy, reading), "sent_at": self.ledger.clock.now()}
         return await self._done(job, there, detail=copy.url or copy.ref)
 
@@ -181,9 +203,19 @@ class Sender:
 
     async def _answer(self, job: Job) -> Ended:
         answer = answer_of(job.operation.payload or {})
-        back = job.operation.kind is OperationKind.ANSWER_BACK
-        ref = job.publication.origin_key.partition("/")[2] if back else copy_of(job.publication).ref
-        return await self._done(job, None, detail=await self._tell(ref, answer))
+        return await self._done(job, None, detail=await self._tell(_answered(job), answer))
+
+    async def _told(self, ref: Ref, answer: AnswerDraft) -> bool:
+        """Whether an answer is there, officially or as a comment."""
+        if isinstance(self.writer, CanAnswer):
+            try:
+                if await self.writer.has_answer(ref, answer):
+                    return True
+            except NotLetIn:
+                raise
+            except CannotDo:
+                pass
+        return isinstance(self.writer, CanComment) and await self.writer.has_comment(ref, answer.marker)
 
     async def _tell(self, ref: Ref, answer: AnswerDraft) -> str:
         refused = "this platform takes neither official answers nor comments of ours"
@@ -243,13 +275,13 @@ class Sender:
                     copy = await self.writer.create(job.space, draft_of(job.operation.payload or {}), copy)
                 return await self._made(job, copy)
         except NotLetIn as lost:
-            return await self._unknown(job, Reason.ANSWER_LOST, lost.message)
+            return await self._unknown(job, Reason.ANSWER_LOST, lost)
         except (CannotDo, ContentRefused) as again:
             error = again
         except ConnectorError as lost:
-            return await self._unknown(job, Reason.ANSWER_LOST, lost.message)
+            return await self._unknown(job, Reason.ANSWER_LOST, lost)
         except DuplicateCopy:
-            return await self._unknown(job, Reason.NAMED_ANOTHER, _FOREIGN)
+            return await self._unknown(job, Reason.NAMED_ANOTHER, MaybeDone(_FOREIGN, accepted=True))
         believed = _BELIEVED[0] if isinstance(error, ContentRefused) else _BELIEVED[1]
         if job.operation.attempts < believed:
             return await self._once_more(job, str(error))
@@ -266,43 +298,50 @@ class Sender:
         )
         return OperationState.APPROVED
 
-    async def _later(self, job: Job, error: NotDone) -> Ended:
+    async def _later(self, job: Job, error: NotDone | NotLetIn) -> Ended:
         op, now = job.operation, self.ledger.clock.now()
+        why, asked = (str(error), None) if isinstance(error, NotLetIn) else (error.message, error.wait)
         self.counts.failed += 1
         if error.status == 429:
             # Nothing was tried, and nothing else that goes there would be taken now.
-            self.asked = error.wait if error.wait is not None else _SLOW
+            self.asked = asked if asked is not None else _SLOW
             op = replace(op, attempts=op.attempts - 1)
-        else:
-            self.trouble = error.message
+        elif platform_failed(error):
+            self.trouble = why
+        if isinstance(error, WrongCredentials):
+            op = replace(op, attempts=op.attempts - 1)  # nothing is tried with them again
         if op.attempts >= self.attempts:
-            why = f"tried {op.attempts} times: {error.message}; `review approve` tries again"
-            return await self._ask_a_person(op, why, attempts=0)
-        wait = self.asked or error.wait or min(2.0**op.attempts, 60.0)
+            why = f"tried {op.attempts} times: {why}; `review approve` tries again"
+            return await self._ask_a_person(op, Reason.TRIED_OFTEN, why, attempts=0)
+        wait = self.asked or asked or min(2.0**op.attempts, 60.0)
         await self._move(
             op,
             OperationState.APPROVED,
             reason=Reason.NOT_SENT,
-            sentence=error.message,
+            sentence=why,
             event=f"{op.kind}: not sent",
             attempts=op.attempts,
             not_before=now + timedelta(seconds=wait),
         )
         return OperationState.APPROVED
 
-    async def _ask_a_person(self, op: Operation, why: str, **values: Any) -> Ended:
-        change = told(Reason.TRIED_OFTEN, why) if op.kind is OperationKind.CREATE else None
+    async def _ask_a_person(self, op: Operation, reason: Reason, why: str, **values: Any) -> Ended:
+        change = told(reason, why) if op.kind is OperationKind.CREATE else None
         state = OperationState.AWAITING_APPROVAL
-        await self._move(op, state, reason=Reason.TRIED_OFTEN, sentence=why, change=change, **values)
+        await self._move(op, state, reason=reason, sentence=why, change=change, **values)
         return state
 
-    async def _unknown(self, job: Job, reason: Reason, why: str) -> Ended:
-        self.trouble = why
+    async def _unknown(self, job: Job, reason: Reason, error: ConnectorError) -> Ended:
+        op = job.operation
+        self.trouble = error.message if platform_failed(error) else ""
         self.counts.unknown += 1
-        await self._doubtful(job.operation, reason, why)
+        accepted = op.accepted_at
+        if accepted is None and isinstance(error, MaybeDone) and error.accepted:
+            accepted = self.ledger.clock.now()
+        await self._doubtful(op, reason, error.message, accepted_at=accepted, lookups=0)
         return OperationState.UNKNOWN
 
-    async def _doubtful(self, op: Operation, reason: Reason, why: str) -> None:
+    async def _doubtful(self, op: Operation, reason: Reason, why: str, **values: Any) -> None:
         await self._move(
             op,
             OperationState.UNKNOWN,
@@ -310,6 +349,7 @@ class Sender:
             sentence=why,
             change=told(reason, why) if op.kind is OperationKind.CREATE else None,
             not_before=self.ledger.clock.now() + self.settle,
+            **values,
         )
 
     async def _conflict(self, job: Job, error: Conflict) -> Ended:
@@ -333,37 +373,96 @@ class Sender:
 
     async def resolve(self, job: Job) -> Ended:
         """Ask the platform what became of an unknown operation; returns its new state (`unknown` if that cannot be told yet)."""
-        self.trouble, self.asked = "", None
+        self._listen()
+        op = job.operation
+        if op.lookups and not self._due(op):
+            return OperationState.UNKNOWN  # it was asked already; the distances grow
         try:
-            if job.operation.kind is OperationKind.CREATE:
+            if op.kind is OperationKind.CREATE:
                 return await self._resolve_create(job)
+            if op.lane is not Lane.TEXT:
+                return await self._resolve_answer(job)
             # Whether the text there is the old one, ours or a moderator's cannot be told by its fingerprint alone any more.
-            forget = {"copy_print": None} if job.operation.kind is OperationKind.EDIT else None
+            forget = {"copy_print": None} if op.kind is OperationKind.EDIT else None
             return await self._again(job, Reason.HARMLESS, "repeating it is harmless", forget)
         except ConnectorError as error:
             if error.status == 429:
                 self.asked = (error.wait if isinstance(error, NotDone) else None) or _SLOW
-            else:
-                self.trouble = error.message
-            return OperationState.UNKNOWN
+                return OperationState.UNKNOWN
+            self.not_let_in = error if isinstance(error, NotLetIn) else None
+            self.trouble = error.message if platform_failed(error) else ""
+            return await self._cannot_tell(op, str(error))
         except DuplicateCopy:
-            self.trouble = "two publications claim the same copy"
-            return OperationState.UNKNOWN
+            return await self._cannot_tell(op, "two publications claim the same copy")
+
+    def _due(self, op: Operation) -> bool:
+        """Whether it is surely settled: before that it may still arrive, for a server goes on after its client has left."""
+        return op.not_before is None or self.ledger.clock.now() >= op.not_before
 
     async def _resolve_create(self, job: Job) -> Ended:
         op = job.operation
         if not isinstance(self.writer, CanFind):
-            return OperationState.UNKNOWN
+            return await self._cannot_tell(op, "this platform cannot be asked what our account wrote")
         copy = await self._find(job)
         if copy is None:
-            if op.not_before is not None and self.ledger.clock.now() < op.not_before:
-                return OperationState.UNKNOWN  # it may still arrive: a server goes on after its client has left
-            return await self._again(job, Reason.PROVEN_ABSENT, "it was looked up and is not there", SETTLED)
+            return await self._absent(job, Reason.PROVEN_ABSENT, "it was looked up and is not there", SETTLED)
         self.counts.looked_up += 1
         if copy.complete:
             return await self._made(job, copy)
         half = await self._move(op, OperationState.APPROVED, reason=Reason.HALF_MADE, event="create: half made")
         return await self.send(replace(job, operation=half), copy) if half is not None else None
+
+    async def _resolve_answer(self, job: Job) -> Ended:
+        """Given twice, an answer is two public texts, and tells everybody again."""
+        answer = answer_of(job.operation.payload or {})
+        if await self._told(_answered(job), answer):
+            self.counts.looked_up += 1
+            return await self._done(job, None, detail="it is there")
+        return await self._absent(job, Reason.PROVEN_ABSENT, "it was looked up and is not there", None)
+
+    async def _absent(self, job: Job, reason: Reason, why: str, change: dict[str, Any] | None) -> Ended:
+        """It was not found: it is sent again, unless it may still arrive or the platform had accepted it."""
+        op = job.operation
+        if not self._due(op):
+            return OperationState.UNKNOWN
+        if op.accepted_at is None:
+            return await self._again(job, reason, why, change)
+        if op.lookups + 1 < self.attempts:
+            return await self._look_later(op)
+        why = (
+            f"the platform accepted it at {op.accepted_at:%Y-%m-%d %H:%M} UTC, and {op.lookups + 1} look-ups did not find it: look there; "
+            "`review approve` sends it again, `review reject` leaves it"
+        )
+        return await self._ask_a_person(op, Reason.ACCEPTED_NOT_FOUND, why, not_before=None)
+
+    async def _cannot_tell(self, op: Operation, why: str) -> Ended:
+        """A look-up that fails is asked again, each time after a longer while, and in the end a person is."""
+        if not self._due(op):
+            return OperationState.UNKNOWN
+        first = op.first_sent_at or op.created_at
+        waits = (
+            self.trouble != "" and self.ledger.clock.now() - first < _OUTAGE
+        )  # the platform is down: it will come back
+        if waits or op.lookups + 1 < self.attempts:
+            return await self._look_later(op)
+        why = (
+            f"its answer was lost, and {op.lookups + 1} look-ups could not tell whether it is there ({why}): look there; "
+            "`review approve` sends it again, `review reject` leaves it"
+        )
+        return await self._ask_a_person(op, Reason.CANNOT_TELL, why, not_before=None)
+
+    async def _look_later(self, op: Operation) -> Ended:
+        later = min(self.settle * 2 ** min(op.lookups + 1, 10), _LONGEST)
+        await self._move(
+            op,
+            OperationState.UNKNOWN,
+            reason=op.reason_code,
+            sentence=op.error,
+            event=f"{op.kind}: looked up",
+            lookups=op.lookups + 1,
+            not_before=self.ledger.clock.now() + later,
+        )
+        return OperationState.UNKNOWN
 
     async def _find(self, job: Job) -> Copy | None:
         op = job.operation
@@ -375,12 +474,18 @@ class Sender:
         op = job.operation
         if op.attempts >= self.attempts:
             why = f"{why}, but it was tried {op.attempts} times; `review approve` tries again"
-            return await self._ask_a_person(op, why, event=f"{op.kind}: {why}", not_before=None)
+            return await self._ask_a_person(op, Reason.TRIED_OFTEN, why, event=f"{op.kind}: {why}", not_before=None)
         event = f"{op.kind}: {why}"
         await self._move(
             op, OperationState.APPROVED, reason=reason, sentence=why, event=event, change=change, not_before=None
         )
         return OperationState.APPROVED
+
+
+def _answered(job: Job) -> Ref:
+    """What an answer is told at."""
+    back = job.operation.kind is OperationKind.ANSWER_BACK
+    return job.publication.origin_key.partition("/")[2] if back else copy_of(job.publication).ref
 
 
 def _there(job: Job, copy: Copy, reading: Reading | None) -> dict[str, Any]:

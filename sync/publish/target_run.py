@@ -6,6 +6,7 @@ the heartbeat of the lease must go on however long a database is locked.
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
@@ -16,7 +17,7 @@ from sqlalchemy import Engine
 
 from ...config.model import Config
 from ...config.routes import Route
-from ...connectors.contract.errors import CannotDo
+from ...connectors.contract.errors import CannotDo, NotLetIn, WrongCredentials
 from ...connectors.contract.reading import Context
 from ...connectors.contract.writing import CanFind, Limits, Writer
 from ...connectors.http.repeat import ask_again
@@ -28,6 +29,7 @@ from ...core.ledger.ledger import Ledger, Operation
 from ...core.ledger.marker import Signer
 from ...core.ledger.queries import count_by_state, reasons_told
 from ...core.ledger.states import QUEUED, UNDER_WAY, OperationKind, OperationState
+from ..credentials import Credentials
 from .adoption import adopt, hold_older
 from .decisions import Action, requests_of
 from .intents import plans_first, write_plan
@@ -38,6 +40,8 @@ from .route_names import unknown_names
 from .sending import Ended, Job, Sender
 
 BREAK_AFTER = 5
+_TRIES = 2
+"""So often an account that is not let in is tried for one kind of operation in a run."""
 REST = timedelta(minutes=5)
 PATIENCE = 120.0
 """Seconds that a run waits for a platform that asks for patience, before it leaves the rest to the next run."""
@@ -79,13 +83,22 @@ class TargetRun:
         self.message = ""
         self._patience = PATIENCE
         self._introduced = False
+        self._broken_off = False
+        self._not_let_in = Counter[str]()
+        self._credentials = Credentials(self.config, ledger)
+        self._refused: dict[str, str] = {}
 
     async def run(self, outcomes: Sequence[RouteOutcome], dry_run: bool) -> None:
-        """Everything for the routes that lead here."""
+        """Everything for the routes that lead here.
+
+        Raises:
+            WrongCredentials: the platform does not take the name and password; known from before, or just now.
+        """
+        self._refused = await asyncio.to_thread(self._credentials.ask, self.instance)
         until = await asyncio.to_thread(self.ledger.open_until, self.host)
         if until is not None and not dry_run:
             for each in outcomes:
-                each.outcome = RouteEnd.PARTIAL
+                each.outcome, each.left_alone = RouteEnd.PARTIAL, True
                 each.message = (
                     f"{self.host} failed {BREAK_AFTER} times in a row; it is left alone until {until:%H:%M} UTC"
                 )
@@ -107,6 +120,7 @@ class TargetRun:
 
     async def backwards(self, outcomes: Sequence[RouteOutcome]) -> None:
         """Tell the answers that copies got to their origins here."""
+        self._refused = await asyncio.to_thread(self._credentials.ask, self.instance)
         await self._recover()
         if not await self._has(*_TO_SEND):
             return
@@ -117,7 +131,9 @@ class TargetRun:
 
     def _queue(self, outcomes: Sequence[RouteOutcome]) -> Queue:
         routes = {each.route: (self.config.routes[each.route], each) for each in outcomes}
-        return Queue(self.ledger, self.instance, routes)
+        queue = Queue(self.ledger, self.instance, routes)
+        queue.kept_out = self._refused
+        return queue
 
     async def _has(self, *states: OperationState) -> bool:
         return bool(await self._operations(*states))
@@ -138,7 +154,11 @@ class TargetRun:
     async def _patient(self, ask: Callable[[], Awaitable[_Told]]) -> _Told:
         """Ask what changes nothing (who we are, what a space takes): again when an answer was lost, or after the patience asked for."""
         stopped = self.publisher.stop.is_set
-        return await ask_again(ask, self._pause, pauses=_PAUSES, patience=PATIENCE, stopped=stopped)
+        try:
+            return await ask_again(ask, self._pause, pauses=_PAUSES, patience=PATIENCE, stopped=stopped)
+        except WrongCredentials as error:
+            await asyncio.to_thread(self._credentials.remember, self.instance, error)
+            raise
 
     async def _recover(self) -> None:
         for op in await self._operations(OperationState.SENDING):
@@ -250,7 +270,10 @@ class TargetRun:
             job = await self._job(op)
             if job is None or self.publisher.stop.is_set():
                 continue
+            if op.kind in queue.kept_out:
+                continue
             state = await self.sender.resolve(job)
+            await self._keep_out(op, self.sender.not_let_in)
             unknown = state is OperationState.UNKNOWN
             progressed |= not unknown
             await self._tell(op, state)
@@ -274,7 +297,7 @@ class TargetRun:
         lost: list[Operation] = []
         went_on = (OperationState.SENT, OperationState.APPROVED)
         for op in await queue.operations(OperationState.APPROVED):
-            if self.publisher.stop.is_set() or not await queue.may_send(op):
+            if self.publisher.stop.is_set() or op.kind in queue.kept_out or not await queue.may_send(op):
                 continue
             job = await self._job(op)
             if job is None:
@@ -284,6 +307,7 @@ class TargetRun:
                 progressed |= await self._resolve(lost.pop(0)) in went_on
             state = await self.sender.send(job)
             trouble = self.sender.trouble
+            await self._keep_out(op, self.sender.not_let_in)
             if state is OperationState.UNKNOWN:
                 state = await self._resolve(op)
                 again = await asyncio.to_thread(self.ledger.operation, op.id)
@@ -304,10 +328,22 @@ class TargetRun:
         job = await self._job(now) if now is not None and now.state is OperationState.UNKNOWN else None
         return await self.sender.resolve(job) if job is not None else OperationState.UNKNOWN
 
+    async def _keep_out(self, op: Operation, error: NotLetIn | None) -> None:
+        """Where the account is not let in for one kind of operation, the others go on; a wrong password is tried once."""
+        if error is None:
+            return
+        self._not_let_in[op.kind] += 1
+        if isinstance(error, WrongCredentials):
+            await asyncio.to_thread(self._credentials.remember, self.instance, error, op.kind)
+        elif self._not_let_in[op.kind] < _TRIES:
+            return
+        self._refused[op.kind] = str(error)
+
     async def _broken(self, trouble: str) -> bool:
         until = await asyncio.to_thread(self.ledger.count_failure, self.host, BREAK_AFTER, REST)
         if until is None:
             return False
+        self._broken_off = True
         events.emit(events.Warned(self.instance, "breaker_open"))
         self.message = (
             f"{self.host} failed {BREAK_AFTER} times in a row ({trouble}); left alone until {until:%H:%M} UTC"
@@ -334,7 +370,10 @@ class TargetRun:
                 outcome.outcome, outcome.message = RouteEnd.STOPPED, "stopped; the next run goes on from there"
             elif left:
                 outcome.outcome = RouteEnd.PARTIAL
+                outcome.left_alone = self._broken_off
+                kept = {self._refused[op.kind] for op in left if op.kind in self._refused}
                 outcome.message = self.message or outcome.message or f"{len(left)} left for the next run"
+                outcome.message += "".join(f"; {why}" for why in sorted(kept))
             elif self.ledger.operations(states=(OperationState.AWAITING_APPROVAL,), route=outcome.route):
                 outcome.outcome = RouteEnd.WAITING
                 outcome.message = "some wait for approval: `civicsync review list`"

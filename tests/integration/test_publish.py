@@ -1,5 +1,6 @@
 """The engine of publishing, against platforms in memory: every copy once, whatever the network, a crash or a lost database does."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -9,12 +10,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from civicsync.connectors.contract.errors import NotDone
+from civicsync.connectors.contract.errors import NotDone, WrongCredentials
 from civicsync.connectors.contract.writing import Authored, Copy
 from civicsync.connectors.testing.fake import FakeWriter
 from civicsync.core.ledger.ledger import Ledger
+from civicsync.core.ledger.states import OperationState, waits_for_person
 from civicsync.core.records import State
+from civicsync.sync.publish.rebuild_map import rebuild_map
 from civicsync.sync.publish.review import Reviewer
+from civicsync.sync.publish.route_check import check_route
 from tests.support.mesh import Mesh
 
 
@@ -252,7 +256,7 @@ def test_an_account_that_is_not_let_in_says_nothing_about_the_texts(tmp_path: Pa
     outcome = world.publish("a-to-b")[0]
     assert (outcome.outcome, outcome.counts) == ("partial", {"approved": 8})
     assert "is the password right?" in outcome.message
-    assert len(world.worlds["b"].faults) == 45, "an account is not tried until it is locked"
+    assert len(world.worlds["b"].faults) == 48, "an account is not tried until it is locked"
     world.worlds["b"].faults.clear()
     world.clock.advance(3600)
     world.publish("a-to-b")
@@ -357,12 +361,119 @@ def test_a_dead_platform_is_left_alone(tmp_path: Path) -> None:
     outcome = world.publish("a-to-b")[0]
     assert outcome.outcome == "partial"
     assert "left alone" in outcome.message
+    assert outcome.failed, "a script takes notice of an open breaker"
     assert len(world.worlds["b"].faults) == 95
-    assert "left alone until" in world.publish("a-to-b")[0].message
+    again = world.publish("a-to-b")[0]
+    assert "left alone until" in again.message
+    assert again.failed
     world.worlds["b"].faults.clear()
     world.clock.advance(3600)
     world.publish("a-to-b")
     assert len(world.worlds["b"].copies()) == 8
+
+
+def test_one_things_trouble_stops_nothing_else(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 12)
+    world.worlds["b"].faults.extend(["one_things_trouble"] * 8)
+    outcome = world.publish("a-to-b")[0]
+    assert (outcome.outcome, outcome.failed) == ("done", False)
+    assert world.states() == {"sent": 12}
+
+
+def test_what_must_be_taken_back_goes_first(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 2)
+    world.publish("a-to-b")
+    world.worlds["a"].posts[1].body = "Anders."
+    world.worlds["a"].write("Nieuw", "Tekst.")
+    world.worlds["a"].posts[2].hidden = True
+    world.pull()
+    done = list[str]()
+    world.worlds["b"].on_write = lambda what: done.append(what) if what.startswith("after") else None
+    world.publish("a-to-b")
+    assert done == ["after withdraw", "after edit", "after create"]
+
+
+@pytest.mark.parametrize(("fault", "copies"), [("accepted_and_lost", 3), ("accepted_and_nowhere", 2)])
+def test_what_was_accepted_is_found_or_asked_about_and_never_sent_again(
+    tmp_path: Path, fault: str, copies: int
+) -> None:
+    world = mesh(tmp_path, 3)
+    world.worlds["b"].faults.extend(["", fault])
+    for _ in range(10):
+        world.publish("a-to-b")
+        world.clock.advance(3600)
+    assert len(world.worlds["b"].copies()) == copies
+    assert world.states() == ({"sent": 3} if copies == 3 else {"sent": 2, "awaiting_approval": 1})
+    if copies == 3:
+        return
+    [doubtful] = Ledger(world.engine, world.clock).operations(states=(OperationState.AWAITING_APPROVAL,))
+    number = doubtful.publication_id
+    own = Ledger(world.engine, world.clock).publication(number)
+    assert own is not None
+    world.worlds["a"].posts[int(own.origin_key.rpartition("/")[2])].body = "Anders."
+    world.round()
+    assert len(world.worlds["b"].copies()) == 2, "a new text is no leave to send it again"
+    Reviewer(world.config, world.engine, world.clock, "ann").approve(own)
+    world.publish("a-to-b")
+    assert world.states() == {"sent": 3}
+    assert len(world.worlds["b"].copies()) == 3
+
+
+def test_a_wrong_password_is_tried_once_until_it_changes_or_a_person_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = list[str]()
+
+    async def refused(self: FakeWriter) -> object:
+        tries.append(self.platform.url)
+        raise WrongCredentials("the name or the password is wrong")
+
+    world = mesh(tmp_path, 2)
+    ends = sorted(each.url for each in world.worlds.values())
+    monkeypatch.setattr(FakeWriter, "check", refused)
+    for _ in range(3):
+        outcome = world.publish("a-to-b")[0]
+        assert (outcome.outcome, "password is wrong" in outcome.message) == ("failed", True)
+    assert sorted(tries) == ends, "each try counts towards a lock of the account"
+    assert "password is wrong" in asyncio.run(rebuild_map(world.config, world.engine, ["a-to-b"], world.clock))[0].error
+    assert sorted(tries) == ends
+    asyncio.run(check_route(world.config, world.engine, "a-to-b", world.clock))
+    assert len(tries) == 3, "whoever asks for a check is a person"
+    assert world.rows("SELECT count(*) FROM refused_credentials WHERE fingerprint LIKE '%password%'") == [(0,)]
+    monkeypatch.undo()
+    asyncio.run(check_route(world.config, world.engine, "a-to-b", world.clock))
+    world.publish("a-to-b")
+    assert world.states() == {"sent": 2}
+
+
+def test_a_wrong_password_for_one_kind_of_write_stops_only_that(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 4)
+    world.worlds["b"].faults.extend(["wrong_credentials"] * 9)
+    for _ in range(3):
+        outcome = world.publish("a-to-b")[0]
+    assert len(world.worlds["b"].faults) == 8
+    assert "the name or the password is wrong" in outcome.message
+    world.worlds["b"].faults.clear()
+    Ledger(world.engine, world.clock).try_again("b")
+    world.clock.advance(60)
+    world.publish("a-to-b")
+    assert world.states() == {"sent": 4}
+
+
+def test_a_refused_answer_waits_in_review_and_can_be_tried_again(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 1)
+    world.publish()
+    origin = world.worlds["a"].posts[1]
+    origin.state, origin.answer, origin.answered_at = State.ACCEPTED, "Dit doen we.", world.clock.now()
+    world.worlds["b"].faults.extend(["not_allowed"] * 4)
+    world.round()
+    ledger = Ledger(world.engine, world.clock)
+    [own] = ledger.publications(route="a-to-b")
+    assert waits_for_person(own.state, own.reason_code)
+    world.worlds["b"].faults.clear()
+    assert "tries the answer again" in Reviewer(world.config, world.engine, world.clock, "ann").approve(own)
+    world.publish()
+    assert "Dit doen we." in world.worlds["b"].copies()[0].answer
 
 
 def test_texts_of_what_ended_are_forgotten_after_the_grace_period(tmp_path: Path) -> None:

@@ -9,7 +9,15 @@ from civicsync.core.clock import FakeClock
 from civicsync.core.leases import Lease, LeaseLost
 from civicsync.core.ledger.ledger import DuplicateCopy, Ledger, copy_columns, publication_id
 from civicsync.core.ledger.queries import count_by_state, reasons_told
-from civicsync.core.ledger.states import ForbiddenMove, Lane, OperationKind, OperationState, PublicationState, Reason
+from civicsync.core.ledger.states import (
+    KNOWINGLY,
+    ForbiddenMove,
+    Lane,
+    OperationKind,
+    OperationState,
+    PublicationState,
+    Reason,
+)
 from tests.support.ledger import ROUTE, SPACE, Desk
 
 K, W, P = OperationKind, OperationState, PublicationState
@@ -216,3 +224,25 @@ def test_a_run_is_summed_up_by_states_and_reasons(desk: Desk) -> None:
     desk.publication(P.CANCELLED, 3, reason_code=Reason.ORIGIN_GONE, reason="gone")
     assert count_by_state(desk.engine, ROUTE) == {"held": 2, "cancelled": 1}
     assert reasons_told(desk.engine, ROUTE) == {"held: a twin": 2}
+
+
+@pytest.mark.parametrize("reason", KNOWINGLY)
+def test_what_takes_the_place_of_a_write_that_may_be_public_waits_for_a_person_as_that_did(
+    desk: Desk, reason: Reason
+) -> None:
+    own = desk.publication(P.AWAITING_APPROVAL)
+    first = desk.clock.now() - timedelta(hours=1)
+    desk.operation(
+        own,
+        K.CREATE,
+        W.AWAITING_APPROVAL,
+        reason_code=reason,
+        error="look there",
+        accepted_at=first,
+        first_sent_at=first,
+    )
+    assert desk.ledger.intend(own, K.CREATE, W.APPROVED, payload=None, payload_hash="another text")
+    [op] = desk.ledger.operations(publication=own.id)
+    assert (op.state, op.reason_code, op.error) == (W.AWAITING_APPROVAL, reason, "look there")
+    assert (op.payload_hash, op.accepted_at, op.first_sent_at) == ("another text", first, first)
+    assert desk.again(own).state is P.AWAITING_APPROVAL

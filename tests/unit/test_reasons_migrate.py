@@ -44,8 +44,11 @@ def old(engine: Engine) -> Engine:
     with engine.begin() as connection:
         for view in ("publications", "publication_events"):
             connection.execute(text(f"DROP VIEW {view}"))
-        for table, column in (("publication", "reason_code"), ("operation", "reason_code"), ("lease", "token")):
+        newer = [("publication", "reason_code"), ("lease", "token")]
+        newer += [("operation", column) for column in ("reason_code", "lookups", "accepted_at")]
+        for table, column in newer:
             connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
+        connection.execute(text("DROP TABLE refused_credentials"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
     return engine
 

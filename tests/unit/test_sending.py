@@ -1,5 +1,6 @@
 """Each rule of carrying out one operation: what a platform's word ends in, and what is asked before anything is sent again."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,6 +14,9 @@ from civicsync.connectors.contract.errors import (
     MaybeDone,
     NotDone,
     NotLetIn,
+    Unreachable,
+    WrongCredentials,
+    platform_failed,
 )
 from civicsync.connectors.contract.writing import Copy, Reading
 from civicsync.core.ledger.states import OperationKind, OperationState, PublicationState, Reason
@@ -82,7 +86,8 @@ async def test_a_create_whose_answer_was_lost_is_unknown_and_never_simply_sent_a
     now = desk.now(job)
     assert (now.operation.state, now.publication.state) == (W.UNKNOWN, P.UNKNOWN)
     assert now.operation.not_before == desk.clock.now() + timedelta(seconds=10)
-    assert (sender.counts.unknown, sender.trouble) == (1, error.message)
+    assert now.operation.accepted_at is None
+    assert (sender.counts.unknown, sender.trouble) == (1, ""), "one item's trouble is not the platform's"
 
 
 async def test_absence_is_believed_only_after_settling(desk: Desk) -> None:
@@ -126,14 +131,89 @@ async def test_a_half_made_copy_is_finished_and_not_made_anew(desk: Desk) -> Non
     assert writer.found == [HALF]
 
 
-async def test_a_lost_answer_stays_unknown_where_the_platform_cannot_be_asked(desk: Desk) -> None:
-    job = desk.job(state=W.UNKNOWN, attempts=1)
-    assert await desk.sender(BareWriter()).resolve(job) is W.UNKNOWN
-    writer = ScriptedWriter(find=[NotDone("down")])
-    sender = desk.sender(writer)
-    assert await sender.resolve(job) is W.UNKNOWN
+async def _looked_up(desk: Desk, job: Job, writer: BareWriter, attempts: int = 5) -> tuple[list[float], Job]:
+    """Resolve until it is not unknown any more; the seconds between the look-ups."""
+    began, moments = desk.clock.now(), list[float]()
+    for _ in range(50):
+        moments.append((desk.clock.now() - began).total_seconds())
+        if await desk.sender(writer, attempts=attempts).resolve(desk.now(job)) is not W.UNKNOWN:
+            break
+        until = desk.now(job).operation.not_before
+        assert until is not None and until > desk.clock.now()
+        desk.clock.advance((until - desk.clock.now()).total_seconds())
+    return moments, desk.now(job)
+
+
+@pytest.mark.parametrize("writer", [BareWriter(), ScriptedWriter(find=[NotDone("a hidden neighbour")] * 9)])
+async def test_a_look_up_that_cannot_tell_is_asked_again_after_growing_distances_and_then_a_person_is(
+    desk: Desk, writer: BareWriter
+) -> None:
+    moments, now = await _looked_up(desk, desk.job(state=W.UNKNOWN, attempts=1), writer)
+    assert moments == [0, 20, 60, 140, 300]
+    assert (now.operation.state, now.operation.reason_code) == (W.AWAITING_APPROVAL, Reason.CANNOT_TELL)
+    assert (now.publication.state, now.publication.reason_code) == (P.AWAITING_APPROVAL, Reason.CANNOT_TELL)
+    assert "`review approve` sends it again" in now.publication.reason
+
+
+async def test_a_platform_that_is_down_keeps_a_look_up_waiting_for_a_day_and_is_told_to_the_breaker(desk: Desk) -> None:
+    writer = ScriptedWriter(find=[Unreachable("down")] * 99)
+    moments, now = await _looked_up(desk, desk.job(state=W.UNKNOWN, attempts=1, first_sent_at=desk.clock.now()), writer)
+    assert 86_400 <= moments[-1] <= 90_000
+    assert now.operation.reason_code is Reason.CANNOT_TELL
+    sender = desk.sender(ScriptedWriter(find=[NotDone("down", status=502)]))
+    await sender.resolve(replace(now, operation=replace(now.operation, state=W.UNKNOWN, not_before=None, lookups=0)))
     assert sender.trouble == "down"
-    assert desk.now(job).operation.state is W.UNKNOWN
+
+
+ACCEPTED = MaybeDone("302, and then the look-up failed", accepted=True)
+
+
+@pytest.mark.parametrize("kind", [K.CREATE, K.ANSWER, K.ANSWER_BACK])
+async def test_what_the_platform_accepted_and_cannot_be_found_is_never_sent_again_by_itself(
+    desk: Desk, kind: OperationKind
+) -> None:
+    name = "create" if kind is K.CREATE else "answer"
+    job, writer = desk.job(kind), ScriptedWriter(**{name: [ACCEPTED]})
+    assert await desk.sender(writer).send(job) is W.UNKNOWN
+    assert desk.now(job).operation.accepted_at == desk.clock.now()
+    desk.clock.advance(10)
+    moments, now = await _looked_up(desk, job, writer)
+    assert moments == [0, 20, 60, 140, 300]
+    assert (now.operation.state, now.operation.reason_code) == (W.AWAITING_APPROVAL, Reason.ACCEPTED_NOT_FOUND)
+    assert writer.calls.count(name) == 1
+    assert "`review approve` sends it again" in now.operation.error
+
+
+async def test_what_the_platform_accepted_is_found_however_late(desk: Desk) -> None:
+    job, writer = desk.job(), ScriptedWriter(reading(desk), create=[ACCEPTED], find=[None, None, None, COPY])
+    await desk.sender(writer).send(job)
+    _, now = await _looked_up(desk, job, writer)
+    assert (now.operation.state, now.publication.copy_key) == (W.SENT, "b/proposal/1")
+
+
+async def test_a_look_up_that_found_nothing_yet_is_not_repeated_before_its_time(desk: Desk) -> None:
+    job, writer = (
+        desk.job(state=W.UNKNOWN, lookups=1, not_before=desk.clock.now() + timedelta(seconds=20)),
+        ScriptedWriter(),
+    )
+    assert await desk.sender(writer).resolve(job) is W.UNKNOWN
+    assert writer.calls == []
+
+
+async def test_that_it_was_accepted_is_remembered_when_a_later_answer_is_lost(desk: Desk) -> None:
+    job = desk.job(attempts=1, accepted_at=desk.clock.now())
+    await desk.sender(ScriptedWriter(create=[MaybeDone("broke")])).send(job)
+    assert desk.now(job).operation.accepted_at == desk.clock.now()
+
+
+async def test_a_lost_answer_to_citizens_is_looked_up_and_may_still_arrive_before_it_is_given_again(desk: Desk) -> None:
+    job = desk.job(K.ANSWER)
+    writer = ScriptedWriter(answer=[MaybeDone("broke")], has_answer=[False, False, True])
+    assert await desk.sender(writer).send(job) is W.UNKNOWN
+    assert await desk.sender(writer).resolve(desk.now(job)) is W.UNKNOWN, "a server goes on after its client has left"
+    desk.clock.advance(10)
+    assert await desk.sender(writer).resolve(desk.now(job)) is W.SENT
+    assert writer.calls.count("answer") == 1
 
 
 async def test_a_look_up_that_is_asked_to_slow_down_asks_for_patience(desk: Desk) -> None:
@@ -148,6 +228,7 @@ async def test_an_answer_that_names_somebody_elses_text_is_not_believed(desk: De
     writer = ScriptedWriter(read=[Reading("Van een burger", "Niet van ons.")])
     assert await desk.sender(writer).send(job) is W.UNKNOWN
     assert desk.now(job).publication.copy_key is None
+    assert desk.now(job).operation.accepted_at is not None, "the platform said that it is done"
 
 
 async def test_an_answer_that_names_another_copy_of_ours_is_not_believed(desk: Desk) -> None:
@@ -241,9 +322,41 @@ async def test_an_account_that_is_not_let_in_leaves_the_text_waiting(desk: Desk,
     writer = ScriptedWriter(**{name: [NotLetIn("who are you?")]})
     sender = desk.sender(writer, attempts=9)
     assert await sender.send(job) is W.APPROVED
-    assert sender.trouble == "who are you?", "the breaker must know"
+    assert sender.trouble == "", "an account is no failure of the platform"
+    assert sender.not_let_in is not None
     assert desk.now(job).operation.reason_code is Reason.NOT_SENT
     assert [call for call in writer.calls if call != name] == [], "no note, no comment in its place"
+
+
+async def test_a_wrong_password_is_no_attempt_of_the_text(desk: Desk) -> None:
+    job = desk.job(attempts=4)
+    assert await desk.sender(ScriptedWriter(create=[WrongCredentials("no")]), attempts=5).send(job) is W.APPROVED
+    assert desk.now(job).operation.attempts == 4
+
+
+def _behind(error: ConnectorError) -> NotDone:
+    found = NotDone("a look-up failed")
+    found.__cause__ = error
+    return found
+
+
+@pytest.mark.parametrize(
+    ("error", "failed"),
+    [
+        (Unreachable("no connection"), True),
+        (NotDone("busy", status=429), True),
+        (MaybeDone("half an answer", status=502), True),
+        (_behind(Unreachable("no connection")), True),
+        (NotDone("a hidden neighbour"), False),
+        (NotDone("the token was refused", status=422), False),
+        (MaybeDone("its marker is not there"), False),
+        (NotLetIn("who are you?", status=401), False),
+        (CannotDo("not here", status=503), False),
+        (Malformed("a login page"), False),
+    ],
+)
+def test_the_breaker_opens_for_the_platforms_failures_only(error: ConnectorError, failed: bool) -> None:
+    assert platform_failed(error) is failed
 
 
 # Later ------------------------------------------------------------------------------------------------------------------
