@@ -38,6 +38,7 @@ class Changes:
             "delete_author",
         )
         names += ("switch", "empty", "erase_author", "moderator_edit", "configure", "account", "vote")
+        names += ("trash_component",)
         return {name: getattr(self, name) for name in names}
 
     def _row(self, own: Any, kind: str = "proposal") -> Proposal:
@@ -138,6 +139,10 @@ class Changes:
 
     def unpublish(self, component: int) -> None:
         self.sandbox.database.components[component].published = False
+
+    def trash_component(self, component: int) -> None:
+        """Into the trash (0.30 and later): a published one is still listed, and does not answer (docs/platforms/decidim.md 2)."""
+        self.sandbox.database.components[component].trashed = True
 
     def publish(self, component: int) -> None:
         self.sandbox.database.components[component].published = True

@@ -48,6 +48,7 @@ class Discussion:
             "formattedBody": lambda c, _a, _c: f"<div><p>{plain_title(c.body)}</p></div>",
             "url": lambda c, _a, _c: f"{self._sandbox.address_of(c.target)}#comment_{c.id}",
             "createdAt": lambda c, _a, _c: stamp(c.created_at),
+            "updatedAt": lambda c, _a, _c: stamp(c.created_at),
             "alignment": lambda c, _a, _c: c.alignment,
             "upVotes": lambda c, _a, _c: c.ups,
             "downVotes": lambda c, _a, _c: c.downs,

@@ -145,7 +145,7 @@ class Interface:
 
     def _component(self, own: str, caller: Caller) -> Any:
         component = self.sandbox.database.components.get(int(own)) if str(own).isdigit() else None
-        if component is None or not component.published:
+        if component is None or not component.published or component.trashed:
             return None
         open_space = component.space.published and not component.space.private
         if self.checked and not open_space and not caller.admin:

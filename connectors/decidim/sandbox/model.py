@@ -127,6 +127,7 @@ class Component:
     space: "Space"
     updated_at: datetime
     published: bool = True
+    trashed: bool = False
     votes_hidden: bool = False
     rules: Rules = field(default_factory=Rules)
     extra: dict[str, Any] = field(default_factory=dict[str, Any])

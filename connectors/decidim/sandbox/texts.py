@@ -41,7 +41,7 @@ _SAID: dict[str, dict[str, str]] = {
     "no mutation": {"ca": "No tens permís per realitzar aquesta mutació", "es": "No tienes permiso para realizar esta mutación",
                     "en": "You do not have permission to perform this mutation", "nl": "U mag deze wijziging niet doen"},
     "no object": {"ca": "No pots veure i editar aquest {n} perquè no tens permisos per fer-ho",
-                  "es": "No puedes ver ni editar este {n} porque no tienes permisos para hacerlo",
+                  "es": "No puedes ver o editar este/a {n} porque no tienes permisos",
                   "en": "You cannot view or edit this {n} because you do not have permissions",
                   "nl": "U mag dit ({n}) niet zien of wijzigen"},
     "not found": {"ca": "{n} no trobat", "es": "{n} no encontrado", "en": "{n} not found", "nl": "{n} niet gevonden"},
