@@ -132,3 +132,22 @@ def test_every_copy_is_made_once_where_markers_and_numbers_are_rewritten(
     assert len(towns.copies()) == towns.wanted()
     assert "Proposals::Proposal" not in "".join(str(row.body) for row in towns.copies())
     towns.engine.dispose()
+
+
+@pytest.mark.parametrize("voice", ["official", "participant"])
+@pytest.mark.parametrize("version", ["0.28.6", "0.32"])
+def test_a_plain_text_and_its_attribution_stand_apart(tmp_path: Path, version: str, voice: str) -> None:
+    """A citizen's text on Decidim is plain: the sentence behind it begins a line of its own, in the copy and in the edited copy."""
+    towns = Towns(tmp_path, "decidim", version, voice, size=1)
+    own = next(iter(towns.origin.database.proposals["proposal"]))
+    for last in ("L'assemblea es reuneix un cop al mes.", "L'assemblea es reuneix dos cops al mes."):
+        towns.origin.change("edit", id=own, title="Article primer del barri", description=f"Article primer.\n{last}")
+        towns.pull()
+        towns.publish(2)
+        (copy,) = [row for row in towns.copies() if "Article primer" in str(row.title)]
+        body = next(text for text, _ in copy.body.values() if text)
+        assert "eerst gepubliceerd op Wijk doet mee" in body
+        assert re.search(rf"{re.escape(last)}(?:\n\n|</p>\s*<p>|<p>)Deze tekst is eerst", body.replace("&#39;", "'")), (
+            body
+        )
+    towns.engine.dispose()
