@@ -146,5 +146,7 @@ class Connector:
     """(contract.writing.WriteContext) -> contract.writing.Writer; None: this platform is only read."""
     remap: Callable[[Context, Ref, Mapping[str, Any]], Sequence[Record]] | None = None
     """Maps a raw node from quarantine again."""
+    tells_languages: bool = True
+    """Whether the platform itself says in which language a text is; False where it only answers in the one that was asked for."""
     sandbox: Callable[..., Any] | None = None
     """(version, size, seed, **options) -> connectors.testing.sandbox.sandbox.Sandbox"""
