@@ -6,6 +6,7 @@ Items are lazy: what has not changed is never mapped, sanitised or validated.
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from .identity import Ref
@@ -41,6 +42,10 @@ class Item:
     counters: Counters | None = None
     token: str | None = None
     raw: Mapping[str, Any] | Callable[[], Mapping[str, Any]] = field(default_factory=dict[str, Any])
+    updated_at: datetime | None = None
+    """When the platform says that it last moved; kept although nothing else changed. None: it is not told."""
+    untold: frozenset[str] = frozenset()
+    """Columns of its table that this source does not tell (a list without authors): what is known of them stays. Not for proposals."""
 
     def kept(self) -> dict[str, Any]:
         """The allow-listed raw form, for quarantine."""
@@ -72,11 +77,14 @@ class Page:
     """What is written in one transaction.
 
     `scope` names the set that is being swept, for example `proposals@component/39`; every item of it belongs to that set.
-    `next` resumes after this page. `complete` claims: everything public in `scope` was in the pages since the sweep began (items
-    and `present`), so whatever else the store knows there is missing. A gate that shows no change sends neither. `memory` is kept
-    as it is (ETags, gates) and read back by `Stored.memory`. `total` is the expected number of items, for progress.
-    `note` is a clear word for `runs`. `done` names parts of the pull (besides a complete `scope`) that were read to their end: should
-    the run be interrupted after this page, the one that continues it is told so.
+    `next` resumes after this page. `complete` claims: everything public in `scope` was in the pages since the sweep began (items and
+    `present`), so whatever else the store knows there is missing. A gate that shows no change sends neither. `memory` is kept as it is
+    (ETags, gates) and read back by `Stored.memory`. `total` is the expected number of items, for progress. `silent` are rows of a
+    complete sweep that it did not look at: they are neither confirmed nor missing. `whole_of` names what things hang on (a proposal and
+    its thread): everything public of `scope` that hangs on these is in this page, so whatever else is stored there is missing, as is
+    what is named `absent`. `vouched` says that a gate which would have shown something of `scope` go said "nothing changed";
+    `vouched_of` the same of what hangs on these. `note` is a clear word for `runs`. `done` names parts of the pull (besides a complete
+    `scope`) that were read to their end: should the run be interrupted after this page, the one that continues it is told so.
     """
 
     scope: str
@@ -88,3 +96,8 @@ class Page:
     total: int | None = None
     note: str | None = None
     done: Sequence[str] = ()
+    silent: Collection[Ref] = ()
+    whole_of: Collection[Ref] = ()
+    absent: Collection[Ref] = ()
+    vouched: bool = False
+    vouched_of: Collection[Ref] = ()

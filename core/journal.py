@@ -70,6 +70,14 @@ def runs(engine: Engine, instances: Sequence[str] = (), limit: int = 20) -> list
         return [dict(row) for row in connection.execute(query).mappings()]
 
 
+def requests_of_last_full(engine: Engine, instance: str) -> int:
+    """How many requests the newest full run took that came to its end; 0 where there was none."""
+    ended = RUN.c.outcome.in_(("done", "undecided"))
+    query = select(RUN.c.requests).where(RUN.c.instance == instance, RUN.c.full, ended)
+    with engine.connect() as connection:
+        return int(connection.execute(query.order_by(RUN.c.id.desc()).limit(1)).scalar() or 0)
+
+
 def last_run(engine: Engine, instance: str) -> Mapping[str, Any] | None:
     """The newest run of an instance."""
     return next(iter(runs(engine, [instance], 1)), None)

@@ -8,8 +8,17 @@ from sqlalchemy import Engine
 
 from ...core.clock import Clock
 from ...core.ledger.ledger import Ledger, Publication
+from ...core.schema.tables import ProposalRow, table_of
+from ...core.store.confirmations import confirmation
 from ...core.store.history import find_proposals, history_of
 from .common import configuration, database, fail, out, print_json, print_table, show
+
+_BY = {
+    "shown": "its platform showed it",
+    "gate": "a mark of its platform that would have moved did not",
+    "asked": "its platform was asked for it",
+}
+"""What confirmed a row, in words."""
 
 
 def run(
@@ -32,6 +41,8 @@ def run(
             own = _find(engine, proposal)
             story = history_of(engine, own)
             copies = [each for each in ledger.publications() if own in {each.origin_key, each.copy_key}]
+            confirmed = confirmation(engine, own, table_of(ProposalRow))
+            story["confirmed_at"], story["confirmed_by"] = confirmed.at, confirmed.how
             story["publications"] = [_publication_story(ledger, each) for each in copies]
     if publication is not None and not json:
         _print_publication(story, heading=True)
@@ -118,6 +129,7 @@ def _print(story: dict[str, Any]) -> None:
         ("created", proposal["created_at"]),
         ("first seen", proposal["first_seen_at"]),
         ("changed", f"{show(proposal['changed_at'])}, version {proposal['version']}"),
+        ("confirmed", f"{show(story['confirmed_at'])}, {_BY.get(story['confirmed_by'], 'never')}"),
         ("comments", f"{story['comments_stored']} stored"),
     ]
     if proposal["gone_at"] is not None:

@@ -6,8 +6,9 @@ import typer
 from sqlalchemy import Engine
 
 from ...core import journal as journal
+from ...core.store.confirmations import oldest
 from ...core.store.statistics import totals
-from .common import chosen, configuration, database, print_json, print_table
+from .common import chosen, configuration, database, print_json, print_table, show
 
 COLUMNS = {
     "instance": "instance",
@@ -20,6 +21,8 @@ COLUMNS = {
     "supports": "supports",
     "comments": "comments",
     "quarantined": "quarantined",
+    "oldest": "unconfirmed for longest",
+    "waiting": "missing, waiting",
     "message": "message",
 }
 
@@ -41,6 +44,7 @@ def run(
 def _row(engine: Engine, name: str, platform: str) -> dict[str, Any]:
     known = journal.instance_row(engine, name)
     last = next(iter(journal.runs(engine, [name], 1)), None)
+    stale = oldest(engine, name)
     return {
         "instance": name,
         "platform": platform,
@@ -52,4 +56,7 @@ def _row(engine: Engine, name: str, platform: str) -> dict[str, Any]:
         "last_success_at": known["last_success_at"] if known else None,
         "message": last["message"] if last else "",
         **totals(engine, name),
+        "oldest": f"{stale.ref}, {show(stale.confirmed_at) if stale.confirmed_at else 'never'}" if stale else None,
+        "oldest_confirmed_at": stale.confirmed_at if stale else None,
+        "oldest_ref": stale.ref if stale else None,
     }

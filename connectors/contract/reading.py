@@ -12,16 +12,19 @@ from ...core.clock import Clock
 from ...core.identity import Ref
 from ...core.items import Cursor, Item, Page
 from ...core.records import Record, Space
+from ...core.store.confirmations import Due
 from ...core.store.kinds import Kinds
 from .exchange import Transport
 from .settings import InstanceSettings
 
 __all__ = [
     "CanConfirm",
+    "CanRevisit",
     "Capability",
     "Connector",
     "Context",
     "Cursor",
+    "Due",
     "Item",
     "Page",
     "Probe",
@@ -114,7 +117,24 @@ class CanConfirm(Protocol):
     """Optional: can ask for single records, so that an absence is confirmed before it is believed."""
 
     async def still_there(self, refs: Sequence[Ref]) -> Mapping[Ref, bool | None]:
-        """True: there; False: gone for the public; None: cannot tell (then nothing is tombstoned)."""
+        """True: there; False: gone for the public; None: cannot tell (then nothing is tombstoned).
+
+        What is closed (a group, a component, a budget that is unpublished) while its parent answers is gone for the public; only when
+        the parent refuses too is it lost permission, and cannot be told.
+        """
+        ...
+
+
+@runtime_checkable
+class CanRevisit(Protocol):
+    """Optional: can read single records again, whole, so that no fact stays unconfirmed for long without a full pull."""
+
+    def revisit(self, request: PullRequest, due: Sequence[Due]) -> AsyncIterator[Page]:
+        """Read again what was confirmed longest ago, in the order of `due`, the cheapest way; what hangs on it counts as well.
+
+        A page after every few requests: the run stops asking when its budget is spent. What is shown comes as items, threads that
+        were read whole as `Page.whole_of`; what is due and does not show is asked for with `still_there` afterwards. Never `complete`.
+        """
         ...
 
 

@@ -56,6 +56,9 @@ class InstanceSettings(Settings):
     """How often `civicsync run` pulls it: an interval (15m), or a cron line (30 2 * * *) in the configuration's time zone."""
     full_every: Interval = "1d"
     """How often everything is read again, for what no light sweep or gate can show."""
+    confirm_within: Interval = "24h"
+    """How old the last confirmation of any record may get. Each run spends a few requests on what was confirmed longest ago (5, or 5 %
+    of those of a full run), and more where this would be passed. What has copies elsewhere is confirmed within 6 hours."""
     spaces: list[str] = []
     """Only these spaces, as `discover` prints them (kind/id); empty: all public ones."""
     locales: list[str] = []

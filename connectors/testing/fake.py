@@ -261,7 +261,8 @@ class FakeReader:
 
     async def still_there(self, refs: Sequence[Ref]) -> dict[Ref, bool | None]:
         there = {f"{KIND}/{post.id}" for post in self.platform.ask("posts")}
-        return {ref: ref in there for ref in refs}
+        kinds = dict.fromkeys(refs, None) | {BOARD.ref: True}
+        return {ref: ref in there if ref.startswith(f"{KIND}/") else kinds.get(ref) for ref in refs}
 
 
 class FakeWriter:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, NoSuchModuleError, OperationalError
 from .ledger_tables import METADATA
 from .views import VIEWS, fingerprint
 
-HEAD = "0004"
+HEAD = "0005"
 
 
 class DatabaseError(Exception):

@@ -47,7 +47,12 @@ def long_text() -> Any:
 
 
 class Row(SQLModel):
-    """What every swept row has. `digest` is the content's hash; `missing_runs` counts complete sweeps that did not see it."""
+    """What every swept row has. `digest` is the content's hash; `missing_runs` counts the sweeps and threads that did not show it.
+
+    `confirmed_at` is when its platform last showed this very row, by a list (`confirmed_by` shown), a gate (gate) or a question (asked);
+    what was confirmed with its whole scope is in `scope_confirmation`, and the later of the two counts. `told_missing_at`: a run found
+    it missing and asked the admin.
+    """
 
     key: str = Field(primary_key=True)
     instance: str
@@ -61,6 +66,9 @@ class Row(SQLModel):
     missing_runs: int = 0
     gone_at: datetime | None = moment()
     gone_reason: str | None = None
+    confirmed_at: datetime | None = moment()
+    confirmed_by: str | None = None
+    told_missing_at: datetime | None = moment()
 
 
 class SpaceRow(Row, table=True):
@@ -319,6 +327,16 @@ class SweepPageRow(SQLModel, table=True):
     scope: str = Field(primary_key=True)
     page: int = Field(primary_key=True)
     refs: bytes = Field(sa_type=LargeBinary)
+
+
+class ScopeConfirmationRow(SQLModel, table=True):
+    """When all rows of a scope that are not missing were last confirmed together."""
+
+    __tablename__: ClassVar[Any] = "scope_confirmation"
+    instance: str = Field(primary_key=True)
+    scope: str = Field(primary_key=True)
+    confirmed_at: datetime = Field(sa_type=UTCMoment)
+    confirmed_by: str = "shown"
 
 
 class MemoryRow(SQLModel, table=True):

@@ -26,6 +26,7 @@ from ..schema.tables import (
 )
 from .bulk import chunks, insert_new, upsert
 from .change_tokens import Sieve
+from .confirmations import How
 from .rows import COUNTERS, Built, Columns, RowMaker, counter_values
 
 PROPOSAL = table_of(ProposalRow)
@@ -61,7 +62,7 @@ class Batches:
         if batch.changed:
             self._replace(connection, batch, scope, now, counted)
         if batch.touched:
-            self._touch(connection, table, batch.touched, scope, counted)
+            self._touch(connection, table, batch.touched, scope, counted, now)
         everything = [built for _, built in batch.created] + [built for _, built, _ in batch.changed]
         for row_class, part in _PARTS:
             insert_new(connection, table_of(row_class), [row for built in everything for row in getattr(built, part)])
@@ -126,9 +127,25 @@ class Batches:
         upsert(connection, table_of(ProposalVersionRow), versions)
 
     def _touch(
-        self, connection: Connection, table: Table, touched: list[tuple[Item, Any]], scope: str, counted: bool
+        self,
+        connection: Connection,
+        table: Table,
+        touched: list[tuple[Item, Any]],
+        scope: str,
+        counted: bool,
+        now: datetime,
     ) -> None:
-        values: dict[str, Any] = {"token": bindparam("new_token"), "scope": bindparam("new_scope"), "missing_runs": 0}
+        values: dict[str, Any] = {
+            "token": bindparam("new_token"),
+            "scope": bindparam("new_scope"),
+            "missing_runs": 0,
+            "told_missing_at": None,
+            "confirmed_at": now,
+            "confirmed_by": How.SHOWN.value,
+        }
+        dated = "updated_at" in table.c
+        if dated:
+            values["updated_at"] = bindparam("new_updated_at", type_=table.c.updated_at.type)
         if counted:
             values.update({name: bindparam(f"new_{name}") for name in COUNTERS})
         rows: list[Columns] = []
@@ -138,6 +155,8 @@ class Batches:
                 "new_token": item.token if item.token is not None else known.token,
                 "new_scope": scope,
             }
+            if dated:
+                row["new_updated_at"] = item.updated_at or known.updated_at
             if counted:
                 counters = (
                     counter_values(item.counters) if item.counters else tuple(getattr(known, name) for name in COUNTERS)
@@ -214,6 +233,9 @@ def _state_columns(digest: bytes | None, token: str | None, scope: str, now: dat
         "missing_runs": 0,
         "gone_at": None,
         "gone_reason": None,
+        "confirmed_at": now,
+        "confirmed_by": How.SHOWN.value,
+        "told_missing_at": None,
     }
 
 

@@ -7,7 +7,7 @@ from .rows import COUNTERS
 
 
 def totals(engine: Engine, instance: str) -> dict[str, int]:
-    """What is there now, for a table: spaces, proposals, supports, comments, in quarantine."""
+    """What is there now, for a table: spaces, proposals, supports, comments, missing ones that wait for a verdict, in quarantine."""
     proposal, quarantine = table_of(ProposalRow), table_of(QuarantineRow)
     result: dict[str, int] = {}
     with engine.connect() as connection:
@@ -19,6 +19,12 @@ def totals(engine: Engine, instance: str) -> dict[str, int]:
         row = connection.execute(select(func.count(), func.sum(proposal.c[COUNTERS[0]])).where(*where)).one()
         result["proposals"], result["supports"] = row[0], int(row[1] or 0)
         where = (quarantine.c.instance == instance,)
+        waiting = 0
+        for row_class in ROWS.values():
+            table = table_of(row_class)
+            missing = (table.c.instance == instance, table.c.gone_at.is_(None), table.c.missing_runs > 0)
+            waiting += connection.execute(select(func.count()).select_from(table).where(*missing)).scalar_one()
+        result["waiting"] = waiting
         result["quarantined"] = connection.execute(
             select(func.count()).select_from(quarantine).where(*where)
         ).scalar_one()

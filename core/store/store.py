@@ -5,13 +5,13 @@ support is a new tally, not a new version of a text. The store never touches the
 gone (`core.absence` does, after a complete sweep).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, Table, select, update
 from sqlmodel import SQLModel
 
 from ..clock import Clock
@@ -22,10 +22,11 @@ from ..records import Record
 from ..schema.tables import ROWS, MemoryRow, table_of
 from .bulk import chunks, upsert
 from .change_tokens import Sieve, TokensByKind
+from .confirmations import How, confirm_hanging, confirm_rows, confirm_scope, keep_age
 from .kinds import Kinds, KindTables
 from .page_writer import Batch, Batches
 from .quarantine import Quarantine, reason_of
-from .rows import COUNTERS, RowMaker, counter_values
+from .rows import COUNTERS, Built, RowMaker, counter_values
 from .sweeps import Sweeps
 
 
@@ -69,6 +70,10 @@ class InstanceStore:
         self.sweeps = Sweeps(engine, instance, lease)
         self.quarantine = Quarantine(engine, instance)
         self._prefix = f"{instance}/"
+        self.evidence: set[Ref] = set()
+        """What threads that this run read whole did not hold any more."""
+        self.confirmed: set[str] = set()
+        """The scopes that this run confirmed as a whole."""
         self._fresh: dict[str, Sieve] = {}
         """Tables that held nothing of this instance before, with what this run put there: nothing else can be known."""
         memory = table_of(MemoryRow)
@@ -144,8 +149,51 @@ class InstanceStore:
                 table_of(MemoryRow),
                 [{"instance": self.instance, "name": name, "value": value} for name, value in page.memory.items()],
             )
+            self._confirm(connection, page, now)
         self._memory.update(page.memory)
         return written
+
+    def _confirm(self, connection: Connection, page: Page, now: datetime) -> None:
+        """What a gate vouched for; and, of threads that were read whole, what is not in them any more."""
+        if page.vouched:
+            confirm_scope(connection, self.instance, page.scope, now, How.GATE)
+        if page.vouched_of:
+            confirm_hanging(connection, self.instance, page.scope, page.vouched_of, now, How.GATE)
+        if page.whole_of or page.absent:
+            self._evidence(connection, page, now)
+
+    def _evidence(self, connection: Connection, page: Page, now: datetime) -> None:
+        shown = {key(self.instance, item.ref) for item in page.items} | {
+            key(self.instance, each) for each in page.present
+        }
+        absent = {table.name: keys for table, keys in self.by_table(page.absent)}
+        cut = len(self._prefix)
+        for row_class in ROWS.values():
+            table = table_of(row_class)
+            hanging = page.whole_of if "target_key" in table.c else ()
+            there, lost = list[Key](), absent.get(table.name, [])
+            for part in chunks([key(self.instance, target) for target in hanging]):
+                query = select(table.c.key).where(
+                    table.c.target_key.in_(part), table.c.scope == page.scope, table.c.gone_at.is_(None)
+                )
+                for own in connection.execute(query).scalars():
+                    (there if own in shown else lost).append(own)
+            confirm_rows(connection, table, there, now, How.SHOWN)
+            lost = [own for own in lost if own[cut:] not in self.evidence]
+            keep_age(connection, self.instance, table, lost)
+            for part in chunks(lost):
+                values = {"missing_runs": table.c.missing_runs + 1}
+                alive = (table.c.key.in_(part), table.c.gone_at.is_(None))
+                connection.execute(update(table).where(*alive).values(**values))
+            self.evidence.update(own[cut:] for own in lost)
+
+    def by_table(self, refs: Iterable[Ref]) -> list[tuple[Table, list[Key]]]:
+        """References as keys, by the table that their rows live in."""
+        found: dict[str, list[Key]] = {}
+        for reference in refs:
+            name = str(self.kinds.row_class(reference).__tablename__)
+            found.setdefault(name, []).append(key(self.instance, reference))
+        return [(SQLModel.metadata.tables[name], keys) for name, keys in found.items()]
 
     def replay(self, item: Item, scope: str) -> Written:
         """Write one record from quarantine, outside any sweep."""
@@ -178,6 +226,9 @@ class InstanceStore:
                     if table.name in self._fresh:
                         self._fresh[table.name].add(reference)
                 else:
+                    if item.untold and row.gone_at is None and self._adds_nothing(connection, table, item, built):
+                        batch.touched.append((item, row))
+                        continue
                     batch.changed.append((item, built, row))
             elif row is not None and (row.gone_at is None):
                 if _same(item, row, page.scope):
@@ -192,6 +243,15 @@ class InstanceStore:
         written.quarantined += len(failed)
         self.quarantine.write(connection, page.scope, failed, items, now)
         return written
+
+    def _adds_nothing(self, connection: Connection, table: Table, item: Item, built: Built) -> bool:
+        """Take over what this source does not tell; whether the row stays as it is then."""
+        row = connection.execute(select(table).where(table.c.key == key(self.instance, item.ref))).mappings().first()
+        if row is None:
+            return False
+        for column in item.untold:
+            built.main[column] = row[column]
+        return all(row[column] == value for column, value in built.main.items())
 
     def _declared(self, record: Record | None, reference: Ref) -> None:
         """A record belongs into the table that its connector declares for its kind: no row is ever looked for in two places."""
@@ -213,7 +273,7 @@ class InstanceStore:
             table = SQLModel.metadata.tables[name]
             columns = [
                 table.c[c]
-                for c in ("key", "digest", "token", "scope", "missing_runs", "gone_at", *COUNTERS)
+                for c in ("key", "digest", "token", "scope", "missing_runs", "gone_at", "updated_at", *COUNTERS)
                 if c in table.c
             ]
             if name == "proposal":
@@ -232,6 +292,8 @@ class InstanceStore:
 
 def _same(item: Item, row: Any, scope: str) -> bool:
     if row.missing_runs or row.scope != scope or (item.token is not None and item.token != row.token):
+        return False
+    if item.updated_at is not None and hasattr(row, "updated_at") and item.updated_at != row.updated_at:
         return False
     if item.counters is None or not hasattr(row, "supports"):
         return True

@@ -28,6 +28,8 @@ _JUDGED = -1
 _BLOB = 10_000
 _NAMED = "~"
 """Before the names of `Page.done`, which are no scopes."""
+_SILENT = "?"
+"""Before the scope of references that a sweep did not look at."""
 
 
 class Sweeps:
@@ -81,7 +83,7 @@ class Sweeps:
         marks = [{"scope": _NAMED + name, "pages": _JUDGED} for name in page.done]
         if page.complete:
             marks.append({"scope": scope, "pages": 0})
-        sweeping = bool(page.items or page.present or page.next is not None or page.complete)
+        sweeping = bool(page.items or page.present or page.silent or page.next is not None or page.complete)
         if not sweeping:
             self._mark(connection, marks, now)
             return
@@ -90,12 +92,14 @@ class Sweeps:
         if scope not in self._pages:
             self._pages[scope] = max(0, self._page_counts.get(scope, 0)) if scope in self._resumed else 0
             if scope not in self._resumed:
-                connection.execute(delete(pages).where(pages.c.instance == self.instance, pages.c.scope == scope))
+                mine_or_silent = pages.c.scope.in_((scope, _SILENT + scope))
+                connection.execute(delete(pages).where(pages.c.instance == self.instance, mine_or_silent))
         shown = chain((item.ref for item in page.items), page.present)
-        while refs := list(islice(shown, _BLOB)):
-            blob = zlib.compress(msgspec.msgpack.encode(refs), 1)
-            connection.execute(pages.insert(), [{**mine, "page": self._pages[scope], "refs": blob}])
-            self._pages[scope] += 1
+        for name, references in ((scope, shown), (_SILENT + scope, iter(page.silent))):
+            while refs := list(islice(references, _BLOB)):
+                blob = zlib.compress(msgspec.msgpack.encode(refs), 1)
+                connection.execute(pages.insert(), [{**mine, "scope": name, "page": self._pages[scope], "refs": blob}])
+                self._pages[scope] += 1
         if page.complete:
             self._cursors.pop(scope, None)
         elif page.next is not None:
@@ -126,11 +130,21 @@ class Sweeps:
                     seen.add(reference, "seen")
         return seen.keys()
 
+    def silent(self, scope: str) -> KeysView[Ref]:
+        """Every reference of the scope that the current sweep did not look at."""
+        return self.seen(_SILENT + scope)
+
+    @property
+    def touched(self) -> list[str]:
+        """The scopes of which this run has shown something."""
+        return list(self._pages)
+
     def end(self, scope: str) -> None:
         """Forget the pages of a sweep that was judged."""
         table, checkpoint = table_of(SweepPageRow), table_of(CheckpointRow)
         with writing(self.engine, self._lease) as connection:
-            connection.execute(delete(table).where(table.c.instance == self.instance, table.c.scope == scope))
+            mine_or_silent = table.c.scope.in_((scope, _SILENT + scope))
+            connection.execute(delete(table).where(table.c.instance == self.instance, mine_or_silent))
             marked = (
                 checkpoint.c.instance == self.instance,
                 checkpoint.c.scope == scope,

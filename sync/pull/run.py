@@ -9,7 +9,7 @@ import contextlib
 import gc
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from dataclasses import asdict, dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from typing import Any
@@ -31,7 +31,8 @@ from ...core.leases import Lease, LeaseLost
 from ...core.store.retention import purge
 from ...core.store.store import InstanceStore, Written
 from ..net import STOPPING, unforeseen
-from .sweep import judge
+from .revisit import Budget, revisit
+from .sweep import confirm_shown, judge
 
 _STOPPED = "stopped; what was read is kept, the next run goes on from there"
 
@@ -287,24 +288,15 @@ class Puller:
             seen=lambda scope: asyncio.to_thread(store.sweeps.seen, scope),
         )
         failure: ConnectorError | None = None
+        began = self.clock.now()
         async with contextlib.aclosing(self._until_stopped(reader.pull(request))) as pages:
             try:
                 async for page in pages:
-                    async with self._writing:
-                        written = await asyncio.to_thread(store.write, page)
-                    run.result.written.add(written)
-                    counts = (written.seen, written.created, written.changed, written.quarantined)
-                    events.emit(events.PageWritten(run.name, *counts))
-                    run.result.pages += 1
-                    run.result.requests = self._stats[run.name].requests
-                    if page.note:
-                        run.result.notes.append(page.note)
+                    await self._write(run, store, page)
                     if page.complete:
                         finished.append(page.scope)
                     elif page.next is not None and page.scope in finished:
                         finished.remove(page.scope)  # it is swept anew
-                    if self.progress:
-                        self.progress(run.name, page, run.result)
                     if run.options.limit is not None and run.result.written.seen >= run.options.limit:
                         run.result.outcome = PullEnd.LIMITED
                         run.result.message = f"stopped after {run.result.written.seen} records as asked"
@@ -314,6 +306,9 @@ class Puller:
                 raise
             except ConnectorError as error:
                 failure = error  # what was swept to its end before may still be judged
+        await asyncio.to_thread(confirm_shown, store, finished)
+        if failure is None and not self.stop.is_set() and not run.options.spaces:
+            failure = await self._revisit(run, store, reader, request, began)
         if self.stop.is_set():
             run.result.outcome, run.result.message = PullEnd.STOPPED, _STOPPED
             return
@@ -326,6 +321,39 @@ class Puller:
         else:
             run.result.outcome = PullEnd.DONE
         await asyncio.to_thread(store.sweeps.forget)
+
+    async def _write(self, run: _Run, store: InstanceStore, page: Page) -> None:
+        async with self._writing:
+            written = await asyncio.to_thread(store.write, page)
+        run.result.written.add(written)
+        counts = (written.seen, written.created, written.changed, written.quarantined)
+        events.emit(events.PageWritten(run.name, *counts))
+        run.result.pages += 1
+        run.result.requests = self._stats[run.name].requests
+        if page.note:
+            run.result.notes.append(page.note)
+        if self.progress:
+            self.progress(run.name, page, run.result)
+
+    async def _revisit(
+        self, run: _Run, store: InstanceStore, reader: Reader, request: PullRequest, began: datetime
+    ) -> ConnectorError | None:
+        """Ask again for what was confirmed longest ago. What goes wrong there leaves what was read as it is."""
+        settings = self.config.instances[run.name]
+        row = await asyncio.to_thread(journal.instance_row, self.engine, run.name)
+        spent = await asyncio.to_thread(journal.requests_of_last_full, self.engine, run.name)
+        budget = Budget.of(spent, seconds(settings.confirm_within), began, row["last_success_at"] if row else None)
+        stats = self._stats[run.name]
+        pages = revisit(store, reader, request, budget, lambda: stats.requests)
+        try:
+            async with contextlib.aclosing(self._until_stopped(pages)) as shown:
+                async for page in shown:
+                    await self._write(run, store, page)
+        except Interface:
+            raise
+        except ConnectorError as error:
+            return error
+        return None
 
     async def _until_stopped(self, pages: AsyncIterator[Page]) -> AsyncGenerator[Page, None]:
         stopped = asyncio.ensure_future(self.stop.wait())
@@ -366,7 +394,8 @@ class Puller:
 
     def _close(self, run_id: int, name: str, full: bool, result: PullOutcome) -> None:
         now = self.clock.now()
-        if result.outcome is PullEnd.DONE:
+        if result.outcome in _WHOLE:
+            # Also a run that asks the admin has read everything: what waits is kept, and costs no later run a full one.
             row: dict[str, Any] = {"name": name, "last_success_at": now}
             if full:
                 row["last_full_at"] = now

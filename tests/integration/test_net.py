@@ -108,7 +108,6 @@ def test_what_a_confirmation_raises_ends_its_own_run_and_no_other(
     world = mesh(tmp_path, "ab")
     pull(world)
     world.worlds["b"].posts[1].hidden = True
-    pull(world)
     monkeypatch.setattr(FakeReader, "still_there", failing(kind))
     outcomes = pull(world)
     assert (outcomes["a"].outcome, outcomes["b"].outcome) == ("done", "failed")

@@ -22,7 +22,7 @@ from civicsync.core.ledger.ledger import Ledger
 from civicsync.core.ledger.states import OperationKind, OperationState, PublicationState
 from civicsync.core.records import Proposal
 from civicsync.core.store.store import InstanceStore
-from civicsync.core.store.tombstones import record_verdict
+from civicsync.core.store.tombstones import Judgement, record_judgement
 
 
 def lease(engine: Engine, clock: Clock, holder: str = "one:1:a") -> Lease:
@@ -165,7 +165,7 @@ def test_a_page_and_its_checkpoint_under_a_lost_lease_are_not_written(engine: En
         lambda: stale.write(page("2", "two")),
         lambda: stale.sweeps.end("proposals"),
         lambda: stale.sweeps.forget(),
-        lambda: record_verdict(stale, present=[], missed=[], gone={"proposal/1": "gone"}),
+        lambda: record_judgement(stale, Judgement(gone={"proposal/1": "gone"})),
         lambda: stale.replay(page("3", "").items[0], "proposals"),
     ):
         with pytest.raises(LeaseLost):

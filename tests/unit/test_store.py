@@ -24,7 +24,7 @@ from civicsync.core.records import (
 from civicsync.core.store.retention import purge
 from civicsync.core.store.statistics import totals
 from civicsync.core.store.store import InstanceStore
-from civicsync.core.store.tombstones import find_missing, record_verdict
+from civicsync.core.store.tombstones import Judgement, find_missing, record_judgement
 from civicsync.core.text import rich
 
 SCOPE = "proposals@component/1"
@@ -202,7 +202,7 @@ def test_tombstones_take_their_children_and_come_back(engine: Engine, clock: Fak
     )
     current.write(Page(SCOPE, [item(1), item(2)], complete=True))
     current.write(Page("comments", [comment], complete=True))
-    record_verdict(current, present=[], missed=[], gone={"proposal/1": "hidden"})
+    record_judgement(current, Judgement(gone={"proposal/1": "hidden"}))
     assert rows(engine, "SELECT remote_id FROM proposals WHERE gone_at IS NULL") == [("2",)]
     assert rows(engine, "SELECT count(*) FROM comments WHERE gone_at IS NULL") == [(0,)]
     back = store(engine, clock).write(Page(SCOPE, [item(1), item(2)], complete=True))
@@ -217,7 +217,7 @@ def test_after_its_grace_period_only_key_date_and_reason_stay(engine: Engine, cl
 
     current = store(engine, clock)
     current.write(Page(SCOPE, [item(1, address="Dorpsstraat 1")], complete=True))
-    record_verdict(current, present=[], missed=[], gone={"proposal/1": "hidden"})
+    record_judgement(current, Judgement(gone={"proposal/1": "hidden"}))
     assert purge(engine, "west", clock.now(), timedelta(days=30)) == 0
     clock.advance(31 * 86400)
     assert purge(engine, "west", clock.now(), timedelta(days=30)) == 1

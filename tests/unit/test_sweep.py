@@ -12,9 +12,11 @@ from civicsync.core.clock import FakeClock
 from civicsync.core.identity import Ref
 from civicsync.core.items import Item
 from civicsync.core.records import Answer, Comment, Proposal, Record, Space
+from civicsync.core.schema.tables import CommentRow, ProposalRow, table_of
+from civicsync.core.store.confirmations import confirmation, stalest
 from civicsync.core.store.kinds import Kinds
 from civicsync.core.store.store import InstanceStore
-from civicsync.core.store.tombstones import hanging_scopes
+from civicsync.core.store.tombstones import scopes_by_rank
 from civicsync.sync.pull.sweep import SweepVerdict, judge
 
 SPACES, PROPOSALS, COMMENTS = "spaces", "proposals@component/1", "comments@component/1"
@@ -173,10 +175,8 @@ async def test_gone_is_believed_only_when_the_platform_says_so(
     platform.proposals(range(10))
     await platform.sweep(reader)
     platform.hide("proposal/3")
-    await platform.sweep(reader)
-    assert reader.asked == [], "missed once is not asked after"
     verdict = await platform.sweep(reader)
-    assert reader.asked == ["proposal/3"]
+    assert reader.asked == ["proposal/3"], "asked at once, and that is proof"
     assert (platform.gone(), platform.missed()) == (gone, missed)
     assert not verdict.blocked
     assert [note.partition(":")[0] for note in verdict.notes] == (
@@ -191,7 +191,7 @@ async def test_an_open_question_is_asked_again_and_ends(platform: Platform) -> N
     platform.hide("proposal/3")
     for _ in range(4):
         await platform.sweep(reader)
-    assert (len(reader.asked), platform.gone()) == (3, set())
+    assert (len(reader.asked), platform.gone()) == (4, set())
     await platform.sweep(Asked(False))
     assert platform.gone() == {"proposal/3"}
 
@@ -220,7 +220,8 @@ async def test_guard_one_more_than_a_few_percent_of_a_scope_stop_and_ask(platfor
         assert verdict.blocked
         [note] = verdict.notes
         assert note.startswith(f"{PROPOSALS}: 6 of 100 are missing; nothing was marked as gone. If this is right")
-        assert note.endswith("`civicsync sync` again with --accept-missing")
+        assert "`civicsync sync` again with --accept-missing" in note
+        assert note.endswith("(proposal/0, proposal/1, proposal/2, proposal/3, proposal/4 and 1 more)")
     assert platform.gone() == set()
 
 
@@ -276,7 +277,7 @@ async def test_guard_three_many_small_places_together_stop_and_ask(platform: Pla
     assert platform.gone() == set()
 
 
-async def test_too_much_missing_in_one_place_marks_nothing_anywhere(platform: Platform) -> None:
+async def test_too_much_missing_in_one_place_marks_nothing_unproven_anywhere_and_waits(platform: Platform) -> None:
     platform.proposals(range(100))
     platform.proposals([200, 201], "proposals@component/2", "component/2")
     platform.comments(range(40), "proposal/50")
@@ -284,7 +285,163 @@ async def test_too_much_missing_in_one_place_marks_nothing_anywhere(platform: Pl
     platform.hide("proposal/200", "comment/1", *(f"proposal/{own}" for own in range(40)))
     for _ in range(3):
         assert (await platform.sweep()).blocked
-    assert (platform.gone(), platform.missed()) == (set(), set())
+    assert platform.gone() == {"comment/1"}, "what hangs is judged for itself"
+    assert platform.missed() == {"proposal/200", *(f"proposal/{own}" for own in range(40))}
+
+
+# What waits for the admin ---------------------------------------------------------------------------------------------
+
+
+async def test_what_the_platform_itself_calls_gone_needs_no_word_of_the_admin(platform: Platform) -> None:
+    platform.proposals(range(71))
+    await platform.sweep()
+    platform.hide(*(f"proposal/{own}" for own in range(25)))
+    assert await platform.sweep(Asked(False)) == SweepVerdict(gone=25), (
+        "25 of 71 are far more than 5 %, and each was asked"
+    )
+
+
+async def test_even_proof_has_a_limit(platform: Platform) -> None:
+    platform.proposals(range(71))
+    await platform.sweep()
+    platform.hide(*(f"proposal/{own}" for own in range(26)))
+    reader = Asked(False)
+    assert (await platform.sweep(reader)).blocked
+    assert (reader.asked, platform.gone()) == ([], set())
+
+
+@pytest.mark.parametrize("again", ["full", "light", "nothing swept"])
+async def test_accepting_takes_exactly_what_was_told_in_any_run(engine: Engine, again: str) -> None:
+    platform = Platform(engine)
+    platform.proposals(range(100))
+    platform.comments(range(40), "proposal/99")
+    await platform.sweep()
+    hidden = {f"proposal/{own}" for own in range(30)}
+    platform.hide(*hidden, *(f"comment/{own}" for own in range(12)))
+    assert (await platform.sweep()).blocked
+    hidden |= {f"comment/{own}" for own in range(12)}
+    platform.hide("proposal/50")
+    if again == "nothing swept":
+        store = InstanceStore(engine, "west", ["nl"], platform.clock, kinds=KINDS)
+        assert not (await judge(store, Silent(), [], max_percent=5, accept=True)).blocked
+    else:
+        await platform.sweep(accept=True, lightly=again == "light")
+    assert platform.gone() == hidden
+    assert platform.missed() == (set() if again == "nothing swept" else {"proposal/50"})
+
+
+async def test_what_waits_is_told_again_by_every_run_that_does_not_sweep_it(platform: Platform) -> None:
+    """A gate that closed, a file that did not change: the verdict stays open all the same."""
+    platform.proposals(range(10))
+    await platform.sweep()
+    platform.hide(*(f"proposal/{own}" for own in range(5)))
+    assert (await platform.sweep()).blocked
+    store = InstanceStore(platform.engine, "west", ["nl"], platform.clock, kinds=KINDS)
+    assert store.pending(PROPOSALS)
+    verdict = await judge(store, Silent(), [], max_percent=5, accept=False)
+    assert verdict.blocked and verdict.notes[0].startswith(f"{PROPOSALS}: 5 of 10 are missing")
+
+
+async def test_what_was_missed_before_is_asked_for_although_its_scope_was_not_swept(platform: Platform) -> None:
+    platform.proposals(range(10))
+    await platform.sweep()
+    platform.hide("proposal/3")
+    await platform.sweep()
+    store = InstanceStore(platform.engine, "west", ["nl"], platform.clock, kinds=KINDS)
+    assert await judge(store, Asked(False), [], max_percent=5, accept=False) == SweepVerdict(gone=1)
+
+
+async def test_what_is_inside_a_gone_space_goes_with_it_however_deep(platform: Platform) -> None:
+    platform.scopes[SPACES] = {
+        "process/1": Space(kind="process", id="1", names={}),
+        "component/2": Space(kind="component", id="2", names={}, parent="process/1"),
+        "budget/3": Space(kind="budget", id="3", names={}, parent="component/2"),
+    }
+    platform.proposals([1, 2], "projects@budget/3", "budget/3")
+    platform.comments([7], "proposal/1")
+    platform.proposals(range(10, 30), "proposals@component/9", "component/9")
+    await platform.sweep()
+    for scope in (SPACES, "projects@budget/3", COMMENTS):
+        platform.scopes.pop(scope)
+    platform.spaces([9])
+    await platform.sweep(accept=True)
+    assert platform.gone() == {"process/1", "component/2", "budget/3", "proposal/1", "proposal/2", "comment/7"}
+
+
+# Evidence -------------------------------------------------------------------------------------------------------------
+
+
+async def thread(platform: Platform, ids: Collection[int], reader: Any = None, **more: Any) -> SweepVerdict:
+    """A run that reads one thread whole and sweeps nothing."""
+    platform.clock.advance(60)
+    store = InstanceStore(platform.engine, "west", ["nl"], platform.clock, kinds=KINDS)
+    records = [Comment(id=str(own), target="proposal/1") for own in ids]
+    items = [Item(f"comment/{one.id}", one.id.encode().ljust(16), lambda one=one: [one]) for one in records]
+    store.write(Page(COMMENTS, items, whole_of=["proposal/1"], **more))
+    return await judge(store, reader or Silent(), [], max_percent=5, accept=False)
+
+
+async def test_a_thread_that_was_read_whole_is_evidence(engine: Engine) -> None:
+    platform = Platform(engine)
+    platform.proposals([1, 2])
+    platform.comments(range(3), "proposal/1")
+    platform.comments([8], "proposal/2")
+    await platform.sweep()
+    assert await thread(platform, [0, 2]) == SweepVerdict(missed=1)
+    assert platform.missed() == {"comment/1"}
+    assert await thread(platform, [0, 2]) == SweepVerdict(gone=1)
+    assert platform.gone() == {"comment/1"}, "and nothing of another thread"
+
+
+async def test_evidence_and_a_platform_that_can_be_asked_need_one_run(platform: Platform) -> None:
+    platform.proposals([1])
+    platform.comments(range(3), "proposal/1")
+    await platform.sweep()
+    assert await thread(platform, [0, 2], Asked(False)) == SweepVerdict(gone=1)
+
+
+async def test_what_a_sweep_did_not_look_at_is_neither_confirmed_nor_missing(engine: Engine) -> None:
+    platform = Platform(engine)
+    platform.proposals([1])
+    platform.comments(range(4), "proposal/1")
+    await platform.sweep()
+    began = platform.clock.now()
+    platform.clock.advance(3600)
+    store = InstanceStore(engine, "west", ["nl"], platform.clock, kinds=KINDS)
+    store.write(Page(COMMENTS, present=["comment/0"], silent=["comment/1", "comment/2"], complete=True))
+    assert await judge(store, Silent(), [COMMENTS], max_percent=5, accept=False) == SweepVerdict(missed=1)
+    assert platform.missed() == {"comment/3"}
+    now = platform.clock.now()
+    due = stalest(engine, "west", before=now, overdue=began, overdue_copied=began)
+    assert {each.ref for each in due} == {"proposal/1", "comment/1", "comment/2"}
+    assert all(each.confirmed_at == began and not each.overdue for each in due)
+
+
+async def test_a_gate_confirms_what_it_vouches_for(engine: Engine) -> None:
+    platform = Platform(engine)
+    platform.proposals([1, 2])
+    platform.comments([1], "proposal/1")
+    platform.comments([2], "proposal/2")
+    await platform.sweep()
+    began = platform.clock.now()
+    platform.clock.advance(7200)
+    store = InstanceStore(engine, "west", ["nl"], platform.clock, kinds=KINDS)
+    store.write(Page(PROPOSALS, vouched=True))
+    store.write(Page(COMMENTS, vouched_of=["proposal/2"]))
+    due = stalest(engine, "west", before=platform.clock.now(), overdue=began, overdue_copied=began)
+    assert [each.ref for each in due] == ["comment/1"]
+    found = confirmation(engine, "west/comment/2", table_of(CommentRow))
+    assert (found.at, found.how) == (platform.clock.now(), "gate")
+
+
+async def test_what_goes_missing_keeps_the_age_that_its_scope_gave_it(platform: Platform) -> None:
+    platform.proposals(range(10))
+    await platform.sweep()
+    before = platform.clock.now()
+    platform.hide("proposal/3")
+    for _ in range(3):
+        await platform.sweep(Asked(None))
+    assert confirmation(platform.engine, "west/proposal/3", table_of(ProposalRow)).at == before
 
 
 # What hangs on proposals ----------------------------------------------------------------------------------------------
@@ -341,7 +498,7 @@ async def test_a_platform_with_names_of_its_own_is_judged_like_any_other(engine:
     platform.scopes = {"ideas": dict[Ref, Record](ideas), "chatter": dict[Ref, Record](remarks)}
     await platform.sweep()
     store = InstanceStore(engine, "west", ["nl"], platform.clock, kinds=platform.kinds)
-    assert hanging_scopes(store, ["chatter", "ideas", "nothing"]) == ["chatter"]
+    assert scopes_by_rank(store, ["chatter", "ideas", "nothing"]) == [[], ["ideas", "nothing"], ["chatter"]]
     platform.hide("idea/3", "remark/31", *(f"remark/{own}" for own in range(30)))
     assert await platform.sweep() == SweepVerdict(missed=2)
     assert platform.missed() == {"idea/3", "remark/31"}
@@ -359,4 +516,4 @@ async def test_a_scope_of_proposals_and_their_comments_does_not_hang(platform: P
     platform.comments([2], "proposal/1", "talk")
     await platform.sweep()
     store = InstanceStore(platform.engine, "west", ["nl"], platform.clock, kinds=KINDS)
-    assert hanging_scopes(store, ["talk", "board"]) == ["talk"]
+    assert scopes_by_rank(store, ["talk", "board"]) == [[], ["board"], ["talk"]]

@@ -1,0 +1,171 @@
+"""When each fact was last confirmed: by a list, a gate or a question; and which facts have waited longest.
+
+A row keeps its own moment; a scope that was shown or vouched for as a whole keeps one for all its rows, so that a light run over
+100,000 unchanged rows writes one line. The later of the two counts. Rows that are missing follow no scope.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from sqlalchemy import Connection, Engine, Table, case, func, literal, null, or_, select, union, update
+
+from ..identity import Key, Ref, key
+from ..schema.ledger_tables import PublicationRow
+from ..schema.tables import ROWS, AnswerRow, ProposalRow, ScopeConfirmationRow, table_of
+from .bulk import chunks, upsert
+
+HARDLY_OLDER = timedelta(hours=1)
+"""A confirmation that a gate gives to single rows is not written again while the last one is younger than this."""
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class How(StrEnum):
+    """What confirmed a row."""
+
+    SHOWN = "shown"
+    GATE = "gate"
+    ASKED = "asked"
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A row that was not confirmed for long. `target` is what it hangs on, `token` the connector's own mark."""
+
+    ref: Ref
+    scope: str
+    confirmed_at: datetime | None
+    target: Ref | None = None
+    token: str | None = None
+    overdue: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """When and by what a row was last confirmed."""
+
+    at: datetime | None
+    how: str | None
+
+
+def confirm_scope(connection: Connection, instance: str, scope: str, now: datetime, how: How) -> None:
+    """All rows of the scope that are not missing are confirmed."""
+    row = {"instance": instance, "scope": scope, "confirmed_at": now, "confirmed_by": how.value}
+    upsert(connection, table_of(ScopeConfirmationRow), [row])
+
+
+def confirm_rows(connection: Connection, table: Table, keys: Iterable[Key], now: datetime, how: How) -> None:
+    """These rows are confirmed, and not missing."""
+    values = {"confirmed_at": now, "confirmed_by": how.value, "missing_runs": 0, "told_missing_at": None}
+    for part in chunks(sorted(keys)):
+        connection.execute(update(table).where(table.c.key.in_(part), table.c.gone_at.is_(None)).values(**values))
+
+
+def confirm_hanging(
+    connection: Connection, instance: str, scope: str, targets: Collection[Ref], now: datetime, how: How
+) -> None:
+    """What hangs on these targets in the scope is confirmed; written only where the last time is a while ago."""
+    for table in _hanging_tables():
+        for part in chunks([key(instance, target) for target in targets]):
+            where = (
+                table.c.target_key.in_(part),
+                table.c.scope == scope,
+                table.c.gone_at.is_(None),
+                table.c.missing_runs == 0,
+                or_(table.c.confirmed_at.is_(None), table.c.confirmed_at < now - HARDLY_OLDER),
+            )
+            connection.execute(update(table).where(*where).values(confirmed_at=now, confirmed_by=how.value))
+
+
+def keep_age(connection: Connection, instance: str, table: Table, keys: Sequence[Key]) -> None:
+    """Before rows go missing: what their scope confirmed becomes their own, since they follow it no longer."""
+    confirmation = table_of(ScopeConfirmationRow)
+    own = select(confirmation.c.confirmed_at).where(
+        confirmation.c.instance == instance, confirmation.c.scope == table.c.scope
+    )
+    by = select(confirmation.c.confirmed_by).where(
+        confirmation.c.instance == instance, confirmation.c.scope == table.c.scope
+    )
+    for part in chunks(keys):
+        where = (
+            table.c.key.in_(part),
+            table.c.missing_runs == 0,
+            own.correlate(table).scalar_subquery() > func.coalesce(table.c.confirmed_at, _NEVER),
+        )
+        values = {"confirmed_at": own.scalar_subquery(), "confirmed_by": by.scalar_subquery()}
+        connection.execute(update(table).where(*where).values(**values))
+
+
+def stalest(
+    engine: Engine,
+    instance: str,
+    *,
+    before: datetime,
+    overdue: datetime,
+    overdue_copied: datetime,
+    limit: int = 2000,
+) -> list[Due]:
+    """The live rows confirmed longest ago, before `before`; the overdue ones first, then by age.
+
+    Args:
+        overdue: what was confirmed before this is overdue.
+        overdue_copied: the same for what has copies elsewhere or is one.
+    """
+    found: list[Due] = []
+    cut = len(instance) + 1
+    with engine.connect() as connection:
+        for row_class in ROWS.values():
+            table = table_of(row_class)
+            at, _, join = _age(table)
+            copied = _copied(table) if row_class in (ProposalRow, AnswerRow) else literal(False)
+            target = table.c.target_key if "target_key" in table.c else null()
+            query = (
+                select(table.c.key, table.c.scope, table.c.token, target.label("target"), at, copied.label("copied"))
+                .select_from(join)
+                .where(table.c.instance == instance, table.c.gone_at.is_(None), table.c.missing_runs == 0, at < before)
+                .order_by(at)
+                .limit(limit)
+            )
+            for row in connection.execute(query):
+                moment = row[4] if row[4] > _NEVER else None
+                late = row[4] < (overdue_copied if row.copied else overdue)
+                found.append(
+                    Due(row.key[cut:], row.scope, moment, row.target[cut:] if row.target else None, row.token, late)
+                )
+    return sorted(found, key=lambda each: (not each.overdue, each.confirmed_at or _NEVER))
+
+
+def oldest(engine: Engine, instance: str) -> Due | None:
+    """The live row that was confirmed longest ago."""
+    now = datetime.max.replace(tzinfo=UTC)
+    return next(iter(stalest(engine, instance, before=now, overdue=_NEVER, overdue_copied=_NEVER, limit=1)), None)
+
+
+def confirmation(engine: Engine, own: Key, table: Table) -> Confirmation:
+    """When and by what one row was last confirmed."""
+    at, how, join = _age(table)
+    with engine.connect() as connection:
+        row = connection.execute(select(at, how).select_from(join).where(table.c.key == own)).first()
+    return Confirmation(row[0] if row is not None and row[0] > _NEVER else None, row[1] if row is not None else None)
+
+
+def _age(table: Table):
+    scope = table_of(ScopeConfirmationRow)
+    join = table.outerjoin(scope, (scope.c.instance == table.c.instance) & (scope.c.scope == table.c.scope))
+    by_scope = (table.c.missing_runs == 0) & (scope.c.confirmed_at > func.coalesce(table.c.confirmed_at, _NEVER))
+    at = case((by_scope, scope.c.confirmed_at), else_=func.coalesce(table.c.confirmed_at, _NEVER))
+    how = case((by_scope, scope.c.confirmed_by), else_=table.c.confirmed_by)
+    return at.label("at"), how.label("how"), join
+
+
+def _copied(table: Table):
+    publication = table_of(PublicationRow)
+    there = publication.c.copy_key.is_not(None)
+    copied = union(select(publication.c.origin_key).where(there), select(publication.c.copy_key).where(there))
+    own = table.c.target_key if "target_key" in table.c else table.c.key
+    return own.in_(copied)
+
+
+def _hanging_tables() -> list[Table]:
+    return [table for row_class in ROWS.values() if "target_key" in (table := table_of(row_class)).c]
