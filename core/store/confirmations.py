@@ -123,7 +123,14 @@ def stalest(
             query = (
                 select(table.c.key, table.c.scope, table.c.token, target.label("target"), at, copied.label("copied"))
                 .select_from(join)
-                .where(table.c.instance == instance, table.c.gone_at.is_(None), table.c.missing_runs == 0, at < before)
+                .where(
+                    table.c.instance == instance,
+                    table.c.gone_at.is_(None),
+                    table.c.missing_runs == 0,
+                    # What came inside something else has no scope, and is as old as that.
+                    table.c.scope != "",
+                    at < before,
+                )
                 .order_by(at)
                 .limit(limit)
             )

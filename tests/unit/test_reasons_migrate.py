@@ -10,6 +10,8 @@ from civicsync.core.clock import FakeClock
 from civicsync.core.ledger.ledger import Ledger
 from civicsync.core.ledger.states import OperationState, PublicationState, Reason
 from civicsync.core.schema import database
+from civicsync.core.schema.tables import ROWS
+from civicsync.core.schema.views import VIEWS
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 SENTENCES = [
@@ -42,13 +44,18 @@ SENTENCES = [
 def old(engine: Engine) -> Engine:
     """A database as it was before there were codes."""
     with engine.begin() as connection:
-        for view in ("publications", "publication_events"):
+        for view in VIEWS:
             connection.execute(text(f"DROP VIEW {view}"))
         newer = [("publication", "reason_code"), ("lease", "token")]
         newer += [("operation", column) for column in ("reason_code", "lookups", "accepted_at")]
         for table, column in newer:
             connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
-        connection.execute(text("DROP TABLE refused_credentials"))
+        swept = [str(row_class.__tablename__) for row_class in ROWS.values()]
+        for table in swept:
+            for column in ("confirmed_at", "confirmed_by", "told_missing_at"):
+                connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
+        for table in ("refused_credentials", "scope_confirmation"):
+            connection.execute(text(f"DROP TABLE {table}"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
     return engine
 
