@@ -48,6 +48,12 @@ _ASCII_CONTROLS = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 127))
 _BLOCK_ENDS = frozenset(
     {"/p", "br", "/li", "/h1", "/h2", "/h3", "/h4", "/h5", "/h6", "/div", "/tr", "/blockquote", "hr"}
 )
+_BLOCK_BEGINS = frozenset(
+    {"p", "ul", "ol", "li", "h1", "h2", "h3", "h4", "h5", "h6", "div", "table", "tr", "blockquote", "pre"}
+)
+_BEGIN = "\x01"
+"""Stands where a block begins until it is known whether a line has ended there already; no text that was tidied holds it."""
+_BEGINS = re.compile(rf"(?:\n[ \t]*)?{_BEGIN}+")
 _TAG = re.compile(r"<[^>]*>")
 _AROUND_BREAKS = re.compile(r"[ \t]*\n[ \t]*")
 _SPACES = re.compile(r"[ \t]{2,}|\t")
@@ -80,7 +86,7 @@ def clean_html(value: str) -> str:
 
 
 def html_to_plain(safe: str) -> str:
-    """The readable text of sanitised HTML, with line breaks where blocks end."""
+    """The readable text of sanitised HTML, with line breaks where blocks begin and end (one where one ends and the next begins)."""
     if "<" in safe:
         # The sanitiser writes every tag in one way, so plain replacing is right, and far quicker than a pattern.
         safe = _without_tags(safe)
@@ -100,13 +106,19 @@ def _without_tags(safe: str) -> str:
     if '="' in safe:
         for end in _BLOCK_ENDS:
             safe = safe.replace(f"<{end}>", "\n")
-        return _TAG.sub("", safe)
+        for begin in _BLOCK_BEGINS:
+            safe = safe.replace(f"<{begin}>", _BEGIN)
+        return _BEGINS.sub("\n", _TAG.sub("", safe))
     # Without attributes every `<` begins a tag and the next `>` ends it; cutting there is quicker still.
     pieces = safe.split("<")
     for position in range(1, len(pieces)):
         tag, _, text = pieces[position].partition(">")
-        pieces[position] = f"\n{text}" if tag in _BLOCK_ENDS else text
-    return "".join(pieces)
+        if tag in _BLOCK_ENDS:
+            text = f"\n{text}"
+        elif tag in _BLOCK_BEGINS:
+            text = f"{_BEGIN}{text}"
+        pieces[position] = text
+    return _BEGINS.sub("\n", "".join(pieces))
 
 
 def plain_to_html(value: str) -> str:

@@ -274,7 +274,7 @@ def newest_answers(engine: Engine, keys: Iterable[Key]) -> dict[Key, OfficialAns
             )
             for row in connection.execute(query).mappings():
                 texts = tuple(
-                    OriginText(each["locale"], each["machine"], "", each["html"], each["plain"])
+                    OriginText(each["locale"], each["machine"], each.get("title") or "", each["html"], each["plain"])
                     for each in row["texts"] or ()
                     if not each["machine"]
                 )

@@ -18,19 +18,20 @@ from ...config.model import Config
 from ...config.routes import Route
 from ...connectors.contract.errors import CannotDo
 from ...connectors.contract.writing import Limits, Writer
+from ...connectors.registry import resolve
 from ...core.identity import Key
 from ...core.ledger.ledger import PUBLICATION, Ledger, Operation, Publication
 from ...core.ledger.marker import Signer, markers_in
 from ...core.ledger.states import LANES, LIVE, UNDER_WAY, Lane, OperationKind, OperationState, PublicationState, Reason
-from ...core.records import State
+from ...core.records import UNKNOWN_LOCALE, State
 from ...core.schema.tables import InstanceRow, table_of
 from ..origins import PROPOSAL, Origin, Seen, load_origins, marked_texts, new_origins, newest_answers, seen_copies
 from ..render.render import (
     CannotRender,
     Rendered,
     Site,
-    hash_before,
     hash_of,
+    hashes,
     payload_of,
     prints,
     render,
@@ -71,6 +72,7 @@ class Planner:
         source = self.route.source.instance
         spaces = {route.to.space for route in config.routes.values() if route.to.instance == source}
         self.guards = Guards(ledger, signer, source, spaces)
+        self._certain = resolve(config.instances[source].platform).tells_languages
         self.origin_site = site_of(engine, config, self.route.source.instance)
         self.target_site = site_of(engine, config, self.route.to.instance)
 
@@ -214,10 +216,8 @@ class Planner:
         digest = hash_of(payload)
         to = self.route.to
         # For the form of the marker alone nothing is sent again.
-        same = {
-            digest,
-            hash_before(payload, rendered.draft.marker, self.signer.before(origin.key, to.instance, to.space)),
-        }
+        before = self.signer.before(origin.key, to.instance, to.space)
+        same = hashes(payload, rendered.draft.marker, before, own.sent_payload if action is Action.EDIT else None)
         edit = action is Action.EDIT
         if same & {own.sent_hash if edit else "", waiting.payload_hash if waiting else "", unless}:
             if edit and own.sent_hash in same and (waiting is not None or own.reason_code is Reason.EDIT_REFUSED):
@@ -309,7 +309,7 @@ class Planner:
 
     def _render(self, origin: Origin) -> Rendered:
         marker = self.signer.marker(origin.key, self.route.to.instance, self.route.to.space)
-        rendered = render(origin, self.route, self.origin_site, marker, self.limits)
+        rendered = render(origin, self.route, self.origin_site, marker, self.limits, certain=self._certain)
         fitted = self.writer.fit(self.route.to.space, rendered.draft)
         return with_draft(rendered, fitted.draft, fitted.changes)
 
@@ -340,16 +340,22 @@ class Planner:
         done = self.ledger.last_hashes(self.name, lane)
         waiting = {op.publication_id: op for op in self.ledger.operations(route=self.name) if op.lane is lane}
         urls = {each.key: each.url for each in load_origins(self.engine, sources).values()}
+        locales = {
+            each.key: each.locale
+            for each in load_origins(self.engine, [p.origin_key for p in sources.values()]).values()
+        }
         for own_key, answer in newest_answers(self.engine, sources).items():
             own = sources[own_key]
             text = "\n".join(each.plain for each in answer.texts)
             if any(marker.origin.partition("/")[0] == to for marker in markers_in(text)):
                 continue  # it came from there
             marker = self.signer.marker(answer.key, to, space)
-            locale = next(iter((own.sent_payload or {}).get("texts", ())), None)
+            locale = (own.sent_payload or {}).get("locale") if action is Action.ANSWER else locales.get(own.origin_key)
+            if locale in {None, UNKNOWN_LOCALE}:
+                locale = next(iter(self.limits.locales), None) if action is Action.ANSWER else None
             payload = payload_of(render_answer(answer, site, marker, urls.get(own_key), locale))
             digest = hash_of(payload)
-            same = {digest, hash_before(payload, str(marker), self.signer.before(answer.key, to, space))}
+            same = hashes(payload, str(marker), self.signer.before(answer.key, to, space))
             op = waiting.get(own.id)
             if done.get(own.id) in same or (op is not None and (op.payload_hash in same or op.state in UNDER_WAY)):
                 continue

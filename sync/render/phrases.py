@@ -112,6 +112,11 @@ _WITHDRAWN: Final = {
 }
 
 
+def speaks(locale: str) -> bool:
+    """Whether civicsync's own words are there in the language of this locale."""
+    return locale.replace("_", "-").partition("-")[0].lower() in _ATTRIBUTION
+
+
 def language_of(locale: str) -> str:
     """The language that civicsync's own words are said in for a text of this locale; English where it knows no better."""
     language = locale.replace("_", "-").partition("-")[0].lower()

@@ -80,9 +80,19 @@ def hash_of(payload: dict[str, Any]) -> str:
     return hashlib.sha256(msgspec.json.encode(payload, order="sorted")).hexdigest()[:32]
 
 
-def hash_before(payload: dict[str, Any], marker: str, before: str) -> str:
-    """The hash of the same payload as an earlier version made it, with the marker in the form of then (`Signer.before`)."""
-    return hash_of(msgspec.json.decode(msgspec.json.encode(payload).replace(marker.encode(), before.encode())))
+def hashes(payload: dict[str, Any], marker: str, before: str, sent: dict[str, Any] | None = None) -> set[str]:
+    """The hashes of a payload and of the same as an earlier version made it: for form alone nothing is sent again.
+
+    `before`: the marker in the form of then (`Signer.before`); `sent`: what was sent, whose summaries may be those of then.
+    """
+    found = {hash_of(payload)}
+    summarised = msgspec.json.decode(msgspec.json.encode(payload))
+    for locale, text in (sent or {}).get("texts", {}).items():
+        if locale in summarised["texts"]:
+            summarised["texts"][locale]["summary"] = text.get("summary", "")
+    for each in (payload, summarised):
+        found |= {hash_of(msgspec.json.decode(msgspec.json.encode(each).replace(marker.encode(), before.encode())))}
+    return found | {hash_of(summarised)}
 
 
 def fingerprint(title: str, plain: str) -> str:
@@ -108,8 +118,13 @@ def prints(draft: Draft) -> set[str]:
     return found
 
 
-def render(origin: Origin, route: Route, site: Site, marker: Marker, limits: Limits) -> Rendered:
+def render(
+    origin: Origin, route: Route, site: Site, marker: Marker, limits: Limits, *, certain: bool = True
+) -> Rendered:
     """What the copy of `origin` shall say within `limits`.
+
+    `certain`: whether the origin's platform really says in which language a text is (`Connector.tells_languages`); where nobody knows,
+    the copy claims none, and civicsync's own words are those of the target.
 
     Raises:
         CannotRender: there is no text to publish, or the route's template fails on it.
@@ -118,9 +133,12 @@ def render(origin: Origin, route: Route, site: Site, marker: Marker, limits: Lim
     notes: list[str] = []
     texts: dict[str, LocalText] = {}
     for locale, text in chosen.items():
-        if locale != text.locale and text.locale != UNKNOWN_LOCALE:
+        told = certain and text.locale != UNKNOWN_LOCALE
+        if locale != text.locale and told:
             notes.append(f"the text is in {text.locale}, which the site does not have; it is filed under {locale}")
-        texts[locale], changes = _local(origin, text, route, site, marker, limits, named=locale != text.locale)
+        voice = _spoken(text.locale if told else UNKNOWN_LOCALE, locale)
+        claimed = text.locale if told and locale != text.locale else None
+        texts[locale], changes = _local(origin, text, route, site, marker, limits, voice, claimed)
         notes.extend(changes)
     main = next(iter(texts))
     draft = Draft(
@@ -148,7 +166,11 @@ def _choose(origin: Origin, route: Route, limits: Limits) -> dict[str, OriginTex
     first = (wanted or ranked)[0]
     if not limits.many_locales:
         return {_filed(first.locale, limits): first}
-    known = [t for t in ranked if t is not first and (not limits.locales or t.locale in limits.locales)]
+    known = [
+        t
+        for t in ranked
+        if t is not first and t.locale != UNKNOWN_LOCALE and (not limits.locales or t.locale in limits.locales)
+    ]
     chosen = {_filed(first.locale, limits): first}
     for text in known:
         chosen.setdefault(text.locale, text)
@@ -162,8 +184,20 @@ def _filed(locale: str, limits: Limits) -> str:
     return locale
 
 
+def _spoken(locale: str, filed: str) -> str:
+    """The locale of civicsync's own words beside a text: the text's own, or that of the page where its language is not known to us."""
+    return locale if phrases.speaks(locale) else filed
+
+
 def _local(
-    origin: Origin, text: OriginText, route: Route, site: Site, marker: Marker, limits: Limits, *, named: bool
+    origin: Origin,
+    text: OriginText,
+    route: Route,
+    site: Site,
+    marker: Marker,
+    limits: Limits,
+    voice: str,
+    claimed: str | None,
 ) -> tuple[LocalText, list[str]]:
     notes: list[str] = []
     values = _values(origin, text, route, site)
@@ -174,14 +208,15 @@ def _local(
         raise CannotRender(
             Reason.TEMPLATE_FAILS, f"the route's template fails on it: {type(error).__name__}"
         ) from error
-    tail = _tail(origin, text, route, site, marker, named=named)
+    sentence = _sentence(origin, text, route, site, voice)
+    tail = _tail(origin, route, site, marker, sentence, voice, claimed)
     title = title or cut_at_word(without_markers(text.plain).replace("\n", " "), limits.title[1])
     title = _title(title, site, limits, notes)
     html = body + tail
     plain = readable(html)
     low, high = limits.body
     if len(html if limits.sends == "html" else plain) > high:
-        html, plain = _cut(body, text.locale, tail, high, limits.sends)
+        html, plain = _cut(body, voice, tail, high, limits.sends)
         notes.append(
             f"the text is longer than the {high} characters that fit there; it is cut at a sentence and says so"
         )
@@ -189,7 +224,8 @@ def _local(
         raise CannotRender(Reason.TOO_SHORT, f"its text is shorter than the {low} characters that are asked for there")
     summary = ""
     if limits.summary is not None:
-        summary = cut_at_sentence(html_to_plain(body).replace("\n", " "), limits.summary) or title[: limits.summary]
+        # Pages show it above the text: the beginning of the text would stand there twice.
+        summary = cut_at_word(sentence, limits.summary)
     return LocalText(title=title, html=html, plain=plain, summary=summary), notes
 
 
@@ -213,22 +249,27 @@ def _author(origin: Origin, route: Route) -> str | None:
     return cut_at_word(plain_title(without_markers(origin.author_name)), _LONGEST_NAME) or None
 
 
-def _tail(origin: Origin, text: OriginText, route: Route, site: Site, marker: Marker, *, named: bool) -> str:
-    locale, url = text.locale, origin.url or site.url
-    if route.attribution is not None:
-        try:
-            sentence = _PLAIN.from_string(route.attribution).render(_values(origin, text, route, site))
-        except (TemplateError, ArithmeticError, TypeError, ValueError, OverflowError) as error:
-            raise CannotRender(
-                Reason.TEMPLATE_FAILS, f"the route's attribution fails on it: {type(error).__name__}"
-            ) from error
-    else:
-        sentence = phrases.attribution(locale, site.name, _author(origin, route))
-    parts = [html_module.escape(plain_title(sentence), quote=False)]
+def _sentence(origin: Origin, text: OriginText, route: Route, site: Site, voice: str) -> str:
+    """Where the text comes from, as one line."""
+    if route.attribution is None:
+        return plain_title(phrases.attribution(voice, site.name, _author(origin, route)))
+    try:
+        return plain_title(_PLAIN.from_string(route.attribution).render(_values(origin, text, route, site)))
+    except (TemplateError, ArithmeticError, TypeError, ValueError, OverflowError) as error:
+        raise CannotRender(
+            Reason.TEMPLATE_FAILS, f"the route's attribution fails on it: {type(error).__name__}"
+        ) from error
+
+
+def _tail(
+    origin: Origin, route: Route, site: Site, marker: Marker, sentence: str, locale: str, claimed: str | None
+) -> str:
+    url = origin.url or site.url
+    parts = [html_module.escape(sentence, quote=False)]
     if route.licence:
         parts.append(html_module.escape(phrases.licence(locale, route.licence), quote=False))
-    if named and locale != UNKNOWN_LOCALE:
-        parts.append(html_module.escape(phrases.text_language(locale, locale), quote=False))
+    if claimed is not None:
+        parts.append(html_module.escape(phrases.text_language(locale, claimed), quote=False))
     link = f'<a href="{html_module.escape(url)}">{html_module.escape(phrases.original(locale), quote=False)}</a>'
     return clean_html(f"<p>{' '.join(parts)} {link}</p><p>{marker}</p>")
 
@@ -278,16 +319,27 @@ def _mapped(origins: Sequence[tuple[Ref, str]], mapping: dict[str, str]) -> Ref 
 def render_answer(
     answer: OfficialAnswer, site: Site, marker: Marker, url: str | None, locale: str | None = None
 ) -> AnswerDraft:
-    """An official answer as it is told elsewhere: who answered what, the text, the link, the marker."""
+    """An official answer as it is told elsewhere: who answered what, its title and text, the link, the marker.
+
+    `locale`: under which what it is told at is filed; a text of which nobody knows the language is filed there as well, for a platform
+    shows nothing in a language that it does not know (docs/platforms/consul.md 10b).
+    """
     texts: dict[str, LocalText] = {}
     sources = answer.texts or (OriginText(locale or "en", False, "", "", ""),)
-    for text in sources:
-        sentence = html_module.escape(phrases.answered(text.locale, site.name, answer.state), quote=False)
-        link = html_module.escape(url or site.url)
-        body = clean_html(
-            f'<p>{sentence}</p>{without_markers(text.html)}<p><a href="{link}">{link}</a></p><p>{marker}</p>'
+    for text in sorted(sources, key=lambda each: each.locale == UNKNOWN_LOCALE):
+        filed = locale if locale and text.locale == UNKNOWN_LOCALE else text.locale
+        if filed in texts:
+            continue
+        sentence = html_module.escape(
+            phrases.answered(_spoken(text.locale, locale or filed), site.name, answer.state), quote=False
         )
-        texts.setdefault(text.locale, LocalText("", body, readable(body)))
+        link = html_module.escape(url or site.url)
+        title = html_module.escape(without_markers(text.title), quote=False)
+        headed = f"<p><strong>{title}</strong></p>" if title else ""
+        body = clean_html(
+            f'<p>{sentence}</p>{headed}{without_markers(text.html)}<p><a href="{link}">{link}</a></p><p>{marker}</p>'
+        )
+        texts[filed] = LocalText("", body, readable(body))
     main = locale if locale in texts else next(iter(texts))
     return AnswerDraft(answer.state, main, texts, str(marker))
 
@@ -300,13 +352,18 @@ def readable(html: str) -> str:
             address, text = str(link.get("href") or ""), link.get_text()
             link.replace_with(text if not address or address == text else f"{text}: {address}")
         for item in soup.find_all("li"):
+            for paragraph in item.find_all("p", recursive=False):
+                if paragraph.find_next_sibling() is not None:
+                    paragraph.insert_after("\n")
+                paragraph.unwrap()
             ordered = item.parent is not None and item.parent.name == "ol"
             item.insert(0, f"{len(item.find_previous_siblings('li')) + 1}. " if ordered else "- ")
         for paragraph in soup.find_all(["p", "ul", "ol", "blockquote", "pre", "table"]):
+            paragraph.insert_before("\n\n")
             paragraph.insert_after("\n")
         html = str(soup).replace("<br/>", "<br>").replace("<hr/>", "<hr>")  # as the sanitiser writes them
     else:
-        html = html.replace("</p>", "</p>\n")
+        html = html.replace("<p>", "\n\n<p>").replace("</p>", "</p>\n")
     return _EMPTY_LINES.sub("\n\n", html_to_plain(html)).strip()
 
 

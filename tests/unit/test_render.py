@@ -230,3 +230,71 @@ def test_line_breaks_stay_in_plain_text_beside_a_link() -> None:
 def test_ordered_lists_keep_their_numbers_and_empty_paragraphs_leave_no_gap() -> None:
     html = "<ol><li>een</li><li>twee</li></ol><p>\u00a0</p><p></p><p>Slot.</p>"
     assert readable(html) == "1. een\n2. twee\n\nSlot."
+
+
+# Languages --------------------------------------------------------------------------------------------------------------
+
+SPANISH = Limits(locales=("es", "en"), summary=200)
+
+
+def test_a_text_of_unknown_language_is_filed_and_spoken_of_in_the_language_of_the_page() -> None:
+    draft = rendered(origin(locale="und"), SPANISH).draft
+    assert (draft.locale, list(draft.texts)) == ("es", ["es"])
+    assert "Este texto se publicó primero" in draft.main.plain
+    assert "Idioma del texto" not in draft.main.plain, "nobody knows it"
+
+
+def test_our_own_words_are_those_of_the_page_where_we_do_not_speak_the_language_of_the_text() -> None:
+    text = rendered(origin(locale="eu"), SPANISH).draft.main
+    assert "Este texto se publicó primero" in text.plain
+    assert "Idioma del texto: eu." in text.plain
+
+
+def test_a_language_that_the_source_does_not_tell_is_not_claimed() -> None:
+    own, marker = origin(), SIGNER.marker("west/proposal/31", "ideas", "group/1")
+    told = [render(own, route(), SITE, marker, SPANISH, certain=each).draft.main.plain for each in (True, False)]
+    assert ["Taal van de tekst: nl." in each for each in told] == [True, False]
+    assert "Este texto se publicó primero" in told[1]
+
+
+def test_a_second_text_of_unknown_language_is_not_sent() -> None:
+    own = origin()
+    more = (*own.texts, OriginText("und", False, "More", "<p>More</p>", "More"))
+    assert list(rendered(origin(texts=more), Limits(many_locales=True)).draft.texts) == ["nl"]
+
+
+def test_a_summary_says_where_the_text_is_from_and_does_not_repeat_its_beginning() -> None:
+    text = rendered(origin(), Limits(summary=60)).draft.main
+    assert text.summary.startswith("Deze tekst is eerst gepubliceerd op Wijk doet mee")
+    assert len(text.summary) <= 60
+
+
+def _answer(*texts: OriginText) -> OfficialAnswer:
+    return OfficialAnswer("west/answer/31", State.ACCEPTED, texts, None)
+
+
+def test_an_answer_of_unknown_language_is_filed_under_the_language_of_the_copy() -> None:
+    marker = SIGNER.marker("west/answer/31", "ideas", "group/1")
+    told = render_answer(_answer(OriginText("und", False, "", "<p>Já.</p>", "Já.")), SITE, marker, URL, "es")
+    assert (told.locale, list(told.texts)) == ("es", ["es"])
+    assert "Respuesta oficial" in told.texts["es"].plain
+    known = OriginText("es", False, "", "<p>Sí.</p>", "Sí.")
+    both = render_answer(_answer(OriginText("und", False, "", "<p>Já.</p>", "Já."), known), SITE, marker, URL, "es")
+    assert "Sí." in both.texts["es"].plain
+    assert list(both.texts) == ["es"]
+
+
+def test_the_title_of_an_answer_is_told() -> None:
+    marker = SIGNER.marker("west/answer/31", "ideas", "group/1")
+    told = render_answer(_answer(OriginText("nl", False, "Fase <2>", "<p>Ja.</p>", "Ja.")), SITE, marker, URL, "nl")
+    assert "<strong>Fase &lt;2&gt;</strong>" in told.texts["nl"].html
+    assert "Fase <2>\n\nJa." in told.texts["nl"].plain
+
+
+def test_a_text_without_markup_does_not_run_into_its_attribution() -> None:
+    text = rendered(origin(body="Article primer. Un cop al mes.")).draft.main
+    assert "Un cop al mes.\n\nDeze tekst is eerst" in text.plain
+
+
+def test_items_of_a_list_stay_on_their_lines() -> None:
+    assert readable("<ul><li><p>een</p></li><li>twee</li></ul><p>drie</p>") == "- een\n- twee\n\ndrie"

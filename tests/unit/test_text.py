@@ -56,3 +56,18 @@ def test_plain_text_keeps_paragraphs() -> None:
     assert text.plain == "Een twee\ndrie\nvier\nvijf & zes\nzeven"
     assert plain_to_html("a < b\n\nc\nd") == "<p>a &lt; b</p><p>c<br>d</p>"
     assert html_to_plain("<p>x</p>\n\n\n\n<p>y</p>") == "x\n\ny"
+
+
+@pytest.mark.parametrize(
+    ("html", "plain"),
+    [
+        ("Een tekst.<p>Van elders.</p>", "Een tekst.\nVan elders."),
+        ("<p>Een.</p><p>Twee.</p>", "Een.\nTwee."),
+        ("<p>Een.</p>\n<p>Twee.</p>", "Een.\n\nTwee."),
+        ("Een<ul><li>twee</li><li>drie</li></ul>vier", "Een\ntwee\ndrie\nvier"),
+        ('<a href="https://a.example">hier</a><p>en <b>nu</b></p>', "hier\nen nu"),
+        ("Een<div><p>twee</p></div>", "Een\ntwee"),
+    ],
+)
+def test_plain_text_breaks_where_a_block_begins_as_well_as_where_it_ends(html: str, plain: str) -> None:
+    assert [line for line in html_to_plain(html).split("\n") if line or "\n\n" in plain] == plain.split("\n")
