@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup setup-dev demo test lint types proof mutants lock clean
+.PHONY: time-to-truth setup setup-dev demo test lint types proof mutants lock clean
 
 setup: $(VENV)/.runtime
 
@@ -37,6 +37,10 @@ types: setup-dev
 
 proof: setup-dev
 	$(BIN)/python -m proof
+
+# How many light runs it takes until the database shows what happened on a platform; about half an hour.
+time-to-truth: setup-dev
+	$(BIN)/python -m proof.time_to_truth
 
 # One-line changes that would lose data, leak or publish twice: each must be caught by a test that names the rule.
 mutants: setup-dev

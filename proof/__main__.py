@@ -48,7 +48,10 @@ FAULTS = (
 class City:
     """A sandbox read in-process into a SQLite file, without waiting."""
 
-    def __init__(self, platform: str, version: str, folder: Path, *, size: int, seed: int = 1, **options: Any) -> None:
+    def __init__(
+        self, platform: str, version: str, folder: Path, *, size: int, seed: int = 1, settings: str = "", **options: Any
+    ) -> None:
+        """`settings`: more of the instance, as it would follow in its braces."""
         self.clock = FakeClock()
         connector = resolve(platform)
         assert connector.sandbox is not None
@@ -59,11 +62,16 @@ class City:
         self.sandbox = connector.sandbox(
             version=version, size=size, seed=seed, clock=self.clock.now, sleep=sleep, **options
         )
+        self._block = f"{{platform: {platform}, url: 'http://127.0.0.1:9'{settings}}}"
+        self.open(folder)
+
+    def open(self, folder: Path) -> None:
+        """A new database for the same city."""
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / "civicsync.yaml"
         file.write_text(
             "civicsync: 1\noperator: {name: proof, contact: p@example.org}\nprivacy: {key: '${KEY}'}\n"
-            f"instances:\n  toy: {{platform: {platform}, url: 'http://127.0.0.1:9'}}\n"
+            f"instances:\n  toy: {self._block}\n"
         )
         self.config = load(file, KEY)
         self.engine = open_engine(parse_url("sqlite:///civicsync.db", folder))
