@@ -358,8 +358,8 @@ _SENDING = (
     Mutant(
         "a copy that cannot be taken back keeps its text",
         SENDING,
-        "note = self.writer.fit(job.space, blanked(draft_of(own.sent_payload))).draft",
-        "note = self.writer.fit(job.space, draft_of(own.sent_payload)).draft",
+        "return self.writer.fit(job.space, blanked(draft_of(job.publication.sent_payload or {}))).draft",
+        "return self.writer.fit(job.space, draft_of(job.publication.sent_payload or {})).draft",
         _unit("sending", "a_copy_that_cannot_be_taken_back_is_replaced_by_a_note"),
     ),
     Mutant(
@@ -396,6 +396,30 @@ _SENDING = (
         'forget = {"copy_print": None} if op.kind is OperationKind.EDIT else None',
         "forget = None",
         _unit("sending", "an_edit_that_is_confirmed_and_not_shown_is_asked_again"),
+    ),
+)
+
+_TAKEN_BACK = (
+    Mutant(
+        "a copy that was taken back is adopted into a publication that was made anew",
+        "sync/publish/adoption.py",
+        "if before is not None and made.copy.withdrawn and (",
+        "if before is None and made.copy.withdrawn and (",
+        _unit("adoption", "what_was_taken_back_is_not_adopted_into_a_publication_that_a_person_had_made_anew"),
+    ),
+    Mutant(
+        "a second copy with the same marker is not told",
+        "sync/publish/adoption.py",
+        "        if own is not None and own.copy_key is not None:\n",
+        "        if own is not None and own.copy_key == '':\n",
+        _unit("adoption", "a_second_copy_with_the_same_marker_is_told_once"),
+    ),
+    Mutant(
+        "what is taken back keeps its text where everybody can read it",
+        SENDING,
+        "if not (isinstance(self.writer, KeepsText) and self.writer.keeps_text_when_withdrawn):",
+        "if self.writer:",
+        _unit("sending", "what_stays_readable_when_it_is_taken_back_loses_its_text_first"),
     ),
 )
 
@@ -682,8 +706,8 @@ _PLANNING = (
     Mutant(
         "what is under way is adopted as well",
         ADOPTION,
-        "if before is not None and (before.copy_key or before.state in _UNDER_WAY):",
-        "if before is not None and before.copy_key:",
+        "if before is not None and before.state in _UNDER_WAY:",
+        "if before is not None and before.state in _UNDER_WAY[2:]:",
         _unit("adoption", "what_is_under_way_is_left_to_the_look_up"),
     ),
     Mutant(
@@ -1080,6 +1104,7 @@ _WRITERS = (
 MUTANTS: tuple[Mutant, ...] = (
     *_LEDGER,
     *_SENDING,
+    *_TAKEN_BACK,
     *_QUEUE,
     *_GUARDS,
     *_PLANNING,

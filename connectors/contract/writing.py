@@ -38,6 +38,7 @@ __all__ = [
     "Copy",
     "Draft",
     "Fitted",
+    "KeepsText",
     "Limits",
     "LocalText",
     "MaybeDone",
@@ -229,6 +230,13 @@ class CanWithdraw(Protocol):
 
     async def withdraw(self, space: Ref, copy: Copy, reason: str) -> None: ...
     def plan_withdraw(self, space: Ref, copy: Copy, reason: str) -> Sequence[Request]: ...
+
+
+@runtime_checkable
+class KeepsText(Protocol):
+    """Optional: where `keeps_text_when_withdrawn`, everybody can go on reading what was taken back, so its text is replaced before."""
+
+    keeps_text_when_withdrawn: bool
 
 
 @runtime_checkable

@@ -110,6 +110,7 @@ class Reason(_Explained):
     COPY_GONE = "copy_gone", "The copy is not there any more."
     COPY_THERE = "copy_there", "The copy is there already."
     REPLACED_BY_NOTE = "replaced_by_note", "It could not be taken back, so a note took the place of its text."
+    TEXT_STAYS = "text_stays", "It was taken back, and its platform goes on showing its text."
     ANSWER_LOST = "answer_lost", "The request went out and no trustworthy answer came back."
     PROCESS_ENDED = "process_ended", "The process that was sending it ended before the answer came."
     NAMED_ANOTHER = "named_another", "The platform answered with a copy that belongs to something else."

@@ -12,9 +12,10 @@ from ...config.routes import Route
 from ...connectors.contract.writing import Authored, CanFind, Copy, Reading
 from ...core.ledger.ledger import SETTLED, DuplicateCopy, Ledger, Publication, copy_columns, publication_id, told
 from ...core.ledger.marker import Signer, markers_in
-from ...core.ledger.states import Lane, PublicationState, Reason
+from ...core.ledger.states import Lane, OperationState, PublicationState, Reason
 from ..origins import load_origins, new_origins
 from ..render.render import fingerprint
+from .sending import twins_told
 
 _QUEUED = (PublicationState.PLANNED, PublicationState.AWAITING_APPROVAL, PublicationState.APPROVED)
 _UNDER_WAY = (PublicationState.SENDING, PublicationState.UNKNOWN)
@@ -45,7 +46,7 @@ async def adopt(
     `routes`: by origin instance, the route that leads from there to `space`. `stop_at_known`: a ledger that was restored from a
     backup lacks the newest only, so a run of known ones ends the search.
     """
-    adopted, run = list[Adopted](), 0
+    adopted, listed, run = list[Adopted](), list[Authored](), 0
     known = await asyncio.to_thread(ledger.copies)
     async for made in writer.authored(space):
         if f"{instance}/{made.copy.ref}" in known:
@@ -53,8 +54,13 @@ async def adopt(
             if stop_at_known and run >= 30:
                 break
             continue
+        listed.append(made)
+    # What is public goes before what was taken back with the same marker.
+    for made in sorted(listed, key=lambda each: each.copy.withdrawn):
         own = await asyncio.to_thread(_recognised, ledger, signer, made, instance, space, routes)
-        if own is not None:
+        if own is not None and own.copy_key is not None:
+            await asyncio.to_thread(_tell_twins, ledger, own, [made.copy.ref])
+        elif own is not None:
             # A list shows a text in another form than the copy's own page, with which it is compared from now on.
             reading = await read(made.copy)
             taken = await asyncio.to_thread(_take_in, ledger, own, made, reading)
@@ -71,8 +77,10 @@ def _recognised(
     if marker is None or route is None or not made.copy.complete:
         return None
     before = ledger.publication(publication_id(marker.origin, instance, space))
-    if before is not None and (before.copy_key or before.state in _UNDER_WAY):
-        return None  # known under another number, or just what a lookup is for
+    if before is not None and before.state in _UNDER_WAY:
+        return None  # just what a lookup is for
+    if before is not None and made.copy.withdrawn and (before.copy_key is not None or _tried(ledger, before)):
+        return None  # it was taken back, and a person had it made anew
     return before or ledger.open_publication(
         PublicationState.SENT,
         route=route,
@@ -86,17 +94,35 @@ def _recognised(
 
 def _take_in(ledger: Ledger, own: Publication, made: Authored, reading: Reading | None) -> Adopted | None:
     tried = any(op.first_sent_at is not None for op in ledger.operations(publication=own.id))
+    title = load_origins(ledger.engine, [own.origin_key]).get(own.origin_key)
     ledger.cancel(own, Lane.TEXT, Reason.COPY_THERE, "the copy is there already")
     where = copy_columns(own.target_instance, made.copy.ref, made.copy.url, made.copy.how) | {
         "sent_at": made.created_at or ledger.clock.now(),
         "copy_print": fingerprint(reading.title, reading.plain) if reading is not None else None,
     }
+    if title is not None and title.title:
+        where["title"] = title.title
     state, why = _standing(reading)
+    if made.copy.twins:
+        why = told(Reason.TWINS, twins_told(made.copy.ref, made.copy.twins))
     try:
         ledger.update_publication(own, event="adopted", detail=made.copy.url, state=state, **why, **where)
     except DuplicateCopy:
         return None
     return Adopted(own, forgotten=not tried)
+
+
+def _tried(ledger: Ledger, own: Publication) -> bool:
+    """Whether this ledger knows that the publication had a copy."""
+    done = ledger.operations(states=(OperationState.SENT,), publication=own.id)
+    return any(op.lane is Lane.TEXT for op in done)
+
+
+def _tell_twins(ledger: Ledger, own: Publication, others: Sequence[str]) -> None:
+    """Tell a person once that there is another copy with the same marker."""
+    why = twins_told(own.remote_ref or "", others)
+    if all(event["detail"] != why for event in ledger.events(own.id)):
+        ledger.update_publication(own, event="twins", detail=why, **told(Reason.TWINS, why))
 
 
 def hold_older(ledger: Ledger, signer: Signer, name: str, route: Route, adopted: Sequence[Adopted]) -> int:

@@ -100,9 +100,10 @@ def copy_of(own: Publication) -> Copy:
     return Copy(own.remote_ref, own.url or "", own.how or {})
 
 
-def withdrawal_text(own: Publication) -> str:
-    """What citizens read where a platform asks why a copy is taken back, in the copy's language."""
-    return phrases.withdrawn((own.sent_payload or {}).get("locale", "en"))[1]
+def withdrawal_text(own: Publication, *, text_stays: bool = False) -> str:
+    """What citizens read where a platform asks why a copy is taken back, in the copy's language; true also where its text stays."""
+    locale = (own.sent_payload or {}).get("locale", "en")
+    return phrases.withdrawn_readable(locale) if text_stays else phrases.withdrawn(locale)[1]
 
 
 def editing(writer: Writer) -> CanEdit:

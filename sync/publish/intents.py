@@ -37,7 +37,9 @@ def write_down(ledger: Ledger, name: str, route: Route, decision: Decision, *, f
             # Found again, and other than its origin: nobody knows any more who changed which.
             doubtful = own.sent_hash is None and route.conflict != "origin_wins"
             asks = own.state is PublicationState.CONFLICT or doubtful
-            _intend(ledger, own, decision, OperationState.AWAITING_APPROVAL if asks else state)
+            more = {"error": decision.why} if asks else {}
+            waits = OperationState.AWAITING_APPROVAL if asks else state
+            _intend(ledger, own, decision, waits, change={"title": decision.title}, **more)
         case Action.WITHDRAW:
             # Taking something back never waits for approval: the origin's author or moderator has decided.
             payload = {"reason": decision.why}

@@ -6,6 +6,7 @@ never sent again by itself: where it cannot be found, a person looks. Nothing he
 """
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -21,7 +22,18 @@ from ...connectors.contract.errors import (
     WrongCredentials,
     platform_failed,
 )
-from ...connectors.contract.writing import AnswerDraft, CanAnswer, CanComment, CanEdit, CanFind, Copy, Reading, Writer
+from ...connectors.contract.writing import (
+    AnswerDraft,
+    CanAnswer,
+    CanComment,
+    CanEdit,
+    CanFind,
+    Copy,
+    Draft,
+    KeepsText,
+    Reading,
+    Writer,
+)
 from ...core.identity import Ref
 from ...core.ledger.ledger import SETTLED, DuplicateCopy, Ledger, Operation, Publication, copy_columns, told
 from ...core.ledger.marker import carries
@@ -157,26 +169,47 @@ class Sender:
             why = f"the platform answered with {copy.ref}, which does not carry the marker of this copy"
             raise MaybeDone(why, accepted=True)
         there = {**_there(job, copy, reading), "sent_at": self.ledger.clock.now()}
+        if copy.twins:
+            there |= told(Reason.TWINS, twins_told(copy.ref, copy.twins))
         return await self._done(job, there, detail=copy.url or copy.ref)
 
     async def _withdraw(self, job: Job) -> Ended:
         own, reason = job.publication, (job.operation.payload or {}).get("reason", "")
+        kept = await self._text_kept(job)
         try:
-            await withdrawing(self.writer).withdraw(job.space, copy_of(own), withdrawal_text(own))
+            text = withdrawal_text(own, text_stays=kept != "")
+            await withdrawing(self.writer).withdraw(job.space, copy_of(own), text)
         except NotLetIn:
             raise
         except CannotDo as error:
             # What the origin's author or moderator took away must not go on standing elsewhere.
             if not isinstance(self.writer, CanEdit) or not own.sent_payload:
                 raise
-            note = self.writer.fit(job.space, blanked(draft_of(own.sent_payload))).draft
-            await self.writer.edit(job.space, copy_of(own), note)
+            await self.writer.edit(job.space, copy_of(own), self._note(job))
             why = f"{reason}; its text was replaced by a note, because: {error.message}"
             return await self._done(job, told(Reason.REPLACED_BY_NOTE, why), detail=why)
         reading = await self._reading(copy_of(own))
         if reading is not None and not reading.withdrawn:
             self._doubt(job, "the platform confirmed that the copy is taken back, and still shows it")
-        return await self._done(job, SETTLED)
+        why = f"{reason}; its text stays readable there, because: {kept}"
+        return await self._done(job, told(Reason.TEXT_STAYS, why) if kept else SETTLED)
+
+    def _note(self, job: Job) -> Draft:
+        return self.writer.fit(job.space, blanked(draft_of(job.publication.sent_payload or {}))).draft
+
+    async def _text_kept(self, job: Job) -> str:
+        """Where what is taken back stays readable, its text goes first; why it could not, or nothing where it is or will be gone."""
+        if not (isinstance(self.writer, KeepsText) and self.writer.keeps_text_when_withdrawn):
+            return ""
+        if not isinstance(self.writer, CanEdit) or not job.publication.sent_payload:
+            return "what it says is not known any more"
+        try:
+            await self.writer.edit(job.space, copy_of(job.publication), self._note(job))
+        except NotLetIn:
+            raise
+        except (CannotDo, ContentRefused) as error:
+            return error.message
+        return ""
 
     def _doubt(self, job: Job, why: str) -> None:
         """What a platform confirms and does not show is asked again, harmlessly; a few times, for pages may be old for a while."""
@@ -199,7 +232,7 @@ class Sender:
         reading = await self._reading(after)
         if reading is not None and fingerprint(reading.title, reading.plain) == seen and seen not in prints(draft):
             self._doubt(job, "the platform confirmed the new text, and still shows the old one")
-        return await self._done(job, {**_there(job, after, reading), "title": draft.main.title})
+        return await self._done(job, _there(job, after, reading))
 
     async def _answer(self, job: Job) -> Ended:
         answer = answer_of(job.operation.payload or {})
@@ -468,7 +501,12 @@ class Sender:
         op = job.operation
         assert isinstance(self.writer, CanFind)
         since = (op.first_sent_at or op.created_at) - _SKEW
-        return await self.writer.find(job.space, draft_of(op.payload or {}), since)
+        copy = await self.writer.find(job.space, draft_of(op.payload or {}), since)
+        if copy is None or not copy.withdrawn:
+            return copy
+        # The copy that was taken back before a person had it made anew is not the one that is looked for.
+        taken_back = self.ledger.operations(states=(OperationState.SENT,), publication=job.publication.id)
+        return None if any(each.kind is OperationKind.WITHDRAW for each in taken_back) else copy
 
     async def _again(self, job: Job, reason: Reason, why: str, change: dict[str, Any] | None) -> Ended:
         op = job.operation
@@ -486,6 +524,11 @@ def _answered(job: Job) -> Ref:
     """What an answer is told at."""
     back = job.operation.kind is OperationKind.ANSWER_BACK
     return job.publication.origin_key.partition("/")[2] if back else copy_of(job.publication).ref
+
+
+def twins_told(first: Ref, others: Iterable[Ref]) -> str:
+    """That there is more than one copy, for a person to decide."""
+    return f"its marker stands in {first} and also in {', '.join(others)}: decide there which one stays"
 
 
 def _there(job: Job, copy: Copy, reading: Reading | None) -> dict[str, Any]:

@@ -157,6 +157,22 @@ def answered(locale: str, site: str, state: State) -> str:
     return _ANSWERED[language].format(site=site, state=words.get(state.value, state.value))
 
 
+_WITHDRAWN_READABLE: Final = {
+    "en": "The original of this proposal was withdrawn or removed.",
+    "nl": "Het origineel van dit voorstel is ingetrokken of verwijderd.",
+    "es": "El original de esta propuesta se retiró o se eliminó.",
+    "ca": "L’original d’aquesta proposta s’ha retirat o eliminat.",
+    "is": "Upprunalega tillagan var dregin til baka eða fjarlægð.",
+    "fr": "L’original de cette proposition a été retiré ou supprimé.",
+    "de": "Das Original dieses Vorschlags wurde zurückgezogen oder entfernt.",
+}
+
+
+def withdrawn_readable(locale: str) -> str:
+    """Why a copy was taken back, where its text cannot be taken away: it does not say that the text is gone."""
+    return _WITHDRAWN_READABLE[language_of(locale)]
+
+
 def withdrawn(locale: str) -> tuple[str, str]:
     """Title and text that take the place of a copy's own where a platform cannot take it back."""
     return _WITHDRAWN[language_of(locale)]

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine
 
 from civicsync.connectors.contract.writing import Authored, Copy, Reading
-from civicsync.core.ledger.states import OperationKind, OperationState, PublicationState, Reason
+from civicsync.core.ledger.states import OperationKind, OperationState, PublicationState, Reason, waits_for_person
 from civicsync.sync.publish.adoption import Adopted, adopt, hold_older
 from tests.support.ledger import ROUTE, SPACE, Desk
 from tests.support.writers import ScriptedWriter
@@ -143,3 +143,46 @@ async def test_nothing_is_held_when_nothing_was_forgotten(desk: Desk) -> None:
     tried = Adopted(desk.publication(P.SENT, 1, sent_at=desk.clock.now()), forgotten=False)
     assert hold_older(desk.ledger, desk.signer, ROUTE, desk.route, [tried]) == 0
     assert hold_older(desk.ledger, desk.signer, ROUTE, desk.route, []) == 0
+
+
+async def test_a_second_copy_with_the_same_marker_is_told_once(desk: Desk) -> None:
+    late = made(desk, 9, text=desk.draft(number=1).main.plain)
+    [found] = await adopted(desk, made(desk), late)
+    for _ in range(2):
+        assert await adopted(desk, late) == []
+    own = desk.again(found.publication)
+    assert (own.remote_ref, own.reason_code) == ("proposal/1", Reason.TWINS)
+    assert "proposal/9" in own.reason
+    assert waits_for_person(own.state, own.reason_code)
+    assert len([event for event in desk.ledger.events(own.id) if event["what"] == "twins"]) == 1
+
+
+async def test_twins_that_the_writer_saw_are_told(desk: Desk) -> None:
+    [found] = await adopted(desk, made(desk, twins=("proposal/9",)))
+    assert desk.again(found.publication).reason_code is Reason.TWINS
+
+
+async def test_what_was_taken_back_is_not_adopted_into_a_publication_that_a_person_had_made_anew(desk: Desk) -> None:
+    own = desk.publication(P.RELEASED)
+    desk.operation(own, K.CREATE, W.SENT, first_sent_at=desk.clock.now())
+    assert await adopted(desk, made(desk, withdrawn=True)) == []
+    assert desk.again(own).state is P.RELEASED
+
+
+async def test_what_is_public_goes_before_what_was_taken_back(desk: Desk) -> None:
+    retired = made(desk, 9, text=desk.draft(number=1).main.plain, withdrawn=True)
+    [found] = await adopted(desk, retired, made(desk))
+    own = desk.again(found.publication)
+    assert (own.state, own.remote_ref) == (P.SENT, "proposal/1")
+
+
+async def test_what_was_taken_back_is_known_again_after_a_rebuild(desk: Desk) -> None:
+    shown = Reading("Meer bomen", "In de straat.", withdrawn=True)
+    [found] = await adopted(desk, made(desk, withdrawn=True), read=[shown])
+    assert desk.again(found.publication).state is P.WITHDRAWN
+
+
+async def test_what_is_found_again_bears_the_title_of_its_origin(desk: Desk) -> None:
+    desk.origin(1, title="De titel van het origineel")
+    [found] = await adopted(desk, made(desk))
+    assert desk.again(found.publication).title == "De titel van het origineel"

@@ -554,3 +554,44 @@ async def test_an_answer_goes_to_the_copy_and_an_answer_back_to_the_origin(
     own = desk.publication(remote_ref="proposal/7", copy_key="b/proposal/7")
     await desk.sender(Watching()).send(Job(desk.operation(own, kind), own, "board/1"))
     assert told == [where]
+
+
+# Where what is taken back stays readable --------------------------------------------------------------------------------
+
+
+class Keeping(ScriptedWriter):
+    """Goes on showing the text of what was taken back (docs/platforms/consul.md 10b)."""
+
+    keeps_text_when_withdrawn = True
+    reasons: list[str]
+
+    async def withdraw(self, space: str, copy: Copy, reason: str) -> None:
+        self.reasons = [reason]
+        await super().withdraw(space, copy, reason)
+
+
+async def test_what_stays_readable_when_it_is_taken_back_loses_its_text_first(desk: Desk) -> None:
+    writer, job = Keeping(reading(desk)), desk.job(K.WITHDRAW)
+    assert await desk.sender(writer).send(job) is W.SENT
+    assert [call for call in writer.calls if call in {"edit", "withdraw"}] == ["edit", "withdraw"]
+    assert "In de straat." not in writer.said[0]
+    assert "de tekst staat daarom niet meer hier" in writer.reasons[0]
+    assert desk.now(job).publication.reason_code is Reason.NONE
+
+
+async def test_where_the_text_cannot_be_taken_away_nobody_claims_that_it_is_gone(desk: Desk) -> None:
+    writer, job = Keeping(reading(desk), edit=[ContentRefused("too many supports")]), desk.job(K.WITHDRAW)
+    assert await desk.sender(writer).send(job) is W.SENT
+    assert writer.reasons == ["Het origineel van dit voorstel is ingetrokken of verwijderd."]
+    own = desk.now(job).publication
+    assert (own.state, own.reason_code) == (P.WITHDRAWN, Reason.TEXT_STAYS)
+    assert "too many supports" in own.reason
+
+
+async def test_twins_that_a_writer_sees_are_told_and_the_copy_is_sent(desk: Desk) -> None:
+    writer = ScriptedWriter(create=[Copy("proposal/1", "https://b.example/1", twins=("proposal/9",))])
+    job = desk.job()
+    assert await desk.sender(writer).send(job) is W.SENT
+    own = desk.now(job).publication
+    assert (own.state, own.reason_code) == (P.SENT, Reason.TWINS)
+    assert "proposal/9" in own.reason
