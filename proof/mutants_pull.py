@@ -160,7 +160,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "sync/pull/sweep.py",
         "        held = bool(why) or (bool(too_much) and case in proposals)",
         "        held = bool(too_much) and case in proposals",
-        f"{_SWEEP}test_too_much_missing_in_one_place_marks_nothing_unproven_anywhere_and_waits",
+        f"{_SWEEP}test_guard_one_more_than_a_few_percent_of_a_scope_stop_and_ask",
     ),
     Mutant(
         "even proof has a limit",

@@ -437,6 +437,7 @@ async def test_a_gate_confirms_what_it_vouches_for(engine: Engine) -> None:
 async def test_what_goes_missing_keeps_the_age_that_its_scope_gave_it(platform: Platform) -> None:
     platform.proposals(range(10))
     await platform.sweep()
+    await platform.sweep(lightly=True)  # writes no row
     before = platform.clock.now()
     platform.hide("proposal/3")
     for _ in range(3):
