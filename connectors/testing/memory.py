@@ -1,7 +1,8 @@
 """A store that forgets: the rules of pull over plain dictionaries, for connector authors and as an oracle in tests.
 
-It does what `core.store` does (digests, tokens, cursors, absence after a complete sweep) and nothing about databases. It tombstones
-on the first absence when `twice` is False, so that a connector's own test needs one pull only.
+It does what `core.store` does (digests, tokens, cursors, absence after a complete sweep or a whole thread) and nothing about
+databases. It tombstones on the first absence when `twice` is False, so that a connector's own test needs one pull only; what the
+platform itself says is gone when it is asked goes at once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,6 +46,8 @@ class MemoryStore:
     _cursors: dict[str, Cursor] = field(default_factory=dict[str, Cursor])
     _memory: dict[str, Any] = field(default_factory=dict[str, Any])
     _seen: dict[str, set[Ref]] = field(default_factory=dict[str, set[Ref]])
+    _silent: dict[str, set[Ref]] = field(default_factory=dict[str, set[Ref]])
+    _evidence: set[Ref] = field(default_factory=set[Ref])
 
     def cursor(self, scope: str) -> Cursor | None:
         return self._cursors.get(scope)
@@ -91,6 +94,14 @@ class MemoryStore:
             seen.add(ref)
             if ref in self.rows:
                 self.rows[ref].missing = 0
+        self._silent.setdefault(page.scope, set()).update(page.silent)
+        shown = {item.ref for item in page.items} | set(page.present)
+        hanging, absent = set(page.whole_of), set(page.absent)
+        for ref, row in self.rows.items():
+            held = row.scope == page.scope and getattr(row.record, "target", None) in hanging and ref not in shown
+            if (held or ref in absent) and not row.gone and ref not in self._evidence:
+                self._evidence.add(ref)
+                row.missing += 1
         self._memory.update(page.memory)
         if page.note:
             self.notes.append(page.note)
@@ -100,18 +111,26 @@ class MemoryStore:
             await self._finish(page.scope, reader)
 
     async def _finish(self, scope: str, reader: Reader | None) -> None:
-        seen = self._seen.pop(scope, set())
+        seen, silent = self._seen.pop(scope, set()), self._silent.pop(scope, set())
         self._cursors.pop(scope, None)
-        missing = [r for r, row in self.rows.items() if row.scope == scope and not row.gone and r not in seen]
-        verdict: Mapping[Ref, bool | None] = {}
-        if missing and isinstance(reader, CanConfirm):
-            verdict = await reader.still_there(missing)
+        looked = {r: row for r, row in self.rows.items() if row.scope == scope and not row.gone and r not in silent}
+        await self._judge([ref for ref in looked if ref not in seen and ref not in self._evidence], reader, missed=1)
+
+    async def settle(self, reader: Reader | None) -> None:
+        """The end of a run: what threads and questions missed, now or earlier, is judged too."""
+        await self._judge([ref for ref, row in self.rows.items() if row.missing and not row.gone], reader, missed=0)
+        self._evidence.clear()
+
+    async def _judge(self, missing: Sequence[Ref], reader: Reader | None, *, missed: int) -> None:
+        asked = isinstance(reader, CanConfirm)
+        verdict = await reader.still_there(missing) if missing and isinstance(reader, CanConfirm) else {}
         for ref in missing:
             row = self.rows[ref]
-            if verdict.get(ref, False) is not False:
+            if asked and verdict.get(ref) is not False:
+                row.missing = 0 if verdict.get(ref) else row.missing
                 continue
-            row.missing += 1
-            row.gone = row.missing >= (2 if self.twice else 1)
+            row.missing += missed
+            row.gone = asked or row.missing >= (2 if self.twice else 1)
             if row.gone:
                 self._bury(ref)
 
@@ -129,3 +148,4 @@ async def pull(
     found = probe or await reader.probe()
     async for page in reader.pull(PullRequest(probe=found, stored=store, full=full, spaces=spaces)):
         await store.apply(page, reader)
+    await store.settle(reader)
