@@ -224,13 +224,38 @@ def _until(city: Measured, wanted: Mapping[str, frozenset[tuple[Any, ...]]]) -> 
         if state == wanted:
             return Cell(run, requests)
         city.clock.advance(HOUR)
-    wrong = [
-        f"{view}: {what} {sorted(map(str, rows))[:2]}"
+    return Cell(None, requests, differences(state, wanted))
+
+
+State = Mapping[str, frozenset[tuple[Any, ...]]]
+
+
+def differences(state: State, wanted: State) -> list[str]:
+    """What one state has and lacks beside another, two examples of each."""
+    return [
+        f"{view}: {what} {len(rows)}: {sorted(map(str, rows))[:2]}"
         for view in COMPARED
         for what, rows in (("lacks", wanted[view] - state[view]), ("has", state[view] - wanted[view]))
         if rows
     ]
-    return Cell(None, requests, wrong)
+
+
+def anything(platform: str, version: str, seed: int, *, size: int = 240, changes: int = 40) -> list[str]:
+    """Any changes one after the other with light runs in between, then light runs for a day: what is not as a new database has it."""
+    dice = random.Random(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        city = Measured(platform, version, Path(folder) / "city", size)
+        city.pull()
+        made = 0
+        while made < changes:
+            made += dice.choice(KINDS).act(city.sandbox, dice)
+            if dice.random() < 0.2:
+                city.clock.advance(HOUR)
+                city.pull()
+        for _ in range(MOST):
+            city.clock.advance(HOUR)
+            city.pull()
+        return differences(city.state(), city.reference(Path(folder) / "reference"))
 
 
 def met(kind: Kind, cell: Cell) -> bool:
