@@ -6,15 +6,27 @@ Knows no records and no database; `reader.py` decides what to ask.
 import base64
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from ..contract.errors import ConnectorError, Interface, Malformed, NotAllowed, NotFound, NotThisPlatform
+from ...core.identity import Ref
+from ..contract.errors import (
+    ConnectorError,
+    Interface,
+    Malformed,
+    NotAllowed,
+    NotFound,
+    NotThisPlatform,
+    Unreachable,
+)
+from ..contract.exchange import Response
 from ..contract.reading import Context
-from .dialects import ALIVE, DIALECTS, FINGERPRINT, Dialect, Shape, by_id_document, ids_per_request
+from .dialects import ALIVE, DIALECTS, FINGERPRINT, SINGULAR, Dialect, Shape, by_id_document, ids_per_request
 from .mapping import normal
 from .settings import ConsulSettings
 
 _LISTED = re.compile(r'id="proposal_(\d+)"')
+_OFFERED = re.compile(r"[?&;]locale=([A-Za-z]{2,3}(?:-[A-Za-z]{2,8})?)\b")
 _LANGUAGE = re.compile(r"<html[^>]*\slang=[\"']([A-Za-z-]{2,12})[\"']")
 
 
@@ -33,6 +45,8 @@ class Api:
         self.transport = context.transport
         self.locale: str | None = settings.locales[0] if settings.locales else None
         self._headers = authorization(settings)
+        self.broken: set[Ref] = set()
+        """What the server failed on although it was asked for alone."""
 
     async def release(self) -> tuple[str, Mapping[str, Any]]:
         """The release and the switched-on processes (docs/platforms/consul.md 0).
@@ -61,14 +75,18 @@ class Api:
             return DIALECTS["A"]
         return DIALECTS["C" if data.get("__type") else "B"]
 
-    async def language(self) -> str | None:
-        """The language of the start page, which is the one that answers come in."""
+    async def languages(self) -> tuple[str | None, list[str]]:
+        """The language of the start page, which is the one that answers come in, and those that it offers."""
         try:
             answer = await self.transport.get("/", headers=self._headers, allow=frozenset({401, 403, 404}))
         except ConnectorError:
-            return None
+            return None, []
         match = _LANGUAGE.search(answer.text[:5000])
-        return match[1] if match else None
+        return match[1] if match else None, list(dict.fromkeys(_OFFERED.findall(answer.text)))
+
+    async def language(self) -> str | None:
+        """The language of the start page, which is the one that answers come in."""
+        return (await self.languages())[0]
 
     async def ask(self, document: str, dialect: Dialect) -> dict[str, Any]:
         """The data of one document.
@@ -96,21 +114,31 @@ class Api:
     async def by_id(
         self, dialect: Dialect, shape: Shape, ids: Sequence[str], budget: str | None = None
     ) -> dict[str, dict[str, Any] | None]:
-        """Single records; None where there is none for the public. A batch that fails is halved until the culprit is alone."""
+        """Single records; None where there is none for the public. A batch that fails is halved until the culprit is alone.
+
+        What the server fails on, alone and without its author too, is left out of the answer and named in `broken`.
+        """
         found: dict[str, dict[str, Any] | None] = {}
         size = ids_per_request(dialect, shape)
-        batches = [list(ids[start : start + size]) for start in range(0, len(ids), size)]
+        batches = [(list(ids[start : start + size]), shape) for start in range(0, len(ids), size)]
+        up = False
         while batches:
-            batch = batches.pop()
+            batch, asked = batches.pop()
             try:
-                data = await self.ask(by_id_document(dialect, shape, batch, budget), dialect)
-            except NotFound:
-                if len(batch) > 1:
-                    half = len(batch) // 2
-                    batches += [batch[:half], batch[half:]]
-                else:
-                    await self._still_up(dialect)
+                data = await self.ask(by_id_document(dialect, asked, batch, budget), dialect)
+            except (NotFound, Unreachable) as error:
+                if error.status not in {404, 500}:
+                    raise
+                up = up or await self.is_up(dialect, budget if shape.collection == "investments" else None)
+                half = len(batch) // 2
+                if half:
+                    batches += [(batch[:half], asked), (batch[half:], asked)]
+                elif error.status == 404:
                     found[batch[0]] = None
+                elif not asked.anonymous:
+                    batches.append((batch, replace(asked, anonymous=True)))
+                else:
+                    self.broken.add(f"{SINGULAR[shape.collection]}/{batch[0]}")
                 continue
             rows = data["budget"] if shape.collection == "investments" else data
             for position, each in enumerate(batch):
@@ -118,23 +146,49 @@ class Api:
                 found[each] = normal(node, dialect) if isinstance(node, dict) else None
         return found
 
-    async def _still_up(self, dialect: Dialect) -> None:
-        # 404 may also mean a wrong tenant or an interface that was switched off (docs/platforms/consul.md 10).
+    async def one_by_one(self, dialect: Dialect, shape: Shape, ids: Sequence[str]) -> dict[str, dict[str, Any] | None]:
+        """Single records in as few requests as there are, without looking for the culprit where one is not there.
+
+        Raises:
+            NotFound: one of them is not there (B and C).
+        """
+        found: dict[str, dict[str, Any] | None] = {}
+        size = ids_per_request(dialect, shape)
+        for start in range(0, len(ids), size):
+            batch = ids[start : start + size]
+            data = await self.ask(by_id_document(dialect, shape, batch), dialect)
+            for position, each in enumerate(batch):
+                node = data.get(f"r{position}")
+                found[each] = normal(node, dialect) if isinstance(node, dict) else None
+        return found
+
+    async def is_up(self, dialect: Dialect, budget: str | None = None) -> bool:
+        """True: the interface itself answers, and below this budget. A 404 may also mean a wrong tenant (docs/platforms/consul.md 10).
+
+        Raises:
+            NotAllowed: the interface is switched off, or the budget is not published any more.
+        """
         try:
-            await self.ask(ALIVE, dialect)
+            await self.ask(ALIVE if budget is None else f'{{budget(id:"{budget}"){{id}}}}', dialect)
         except NotFound as error:
+            if budget is not None:
+                raise NotAllowed(f"budget/{budget} is not published any more", status=error.status) from error
             raise NotAllowed(
                 "the GraphQL interface is not there any more", hint="was it switched off, or is the host wrong?"
             ) from error
+        return True
 
-    async def listed(self, page: int, *, archived: bool = False) -> set[str] | None:
-        """The ids on a page of the public list, or of its archive; None when the list cannot be read."""
-        params = {"order": "archival_date"} if archived else {}
-        params |= {"page": str(page)} if page > 1 else {}
+    async def listed(self, page: int, filters: Mapping[str, str]) -> list[str] | None:
+        """The ids on a page of the public list with these filters, as often as they stand there; None when it cannot be read."""
+        params = {**filters, **({"page": str(page)} if page > 1 else {})}
+        headers = {"Accept": "text/html", **self._headers}
         try:
-            answer = await self.transport.get(
-                "proposals", params=params, headers={"Accept": "text/html", **self._headers}
-            )
+            answer = await self.transport.get("proposals", params=params, headers=headers)
         except (NotFound, NotAllowed):
             return None
-        return set(_LISTED.findall(answer.text))
+        return _LISTED.findall(answer.text)
+
+    async def page_of(self, own: str) -> Response:
+        """The public page of a proposal, whatever its status."""
+        headers = {"Accept": "text/html", **self._headers}
+        return await self.transport.get(f"proposals/{own}", headers=headers, allow=frozenset({401, 403, 404}))

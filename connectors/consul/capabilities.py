@@ -29,6 +29,7 @@ def capabilities(dialect: Dialect, features: Mapping[str, Any], settings: Consul
         Capability("budgets and investments", new, old),
         Capability("milestones", new, old),
         Capability("supports of investments", False, "the interface does not show them"),
+        Capability("selected investments and winners", False, "the interface does not show them"),
         Capability(
             "individual votes", votes, "" if settings.votes else "off; `votes: true` reads them, never with a person"
         ),
@@ -42,15 +43,20 @@ def strategy(dialect: Dialect) -> list[str]:
     how = "in one request" if dialect.page is None else f"{dialect.light_pages} pages of {dialect.page} in one request"
     return [
         f"counters of every proposal and debate {how} ({requests} for 5,000), repeated until two sweeps saw the same",
-        "whole texts of what is new or changed; of everything once a day, because an edited text moves no counter",
-        "comments of what has more or fewer of them than before; all of them once a day",
+        "whole texts of what is new or changed, and in every run of a few that were not read for longest: an edited text moves no counter",
+        "comments of what has more or fewer of them than before, whole threads; single ones that were not read for longest",
         "what is missing is asked for one by one before it is believed gone",
+        "proposals without supports are stored once a public list or their own page shows that they are no drafts",
     ]
 
 
-def warnings(dialect: Dialect, budgets: Sequence[str]) -> list[str]:
-    """What an admin should know before reading it."""
+def warnings(dialect: Dialect, budgets: Sequence[str], offered: Sequence[str], settings: ConsulSettings) -> list[str]:
+    """What an admin should know before reading it. `offered`: the languages that the start page leads to."""
     found: list[str] = []
+    if len(offered) > 1 and not settings.locales:
+        found.append(
+            f"the site offers {', '.join(offered)}: texts are read in the first language alone; name those to read in `locales`"
+        )
     if len(budgets) > 1:
         found.append(
             f"{len(budgets)} budgets are published, and the interface does not tell which one an investment belongs to: "

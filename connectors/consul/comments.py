@@ -1,13 +1,14 @@
-"""CONSUL's comments: all of them from the flat list at first and once a day, then only where their number changed.
+"""CONSUL's comments: all of them from the flat list at first and in a full run, else whole threads where their number changed.
 
-The flat list is the cheapest (docs/explanation/performance.md); nested lists are asked only for single proposals.
+The flat list is the cheapest (docs/explanation/performance.md). A thread that is read whole is evidence: what is stored there and not
+shown is asked for. What moves no number (one hidden and another written, a vote, an edit) is found when its comment is due again.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Container, Mapping, Sequence
 from typing import Any
 
-from ...core.identity import split_ref
-from ..contract.errors import Malformed, NotFound
+from ...core.identity import Ref, split_ref
+from ..contract.errors import Malformed, NotFound, Unreachable
 from ..contract.reading import Item, Page, PullRequest
 from .api import Api
 from .dialects import B_RECORDS, Dialect, Shape, comments_of_document, pages_document, targets_per_request
@@ -15,10 +16,15 @@ from .light_sweep import Light, LightSweep
 from .mapping import KIND, Mapper, identifier, nodes
 
 SCOPE = "comments"
+DUE = "threads_due"
+"""The memory of threads whose number changed and that were not read yet: their new number is stored before they are."""
+Target = tuple[str, str]
+"""Collection and id of what is commented."""
+_COLLECTION = {"Proposal": "proposals", "Debate": "debates", "Budget::Investment": "investments"}
 
 
 class CommentReader:
-    """The comments of one pull."""
+    """The comments of one pull: of these collections, except those of drafts, which are not ours."""
 
     def __init__(
         self,
@@ -28,7 +34,8 @@ class CommentReader:
         request: PullRequest,
         sweep: LightSweep,
         names: bool,
-        drafts: set[str],
+        drafts: Container[str],
+        collections: Sequence[str],
     ) -> None:
         self.api = api
         self.dialect = dialect
@@ -39,7 +46,11 @@ class CommentReader:
         self.sweep = sweep
         self.names = names
         self.drafts = drafts
-        self.found: dict[tuple[str, str], int] = {}
+        self.collections = collections
+        self.found: dict[Target, int] = {}
+        self.others: set[str] = set()
+        """Comments of drafts and polls, by id."""
+        self.failed = False
 
     async def pages(self, light: Light, known: Mapping[str, Mapping[str, str]]) -> AsyncIterator[Page]:
         """All pages of comments. `known` are the tokens of the pull before, by collection and id."""
@@ -47,7 +58,7 @@ class CommentReader:
             return
         # Of collections that an interrupted run had finished there is no light sweep, but what it wrote.
         finished = {name: marks for name, marks in known.items() if name in self.request.done}
-        counts = _known_counts(finished) | _counts(light)
+        counts = known_counts(finished) | counts_in(light)
         cursor = self.stored.cursor(SCOPE)
         # What an interrupted run found changed is not known any more, so the run that continues it reads all.
         everything = self.full or bool(finished)
@@ -58,31 +69,34 @@ class CommentReader:
                 async for page in self._flat(int(cursor["offset"]) if cursor else 0, sum(counts.values()), ids):
                     yield page
             if cursor is None:
-                short = [target for target, count in counts.items() if self.found.get(target, 0) < count]
-                async for page in self._of(short, ids):
+                short = {
+                    target: count
+                    for target, count in counts.items()
+                    if self.found.get(target, 0) < count and self._is_ours(target)
+                }
+                async for page in self.threads(short, ids):
                     yield page
             present: set[str] = set()
-            if not first:
-                present = await self._ids(ids)
-                async for page in self._lost(sorted(present - ids)):
+            if not first or self.failed:
+                present = await self._ids(ids | self.others)
+                async for page in self._lost(sorted(present - ids - self.others)):
                     yield page
-            refs = [f"comment/{own}" for own in present]
-            yield Page(SCOPE, present=refs, complete=True, memory={"comments_read": True})
+            refs = [f"comment/{own}" for own in present - self.others]
+            yield Page(SCOPE, present=refs, complete=True, memory={"comments_read": True, DUE: []})
             return
-        before = _known_counts(known)
-        drafts = {("proposals", own) for own in self.drafts}
-        moved = [
-            target
-            for target in before | counts
-            if before.get(target, 0) != counts.get(target, 0) and target[1] in light.rows.get(target[0], ())
-        ]
-        changed = [target for target in moved if target not in drafts]
-        async for page in self._of(changed, set()):
+        moved = {target: counts.get(target, 0) for target in self.due(light, known)}
+        async for page in self.threads(moved, set()):
             yield page
-        fewer = any(before.get(target, 0) > counts.get(target, 0) for target in moved)
-        if fewer or self.stored.pending(SCOPE):
-            present = await self._ids(set())
-            yield Page(SCOPE, present=[f"comment/{own}" for own in present], complete=True)
+        if moved:
+            yield Page(SCOPE, memory={DUE: []})
+
+    def due(self, light: Light, known: Mapping[str, Mapping[str, str]]) -> list[Target]:
+        """The threads with more or fewer comments than before, and those that an earlier run had left."""
+        before, counts = known_counts(known), counts_in(light)
+        kept = [(str(name), str(own)) for name, own in self.stored.memory(DUE) or ()]
+        moved = [target for target in before | counts if before.get(target, 0) != counts.get(target, 0)]
+        every = dict.fromkeys((*kept, *moved))
+        return [target for target in every if target[1] in light.rows.get(target[0], ()) and self._is_ours(target)]
 
     async def _flat(self, offset: int, expected: int, ids: set[str]) -> AsyncIterator[Page]:
         shape = Shape("comments", names=self.names)
@@ -91,7 +105,14 @@ class CommentReader:
         goes_on = True
         while goes_on:
             parts = [(f"p{i}", shape, offset + i * rows, rows) for i in range(pages)]
-            data = await self.api.ask(pages_document(self.dialect, parts), self.dialect)
+            try:
+                data = await self.api.ask(pages_document(self.dialect, parts), self.dialect)
+            except Unreachable as error:
+                if error.status != 500 or not await self.api.is_up(self.dialect):
+                    raise
+                # One row breaks its page (docs/platforms/consul.md 5); what is left is asked for by id.
+                self.failed = True
+                return
             items: dict[str, Item] = {}
             for i in range(pages):
                 connection = data.get(f"p{i}")
@@ -107,63 +128,137 @@ class CommentReader:
                 SCOPE, list(items.values()), next={"offset": offset, "ended": not goes_on}, total=expected or None
             )
 
-    async def _of(self, targets: Sequence[tuple[str, str]], ids: set[str]) -> AsyncIterator[Page]:
-        waiting = [(collection, own, 0) for collection, own in targets if collection != "investments"]
+    async def threads(self, targets: Mapping[Target, int], ids: set[str]) -> AsyncIterator[Page]:
+        """Whole threads, with how many comments each should have. Those that were surely read whole are named so."""
         size = targets_per_request(self.dialect)
+        waiting = [target for target in targets if target[0] != "investments" or self.sweep.budget is not None]
+        again = set[Target]()
         while waiting:
-            batch, waiting = waiting[:size], waiting[size:]
+            batch: list[tuple[str, str, int]] = []
+            asked: list[Target] = []
+            while waiting and (not batch or len(batch) + len(self._offsets(targets[waiting[0]])) <= size):
+                target = waiting.pop(0)
+                asked.append(target)
+                batch += [(*target, offset) for offset in self._offsets(targets[target])]
             try:
-                data = await self.api.ask(comments_of_document(self.dialect, batch, self.names), self.dialect)
+                shown, single = await self._asked(batch, size)
             except NotFound:
-                if len(batch) > 1:
-                    half = len(batch) // 2
-                    waiting = [*waiting, *batch[:half]]
-                    waiting = [*batch[half:], *waiting]
-                    size = max(1, half)
+                # One of them went meanwhile.
+                if len(asked) > 1:
+                    half = len(asked) // 2
+                    waiting = [*asked[:half], *asked[half:], *waiting]
+                    size = max(1, min(size, half))
                 continue
             items: dict[str, Item] = {}
-            for position, (collection, own, offset) in enumerate(batch):
-                connection = ((data.get(f"t{position}") or {}).get("comments")) or {}
-                for node in nodes(connection, self.dialect):
+            whole: list[Ref] = []
+            for target in asked:
+                own = shown.get(target, {})
+                for node in own.values():
                     self._take(node, items, ids)
-                if (connection.get("pageInfo") or {}).get("hasNextPage"):
-                    waiting.insert(0, (collection, own, offset + (self.dialect.page or 100)))
-            yield Page(SCOPE, list(items.values()))
+                # Pages are several statements, and rows move between them (docs/platforms/consul.md 3.2).
+                if target in single or len(own) >= targets[target]:
+                    whole.append(f"{KIND[target[0]]}/{target[1]}")
+                elif target not in again:
+                    again.add(target)
+                    waiting.append(target)
+            yield Page(SCOPE, list(items.values()), whole_of=whole)
+
+    def _offsets(self, count: int) -> list[int]:
+        page = self.dialect.page
+        return [0] if page is None else list(range(0, max(count, 1), page))
+
+    async def _asked(
+        self, batch: Sequence[tuple[str, str, int]], size: int
+    ) -> tuple[dict[Target, dict[str, dict[str, Any]]], set[Target]]:
+        """The comments of these threads by id, and which threads came in one piece."""
+        shown: dict[Target, dict[str, dict[str, Any]]] = {}
+        pieces: dict[Target, int] = {}
+        rest = list(batch)
+        while rest:
+            now, rest = rest[:size], rest[size:]
+            data = await self.api.ask(
+                comments_of_document(self.dialect, now, self.names, self.sweep.budget), self.dialect
+            )
+            for position, (collection, own, offset) in enumerate(now):
+                target = (collection, own)
+                answer = data.get(f"t{position}") or {}
+                answer = answer if collection != "investments" else answer.get("investment") or {}
+                connection = answer.get("comments") or {}
+                pieces[target] = pieces.get(target, 0) + 1
+                thread = shown.setdefault(target, {})
+                thread.update((identifier(node), node) for node in nodes(connection, self.dialect))
+                following = offset + (self.dialect.page or 0)
+                goes_on = bool((connection.get("pageInfo") or {}).get("hasNextPage"))
+                if goes_on and following > offset and (collection, own, following) not in batch:
+                    rest.append((collection, own, following))
+        return shown, {target for target, count in pieces.items() if count == 1}
 
     async def _ids(self, seen: set[str]) -> set[str]:
         """Every id there is: a light sweep, repeated until it agrees with what was read or with itself."""
-        return set((await self.sweep.settle({"comments": seen})).rows["comments"])
+        return set((await self.sweep.settle({SCOPE: seen})).rows[SCOPE])
 
     async def _lost(self, lost: Sequence[str]) -> AsyncIterator[Page]:
         """Comments that moved between the pages while the flat list was read."""
         for start in range(0, len(lost), 200):
-            found = await self.api.by_id(self.dialect, Shape("comments", names=self.names), lost[start : start + 200])
-            items: dict[str, Item] = {}
-            for node in found.values():
-                if node is not None:
-                    self._take(node, items, set())
-            yield Page(SCOPE, list(items.values()))
+            yield Page(SCOPE, list((await self._by_id(lost[start : start + 200]))[0].values()))
+
+    async def _by_id(self, ids: Sequence[str]) -> tuple[dict[str, Item], list[str]]:
+        """Single comments as items, and those that are gone."""
+        found = await self.api.by_id(self.dialect, Shape(SCOPE, names=self.names), ids)
+        items: dict[str, Item] = {}
+        for node in found.values():
+            if node is not None:
+                self._take(node, items, set())
+        return items, [own for own, node in found.items() if node is None]
+
+    async def revisit(self, due: Mapping[str, Target | None], counts: Mapping[Target, int]) -> AsyncIterator[Page]:
+        """These comments again, with what they hang on. Where one is gone its thread is read whole: another may have come instead."""
+        try:
+            data = await self.api.one_by_one(self.dialect, Shape(SCOPE, names=self.names), list(due))
+            gone = [own for own, node in data.items() if node is None]
+        except (NotFound, Unreachable) as error:
+            if error.status not in {404, 500}:
+                raise
+            # Which of them? A light sweep of all ids tells it in a request or two; halving the batch would take many.
+            there = (await self.sweep.settle({SCOPE: set()})).rows[SCOPE].keys()
+            data = await self.api.by_id(
+                self.dialect, Shape(SCOPE, names=self.names), [own for own in due if own in there]
+            )
+            gone = [own for own in due if own not in there or (own in data and data[own] is None)]
+        items: dict[str, Item] = {}
+        for node in data.values():
+            if node is not None:
+                self._take(node, items, set())
+        absent = [f"comment/{own}" for own in gone] + [f"comment/{own}" for own in self.others if own in due]
+        yield Page(SCOPE, list(items.values()), absent=absent)
+        threads = dict.fromkeys(target for own in gone if (target := due[own]) is not None and self._is_ours(target))
+        async for page in self.threads({target: counts[target] for target in threads if target in counts}, set()):
+            yield page
+
+    def _is_ours(self, target: Target) -> bool:
+        return target[0] in self.collections and not (target[0] == "proposals" and target[1] in self.drafts)
 
     def _take(self, node: dict[str, Any], items: dict[str, Item], ids: set[str]) -> None:
-        item = self.mapper.item("comments", node)
-        if str(node.get("commentableType")) not in {"Proposal", "Debate", "Budget::Investment"}:
-            return  # comments on polls: polls are not pulled
-        own = identifier(node)
-        items[own] = item
+        own, collection = identifier(node), _COLLECTION.get(str(node.get("commentableType")))
+        target = (collection or "", str(node.get("commentableId")))
+        if collection is None or (collection == "proposals" and target[1] in self.drafts):
+            self.others.add(own)  # comments on polls and on drafts: neither is pulled
+            return
         if own not in ids:
             ids.add(own)
-            kind = {"Proposal": "proposals", "Debate": "debates"}.get(str(node.get("commentableType")), "investments")
-            target = (kind, str(node.get("commentableId")))
             self.found[target] = self.found.get(target, 0) + 1
+        if collection in self.collections:
+            items[own] = self.mapper.item(SCOPE, node)
 
 
-def _counts(light: Light) -> dict[tuple[str, str], int]:
-    return _known_counts({name: light.rows[name] for name in KIND if name != "comments" and name in light.rows})
+def counts_in(light: Light) -> dict[Target, int]:
+    """How many comments each has that has any, by a light sweep."""
+    return known_counts({name: light.rows[name] for name in KIND if name != SCOPE and name in light.rows})
 
 
-def _known_counts(known: Mapping[str, Mapping[str, str]]) -> dict[tuple[str, str], int]:
+def known_counts(known: Mapping[str, Mapping[str, str]]) -> dict[Target, int]:
     """How many comments each has that has any."""
-    counts: dict[tuple[str, str], int] = {}
+    counts: dict[Target, int] = {}
     for name, tokens in known.items():
         position = 0 if name == "investments" else 1
         for own, mark in tokens.items():

@@ -14,6 +14,7 @@ LIGHT = {
     "investments": ("id", "commentsCount", "feasibility", "price"),
     "budgets": ("id", "name", "phase"),
     "geozones": ("id", "name"),
+    "votes": ("id",),
 }
 """The fields of a light sweep by collection: what changes when something happens to a row, and nothing dear."""
 
@@ -42,6 +43,13 @@ TEXTS = {
     "investments": ("title", "description"),
 }
 """What a row says in each language."""
+
+TAGGED = frozenset({"proposals", "debates"})
+ANSWERED = frozenset({"proposals", "investments"})
+"""What carries tags, and what has milestones."""
+SHORT = {"tags": 10, "milestones": 5}
+"""How many of these a row is asked for at first; who has as many is asked again for all of them (dialect C)."""
+_NESTED = {"tags": "id name kind", "milestones": "id title description publicationDate"}
 
 _AUTHORED = frozenset({"proposals", "debates", "comments", "investments"})
 SINGULAR = {
@@ -91,24 +99,36 @@ class Shape:
     names: bool = False
     only: tuple[str, ...] = ()
     """These fields and the id, nothing else."""
+    part: str = ""
+    """Only a page of these, tags or milestones, and the id."""
+    after: int = 0
+    """How many of them were read before."""
+    anonymous: bool = False
+    """Without the author: a row whose author is really gone is a server error as long as it is asked for (docs/platforms/consul.md 4.2)."""
 
     def fields(self, dialect: Dialect) -> str:
         """The selection of one row."""
+        if self.part:
+            after = f', after:"{cursor_at(self.after)}"' if self.after else ""
+            call = f"{self.part}(first:{dialect.page or 100}{after})"
+            return f"id {_connection(call, _NESTED[self.part], dialect, paged=True)}"
         if self.only:
             text = " ".join(("id", *self.only))
             return _snake(text) if dialect.snake else text
         parts = list((LIGHT if self.light else RECORD)[self.collection])
-        if not self.light and self.collection in _AUTHORED:
+        if not self.light and not self.anonymous and self.collection in _AUTHORED:
             parts.append(_AUTHOR_NAMED if self.names else _AUTHOR)
         if self.tags and not self.light:
-            parts.append(_connection("tags(first:10)", "id name kind", dialect))
+            parts.append(_connection(f"tags{_first(dialect, SHORT['tags'])}", _NESTED["tags"], dialect))
         if self.milestones and not self.light and dialect is C:
-            parts.append(_connection("milestones(first:5)", "id title description publicationDate", dialect))
+            parts.append(_connection(f"milestones(first:{SHORT['milestones']})", _NESTED["milestones"], dialect))
         text = " ".join(parts)
         return _snake(text) if dialect.snake else text
 
     def cost(self) -> int:
         """Complexity of one row (docs/platforms/consul.md 3.3)."""
+        if self.part:
+            return 110
         if self.only:
             return 1 + len(self.only)
         own = len((LIGHT if self.light else RECORD)[self.collection])
@@ -160,15 +180,23 @@ def by_id_document(dialect: Dialect, shape: Shape, ids: Sequence[str], budget: s
     return "query Records{" + " ".join(parts) + "}"
 
 
-def comments_of_document(dialect: Dialect, targets: Sequence[tuple[str, str, int]], names: bool) -> str:
-    """A page of comments of several proposals or debates: (collection, id, offset) each, alias `t<position>`."""
+def comments_of_document(
+    dialect: Dialect, targets: Sequence[tuple[str, str, int]], names: bool, budget: str | None = None
+) -> str:
+    """A page of comments of several proposals, debates or investments: (collection, id, offset) each, alias `t<position>`.
+
+    Investments are asked for below any published budget (docs/platforms/consul.md 10b).
+    """
     fields = Shape("comments", names=names).fields(dialect)
     parts: list[str] = []
     for position, (collection, each, offset) in enumerate(targets):
         after = f', after:"{cursor_at(offset)}"' if offset else ""
-        rows = dialect.page or 100
-        selection = _connection(f"comments(first:{rows}{after})", fields, dialect, paged=True)
-        parts.append(f't{position}:{SINGULAR[collection]}(id:"{each}"){{{selection}}}')
+        call = f"comments(first:{dialect.page}{after})" if dialect.page else "comments"
+        selection = _connection(call, fields, dialect, paged=True)
+        one = f'{SINGULAR[collection]}(id:"{each}"){{{selection}}}'
+        parts.append(
+            f't{position}:budget(id:"{budget}"){{{one}}}' if collection == "investments" else f"t{position}:{one}"
+        )
     return "query CommentsOf{" + " ".join(parts) + "}"
 
 
@@ -199,7 +227,11 @@ ALIVE = "{__typename}"
 def extras_document(dialect: Dialect) -> str:
     """Whether the site has tags and milestones at all, and its budgets."""
     tags = _connection("tags(first:1)", "id", dialect)
-    more = " milestones(first:1){nodes{id}} budgets(first:25){nodes{id name phase}}" if dialect is C else ""
+    more = (
+        " milestones(first:1){nodes{id}} budgets(first:25){nodes{id name phase} pageInfo{hasNextPage}}"
+        if dialect is C
+        else ""
+    )
     return "query Extras{" + tags + more + "}"
 
 
@@ -220,9 +252,11 @@ def documents(dialect: Dialect) -> dict[str, str]:
             (True, False, True),
             (False, False, True),
         ):
-            extra = collection == "proposals"
             shape = Shape(
-                collection, tags=tags and extra, milestones=milestones and extra and dialect is C, names=names
+                collection,
+                tags=tags and collection in TAGGED,
+                milestones=milestones and collection in ANSWERED and dialect is C,
+                names=names,
             )
             each = rows or B_RECORDS
             parts = [(f"p{i}", shape, i * each, each) for i in range(shape.pages_per_request(dialect))]
@@ -236,10 +270,19 @@ def documents(dialect: Dialect) -> dict[str, str]:
             ids = [str(i) for i in range(ids_per_request(dialect, only))]
             result[f"second question {only}"] = by_id_document(dialect, only, ids, "1")
     only = Shape("proposals", only=("retiredExplanation",))
+    if dialect is C:
+        for part, carriers in (("tags", TAGGED), ("milestones", ANSWERED)):
+            for collection in sorted(carriers):
+                rest = Shape(collection, part=part, after=25)
+                ids = [str(i) for i in range(ids_per_request(dialect, rest))]
+                result[f"all {part} of {collection}"] = by_id_document(dialect, rest, ids, "1")
     result["reasons"] = by_id_document(dialect, only, [str(i) for i in range(ids_per_request(dialect, only))])
     targets = [("proposals", str(i), 25) for i in range(targets_per_request(dialect))]
     result["written by"] = written_by_document(dialect, "32", 25)
     result["comments of"] = comments_of_document(dialect, targets, names=True)
+    if dialect is C:
+        targets = [("investments", str(i), 25) for i in range(targets_per_request(dialect))]
+        result["comments of investments"] = comments_of_document(dialect, targets, True, "1")
     return result
 
 
@@ -247,13 +290,18 @@ def ids_per_request(dialect: Dialect, shape: Shape) -> int:
     """How many single records fit into one request."""
     if dialect is A and shape.tags:
         return 2
-    most = 5 * dialect.by_id if shape.only else dialect.by_id
+    most = 5 * dialect.by_id if shape.only or shape.light or shape.collection == "comments" else dialect.by_id
     return max(1, min(most, (MAX_COMPLEXITY - 20) // (shape.cost() + 2)))
 
 
 def targets_per_request(dialect: Dialect) -> int:
     """Of how many proposals the comments fit into one request."""
     return {"A": 2, "B": 20, "C": 7}[dialect.name]
+
+
+def _first(dialect: Dialect, few: int) -> str:
+    """As many as the dialect gives for nothing: only in C is a nested list dear by its length (docs/platforms/consul.md 3.3)."""
+    return f"(first:{few})" if dialect is C else f"(first:{dialect.page})" if dialect.page else ""
 
 
 def _connection(call: str, fields: str, dialect: Dialect, *, paged: bool = False) -> str:

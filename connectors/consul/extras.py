@@ -2,6 +2,8 @@
 
 * why a proposal was retired: `retiredExplanation` alone costs the server more than all other fields of a row, so it is asked only of
   rows that are retired (docs/platforms/consul.md 7);
+* all tags and milestones of the few rows that have as many as every row is asked for: neither list has an order, so that what lies
+  behind it may be the newest (docs/platforms/consul.md 10b);
 * texts in further languages: one language is answered at a time, with a fallback to any other, so a text counts as a translation
   only where it differs from the main one (docs/platforms/consul.md 4.5).
 """
@@ -10,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from .api import Api
-from .dialects import TEXTS, Dialect, Shape
-from .mapping import TRANSLATIONS
+from .dialects import SHORT, TEXTS, Dialect, Shape
+from .mapping import TRANSLATIONS, listed
 
 
 class Extras:
@@ -23,12 +25,36 @@ class Extras:
         self.locales = list(dict.fromkeys(locales))[1:]
 
     async def add(self, name: str, rows: Sequence[dict[str, Any]], budget: str | None = None) -> None:
-        """Put into the nodes what only a second question tells."""
+        """Put into the nodes what only a second question tells, and what came without order into one."""
+        for part, most in SHORT.items():
+            if self.dialect.page is not None and not self.dialect.snake:
+                await self._complete(name, part, [row for row in rows if len(listed(row.get(part))) >= most], budget)
+            for row in rows:
+                if part in row:
+                    row[part] = {"nodes": sorted(listed(row[part]), key=lambda each: str(each.get("id")))}
         if name == "proposals":
             await self._explain([row for row in rows if row.get("retiredAt")])
         if name in TEXTS and not (name == "investments" and budget is None):
             for locale in self.locales:
                 await self._translate(name, rows, locale, budget)
+
+    async def _complete(self, name: str, part: str, rows: Sequence[dict[str, Any]], budget: str | None) -> None:
+        waiting, after = list(rows), 0
+        every: dict[str, dict[str, dict[str, Any]]] = {str(row.get("id")): {} for row in rows}
+        while waiting:
+            found = await self._ask(Shape(name, part=part, after=after), waiting, budget)
+            for own, node in found.items():
+                every[own].update((str(each.get("id")), each) for each in listed(node.get(part)))
+            waiting = [
+                row
+                for row in waiting
+                if ((found.get(str(row.get("id"))) or {}).get(part, {}).get("pageInfo") or {}).get("hasNextPage")
+            ]
+            after += self.dialect.page or 0
+        for row in rows:
+            own = every[str(row.get("id"))]
+            own |= {str(each.get("id")): each for each in listed(row[part])}
+            row[part] = {"nodes": list(own.values())}
 
     async def _explain(self, rows: Sequence[dict[str, Any]]) -> None:
         found = await self._ask(Shape("proposals", only=("retiredExplanation",)), rows, None)

@@ -33,7 +33,7 @@ from ...core.text import plain_title, rich, simple
 from ..contract.reading import Context
 from .dialects import CAMEL, Dialect
 
-MAPPING = b"consul-1"
+MAPPING = b"consul-2"
 TRANSLATIONS = "translations"
 """Where a node holds its texts in further languages, by language; `extras.py` puts them there."""
 KIND = {"proposals": "proposal", "debates": "debate", "comments": "comment", "investments": "investment"}
@@ -63,7 +63,8 @@ def nodes(connection: Any, dialect: Dialect) -> list[dict[str, Any]]:
     return [normal(row, dialect) for row in rows if isinstance(row, dict)]
 
 
-def _rows(connection: Any) -> list[dict[str, Any]]:
+def listed(connection: Any) -> list[dict[str, Any]]:
+    """The rows of a list inside a node."""
     if not isinstance(connection, dict):
         return []
     found = connection.get("nodes") or [edge.get("node") for edge in connection.get("edges") or () if edge]
@@ -188,7 +189,7 @@ class Mapper:
             raw[TRANSLATIONS] = node[TRANSLATIONS]
         for nested, names in _NESTED.items():
             if nested in node:
-                raw[nested] = [{name: row.get(name) for name in names} for row in _rows(node[nested])]
+                raw[nested] = [{name: row.get(name) for name in names} for row in listed(node[nested])]
         return raw
 
     def build(self, raw: Mapping[str, Any], author: Author | None = None) -> list[Record]:
@@ -216,12 +217,7 @@ class Mapper:
         retired = moment(raw, "retiredAt")
         state = f"retired: {raw.get('retiredReason') or 'no reason'}"
         why = plain_title(raw.get("retiredExplanation"))
-        categories: list[Category] = []
-        for tag in raw.get("tags") or ():
-            kind = "category" if tag.get("kind") == "category" else "tag"
-            categories.append(
-                Category(kind=kind, id=identifier(tag), names={self.locale: plain_title(tag.get("name"))})
-            )
+        categories = self._categories(raw)
         records: list[Record] = [
             Proposal(
                 id=own,
@@ -239,9 +235,17 @@ class Mapper:
             ),
             *categories,
         ]
-        for milestone in raw.get("milestones") or ():
-            records.append(self._milestone(milestone, f"proposal/{own}"))
-        return records
+        return [*records, *self._milestones(raw, f"proposal/{own}")]
+
+    def _categories(self, raw: Mapping[str, Any]) -> list[Category]:
+        found: list[Category] = []
+        for tag in raw.get("tags") or ():
+            kind = "category" if tag.get("kind") == "category" else "tag"
+            found.append(Category(kind=kind, id=identifier(tag), names={self.locale: plain_title(tag.get("name"))}))
+        return found
+
+    def _milestones(self, raw: Mapping[str, Any], target: Ref) -> list[Answer]:
+        return [self._milestone(each, target) for each in raw.get("milestones") or ()]
 
     def _texts(self, raw: Mapping[str, Any]) -> tuple[Text, ...]:
         """The text in the main language, and those in further ones that were asked for."""
@@ -262,6 +266,7 @@ class Mapper:
     def _debates(self, raw: Mapping[str, Any]) -> list[Record]:
         own = identifier(raw)
         counters("debates", raw)
+        categories = self._categories(raw)
         return [
             Proposal(
                 kind="debate",
@@ -271,7 +276,9 @@ class Mapper:
                 url=f"{self.url}/debates/{own}",
                 author=raw.get("author"),
                 created_at=moment(raw, "publicCreatedAt"),
-            )
+                categories=tuple(category.ref for category in categories),
+            ),
+            *categories,
         ]
 
     def _investments(self, raw: Mapping[str, Any]) -> list[Record]:
@@ -293,7 +300,8 @@ class Mapper:
                 author=raw.get("author"),
                 address=plain_title(raw.get("location")) or None,
                 amount=int(price) if price is not None else None,
-            )
+            ),
+            *self._milestones(raw, f"investment/{own}"),
         ]
 
     def _comments(self, raw: Mapping[str, Any]) -> list[Record]:

@@ -101,3 +101,11 @@ def listed(page: HtmlPage) -> list[str]:
     """The numbers of the proposals on a list, in its order."""
     found = [str(each["id"]) for each in page.soup.find_all(id=re.compile(r"^proposal_\d+$"))]
     return list(dict.fromkeys(each.partition("_")[2] for each in found))
+
+
+def draft_on(markup: str, own: str) -> bool | None:
+    """Whether a proposal's page shows a draft, in place of its supports (docs/platforms/consul.md 10b); None: it is no such page."""
+    soup = BeautifulSoup(markup, "html.parser")
+    if soup.find(id=f"proposal_{own}") is None:
+        return None
+    return soup.select_one(f"#proposal_{own}_votes .callout.primary") is not None

@@ -143,6 +143,15 @@ class Database:
         """The cached counter, made anew when a comment is hidden or restored."""
         row.values["comments_count"] = sum(1 for c in self.comments_of(row) if not c.hidden and not c["valuation"])
 
+    def add_milestone(self, row: Row, title: str, date: str, now: datetime, locale: str = "nl") -> Row:
+        """What the administration says about a proposal or an investment. It moves nothing of that row."""
+        heap = self.tables["milestones"]
+        text = {"title": title, "description": "<p>De gemeente gaat dit uitzoeken.</p>"}
+        values = {"publication_date": date, "target_type": row.kind, "target_id": row.id}
+        new = heap.add(Row(heap.next_id(), "milestone", {locale: text}, None, now, values))
+        self.milestones_of.setdefault((row.kind, row.id), []).append(new)
+        return new
+
     def dirty(self) -> None:
         """Something changed that decides what is public."""
         for heap in self.tables.values():
@@ -221,13 +230,7 @@ def _proposal(database: Database, city: City, i: int, people: int, plain: bool) 
         return
     database.taggings["proposal", i] = [tags[1 + i % 4], *([tags[5 + i % 3]] if i % 3 == 0 else [])]
     if i % 25 == 0:
-        own = database.tables["milestones"].next_id()
-        text = {"title": "Mijlpaal", "description": "<p>De gemeente gaat dit uitzoeken.</p>"}
-        milestone = Row(
-            own, "milestone", {"nl": text}, None, created, {"publication_date": "2025-03-01", "target_id": i}
-        )
-        database.tables["milestones"].add(milestone)
-        database.milestones_of.setdefault(("proposal", i), []).append(milestone)
+        database.add_milestone(row, "Mijlpaal", "2025-03-01", created)
 
 
 def _debate(database: Database, city: City, i: int, people: int) -> None:
@@ -236,6 +239,7 @@ def _debate(database: Database, city: City, i: int, people: int) -> None:
     values = {"cached_votes_up": i % 50, "cached_votes_down": i % 11, "comments_count": 0}
     row = Row(i, "debate", {locale: text}, 1 + i % people, city.moment(i), values, hidden=i % 31 == 3)
     database.tables["debates"].add(row)
+    database.taggings["debate", i] = [database.tables["tags"].by_id[1 + i % 7]]
 
 
 def _budgets(database: Database, city: City, size: int, people: int) -> None:
@@ -254,6 +258,8 @@ def _budgets(database: Database, city: City, size: int, people: int) -> None:
         }
         row = Row(i, "investment", {locale: text}, 1 + i % people, city.moment(i), values, hidden=i % 37 == 7)
         database.tables["investments"].add(row)
+        if i % 5 == 1:
+            database.add_milestone(row, "Uitvoering", "2025-04-01", city.moment(i))
 
 
 def _comment(database: Database, city: City, i: int, size: int, people: int, plain: bool) -> None:

@@ -1,7 +1,6 @@
 """The sandbox's supports and comments: JavaScript only, and stored even where the answer is 406 (docs/platforms/consul.md 8.2, 7 and 8)."""
 
 import re
-from datetime import timedelta
 
 from ...testing.messages import Response
 from .model import Row
@@ -29,7 +28,7 @@ def cast(visit: Visit, row: Row, voter: Row) -> None:
     sandbox = visit.sandbox
     heap = sandbox.database.tables["votes"]
     again = any(v.author == voter.id and v["votable"] == "proposal" and v["votable_id"] == row.id for v in heap.rows)
-    if row.created_at >= sandbox.clock() - timedelta(days=365) and not again:
+    if not sandbox.archived(row) and not again:
         values = {"votable": "proposal", "votable_type": "Proposal", "votable_id": row.id, "vote_flag": True}
         heap.add(Row(heap.next_id(), "vote", {}, voter.id, sandbox.clock(), values))
         row.values["cached_votes_up"] = (row["cached_votes_up"] or 0) + 1

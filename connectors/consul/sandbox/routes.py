@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from html import escape
 from typing import Any
+from zlib import crc32
 
 from ...testing.messages import Request, Response
 from . import people, proposals, replies, staff
@@ -118,9 +119,12 @@ def _public(sandbox: Whole, request: Request) -> Response | None:
 
 def _proposal(visit: Visit, match: re.Match[str]) -> Response:
     sandbox = visit.sandbox
+    if sandbox.processes.get("proposals") != "t":
+        return visit.error(403)
     row = sandbox.database.tables["proposals"].by_id.get(int(match[1]))
     if row is None or row.hidden:
         return visit.error(404)
+    sandbox.charge(0.5)
     path = sandbox.proposal_path(row, visit.locale)
     if visit.request.path != path:
         return visit.kept(Response.redirect(f"{visit.request.scheme}://{visit.request.host}{path}", 301))
@@ -163,9 +167,11 @@ def _index(visit: Visit) -> Response:
 
 
 def listed(sandbox: Whole, params: dict[str, Any]) -> list[Row]:
-    """The rows of the public list: published, not archived, not retired; filters and order as asked."""
-    limit = sandbox.clock() - timedelta(days=365)
-    order, retired = str(params.get("order") or ""), params.get("retired")
+    """The rows of the public list: published, neither archived, retired nor selected unless asked for; filters and order as asked.
+
+    The order has ties, which come anew for each page (docs/platforms/consul.md 9, recordings 750 to 752).
+    """
+    order, retired, selected = str(params.get("order") or ""), params.get("retired"), params.get("selected")
     archive = order == "archival_date"
     dates = hash_of(params, "advanced_search")
     since, until = _day(dates.get("date_min"), sandbox.clock()), _day(dates.get("date_max"), sandbox.clock())
@@ -176,18 +182,23 @@ def listed(sandbox: Whole, params: dict[str, Any]) -> list[Row]:
         and row["published_at"] is not None
         and (row["retired_at"] is not None) == bool(retired)
         and (not retired or retired in ("all", row["retired_reason"]))
-        and (bool(retired) or (row.created_at < limit) == archive)
+        and bool(row["selected"]) == bool(selected)
+        and sandbox.archived(row) == archive
         and (since is None or row.created_at.date() >= since)
         and (until is None or row.created_at.date() <= until)
     ]
     words = str(params.get("search") or "").lower().split()
     if words:
         rows = [row for row in rows if _holds(sandbox, row, words)]
+
+    def tie(row: Row) -> int:
+        return crc32(f"{row.id} {page_number(params)}".encode())
+
     if order == "created_at":
-        return sorted(rows, key=lambda row: (row.created_at, row.id), reverse=True)
-    if order == "confidence_score":
-        return sorted(rows, key=lambda row: (-(row["cached_votes_up"] or 0), -row.id))
-    return sorted(rows, key=lambda row: (-(row["hot_score"] or 0), -row.id))
+        return sorted(rows, key=lambda row: (-row.created_at.timestamp(), tie(row)))
+    if order in {"confidence_score", "archival_date"}:
+        return sorted(rows, key=lambda row: (-(row["cached_votes_up"] or 0), tie(row)))
+    return sorted(rows, key=lambda row: (-(row["hot_score"] or 0), tie(row)))
 
 
 def _day(value: Any, now: datetime) -> date | None:

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from html import escape
 from typing import Any
 
@@ -60,6 +61,8 @@ class ConsulSandbox(Sandbox):
         self.maps = self.mail_server = True
         self.edit_limit = 1000
         """`max_votes_for_proposal_edit`: with more supports its author cannot change a proposal."""
+        self.archive_months = 12
+        """`months_to_archive_proposals`."""
         self.mails: dict[str, int] = {}
         """E-mails by reason: what a connector that writes carelessly would send."""
         self._translations = self.sequence = 0
@@ -132,14 +135,71 @@ class ConsulSandbox(Sandbox):
                     "id": str(row.id),
                     "kind": "comment",
                     "target": f"{_KIND_OF.get(row['commentable_type'], 'poll')}/{row['commentable_id']}",
-                    "public": self.interface.shown(row) and row["commentable_type"] != "Poll",
+                    "public": self.interface.shown(row)
+                    and row["commentable_type"] != "Poll"
+                    and not self._on_draft(row),
                     "body": self.interface.text(row, "body", self.locale),
+                    "supports": row["cached_votes_up"],
                 }
                 for row in comments
             ],
+            "answers": self._answers(),
+            "spaces": [
+                {
+                    "id": str(row.id),
+                    "kind": "budget",
+                    "name": self.interface.text(row, "name", self.locale),
+                    "status": row["phase"],
+                    "public": self.database.public(row) and self.dialect == "C",
+                }
+                for row in self.database.tables["budgets"].rows
+            ],
+            "categories": self._categories(),
             "mails": dict(self.mails),
             "areas": [{"id": str(r.id), "name": r["name"]} for r in self.database.tables["geozones"].rows],
         }
+
+    def _on_draft(self, comment: Row) -> bool:
+        """Whether a comment hangs on a draft: the interface shows it, but it is nothing public (docs/platforms/consul.md 10b)."""
+        if comment["commentable_type"] != "Proposal":
+            return False
+        row = self.database.tables["proposals"].by_id.get(comment["commentable_id"])
+        return row is not None and _is_draft(row)
+
+    def _answers(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        for (kind, own), milestones in self.database.milestones_of.items():
+            target = self.database.tables[f"{kind}s"].by_id[own]
+            public = self.dialect == "C" and self.database.public(target) and not _is_draft(target)
+            found += [
+                {
+                    "id": str(each.id),
+                    "kind": "milestone",
+                    "target": f"{kind}/{own}",
+                    "public": public,
+                    "title": self.interface.text(each, "title", self.locale) or "",
+                }
+                for each in milestones
+            ]
+        return found
+
+    def _categories(self) -> list[dict[str, Any]]:
+        """The tags that something public carries; the interface names each where it is carried."""
+        carried = {
+            tag.id
+            for (kind, own), tags in self.database.taggings.items()
+            for tag in tags
+            if (row := self.database.tables[f"{kind}s"].by_id[own]) and self.database.public(row) and not _is_draft(row)
+        }
+        return [
+            {
+                "id": str(row.id),
+                "kind": "category" if row["kind"] == "category" else "tag",
+                "name": row["name"],
+                "public": row.id in carried,
+            }
+            for row in self.database.tables["tags"].rows
+        ]
 
     def _truth_of(self, row: Row) -> dict[str, Any]:
         state = "withdrawn" if row["retired_at"] else "open"
@@ -147,7 +207,10 @@ class ConsulSandbox(Sandbox):
             state = {"undecided": "open", "feasible": "evaluating", "unfeasible": "rejected"}[
                 row["feasibility"] or "undecided"
             ]
-        draft = row.kind == "proposal" and row["published_at"] is None and not row["cached_votes_up"]
+        draft = _is_draft(row)
+        texts = [self.interface.text(row, name, self.locale) or "" for name in ("summary", "description")]
+        author = self.database.author_of(row)
+        shown = author is not None and author["public_activity"] and not author.hidden
         return {
             "id": str(row.id),
             "kind": row.kind,
@@ -157,6 +220,10 @@ class ConsulSandbox(Sandbox):
             "comments": row["comments_count"],
             "public": self.database.public(row) and not draft,
             "author": str(row.author) if row.author is not None else None,
+            "author_shown": bool(shown),
+            "text": " ".join(texts),
+            "areas": [str(row["geozone_id"])] if row["geozone_id"] else [],
+            "categories": sorted(str(tag.id) for tag in self.database.taggings.get((row.kind, row.id), [])),
         }
 
     def handle(self, request: Request) -> Response:
@@ -311,6 +378,10 @@ class ConsulSandbox(Sandbox):
         tail = slug(self.interface.text(row, "title", locale))
         return f"/proposals/{row.id}-{tail}" if tail else f"/proposals/{row.id}"
 
+    def archived(self, row: Row) -> bool:
+        """Whether a proposal is older than this site's own number of months (docs/platforms/consul.md 9)."""
+        return row.created_at < self.clock() - timedelta(days=365 * self.archive_months / 12)
+
     def listed(self, params: dict[str, Any]) -> list[Row]:
         """The rows of the public list."""
         return listed(self, params)
@@ -338,6 +409,10 @@ class ConsulSandbox(Sandbox):
     def mail(self, why: str, row: Row) -> None:
         """Count an e-mail that the platform would send."""
         self.mails[why] = self.mails.get(why, 0) + 1
+
+
+def _is_draft(row: Row) -> bool:
+    return row.kind == "proposal" and row["published_at"] is None and not row["cached_votes_up"]
 
 
 _BASIC = "Basic " + base64.b64encode(b"staging:toy-password").decode()

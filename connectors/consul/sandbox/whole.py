@@ -12,6 +12,7 @@ from .session import Sessions
 class Whole(Protocol):
     """One CONSUL installation, as its parts see it."""
 
+    archive_months: int
     clock: Callable[[], datetime]
     database: Database
     dialect: str
@@ -29,6 +30,7 @@ class Whole(Protocol):
     translation_interface: bool
     verification: bool
 
+    def archived(self, row: Row) -> bool: ...
     @property
     def buttons_are_forms(self) -> bool: ...
     @property
