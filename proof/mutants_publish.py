@@ -401,6 +401,20 @@ _SENDING = (
 
 _TAKEN_BACK = (
     Mutant(
+        "a copy that was hidden before any pull saw it counts as there for ever",
+        "sync/publish/target_run.py",
+        "            await self._look_after(outcomes)",
+        "            await self._recover()",
+        "tests/integration/test_publish.py::test_a_copy_that_was_hidden_before_any_pull_saw_it_is_asked_for",
+    ),
+    Mutant(
+        "a pasted marker counts as a second copy",
+        PLANNING,
+        "if marked.author is not None and marked.author not in accounts:",
+        "if marked.author == '':",
+        "tests/integration/test_publish.py::test_a_second_copy_that_a_pull_sees_is_told_once",
+    ),
+    Mutant(
         "a copy that was taken back is adopted into a publication that was made anew",
         "sync/publish/adoption.py",
         "if before is not None and made.copy.withdrawn and (",

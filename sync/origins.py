@@ -14,6 +14,7 @@ from ..config.routes import Route, Where
 from ..core.durations import seconds
 from ..core.identity import Key, Ref, key
 from ..core.ledger.ledger import PUBLICATION
+from ..core.ledger.states import LIVE
 from ..core.records import State
 from ..core.schema.tables import (
     AnswerRow,
@@ -24,6 +25,7 @@ from ..core.schema.tables import (
     ProposalCategoryRow,
     ProposalRow,
     ProposalTextRow,
+    RunRow,
     SpaceRow,
     table_of,
 )
@@ -31,6 +33,7 @@ from ..core.store.bulk import chunks
 
 PROPOSAL, TEXT, SPACE, ANSWER = (table_of(t) for t in (ProposalRow, ProposalTextRow, SpaceRow, AnswerRow))
 CATEGORY, AREA, AUTHOR = (table_of(t) for t in (CategoryRow, AreaRow, AuthorRow))
+RUN = table_of(RunRow)
 IN_CATEGORY, IN_AREA = table_of(ProposalCategoryRow), table_of(ProposalAreaRow)
 
 
@@ -104,6 +107,33 @@ def seen_copies(engine: Engine, keys: Iterable[Key]) -> dict[Key, Seen]:
             query = select(PROPOSAL.c.key, PROPOSAL.c.gone_at, PROPOSAL.c.changed_at).where(PROPOSAL.c.key.in_(part))
             found.update({own: Seen(gone, changed) for own, gone, changed in connection.execute(query)})
     return found
+
+
+def unseen_copies(engine: Engine, route: str, target: str, limit: int) -> list[str]:
+    """Publications whose copy no pull of the target ever saw, although a full one was made since: it may have been hidden before that.
+
+    At most `limit`, those first that were looked at longest ago.
+    """
+    since = select(RUN.c.id).where(
+        RUN.c.instance == target,
+        RUN.c.full.is_(True),
+        RUN.c.outcome == "done",
+        RUN.c.started_at > PUBLICATION.c.changed_at,
+    )
+    query = (
+        select(PUBLICATION.c.id)
+        .where(
+            PUBLICATION.c.route == route,
+            PUBLICATION.c.state.in_(LIVE),
+            PUBLICATION.c.copy_key.is_not(None),
+            ~select(PROPOSAL.c.key).where(PROPOSAL.c.key == PUBLICATION.c.copy_key).exists(),
+            since.exists(),
+        )
+        .order_by(PUBLICATION.c.changed_at)
+        .limit(limit)
+    )
+    with engine.connect() as connection:
+        return list(connection.execute(query).scalars())
 
 
 def new_origins(engine: Engine, route: Route, now: datetime, ours: Iterable[str] = ()) -> list[Key]:
@@ -291,13 +321,14 @@ class Marked(NamedTuple):
     title: str
     plain: str
     html: str
+    author: str | None = None
 
 
 def marked_texts(engine: Engine, instance: str) -> list[Marked]:
     """The texts on an instance that carry markers and are no copies in our ledger."""
     known = select(PUBLICATION.c.id).where(PUBLICATION.c.copy_key == TEXT.c.proposal_key)
     query = (
-        select(TEXT.c.proposal_key, TEXT.c.title, TEXT.c.plain, TEXT.c.html)
+        select(TEXT.c.proposal_key, TEXT.c.title, TEXT.c.plain, TEXT.c.html, PROPOSAL.c.author)
         .join(PROPOSAL, PROPOSAL.c.key == TEXT.c.proposal_key)
         .where(PROPOSAL.c.instance == instance, PROPOSAL.c.gone_at.is_(None))
         .where(TEXT.c.plain.contains("[civicsync:"), ~known.exists())

@@ -11,7 +11,14 @@ from ...sync.publish.rebuild_map import rebuild_map
 from .common import EXIT_FAILED, configuration, database, print_json, print_table
 from .publish import chosen_routes
 
-COLUMNS = {"route": "route", "target": "target", "found": "copies found", "held": "held for review", "error": "problem"}
+COLUMNS = {
+    "route": "route",
+    "target": "target",
+    "found": "copies found",
+    "known": "known already",
+    "held": "held for review",
+    "error": "problem",
+}
 
 
 def run(

@@ -20,12 +20,22 @@ from ...connectors.contract.errors import CannotDo
 from ...connectors.contract.writing import Limits, Writer
 from ...connectors.registry import resolve
 from ...core.identity import Key
-from ...core.ledger.ledger import PUBLICATION, Ledger, Operation, Publication
+from ...core.ledger.ledger import PUBLICATION, Ledger, Operation, Publication, publication_id
 from ...core.ledger.marker import Signer, markers_in
 from ...core.ledger.states import LANES, LIVE, UNDER_WAY, Lane, OperationKind, OperationState, PublicationState, Reason
 from ...core.records import UNKNOWN_LOCALE, State
 from ...core.schema.tables import InstanceRow, table_of
-from ..origins import PROPOSAL, Origin, Seen, load_origins, marked_texts, new_origins, newest_answers, seen_copies
+from ..origins import (
+    PROPOSAL,
+    Marked,
+    Origin,
+    Seen,
+    load_origins,
+    marked_texts,
+    new_origins,
+    newest_answers,
+    seen_copies,
+)
 from ..render.render import (
     CannotRender,
     Rendered,
@@ -40,6 +50,7 @@ from ..render.render import (
 )
 from .decisions import Action, Decision, Plan
 from .guards import Classified, Guards, Provenance
+from .sending import twins_told
 
 _CHUNK = 200
 _AT_REST = (PublicationState.CANCELLED, PublicationState.REFUSED, PublicationState.HELD, PublicationState.REJECTED)
@@ -82,6 +93,7 @@ class Planner:
         plan = Plan(self.name, fingerprint=self._fingerprint(), began=now)
         existing = self._existing(plan.fingerprint)
         self._follow(plan, existing)
+        self._twins(plan)
         self._new(plan, now, room)
         if self.route.follow.answers_to_copies or self.route.follow.answers_to_origin:
             self._answers(plan)
@@ -239,6 +251,26 @@ class Planner:
         title = origin.title if origin is not None and origin.title else own.title
         return Decision(action, own.origin_key, title, why, publication=own, **more)
 
+    def _twins(self, plan: Plan) -> None:
+        """A second text of ours with the marker of a copy, seen by a pull: a late answer, or one that was stored after all."""
+        to, accounts = self.route.to, self.ledger.accounts(self.route.to.instance)
+        for marked in self._marked:
+            if marked.author is not None and marked.author not in accounts:
+                continue  # anybody can paste a marker
+            for marker in markers_in(marked.plain):
+                own = self.ledger.publication(publication_id(marker.origin, to.instance, to.space))
+                if own is None or own.copy_key in {None, marked.key} or own.route != self.name:
+                    continue
+                if not self.signer.is_ours(marker, to.instance, to.space):
+                    continue
+                why = twins_told(own.remote_ref or "", [marked.key.partition("/")[2]])
+                if all(event["detail"] != why for event in self.ledger.events(own.id)):
+                    plan.decisions.append(self._decision(Action.FLAG, own, None, why, reason=Reason.TWINS))
+
+    @cached_property
+    def _marked(self) -> list[Marked]:
+        return marked_texts(self.engine, self.route.to.instance)
+
     # New copies -------------------------------------------------------------------------------------------------------
 
     def _new(self, plan: Plan, now: datetime, room: int) -> None:
@@ -265,7 +297,7 @@ class Planner:
     def _foreign(self) -> dict[str, Key]:
         """What another civicsync made on the target: the addresses that its copies name, and their titles."""
         to, found = self.route.to, dict[str, Key]()
-        for marked in marked_texts(self.engine, to.instance):
+        for marked in self._marked:
             foreign = [m for m in markers_in(marked.plain) if not self.signer.is_ours(m, to.instance, to.space)]
             if foreign:
                 named = _ADDRESS.findall(f"{marked.plain} {html_module.unescape(marked.html)}")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Engine
@@ -26,6 +27,8 @@ class Rebuilt:
     route: str
     target: str
     found: int = 0
+    known: int = 0
+    """Copies that the database knew before (an earlier run may have found them)."""
     held: int = 0
     error: str = ""
 
@@ -76,6 +79,9 @@ async def _rebuild(config: Config, ledger: Ledger, row: Rebuilt, lease: Lease, b
         if not isinstance(writer, CanFind):
             row.error = "this platform cannot list what our account wrote"
             return
+        row.known = len(
+            [p for p in await asyncio.to_thread(partial(ledger.publications, route=row.route)) if p.copy_key]
+        )
         routes = {route.source.instance: row.route}
         found = await adopt(ledger, signer, writer, writer.read, to.instance, to.space, routes, stop_at_known=False)
         row.found = len(found)

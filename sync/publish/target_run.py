@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 
 from ...config.model import Config
 from ...config.routes import Route
-from ...connectors.contract.errors import CannotDo, NotLetIn, WrongCredentials
+from ...connectors.contract.errors import CannotDo, ConnectorError, NotLetIn, WrongCredentials
 from ...connectors.contract.reading import Context
 from ...connectors.contract.writing import CanFind, Limits, Writer
 from ...connectors.http.repeat import ask_again
@@ -25,13 +25,14 @@ from ...core import events
 from ...core.clock import Clock
 from ...core.durations import seconds
 from ...core.journal import instance_row
-from ...core.ledger.ledger import Ledger, Operation
+from ...core.ledger.ledger import Ledger, Operation, told
 from ...core.ledger.marker import Signer
 from ...core.ledger.queries import count_by_state, reasons_told
-from ...core.ledger.states import QUEUED, UNDER_WAY, OperationKind, OperationState
+from ...core.ledger.states import QUEUED, UNDER_WAY, OperationKind, OperationState, PublicationState, Reason
 from ..credentials import Credentials
+from ..origins import unseen_copies
 from .adoption import adopt, hold_older
-from .decisions import Action, requests_of
+from .decisions import Action, copy_of, requests_of
 from .intents import plans_first, write_plan
 from .outcome import PublishProgress, RouteEnd, RouteOutcome
 from .planning import Planner
@@ -45,6 +46,8 @@ _TRIES = 2
 REST = timedelta(minutes=5)
 PATIENCE = 120.0
 """Seconds that a run waits for a platform that asks for patience, before it leaves the rest to the next run."""
+_LOOKED_AFTER = 50
+"""So many copies that no pull saw are asked for in a run."""
 _PAUSES = (1.0, 3.0)
 _TO_SEND = (OperationState.APPROVED, OperationState.UNKNOWN)
 _Told = TypeVar("_Told")
@@ -107,6 +110,7 @@ class TargetRun:
             await self._introduce()
         if not dry_run:
             await self._recover()
+            await self._look_after(outcomes)
         for outcome in outcomes:
             if await self._plan(outcome, dry_run) and dry_run:
                 self._show(outcome)
@@ -172,6 +176,24 @@ class TargetRun:
         if own is None:
             return None
         return Job(op, own, own.target_space, route.conflict if route is not None else "manual")
+
+    async def _look_after(self, outcomes: Sequence[RouteOutcome]) -> None:
+        """Ask for the copies that no pull ever saw: hidden before the first one, they would count as there for ever."""
+        for outcome in outcomes:
+            ids = await asyncio.to_thread(
+                unseen_copies, self.publisher.engine, outcome.route, self.instance, _LOOKED_AFTER
+            )
+            for own in await asyncio.to_thread(partial(self.ledger.publications, ids=ids)):
+                try:
+                    reading = await self.writer.read(copy_of(own))
+                except ConnectorError:
+                    return  # it cannot be told now; the next run asks
+                seen = partial(self.ledger.update_publication, own, event="looked after", detail="no pull saw it")
+                if reading is None:
+                    why = "the copy is not there any more, and no pull ever saw it: a moderator may have removed it"
+                    gone = {"state": PublicationState.GONE, **told(Reason.COPY_GONE, why)}
+                    seen = partial(self.ledger.update_publication, own, event="gone", detail=why, **gone)
+                await asyncio.to_thread(seen)
 
     # Planning ---------------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from civicsync.connectors.contract.errors import NotDone, WrongCredentials
 from civicsync.connectors.contract.writing import Authored, Copy
 from civicsync.connectors.testing.fake import FakeWriter
 from civicsync.core.ledger.ledger import Ledger
-from civicsync.core.ledger.states import OperationState, waits_for_person
+from civicsync.core.ledger.states import OperationState, Reason, waits_for_person
 from civicsync.core.records import State
 from civicsync.sync.publish.rebuild_map import rebuild_map
 from civicsync.sync.publish.review import Reviewer
@@ -131,6 +131,35 @@ def test_a_copy_that_the_pull_saw_removed_is_told_without_an_edit_and_kept_again
     assert world.states() == {"sent": 1}
     world.round()
     assert "Anders." in copy.body
+
+
+def test_a_copy_that_was_hidden_before_any_pull_saw_it_is_asked_for(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 2)
+    world.publish()
+    world.worlds["b"].copies()[0].hidden = True
+    world.publish()
+    assert world.states() == {"sent": 2}, "no pull could have seen it yet"
+    world.round()
+    assert world.states() == {"sent": 1, "gone": 1}
+    assert world.round() == 0
+
+
+def test_a_second_copy_that_a_pull_sees_is_told_once(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 1)
+    world.publish()
+    copy = world.worlds["b"].copies()[0]
+    world.worlds["b"].write(copy.title, copy.body, "citizen-9")
+    world.round()
+    ledger = Ledger(world.engine, world.clock)
+    [own] = ledger.publications(route="a-to-b")
+    assert own.reason == "", "anybody can paste a marker"
+    world.worlds["b"].write(copy.title, copy.body, "robot")
+    world.round()
+    [own] = ledger.publications(route="a-to-b")
+    assert (own.reason_code, "proposal/3" in own.reason) == (Reason.TWINS, True)
+    Reviewer(world.config, world.engine, world.clock, "ann").approve(own)
+    world.round()
+    assert ledger.publications(route="a-to-b")[0].reason == "", "a person has seen it"
 
 
 def test_a_name_that_nothing_answers_to_is_told_by_every_run(tmp_path: Path) -> None:
