@@ -1,157 +1,255 @@
-"""The comments of one pull: from the site's open-data files where they changed, else live where a number of comments did.
+"""The comments of one pull: what moved since it was read, live, or from the site's open data where a file still speaks for it.
 
-A file holds all comments of proposals, or of debates; projects have none (docs/platforms/decidim.md 5). Without a file what is not
-re-read counts as present, so that a sweep is complete all the same.
+Every event of a comment moves `updatedAt` of what is commented (docs/platforms/decidim.md 2). So a thread whose date and number are those
+it was read at is unchanged; and a file speaks for exactly those threads that did not move after its newest row (5). A thread that was
+read whole is evidence: what is stored of it and was not shown is missing.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from ...core.identity import Ref
-from ..contract.errors import Malformed, NotFound
+from ..contract.errors import ConnectorError, Malformed, NotFound
 from ..contract.reading import Item, Page, Stored
 from .api import Api
-from .comment_trees import CommentTree, CommentTrees
+from .comment_trees import MOST_SINGLES, CommentTree, CommentTrees
 from .dialects import Dialect
-from .mapping import Mapper, comments_in, target_of_url
+from .mapping import Mapper, MappingError, comments_in, moment, target_of_url
+from .thread_pages import named_on_page
 
 KINDS = {"Proposals": "proposal", "Debates": "debate", "Budgets": "project"}
 """What people comment on in a component of each type."""
-_SCOPES = {"proposal": "comments", "debate": "comments@debates", "project": "comments@projects"}
+SCOPES = {"proposal": "comments", "debate": "comments@debates", "project": "comments@projects"}
 FILES = {"proposal": "open-data/download/proposal_comments", "debate": "open-data/download/debate_comments"}
 REPLY = "Decidim::Comments::Comment"
 _PAGE = 1000
-_MOST_SINGLES = 40
-"""So many comments of one broken tree are asked for one by one, the newest; older ones are known already."""
+_FILE_WORTH = 3
+"""A file is asked for when the threads that moved would take more requests than this."""
+_OLD = timedelta(days=2)
+_ABOVE = 25
+"""So many numbers above the highest known are asked for in a list that cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Something that people comment on, as this pull saw it. `moved`: `updatedAt`, as it was written."""
+
+    component: str
+    count: int
+    moved: str
+
+    @property
+    def mark(self) -> str:
+        """What stays the same while nothing happens to its comments."""
+        return f"{self.count}|{self.moved}"
 
 
 class Counted:
-    """How many comments the rows of a kind have, as this pull sees it."""
+    """The rows of a kind with their numbers of comments, as this pull sees them."""
 
     def __init__(self, kind: str, stored: Stored) -> None:
         self.kind = kind
-        self.memory = "comment_counts" if kind == "proposal" else f"comment_counts@{kind}"
+        self.memory = f"threads@{kind}"
         self.stored = stored
-        self.rows: dict[str, tuple[str, int]] = {}
-        """Component and number, by id."""
+        self.rows: dict[str, Row] = {}
         self.members: dict[str, set[Ref]] = {}
         """What the components that were read hold."""
         self.fresh: set[str] = set()
         """New, or back after it was hidden: its comments went with it."""
-        self.before: set[str] = set()
-        """Seen by the process that this pull resumes."""
+        self.settled: list[str] = []
+        """Components that did not change, by a gate that every event of their comments moves."""
+        self.failed: set[str] = set()
+        """Components that could not be read to their end."""
+
+    @property
+    def due(self) -> str:
+        """The name of the memory that says: a run came to its end before it had read all threads that had moved."""
+        return f"threads_due@{self.kind}"
 
     def see(self, component: str, node: Mapping[str, Any], known: Collection[str]) -> None:
         """A row of a component; `known`: ids that were stored before."""
         own, count = str(node.get("id")), node.get("totalCommentsCount")
         if own not in known:
             self.fresh.add(own)
-        self.rows[own] = (component, count if isinstance(count, int) else 0)
+        self.rows[own] = Row(component, count if isinstance(count, int) else 0, str(node.get("updatedAt")))
         self.members.setdefault(component, set()).add(f"{self.kind}/{own}")
 
     def remember(self, component: str, tokens: Mapping[Ref, str]) -> None:
-        """What the process that this pull continues knew of the rows it had read."""
+        """What was known of the rows of a component that is not read now."""
         self.members.setdefault(component, set()).update(tokens)
-        self.rows.update((each.partition("/")[2], (component, comments_in(mark))) for each, mark in tokens.items())
+        for each, mark in tokens.items():
+            self.rows[each.partition("/")[2]] = Row(component, *comments_in(mark))
 
     def back(self) -> Mapping[str, Any]:
-        """Forget how many comments a row had that came back: kept with its page, should this run be interrupted."""
-        known: dict[str, int] = self.stored.memory(self.memory) or {}
-        if self.fresh.isdisjoint(known):
-            return {}
-        return {self.memory: {own: count for own, count in known.items() if own not in self.fresh}}
+        """Kept with its page, should this run be interrupted: there is reading to do, and what came back is read anew."""
+        known: dict[str, str] = self.stored.memory(self.memory) or {}
+        kept = {own: mark for own, mark in known.items() if own not in self.fresh}
+        found: dict[str, Any] = {} if len(kept) == len(known) else {self.memory: kept}
+        if any(self.moved(own, kept) for own in self.rows):
+            found[self.due] = True
+        return found
 
-    async def alive(self, components: Mapping[str, Any]) -> set[str]:
-        """The ids of what is there: what was just seen, and what is in components that did not change."""
-        alive = set(self.rows) | self.before
-        for own, component in components.items():
-            if own not in self.members and KINDS.get(str(component["type"])) == self.kind:
-                tokens = await self.stored.tokens(f"{str(component['type']).lower()}@component/{own}")
-                alive.update(each.partition("/")[2] for each in tokens)
-        return alive
+    def moved(self, own: str, marks: Mapping[str, str]) -> bool:
+        """Whether something may have happened to its comments since they were read; what never had any needs no reading."""
+        row = self.rows[own]
+        return marks.get(own) != row.mark and (row.count > 0 or own in marks)
 
 
 class CommentReader:
     """The comments on the rows of one kind."""
 
     def __init__(
-        self, api: Api, mapper: Mapper, dialect: Dialect, counted: Counted, components: Mapping[str, Any], locale: str
+        self,
+        api: Api,
+        mapper: Mapper,
+        dialect: Dialect,
+        counted: Counted,
+        components: Mapping[str, Any],
+        locale: str,
+        alive: Callable[[ConnectorError], Awaitable[None]],
     ) -> None:
+        """`alive` raises the error again where the whole site does not answer."""
         self.api = api
         self.mapper = mapper
         self.dialect = dialect
         self.counted = counted
         self.components = components
+        self.alive = alive
         self.kind = counted.kind
         self.stored = counted.stored
-        self.scope = _SCOPES[self.kind]
-        self.trees = CommentTrees(api, dialect, locale)
-        self.known: dict[str, int] = dict(self.stored.memory(counted.memory) or {})
+        self.scope = SCOPES[self.kind]
+        self.trees = CommentTrees(api, dialect, locale, names=mapper.context.keep_names)
+        self.marks: dict[str, str] = dict(self.stored.memory(counted.memory) or {})
         for own in counted.fresh:
-            self.known.pop(own, None)
+            self.marks.pop(own, None)
+        self.open: dict[str, int] = dict(self.stored.memory(f"threads_open@{self.kind}") or {})
+        """Threads that could not be read whole, and the highest comment that was known then."""
+        self._before = (dict(self.marks), dict(self.open))
+        self._highest: int | None = None
+        self._file: dict[str, list[Mapping[str, str]]] = {}
+        self._known: dict[str, dict[str, str | None]] | None = None
+        self._short = 0
+        self._broken = 0
 
     @property
-    def _behind(self) -> list[str]:
-        """What has another number of comments than when they were read."""
-        rows, known = self.counted.rows, self.known
-        return [own for own, (_, count) in rows.items() if known.get(own, 0) != count and (count or known.get(own))]
+    def behind(self) -> list[str]:
+        """What moved since its comments were read."""
+        return [own for own in self.counted.rows if self.counted.moved(own, self.marks)]
 
-    async def pages(
-        self, archive: Sequence[Mapping[str, str]] | None, *, full: bool, whole: bool
-    ) -> AsyncIterator[Page]:
-        """The file when it changed, then live what it is too old for.
+    async def pages(self, archive: Sequence[Mapping[str, str]] | None, *, whole: bool) -> AsyncIterator[Page]:
+        """What moved: from a file that speaks for it, else live; and that the rest did not.
 
         Args:
             archive: the rows of the file, where it was read as part of an archive.
             whole: no component was left out.
         """
-        from_file = self.kind in FILES and self.dialect.release >= (0, 30) and self.api.settings.open_data
-        if from_file and (self.kind == "proposal" or self._behind or (full and self.known)):
-            try:
-                async for page in self._file():
-                    yield page
-            except (NotFound, Malformed) as error:
-                from_file = False
-                yield Page("open-data", note=f"comments one by one, open data could not be read: {error.message}")
-        elif archive is not None:
-            async for page in self._rows(archive, {}):
+        behind = self.behind
+        if archive is None and len(behind) > _FILE_WORTH * self.dialect.aliases:
+            archive, note = await self._download()
+            if note:
+                yield Page("open-data", note=note)
+        if archive is not None and behind:
+            for page in self._spoken_for(archive, behind):
                 yield page
-        if self.kind == "proposal" or from_file:
-            async for page in self._upserts():
-                yield page
-        elif self._behind or self.stored.pending(self.scope):
-            async for page in self._sweep(whole=whole):
-                yield page
+        behind = self.behind
+        if archive is not None and behind:
+            note = self._age(behind)
+            if note:
+                yield Page("open-data", note=note)
+        read = set(behind)
+        async for page in self.threads(behind):
+            yield page
+        marks = {own: mark for own, mark in self.marks.items() if own not in self.counted.rows or own in self._there()}
+        self.marks = marks
+        yield Page(self.scope, memory={**self._memory(), self.counted.due: bool(self._broken)}, note=self._told())
+        async for page in self._vouched(read, whole=whole):
+            yield page
 
-    async def _file(self) -> AsyncIterator[Page]:
-        name = "comments_file" if self.kind == "proposal" else f"comments_file@{self.kind}"
-        kept = self.stored.memory(name) or {}
-        rows, etag, path = await self.api.open_data(kept.get("path") or FILES[self.kind], kept.get("etag"))
-        if rows is not None:
-            async for page in self._rows(rows, {name: {"etag": etag, "path": path}}):
-                yield page
+    def _there(self) -> set[str]:
+        """Rows that have comments, or had some when they were read last."""
+        return {own for own, row in self.counted.rows.items() if row.count or own in self.open}
 
-    async def _rows(self, rows: Sequence[Mapping[str, str]], memory: Mapping[str, Any]) -> AsyncIterator[Page]:
-        """The rows of the file in pages; the file holds all, so the last page claims so."""
-        self.known.clear()
-        items: list[Item] = []
-        kept: set[str] = set()
-        alive = await self.counted.alive(self.components)
-        for row in sorted(rows, key=lambda each: int(each.get("depth") or 0)):
+    def _memory(self) -> dict[str, Any]:
+        """What changed of what is remembered."""
+        found: dict[str, Any] = {}
+        if self.marks != self._before[0]:
+            found[self.counted.memory] = dict(self.marks)
+        if self.open != self._before[1]:
+            found[f"threads_open@{self.kind}"] = dict(self.open)
+        self._before = (dict(self.marks), dict(self.open))
+        return found
+
+    def _told(self) -> str | None:
+        notes: list[str] = []
+        if self._short:
+            notes.append(
+                f"comments of {self._short} {self.kind}s could not all be read, as one of them was deleted: "
+                "what nobody names can be missing"
+            )
+        if self._broken:
+            notes.append(f"comments of {self._broken} {self.kind}s did not answer; the next run asks again")
+        return "; ".join(notes) or None
+
+    # The file ---------------------------------------------------------------------------------------------------------
+
+    async def _download(self) -> tuple[Sequence[Mapping[str, str]] | None, str | None]:
+        if self.kind not in FILES or self.dialect.release < (0, 30) or not self.api.settings.open_data:
+            return None, None
+        try:
+            rows, _, _ = await self.api.open_data(FILES[self.kind], None)
+        except (NotFound, Malformed) as error:
+            return None, f"comments one by one, open data could not be read: {error.message}"
+        return rows, None
+
+    def _spoken_for(self, rows: Sequence[Mapping[str, str]], behind: Sequence[str]) -> Iterator[Page]:
+        """The threads that did not move after the newest row of the file, and have as many comments as the file has."""
+        for row in rows:
             target = target_of_url(row.get("root_commentable_url", ""))
-            if target is None or not target.startswith(f"{self.kind}/") or not row.get("id"):
+            if target is not None and target.startswith(f"{self.kind}/") and row.get("id", "").isdecimal():
+                self._file.setdefault(target.partition("/")[2], []).append(row)
+        newest = self._newest()
+        self._highest = max((int(row["id"]) for found in self._file.values() for row in found), default=0)
+        items: list[Item] = []
+        targets: list[Ref] = []
+        for own in behind:
+            row, found = self.counted.rows[own], self._file.get(own, [])
+            when = _time({"at": row.moved}, "at")
+            if newest is None or when is None or when > newest or len(found) != row.count:
                 continue
-            own = target.partition("/")[2]
-            self.known[own] = self.known.get(own, 0) + 1
-            # The file may be older than what was hidden since; and a reply to something hidden is shown nowhere.
-            orphan = row.get("commentable_type") == REPLY and row.get("commentable_id") not in kept
-            if orphan or own not in alive:
+            if len(items) >= _PAGE:
+                yield Page(self.scope, items, whole_of=targets)
+                items, targets = [], []
+            items += self._from_file(found, f"{self.kind}/{own}")
+            targets.append(f"{self.kind}/{own}")
+            self.marks[own] = row.mark
+            self.open.pop(own, None)
+        yield Page(self.scope, items, whole_of=targets, memory=self._memory())
+
+    def _newest(self) -> datetime | None:
+        times = [_time(row, "created_at") for rows in self._file.values() for row in rows]
+        return max((each for each in times if each is not None), default=None)
+
+    def _age(self, behind: Sequence[str]) -> str | None:
+        """Say it where a file that is long out of date leaves much to be read live."""
+        newest, now = self._newest(), self.mapper.context.clock.now()
+        later = [own for own in behind if self.counted.rows[own].count]
+        if newest is None or now - newest < _OLD or not later:
+            return None
+        return (
+            f"the site's open data of comments ends {(now - newest).days} days ago and knows nothing of {len(later)} {self.kind}s "
+            "that moved since: a file that is made once, or dies, stays as it is; their comments were read one by one"
+        )
+
+    def _from_file(self, rows: Sequence[Mapping[str, str]], target: Ref) -> Iterator[Item]:
+        kept: set[str] = set()
+        for row in sorted(rows, key=lambda each: (int(each.get("depth") or 0), int(each["id"]))):
+            # A reply to something hidden is shown nowhere.
+            if row.get("commentable_type") == REPLY and row.get("commentable_id") not in kept:
                 continue
             kept.add(row["id"])
-            items.append(self._row(row, target))
-        for start in range(0, len(items), _PAGE):
-            yield Page(self.scope, items[start : start + _PAGE], total=len(items))
-        yield Page(self.scope, complete=True, memory={**memory, self.counted.memory: dict(self.known)})
+            yield self._row(row, target)
 
     def _row(self, row: Mapping[str, str], target: Ref) -> Item:
         parent = row.get("commentable_id") if row.get("commentable_type") == REPLY else None
@@ -164,74 +262,114 @@ class CommentReader:
             "locale": row.get("locale") or None,
             "alignment": int(row.get("alignment") or 0),
             "createdAt": row.get("created_at"),
+            "_author": {"id": author, "name": row.get("author/name"), "__typename": "User"} if author else None,
         }
-        if author:
-            raw["_author"] = {"id": author, "name": row.get("author/name"), "__typename": "User"}
         return self.mapper.comment(raw, None, None)
 
-    async def _batches(self) -> AsyncIterator[dict[str, CommentTree]]:
-        """What is behind, read live and mended: as many trees at a time as a request may name."""
+    # Live -------------------------------------------------------------------------------------------------------------
+
+    async def threads(self, wanted: Sequence[str]) -> AsyncIterator[Page]:
+        """Threads, live and mended: as many at a time as a request may name. `wanted` are rows of this pull."""
         by_component: dict[str, list[str]] = {}
-        for own in self._behind:
-            by_component.setdefault(self.counted.rows[own][0], []).append(own)
-        for component, wanted in by_component.items():
-            for start in range(0, len(wanted), self.dialect.aliases):
-                part = wanted[start : start + self.dialect.aliases]
-                trees = await self.trees.read(self.kind, component, part)
-                broken = {own: tree for own, tree in trees.items() if tree.broken}
-                marks = await self.stored.tokens(self.scope) if broken else {}
-                for own, tree in broken.items():
-                    await self.trees.mend(tree, _newest(_answers(marks, f"{self.kind}/{own}")))
-                yield trees
+        for own in wanted:
+            by_component.setdefault(self.counted.rows[own].component, []).append(own)
+        for component, rows in by_component.items():
+            for start in range(0, len(rows), self.dialect.aliases):
+                part = rows[start : start + self.dialect.aliases]
+                try:
+                    trees = await self.trees.read(self.kind, component, part)
+                    for own, tree in trees.items():
+                        if tree.broken:
+                            await self._mend(component, own, tree)
+                except ConnectorError as error:
+                    await self.alive(error)
+                    self._broken += len(part)
+                    continue
+                yield self._page(trees)
 
-    async def _upserts(self) -> AsyncIterator[Page]:
-        """What is behind, beside a file that finds what is gone."""
-        async for trees in self._batches():
-            self.known.update((own, self.counted.rows[own][1]) for own in trees)
-            items = [item for own, tree in trees.items() for item in self._items(own, tree)]
-            yield Page(self.scope, items, memory={self.counted.memory: dict(self.known)}, note=self._note(trees))
+    def _page(self, trees: Mapping[str, CommentTree]) -> Page:
+        """What these threads show; those that were read whole are evidence of absence."""
+        items: list[Item] = []
+        targets: list[Ref] = []
+        absent: list[Ref] = []
+        for own, tree in trees.items():
+            row = self.counted.rows[own]
+            items += self._items(own, tree)
+            self.marks[own] = row.mark
+            if tree.whole(row.count):
+                targets.append(f"{self.kind}/{own}")
+                self.open.pop(own, None)
+            else:
+                self._short += 1
+                known = (self._known or {}).get(own, {})
+                absent += [f"comment/{each}" for each in tree.withheld if each in known]
+                self.open[own] = self.open.get(own, self._highest or 0)
+        return Page(self.scope, items, whole_of=targets, absent=absent, memory=self._memory())
 
-    async def _sweep(self, *, whole: bool) -> AsyncIterator[Page]:
-        """What is behind; everything else counts as present, but for what the last sweep missed."""
-        marks = dict(await self.stored.tokens(self.scope))
-        read: dict[str, int] = {}
-        kept = set(marks) - set(self.stored.pending(self.scope))
-        async for trees in self._batches():
-            for own, tree in trees.items():
-                read[own] = self.counted.rows[own][1]
-                known = _answers(marks, f"{self.kind}/{own}")
-                asked = _newest(known) if tree.broken else known
-                kept.difference_update(f"comment/{each}" for each in asked)
-            items = [item for own, tree in trees.items() for item in self._items(own, tree)]
-            yield Page(self.scope, items, note=self._note(trees))
-        self.known.update(read)
-        alive = await self.counted.alive(self.components)
-        present = [each for each in kept if marks[each].partition(">")[0].partition("/")[2] in alive]
-        # The numbers are kept at the end only: an interrupted sweep must read the same again.
-        memory = {self.counted.memory: {own: count for own, count in self.known.items() if own in alive}}
-        yield Page(self.scope, present=present if whole else (), complete=whole, memory=memory)
+    async def _mend(self, component: str, own: str, tree: CommentTree) -> None:
+        """Go round what cannot be listed: by ids that are stored, in the file, named by the public page, or above all that are known."""
+        row = self.counted.rows[own]
+        known = {each["id"]: _above(each) for each in self._file.get(own, ())} | (await self._stored()).get(own, {})
+        await self.trees.mend(tree, known)
+        if not tree.whole(row.count) and tree.broken:
+            path = self.components[component].get("path")
+            named = await named_on_page(self.api, f"{path}{own}") if path and self.kind != "project" else None
+            if named is not None:
+                await self.trees.mend(tree, dict.fromkeys(named - tree.ids))
+                tree.named = len(named) <= MOST_SINGLES
+        floor = self.open.get(own, self._highest or 0)
+        if not tree.whole(row.count) and floor:
+            above = {str(each) for each in range(floor + 1, floor + 1 + _ABOVE)}
+            await self.trees.find(tree, self.kind, component, own, above - tree.withheld)
+        await self.trees.learn_authors([tree])
+
+    async def _stored(self) -> dict[str, dict[str, str | None]]:
+        """The stored comments of this kind by what they are on: ids, with the comment that each answers."""
+        if self._known is None:
+            self._known = {}
+            for kind, scope in SCOPES.items():
+                for reference, mark in (await self.stored.tokens(scope)).items():
+                    each = reference.partition("/")[2]
+                    self._highest = max(self._highest or 0, int(each))
+                    on, _, parent = mark.partition(">")
+                    if kind == self.kind:
+                        self._known.setdefault(on.partition("/")[2], {})[each] = parent or None
+        return self._known
 
     def _items(self, own: str, tree: CommentTree) -> list[Item]:
         items: list[Item] = []
         for comment, parent in tree.comments:
+            # In which language it is the interface does not tell.
             raw: dict[str, Any] = {
                 "id": str(comment["id"]),
                 "target": f"{self.kind}/{own}",
                 "parent": f"comment/{parent}" if parent else None,
                 "body": comment.get("body"),
-                "locale": None,
                 "alignment": comment.get("alignment") or 0,
                 "createdAt": comment.get("createdAt"),
             }
+            if "author" in comment:
+                raw["_author"] = comment["author"]
             items.append(self.mapper.comment(raw, comment.get("upVotes"), comment.get("downVotes")))
         return items
 
-    def _note(self, trees: Mapping[str, CommentTree]) -> str | None:
-        short = [own for own, tree in trees.items() if tree.broken and len(tree.comments) < self.counted.rows[own][1]]
-        if not short:
-            return None
-        then = "; open data brings what is missing" if self.kind in FILES and self.api.settings.open_data else ""
-        return f"comments of {len(short)} {self.kind}s could not all be read, as one of them was deleted{then}"
+    async def _vouched(self, read: Collection[str], *, whole: bool) -> AsyncIterator[Page]:
+        """What did not move is as it was: its date would have moved with every event of its comments.
+
+        But for authors who were deleted since: those move nothing, and are seen when a thread is read again for another reason.
+        """
+        counted = self.counted
+        left_out = not whole or bool(counted.failed) or bool(self._broken)
+        if not (left_out or read or self.open):
+            yield Page(self.scope, vouched=True)
+            return
+        there = {own for own, row in counted.rows.items() if row.component not in counted.failed}
+        for component in counted.settled:
+            scope = f"{str(self.components[component]['type']).lower()}@component/{component}"
+            there.update(each.partition("/")[2] for each in await self.stored.tokens(scope))
+        same = [own for own in self.marks if own in there and own not in read and own not in self.open]
+        if same:
+            yield Page(self.scope, vouched_of=[f"{self.kind}/{own}" for own in same])
 
 
 async def shown(trees: CommentTrees, stored: Stored, ids: Sequence[str]) -> set[str]:
@@ -239,7 +377,7 @@ async def shown(trees: CommentTrees, stored: Stored, ids: Sequence[str]) -> set[
     if not ids:
         return set()
     above: dict[str, str] = {}
-    for scope in _SCOPES.values():
+    for scope in SCOPES.values():
         marks = await stored.tokens(scope)
         above.update((each.partition("/")[2], mark.partition(">")[2]) for each, mark in marks.items())
     chains: dict[str, list[str]] = {}
@@ -251,15 +389,13 @@ async def shown(trees: CommentTrees, stored: Stored, ids: Sequence[str]) -> set[
     return {own for own, chain in chains.items() if all(each in readable for each in chain)}
 
 
-def _answers(marks: Mapping[Ref, str], target: Ref) -> dict[str, str | None]:
-    """The stored comments on something: ids, with the comment that each answers."""
-    found: dict[str, str | None] = {}
-    for reference, mark in marks.items():
-        on, _, parent = mark.partition(">")
-        if on == target:
-            found[reference.partition("/")[2]] = parent or None
-    return found
+def _above(row: Mapping[str, str]) -> str | None:
+    """The comment that a row of the file answers."""
+    return row.get("commentable_id") if row.get("commentable_type") == REPLY else None
 
 
-def _newest(known: Mapping[str, str | None]) -> dict[str, str | None]:
-    return {own: known[own] for own in sorted(known, key=int)[-_MOST_SINGLES:]}
+def _time(node: Mapping[str, Any], name: str) -> datetime | None:
+    try:
+        return moment(node, name)
+    except MappingError:
+        return None

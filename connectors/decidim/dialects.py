@@ -18,6 +18,7 @@ ROOTS = {
 """Root lists of participatory spaces, and our kind for each; a site has those of its modules."""
 PATHS = {"process": "processes", "assembly": "assemblies", "conference": "conferences", "initiative": "initiatives"}
 _SLUGLESS = frozenset({"consultations"})
+_STEPPED = frozenset({"participatoryProcesses"})
 _TEXT = "{translations{locale text machineTranslated}}"
 _NAME = "{translations{locale text}}"
 
@@ -80,13 +81,34 @@ VERSION = "query Version{decidim{version}}"
 
 
 def spaces_selection(dialect: Dialect, roots: Sequence[str]) -> str:
-    """Every space with its components; in 0.32 also the gate: when a component last changed."""
+    """Every space with its components; in 0.32 also the gates: when a component last changed, and which step of a process is active.
+
+    A step shows or hides votes, and moves no component (docs/platforms/decidim.md 2).
+    """
     gate = " updatedAt" if dialect.timestamps else ""
     parts: list[str] = []
     for root in roots:
         slug = "" if root in _SLUGLESS else " slug"
-        parts.append(f"{root}{{id{slug} type title{_NAME} components{{id __typename name{_NAME} weight{gate}}}}}")
+        steps = " steps{id active}" if dialect.timestamps and root in _STEPPED else ""
+        components = f"components{{id __typename name{_NAME} weight{gate}}}"
+        parts.append(f"{root}{{id{slug} type title{_NAME}{steps} {components}}}")
     return " ".join(parts)
+
+
+def parts_selection(ids: Sequence[str]) -> str:
+    """Whether components answer, alias `x<position>`."""
+    return " ".join(f'x{position}:component(id:"{each}"){{id}}' for position, each in enumerate(ids))
+
+
+def parts_document(ids: Sequence[str]) -> str:
+    """Whether components answer, in a request of their own."""
+    return f"query Parts{{{parts_selection(ids)}}}"
+
+
+def taxonomies_document() -> str:
+    """All taxonomies of the organization, three levels, which is as deep as the recursion limit goes (0.31 and later; 1.2)."""
+    leaf = f"id name{_NAME}"
+    return f"query Taxonomies{{organization{{taxonomies{{{leaf} children{{{leaf} children{{{leaf}}}}}}}}}}}"
 
 
 def organization_name(dialect: Dialect) -> str:
@@ -106,8 +128,7 @@ def light_selection(dialect: Dialect, component: str, after: str | None) -> str:
     """A light page: what moves when something happens to a proposal."""
     cursor = f', after:"{after}"' if after else ""
     withdrawn = " withdrawn" if dialect.withdrawn else ""
-    likes = " likesCount" if dialect.likes else ""
-    fields = f"id updatedAt voteCount totalCommentsCount state{withdrawn}{likes}"
+    fields = f"id updatedAt voteCount totalCommentsCount state{withdrawn} {dialect.endorsements}"
     page = f'proposals(first:{PAGE}{cursor}, order:{{id:"asc"}}){{nodes{{{fields}}} pageInfo{{hasNextPage endCursor}}}}'
     return f'component(id:"{component}"){{id ...on Proposals{{{page}}}}}'
 
@@ -124,7 +145,7 @@ def record_fields(dialect: Dialect, *, names: bool) -> str:
     """
     withdrawn = "withdrawn withdrawnAt " if dialect.withdrawn else ""
     grouped = (
-        "taxonomies{id name" + _NAME + "}"
+        "taxonomies{id name" + _NAME + " parent{id}}"
         if dialect.taxonomies
         else f"category{{id name{_NAME}}} scope{{id name{_NAME}}}"
     )
@@ -132,7 +153,9 @@ def record_fields(dialect: Dialect, *, names: bool) -> str:
     return (
         f"id reference state {withdrawn}voteCount totalCommentsCount {dialect.endorsements} createdAt updatedAt publishedAt "
         f"answeredAt official createdInMeeting address coordinates{{latitude longitude}} "
-        f"title{_TEXT} body{_TEXT} answer{_TEXT} {author} {grouped} meeting{{id}}"
+        f"title{_TEXT} body{_TEXT} answer{_TEXT} {author} {grouped} meeting{{id}} "
+        # Emendations are rows of the same list; a hidden one makes its entry null, no more (docs/platforms/decidim.md 1.7 Q3, 2).
+        "amendments{emendation{id}}"
     )
 
 
@@ -159,8 +182,26 @@ CLASSES = {"comment": "Decidim::Comments::Comment", "project": "Decidim::Budgets
 _HOMES = {"proposal": "Proposals", "debate": "Debates"}
 
 
-def _levels(levels: int) -> str:
-    return f"comments{{{_COMMENT}{f' {_levels(levels - 1)}' if levels > 1 else ''}}}"
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How much of comments one question asks for. `author`: one comment of a deleted account turns the list null (1.7 Q5)."""
+
+    levels: int
+    author: bool
+    names: bool = False
+
+    @property
+    def fields(self) -> str:
+        """The fields of one comment."""
+        return _COMMENT + (f" author{{__typename id{' name' if self.names else ''}}}" if self.author else "")
+
+    def selection(self, levels: int | None = None, arguments: str = "") -> str:
+        """A list of comments with what hangs on it."""
+        left = self.levels if levels is None else levels
+        return f"comments{arguments}{{{self.fields}{f' {self.selection(left - 1)}' if left > 1 else ''}}}"
+
+
+WITH_AUTHORS, WITHOUT, ONE_LEVEL = Depth(2, True), Depth(2, False), Depth(1, False)
 
 
 def _by_class(kind: str, ids: Sequence[str], locale: str, fields: str) -> str:
@@ -168,39 +209,63 @@ def _by_class(kind: str, ids: Sequence[str], locale: str, fields: str) -> str:
     return " ".join(f'c{position}:commentable(id:"{each}",{asked}){{id {fields}}}' for position, each in enumerate(ids))
 
 
-def comments_document(kind: str, component: str, ids: Sequence[str], locale: str, *, levels: int = 2) -> str:
-    """Levels of comments of several proposals, debates or projects, alias `c<position>`; authors are left out (1.7 Q5).
+def comments_document(kind: str, component: str, ids: Sequence[str], locale: str, depth: Depth = WITHOUT) -> str:
+    """Levels of comments of several proposals, debates or projects, alias `c<position>`.
 
     Two levels are the most that newer releases take (docs/platforms/decidim.md 1.2).
     """
     if kind in CLASSES:
-        return f"query Comments{{{_by_class(kind, ids, locale, _levels(levels))}}}"
-    parts = " ".join(f'c{position}:{kind}(id:"{each}"){{id {_levels(levels)}}}' for position, each in enumerate(ids))
+        return f"query Comments{{{_by_class(kind, ids, locale, depth.selection())}}}"
+    asked = depth.selection()
+    parts = " ".join(f'c{position}:{kind}(id:"{each}"){{id {asked}}}' for position, each in enumerate(ids))
     return f'query Comments{{component(id:"{component}"){{id ...on {_HOMES[kind]}{{{parts}}}}}}}'
 
 
-def replies_document(ids: Sequence[str], locale: str, *, levels: int = 2) -> str:
+def replies_document(ids: Sequence[str], locale: str, depth: Depth = WITHOUT) -> str:
     """More levels below comments, alias `c<position>`."""
-    return f"query Replies{{{_by_class('comment', ids, locale, _levels(levels))}}}"
+    return f"query Replies{{{_by_class('comment', ids, locale, depth.selection())}}}"
 
 
-def single_comments_document(ids: Sequence[str], locale: str) -> str:
+def single_comments_document(ids: Sequence[str], locale: str, depth: Depth = ONE_LEVEL) -> str:
     """Comments by their ids, without what hangs on them: works beside a deleted one (1.7 Q5), alias `c<position>`."""
-    fields = _COMMENT.removeprefix("id ")
+    fields = depth.fields.removeprefix("id ")
     return f"query Singles{{{_by_class('comment', ids, locale, f'...on Comment{{{fields}}}')}}}"
 
 
-def budgets_document(dialect: Dialect, component: str) -> str:
-    """All budgets of a component with their projects (names in snake case are the platform's own)."""
-    votes = "confirmedVotes " if dialect.likes else ""
+def members_document(kind: str, component: str, own: str, parent: str | None, ids: Sequence[str], locale: str) -> str:
+    """Which of these comments stand in one list, that of a row or of a comment, alias `c<position>`.
+
+    A list with only one comment answers beside a deleted one (1.7 Q5, recordings 761 to 764): empty if it is no comment of this list.
+    """
+    lists = [ONE_LEVEL.selection(arguments=f'(singleCommentId:"{each}")') for each in ids]
+    if parent is not None or kind in CLASSES:
+        holder, holding = ("comment", parent) if parent is not None else (kind, own)
+        asked = f'type:"{CLASSES[holder]}",locale:"{locale}",toggleTranslations:false'
+        parts = [f'c{n}:commentable(id:"{holding}",{asked}){{id {each}}}' for n, each in enumerate(lists)]
+        return f"query Members{{{' '.join(parts)}}}"
+    parts = [f'c{n}:{kind}(id:"{own}"){{id {each}}}' for n, each in enumerate(lists)]
+    return f'query Members{{component(id:"{component}"){{id ...on {_HOMES[kind]}{{{" ".join(parts)}}}}}}}'
+
+
+def budgets_document(dialect: Dialect, component: str, after: str | None) -> str:
+    """A page of a component's budgets with all their projects (names in snake case are the platform's own)."""
+    cursor = f', after:"{after}"' if after else ""
+    votes = "confirmedVotes address coordinates{latitude longitude} " if dialect.likes else ""
     grouped = (
-        "taxonomies{id name" + _NAME + "}"
+        "taxonomies{id name" + _NAME + " parent{id}}"
         if dialect.taxonomies
         else f"category{{id name{_NAME}}} scope{{id name{_NAME}}}"
     )
     project = f"id title{_TEXT} description{_TEXT} budget_amount selected {votes}createdAt updatedAt reference totalCommentsCount {grouped}"
     budget = f"id title{_NAME} total_budget projects{{{project}}}"
-    return f'query Budgets{{component(id:"{component}"){{id ...on Budgets{{budgets(first:20){{nodes{{{budget}}}}}}}}}}}'
+    page = f"budgets(first:20{cursor}){{nodes{{{budget}}} pageInfo{{hasNextPage endCursor}}}}"
+    return f'query Budgets{{component(id:"{component}"){{id ...on Budgets{{{page}}}}}}}'
+
+
+def debates_by_id_document(component: str, ids: Sequence[str]) -> str:
+    """Whether debates are there, alias `r<position>`."""
+    parts = " ".join(f'r{position}:debate(id:"{each}"){{id}}' for position, each in enumerate(ids))
+    return f'query Single{{component(id:"{component}"){{id ...on Debates{{{parts}}}}}}}'
 
 
 def debates_document(dialect: Dialect, component: str, after: str | None, *, names: bool) -> str:
@@ -208,7 +273,7 @@ def debates_document(dialect: Dialect, component: str, after: str | None, *, nam
     cursor = f', after:"{after}"' if after else ""
     likes = "likesCount " if dialect.likes else ""
     grouped = (
-        "taxonomies{id name" + _NAME + "}"
+        "taxonomies{id name" + _NAME + " parent{id}}"
         if dialect.taxonomies
         else f"category{{id name{_NAME}}} scope{{id name{_NAME}}}"
     )
@@ -233,11 +298,16 @@ def documents(dialect: Dialect) -> Mapping[str, str]:
         "records": record_document(dialect, "1", "NTA", names=True),
         "by id": by_id_document(dialect, "1", few, names=True),
         "by id light": by_id_document(dialect, "1", few, names=True, light=True),
-        "comments": comments_document("proposal", "1", few, "ca"),
-        "comments of debates": comments_document("debate", "1", few, "ca"),
-        "comments of projects": comments_document("project", "1", few, "ca"),
-        "replies": replies_document(few, "ca"),
-        "single comments": single_comments_document(few, "ca"),
-        "budgets": budgets_document(dialect, "1"),
+        "comments": comments_document("proposal", "1", few, "ca", Depth(2, True, True)),
+        "comments of debates": comments_document("debate", "1", few, "ca", Depth(2, True, True)),
+        "comments of projects": comments_document("project", "1", few, "ca", Depth(2, True, True)),
+        "replies": replies_document(few, "ca", Depth(2, True, True)),
+        "single comments": single_comments_document(few, "ca", Depth(1, True, True)),
+        "members of a list": members_document("proposal", "1", "2", None, few, "ca"),
+        "members of a list of replies": members_document("proposal", "1", "2", "3", few, "ca"),
+        "parts": parts_document(few),
+        "budgets": budgets_document(dialect, "1", "NTA"),
+        "debates by id": debates_by_id_document("1", few),
         "debates": debates_document(dialect, "1", "NTA", names=True),
+        **({"taxonomies": taxonomies_document()} if dialect.likes else {}),
     }

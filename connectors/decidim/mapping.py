@@ -5,7 +5,7 @@ Facts: docs/platforms/decidim.md 1.6 (values), 1.7 (quirks), 1.8 (states), 5 (op
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,7 +32,7 @@ from ...core.text import plain_title, rich
 from ..contract.reading import Context
 from .dialects import PATHS, Dialect
 
-MAPPING = b"decidim-2"
+MAPPING = b"decidim-3"
 _STATES = {
     None: State.OPEN,
     "not_answered": State.OPEN,
@@ -138,13 +138,32 @@ def number(node: Mapping[str, Any], name: str) -> int | None:
 def token(node: Mapping[str, Any]) -> str:
     """What a light sweep compares: the time of change does not move for every counter in every release."""
     state = f"{node.get('state')}{'w' if node.get('withdrawn') else ''}"
-    return f"{node.get('updatedAt')}|{node.get('voteCount')}|{node.get('totalCommentsCount')}|{state}"
+    liked = node.get("likesCount", node.get("endorsementsCount"))
+    return f"{node.get('updatedAt')}|{node.get('voteCount')}|{node.get('totalCommentsCount')}|{state}|{liked}"
 
 
-def comments_in(mark: str) -> int:
-    """The number of comments that a token tells."""
+def comments_in(mark: str) -> tuple[int, str]:
+    """The number of comments that a token tells, and when what they hang on last moved."""
     parts = mark.split("|")
-    return int(parts[2]) if len(parts) > 2 and parts[2].isdigit() else 0
+    return int(parts[2]) if len(parts) > 2 and parts[2].isdigit() else 0, parts[0]
+
+
+def emended(nodes: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """What the amendments of these proposals say: emendation, and what it amends. A hidden one is null."""
+    found: dict[str, str] = {}
+    for node in nodes:
+        for amendment in node.get("amendments") or ():
+            emendation = (amendment or {}).get("emendation") or {}
+            if emendation.get("id") is not None:
+                found[str(emendation["id"])] = str(node["id"])
+    return found
+
+
+def _reads_as_emendation(node: Mapping[str, Any]) -> bool:
+    """A state that nobody answered with is that of an amendment (docs/platforms/decidim.md 1.8): where only its participants see the
+    amendments, nothing else tells it (1.7 Q3)."""
+    answered = node.get("answeredAt") is not None or bool(node.get("withdrawn"))
+    return not answered and node.get("state") not in {None, "not_answered", "withdrawn"}
 
 
 class Mapper:
@@ -171,28 +190,38 @@ class Mapper:
         own = str(node.get("id"))
         if kind == "proposal" and own in amendments:
             raw["amends"] = amendments[own]
+        elif kind == "proposal" and _reads_as_emendation(node):
+            raw["amends"] = ""
         author = self._author(node.get("author"))
         raw["author"] = author.id if author else None
         digest = hashlib.blake2b(msgspec.json.encode(raw), digest_size=16, key=MAPPING).digest()
         raw["updatedAt"] = node.get("updatedAt")
         counted = self.counters(node, kind)
-        return Item(f"{kind}/{own}", digest, lambda: self.build(raw, author), counted, token(node), raw)
+        return Item(
+            f"{kind}/{own}", digest, lambda: self.build(raw, author), counted, token(node), raw, updated_at=_moved(node)
+        )
 
     def simple_item(self, kind: str, raw: dict[str, Any]) -> Item:
-        """A space, taxonomy or area."""
+        """A space, taxonomy or area. The token only says that it is known."""
         raw = {**raw, "kind": kind}
         digest = hashlib.blake2b(msgspec.json.encode(raw), digest_size=16, key=MAPPING).digest()
-        return Item(f"{kind}/{raw['id']}", digest, lambda: self.build(raw), raw=raw)
+        return Item(f"{kind}/{raw['id']}", digest, lambda: self.build(raw), token=kind, raw=raw)
 
     def comment(self, raw: dict[str, Any], ups: int | None, downs: int | None) -> Item:
-        """A comment, from the interface or from open data. Its token tells what it is on, and behind `>` what it answers."""
+        """A comment, from the interface or from open data. Its token tells what it is on, and behind `>` what it answers.
+
+        What is not in `raw` (`_author`, `locale`) this source does not tell.
+        """
+        told = "_author" in raw
         author = self._author(raw.pop("_author", None))
+        untold = frozenset({*(() if told else ("author",)), *(() if "locale" in raw else ("locale",))})
         raw = {**raw, "kind": "comment", "author": author.id if author else None}
-        content = {name: value for name, value in raw.items() if name != "author"}
+        content = {**raw, "untold": sorted(untold)}
         digest = hashlib.blake2b(msgspec.json.encode(content), digest_size=16, key=MAPPING).digest()
         counters = None if ups is None else Counters(supports=ups, opposes=downs)
         mark = f"{raw['target']}>{str(raw.get('parent') or '').partition('/')[2]}"
-        return Item(f"comment/{raw['id']}", digest, lambda: self.build(raw, author), counters, mark, raw)
+        own, records = f"comment/{raw['id']}", lambda: self.build(raw, author)
+        return Item(own, digest, records, counters, mark, raw, untold=untold)
 
     def build(self, raw: Mapping[str, Any], author: Author | None = None) -> list[Record]:
         """The records of one allow-listed node."""
@@ -205,7 +234,8 @@ class Mapper:
         elif kind == "comment":
             records = [self._comment(raw)]
         elif kind == "taxonomy":
-            records = [Category(kind="taxonomy", id=str(raw["id"]), names=names(raw.get("name")))]
+            parent = raw.get("parent")
+            records = [Category(kind="taxonomy", id=str(raw["id"]), parent=parent, names=names(raw.get("name")))]
         elif kind in {"category"}:
             records = [Category(kind="category", id=str(raw["id"]), names=names(raw.get("name")))]
         elif kind == "scope":
@@ -283,8 +313,12 @@ class Mapper:
         return records
 
     def _group(self, node: Mapping[str, Any], kind: str) -> Category:
+        above = (node.get("parent") or {}).get("id") if kind == "taxonomy" else None
         return Category(
-            kind="taxonomy" if kind == "taxonomy" else "category", id=str(node["id"]), names=names(node.get("name"))
+            kind="taxonomy" if kind == "taxonomy" else "category",
+            id=str(node["id"]),
+            parent=f"taxonomy/{above}" if above is not None else None,
+            names=names(node.get("name")),
         )
 
     def _area(self, node: Any) -> Area | None:
@@ -312,6 +346,14 @@ class Mapper:
         name = plain_title(node.get("name")) if self.context.keep_names else ""
         pseudonym = self.context.pseudonym(f"{prefix}{node['id']}")
         return Author(id=pseudonym, kind=_AUTHOR_KINDS.get(kind, "person"), name=name or None)
+
+
+def _moved(node: Mapping[str, Any]) -> datetime | None:
+    """When it last moved, as far as it can be read; a wrong time is the mapping's to complain of."""
+    try:
+        return moment(node, "updatedAt")
+    except MappingError:
+        return None
 
 
 def _place(node: Any) -> tuple[float | None, float | None]:

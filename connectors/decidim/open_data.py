@@ -1,7 +1,8 @@
 """Decidim's open data as a second source: amendments and what is moderated; never the texts of proposals.
 
-It is made nightly, so it may be a day old: what it lacks is new or hidden, and only things older than its newest row are called
-hidden (docs/platforms/decidim.md 5).
+It is no witness of now: a single file is made once and never again, an archive can die for good (docs/platforms/decidim.md 5). So it
+only adds amendments to those that the interface names; only on releases that show what is hidden, where nothing else tells, what is
+older than its newest row and not in it is called hidden.
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping
@@ -51,12 +52,15 @@ class OpenData:
             memory = {"second_source": False} if isinstance(error, NotFound) else {}
             yield Page("open-data", memory=memory, note=note)
             return
-        self.amendments = {
-            row["id"]: _last_number(row.get("original_proposal/url", ""))
-            for row in exported
-            if row.get("is_amend", "").lower() == "true" and row.get("id")
-        }
-        learned: dict[str, Any] = {"second_source": self.single_files or None, "amendments": self.amendments}
+        # It only adds: a file is made once, or dies, and knows nothing of later amendments (docs/platforms/decidim.md 5).
+        self.learn(
+            {
+                row["id"]: _last_number(row.get("original_proposal/url", ""))
+                for row in exported
+                if row.get("is_amend", "").lower() == "true" and row.get("id")
+            }
+        )
+        learned: dict[str, Any] = {"second_source": self.single_files or None, "amendments": dict(self.amendments)}
         if not self.dialect.checked:
             self.exported = {int(row["id"]) for row in exported if _is_id(row.get("id", ""))}
             self.hidden = _Older(self.exported)
@@ -65,6 +69,20 @@ class OpenData:
         yield Page("open-data", memory=learned, done=["second-source"] if alone else ())
 
     exported: "set[int] | None" = None
+    _untold = False
+
+    def learn(self, amendments: Mapping[str, str]) -> None:
+        """Emendations, and what they amend, as one more source names them."""
+        new = {own: amended for own, amended in amendments.items() if self.amendments.get(own) != amended}
+        self.amendments.update(new)
+        self._untold = self._untold or bool(new)
+
+    def told(self) -> Mapping[str, Any]:
+        """What was learned since it was told last, to be kept."""
+        if not self._untold:
+            return {}
+        self._untold = False
+        return {"amendments": dict(self.amendments)}
 
     def learned(self) -> Mapping[str, Any]:
         """What the next, lighter pull must know: the hidden proposals that were met."""

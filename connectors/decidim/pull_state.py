@@ -1,8 +1,10 @@
 """What the parts of one pull of Decidim share: the site, what is stored of it, and what was seen so far."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 
+from ...core.identity import Ref
+from ..contract.errors import ConnectorError
 from ..contract.reading import PullRequest, Stored
 from .api import Api
 from .comments import Counted
@@ -24,6 +26,12 @@ class PullState:
     open_data: OpenData
     counted: Mapping[str, Counted]
     """What was seen of the rows of each kind, for their comments."""
+    alive: Callable[[ConnectorError], Awaitable[None]]
+    """Raises an error again where the whole site does not answer, and not only a part of it."""
+    whole_lists: set[str] = field(default_factory=set[str])
+    """What was read whole of which component: `budget@ID`, `project@ID`."""
+    shown: set[Ref] = field(default_factory=set[Ref])
+    """The budgets and projects that those lists showed."""
 
     @property
     def stored(self) -> Stored:

@@ -1,39 +1,43 @@
 """Reading Decidim: spaces first, then every component by the cheapest complete way of its release.
 
-0.32 tells when a component last changed, so an unchanged one costs nothing; before, a light sweep finds what moved. Comments come from
-the site's own open-data file where it offers one, else proposal by proposal. docs/explanation/performance.md has what each way costs.
+0.32 tells when a component last changed, so an unchanged one costs nothing; before, a light sweep finds what moved. Comments are read
+where something moved, from the site's own open-data file where that still speaks for them; what no date shows is read again in time.
+docs/explanation/performance.md has what each way costs.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any, cast
 
 from ...core.identity import Ref, split_ref
 from ...core.records import Space
-from ..contract.errors import Interface
-from ..contract.reading import Context, Page, Probe, PullRequest
+from ..contract.errors import ConnectorError, Interface, NotFound, Throttled
+from ..contract.reading import Context, Due, Item, Page, Probe, PullRequest
 from .api import Api
 from .capabilities import capabilities, strategy, warnings
-from .comment_trees import CommentTrees
-from .comments import KINDS, CommentReader, Counted, shown
-from .component_pull import ComponentPull
+from .comments import KINDS, CommentReader, Counted
+from .component_pull import CLOSED, ComponentPull
 from .dialects import (
     ROOTS,
+    VERSION,
     Dialect,
-    by_id_document,
     light_selection,
+    parts_document,
+    parts_selection,
     spaces_document,
 )
 from .mapping import Mapper, component_path
 from .open_data import OpenData
+from .presence import Presence
 from .probing import probe
 from .pull_state import PullState
+from .revisit import Revisit, taxonomies
 from .settings import DecidimSettings
 
 _LAST = {"Proposals": "proposals", "Debates": "debates", "Budgets": "budgets"}
 
 
 class DecidimReader:
-    """Reads one organization; implements `connectors.contract.Reader` and `Confirms`."""
+    """Reads one organization; implements `connectors.contract.Reader`, `CanConfirm` and `CanRevisit`."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -72,17 +76,28 @@ class DecidimReader:
             yield page
 
     async def still_there(self, refs: Sequence[Ref]) -> Mapping[Ref, bool | None]:
-        """Ask for single proposals; whatever belongs to a component that does not answer cannot be told."""
+        """Ask for single records, or for the list that would hold them; what cannot be asked for cannot be told."""
         if self._pull is None:
             return dict.fromkeys(refs)
-        return await self._pull.still_there(refs)
+        return await Presence(self._pull.state, self._pull.tree(), self._pull.locale).of(refs)
+
+    async def revisit(self, request: PullRequest, due: Sequence[Due]) -> AsyncIterator[Page]:
+        """Read again, whole, what was confirmed longest ago."""
+        if self._pull is None:
+            return
+        async for page in self._pull.revisit(due):
+            yield page
 
 
 class SpaceTree:
     """The spaces of one answer: items for the store, and the components with their addresses."""
 
-    def __init__(self, mapper: Mapper, data: Mapping[str, Any], roots: Sequence[str]) -> None:
-        self.items: list[Any] = []
+    def __init__(
+        self, mapper: Mapper, data: Mapping[str, Any], roots: Sequence[str], closed: Collection[str] = ()
+    ) -> None:
+        """`closed`: components that do not answer, listed or not; they are left out, and those still listed are `self.closed`."""
+        self.items: list[Item] = []
+        self.closed: set[str] = set()
         self.components: dict[str, dict[str, Any]] = {}
         for root in roots:
             for space in data.get(root) or ():
@@ -97,23 +112,26 @@ class SpaceTree:
                 address = path.split("/f/")[0] if path else None
                 kept = {"id": own, "title": space.get("title"), "type": space.get("type"), "path": address}
                 self.items.append(mapper.simple_item(kind, kept))
+                active = [str(step["id"]) for step in space.get("steps") or () if step and step.get("active")]
                 for component in space.get("components") or ():
-                    if component is not None:
-                        self._component(mapper, component, kind, own, slug)
+                    if component is None:
+                        continue
+                    if str(component["id"]) in closed:
+                        self.closed.add(str(component["id"]))
+                        continue
+                    self._component(mapper, component, f"{kind}/{own}", slug, ",".join(active))
 
-    def _component(self, mapper: Mapper, component: Mapping[str, Any], kind: str, space: str, slug: str) -> None:
+    def _component(self, mapper: Mapper, component: Mapping[str, Any], space: Ref, slug: str, step: str) -> None:
         own, manifest = str(component["id"]), str(component.get("__typename"))
         last = _LAST.get(manifest, "")
-        path = component_path(kind, slug, own, last)
-        kept = {"id": own, "name": component.get("name"), "type": manifest, "parent": f"{kind}/{space}"}
+        path = component_path(split_ref(space)[0], slug, own, last)
+        kept = {"id": own, "name": component.get("name"), "type": manifest, "parent": space}
         kept["path"] = path.rsplit(f"/{last}/", 1)[0] if path and last else None
         self.items.append(mapper.simple_item("component", kept))
-        self.components[own] = {
-            "type": manifest,
-            "path": path,
-            "gate": component.get("updatedAt"),
-            "space": f"{kind}/{space}",
-        }
+        moved = component.get("updatedAt")
+        # A step that becomes active shows or hides votes, and moves no component.
+        gate = f"{moved}|{step}" if moved is not None else None
+        self.components[own] = {"type": manifest, "path": path, "gate": gate, "space": space}
 
 
 class DecidimPull:
@@ -129,56 +147,134 @@ class DecidimPull:
         self.locale = next(iter(request.probe.locales), "en")
         self.open_data = OpenData(self.api, self.dialect, self.stored)
         self.counted = {kind: Counted(kind, self.stored) for kind in KINDS.values()}
+        names = reader.context.keep_names
+        self.state = PullState(
+            self.api, request, self.dialect, self.mapper, names, self.open_data, self.counted, self._alive
+        )
         self.components: dict[str, dict[str, Any]] = {}
+        self.wanted: list[str] = []
+        self._tree: SpaceTree | None = None
+        self._comment_readers: dict[str, CommentReader] = {}
 
     async def pages(self) -> AsyncIterator[Page]:
         """Spaces, components, comments."""
-        roots: list[str] = list(self.request.probe.facts["roots"])
         ride = self._ride()
-        selection = light_selection(self.dialect, ride, None) if ride else ""
-        data, errors = await self.api.ask(spaces_document(self.dialect, roots, selection))
-        for root in roots:
-            if data.get(root) is None:
-                raise Interface(f"{root} could not be listed any more")
-        tree = SpaceTree(self.mapper, data, roots)
-        self.components = tree.components
+        tree, data, errors = await self._listed(ride)
+        self._tree, self.components = tree, tree.components
         if ride and ride not in tree.components:
             ride = None
-        yield Page("spaces", tree.items, complete=True, memory={"first_component": self._first()})
-        wanted = self._wanted()
-        if any(c["type"] == "Proposals" for c in self.components.values()):
+        self.wanted = await self._wanted()
+        closed = sorted(tree.closed, key=int)
+        memory: dict[str, Any] = {"first_component": self._first()}
+        if closed != (self.stored.memory(CLOSED) or []):
+            memory[CLOSED] = closed
+        yield Page("spaces", self._spaces(tree), complete=True, memory=memory)
+        if self.dialect.likes and (self.request.full or self.stored.memory("taxonomies") is None):
+            async for page in self._taxonomies():
+                yield page
+        if any(self.components[own]["type"] == "Proposals" for own in self.wanted):
             async for page in self.open_data.second_source(full=self.request.full, done=self.request.done):
                 yield page
-        names = self.reader.context.keep_names
-        state = PullState(self.api, self.request, self.dialect, self.mapper, names, self.open_data, self.counted)
-        for own in wanted:
-            component = self.components[own]
-            pull = ComponentPull(state, own, component, page=(data, errors) if own == ride else None)
+        for own in self.wanted:
+            pull = ComponentPull(self.state, own, self.components[own], page=(data, errors) if own == ride else None)
             async for page in pull.pages():
                 yield page
         if self.reader.settings.comments:
             for manifest, kind in KINDS.items():
-                if any(self.components[own]["type"] == manifest for own in wanted):
-                    async for page in self._comments(kind, whole=len(wanted) == len(self.components)):
+                if any(self.components[own]["type"] == manifest for own in self.wanted):
+                    archive = self.open_data.zip_comments if kind == "proposal" else None
+                    whole = len(self.wanted) == len(self.components)
+                    async for page in self._comments(kind).pages(archive, whole=whole):
                         yield page
         learned = self.open_data.learned()
         if learned:
             yield Page("open-data", memory=learned)
 
-    async def _comments(self, kind: str, *, whole: bool) -> AsyncIterator[Page]:
-        comments = CommentReader(self.api, self.mapper, self.dialect, self.counted[kind], self.components, self.locale)
-        archive = self.open_data.zip_comments if kind == "proposal" else None
-        async for page in comments.pages(archive, full=self.request.full, whole=whole):
+    async def revisit(self, due: Sequence[Due]) -> AsyncIterator[Page]:
+        """What waits longest, in the components that this pull read."""
+        async for page in Revisit(self.state, self.components, self._comments, self.wanted).pages(due):
             yield page
 
-    def _wanted(self) -> list[str]:
-        asked = self.request.spaces
+    def tree(self) -> "SpaceTree | None":
+        """The spaces as this pull saw them, if it came so far."""
+        return self._tree
+
+    async def _listed(self, ride: str | None) -> "tuple[SpaceTree, dict[str, Any], list[Any]]":
+        """All spaces with their components, without those that are listed and do not answer."""
+        roots: list[str] = list(self.request.probe.facts["roots"])
+        kept: list[str] = list(self.stored.memory(CLOSED) or ())
+        first, rest = kept[: self.dialect.aliases], kept[self.dialect.aliases :]
+        riding = [light_selection(self.dialect, ride, None)] if ride else []
+        document = spaces_document(self.dialect, roots, " ".join([*riding, parts_selection(first)]))
+        data, errors = await self.api.ask(document)
+        for root in roots:
+            if data.get(root) is None:
+                raise Interface(f"{root} could not be listed any more")
+        closed = {own for position, own in enumerate(first) if data.get(f"x{position}") is None}
+        for start in range(0, len(rest), self.dialect.aliases):
+            part = rest[start : start + self.dialect.aliases]
+            answered, _ = await self.api.ask(parts_document(part))
+            closed |= {own for position, own in enumerate(part) if answered.get(f"x{position}") is None}
+        return SpaceTree(self.mapper, data, roots, closed), data, errors
+
+    async def _taxonomies(self) -> AsyncIterator[Page]:
+        try:
+            items = await taxonomies(self.state)
+        except (Throttled, Interface):
+            raise
+        except ConnectorError as error:
+            await self._alive(error)
+            yield Page("taxonomies", note=f"the list of taxonomies could not be read: {error.message}")
+            return
+        if items is not None:
+            yield Page("taxonomies", items, complete=True, memory={"taxonomies": True})
+
+    def _comments(self, kind: str) -> CommentReader:
+        if kind not in self._comment_readers:
+            self._comment_readers[kind] = CommentReader(
+                self.api, self.mapper, self.dialect, self.counted[kind], self.components, self.locale, self._alive
+            )
+        return self._comment_readers[kind]
+
+    async def _alive(self, error: ConnectorError) -> None:
+        """Raises the error again where the site answers nothing at all, or wants to be left alone."""
+        if isinstance(error, Throttled | Interface):
+            raise error
+        try:
+            await self.api.ask(VERSION)
+        except ConnectorError:
+            raise error from None
+
+    async def _wanted(self) -> list[str]:
+        """The components of this run: all, or those that the request or else the configuration names.
+
+        Raises:
+            NotFound: something is named that the site does not list, and never did as far as is known.
+        """
+        asked = set(self.request.spaces) or set(self.reader.settings.spaces)
         if not asked:
             return list(self.components)
+        there = {f"component/{own}" for own in self.components} | {c["space"] for c in self.components.values()}
+        unknown = asked - there - {item.ref for item in self._tree.items} if self._tree else set[Ref]()
+        if unknown:
+            # What was closed since is no mistake of the configuration.
+            unknown -= set(await self.stored.tokens("spaces"))
+        if unknown:
+            raise NotFound(
+                f"{', '.join(sorted(unknown))}: no such space or component is public there",
+                hint="`civicsync discover` prints them",
+            )
         return [own for own, c in self.components.items() if f"component/{own}" in asked or c["space"] in asked]
 
+    def _spaces(self, tree: "SpaceTree") -> list[Item]:
+        """The spaces to keep: those that the configuration names, with what is in them, and what they are in."""
+        if not self.reader.settings.spaces:
+            return tree.items
+        kept = {f"component/{own}" for own in self.wanted} | {self.components[own]["space"] for own in self.wanted}
+        return [item for item in tree.items if item.ref in kept or item.ref in self.reader.settings.spaces]
+
     def _first(self) -> str | None:
-        return next((own for own, c in self.components.items() if c["type"] == "Proposals"), None)
+        return next((own for own in self.wanted if self.components[own]["type"] == "Proposals"), None)
 
     def _ride(self) -> str | None:
         """Which component's first light page rides along with the spaces: saves one request of a light sweep."""
@@ -186,43 +282,6 @@ class DecidimPull:
         if self.dialect.timestamps or self.request.full or not first or self.request.spaces:
             return None
         return str(first) if self.stored.cursor(f"proposals@component/{first}") is None else None
-
-    async def still_there(self, refs: Sequence[Ref]) -> Mapping[Ref, bool | None]:
-        """True, False or cannot tell, by reference."""
-        found: dict[Ref, bool | None] = dict.fromkeys(refs)
-        waiting = [each for each in refs if split_ref(each)[0] == "proposal"]
-        for own, component in self.components.items():
-            if component["type"] != "Proposals":
-                continue
-            here = [
-                each
-                for each in waiting
-                if each in self.counted["proposal"].members.get(own, ()) or len(self.components) == 1
-            ]
-            candidates = here or waiting
-            for start in range(0, len(candidates), self.dialect.aliases):
-                batch = candidates[start : start + self.dialect.aliases]
-                ids = [split_ref(each)[1] for each in batch]
-                data, _ = await self.api.ask(by_id_document(self.dialect, own, ids, names=False, light=True))
-                answered = data.get("component")
-                if not isinstance(answered, dict):
-                    continue
-                for position, each in enumerate(batch):
-                    hidden = split_ref(each)[1] in self.open_data.hidden
-                    there = answered.get(f"r{position}") is not None and not hidden
-                    found[each] = True if there else (found[each] or False)
-        comments = [own for kind, own in map(split_ref, refs) if kind == "comment"]
-        readable = await shown(CommentTrees(self.api, self.dialect, self.locale), self.stored, comments)
-        for each in refs:
-            kind, own = split_ref(each)
-            if kind in {"process", "assembly", "conference", "initiative", "component", "budget", "project", "debate"}:
-                # These lists came whole and without an error in this very pull.
-                found[each] = False
-            elif kind == "comment":
-                found[each] = own in readable
-            elif kind in {"taxonomy", "category", "scope"}:
-                found[each] = None
-        return found
 
 
 def _first_of(language: str | None, locales: list[str]) -> list[str]:

@@ -1,9 +1,8 @@
 """Comments on everything that Decidim's people comment on, and what one deleted comment must not take with it."""
 
-from typing import Any
-
 import pytest
 
+from civicsync.connectors.contract.reading import PullRequest
 from civicsync.connectors.decidim import CONNECTOR, VERSIONS
 from civicsync.connectors.decidim.sandbox import DecidimSandbox
 from civicsync.connectors.decidim.sandbox.model import Proposal
@@ -70,13 +69,7 @@ async def test_comments_are_followed_to_their_depth_and_go_when_they_are_hidden(
         assert [getattr(each, "parent", None) for each in replies] == [None, *(f"comment/{each}" for each in ids[:3])]
         clock.advance(600)
         sandbox.change("hide_comment", id=ids[-1])
-        sandbox.export_open_data()
         await pull(reader, store, probe=probe)
-        for _ in range(2):
-            # As every night: the file is made anew, and never the same twice.
-            sandbox.change("comment", id=1, kind=kind)
-            sandbox.export_open_data()
-            await pull(reader, store, probe=probe, full=True)
         assert held(store, kind) == on(sandbox, kind)
         writes = store.writes
         await pull(reader, store, probe=probe)
@@ -114,14 +107,15 @@ async def test_a_deleted_comment_takes_neither_its_proposal_nor_other_comments_a
         assert f"{kind}/{own}" in store.alive(kind)
         assert on(sandbox, kind) <= held(store, kind)
         assert f"comment/{new}" in held(store, kind)
-        await _nights(sandbox, reader, store, probe)
         assert held(store, kind) == on(sandbox, kind)
 
 
-@pytest.mark.parametrize("version", [version for version in CHECKED if version != "0.28.6"])
-@pytest.mark.parametrize("kind", ["proposal", "debate"])
-async def test_a_comment_beside_a_deleted_one_comes_with_the_next_open_data(version: str, kind: str) -> None:
-    """Nothing live names it: a run says so, and the site's file brings it."""
+@pytest.mark.parametrize("version", CHECKED)
+@pytest.mark.parametrize("kind", ["proposal", "debate", "project"])
+async def test_a_comment_beside_a_deleted_one_is_found_at_once(version: str, kind: str) -> None:
+    """The list tells nothing any more; the public page, or the numbers above the highest known, do (docs/platforms/decidim.md 1.12)."""
+    if kind == "project" and version == "0.28.6":
+        pytest.skip("projects are for signed-in people only there")
     sandbox, clock = city(version)
     async with reading(CONNECTOR, sandbox, clock=clock) as (reader, _):
         store = MemoryStore()
@@ -131,26 +125,61 @@ async def test_a_comment_beside_a_deleted_one_comes_with_the_next_open_data(vers
         clock.advance(600)
         sandbox.change("delete_comment", id=ids[0])
         await pull(reader, store, probe=probe)
+        assert held(store, kind) == on(sandbox, kind)
         clock.advance(600)
         new = sandbox.change("comment", id=own, body="Ernaast, later", kind=kind)
         await pull(reader, store, probe=probe)
-        assert f"comment/{new}" not in held(store, kind)
-        assert "one of them was deleted; open data brings what is missing" in " ".join(store.notes)
-        await _nights(sandbox, reader, store, probe)
         assert held(store, kind) == on(sandbox, kind) >= {f"comment/{new}"}
+
+
+@pytest.mark.parametrize("version", ["0.30.9", "0.31", "0.32"])
+async def test_a_file_speaks_only_for_threads_that_did_not_move_after_its_newest_row(version: str) -> None:
+    """First contact after a moderation: the file, made once, still has what was hidden; nothing of that is stored."""
+    sandbox, clock = city(version)
+    clock.advance(86400 * 30)
+    hidden = [c for c in sandbox.database.comments.values() if c.is_shown and sandbox.is_public(c.target)][:6]
+    for comment in hidden:
+        sandbox.change("hide_comment", id=comment.id)
+    sandbox.change("export_open_data")
+    assert str(hidden[0].id).encode() in sandbox.files["proposal_comments"], "the file was made anew"
+    async with reading(CONNECTOR, sandbox, clock=clock) as (reader, _):
+        store = MemoryStore()
+        await pull(reader, store, probe=await reader.probe())
+        assert held(store, "proposal") == on(sandbox, "proposal")
+        assert not held(store, "proposal") & {f"comment/{each.id}" for each in hidden}
+        assert "open data of comments ends" in " ".join(store.notes), "nobody says how old the file is"
+
+
+async def test_a_whole_city_is_read_where_the_file_is_not_made_yet() -> None:
+    """The first request for a file makes it, for whoever asks again (recordings 799, 799b)."""
+    sandbox, clock = city("0.32")
+    sandbox.change("switch", unmade_open_data=True)
+    async with reading(CONNECTOR, sandbox, clock=clock) as (reader, _):
+        store = MemoryStore()
+        await pull(reader, store, probe=await reader.probe())
+        assert held(store, "proposal") == on(sandbox, "proposal")
+
+
+@pytest.mark.parametrize("version", CHECKED)
+async def test_what_one_source_does_not_tell_of_a_comment_stays(version: str) -> None:
+    """The file tells the language, the interface does not; who wrote it both do, also beside a deleted account."""
+    sandbox, clock = city(version)
+    async with reading(CONNECTOR, sandbox, clock=clock) as (reader, _):
+        store = MemoryStore()
+        probe = await reader.probe()
+        await pull(reader, store, probe=probe)
+        clock.advance(600)
+        comment = next(c for c in sandbox.database.comments.values() if c.is_shown and sandbox.is_public(c.target))
+        sandbox.change("erase_person", id=comment.author)
+        sandbox.change("comment", id=comment.target.id)
+        pages = [p async for p in reader.pull(PullRequest(probe, store))]
+        items = {i.ref: i for p in pages if p.scope == "comments" for i in p.items}
+        others = [i for ref, i in items.items() if ref != f"comment/{comment.id}"]
+        assert all("locale" in item.untold and "author" not in item.untold for item in items.values())
+        assert others and all(i.build and getattr(i.build()[0], "author", None) for i in others)
+        build = items[f"comment/{comment.id}"].build
+        assert build and getattr(build()[0], "author", "") is None
 
 
 def _row(sandbox: DecidimSandbox, kind: str, own: str) -> Proposal:
     return sandbox.database.proposals[kind][int(own)]
-
-
-async def _nights(sandbox: DecidimSandbox, reader: Any, store: MemoryStore, probe: Any) -> None:
-    """Three nights: the file is made anew, with something new in it, and everything is read.
-
-    Not two: this store still holds against the first sweep what earlier runs saw.
-    """
-    for _ in range(3):
-        for kind in ("proposal", "debate", "project"):
-            sandbox.change("comment", id=2, kind=kind)
-        sandbox.export_open_data()
-        await pull(reader, store, probe=probe, full=True)

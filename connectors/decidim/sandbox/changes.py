@@ -38,7 +38,17 @@ class Changes:
             "delete_author",
         )
         names += ("switch", "empty", "erase_author", "moderator_edit", "configure", "account", "vote")
-        names += ("trash_component",)
+        names += ("trash_component", "restore_component", "edit_comment", "vote_comment", "restore_comment", "amend")
+        names += (
+            "select",
+            "activate_step",
+            "open_space",
+            "categorize",
+            "rename_category",
+            "delete_category",
+            "erase_person",
+        )
+        names += ("add_project", "add_budget", "add_debate")
         return {name: getattr(self, name) for name in names}
 
     def _row(self, own: Any, kind: str = "proposal") -> Proposal:
@@ -46,7 +56,10 @@ class Changes:
 
     def _moved(self, row: Proposal) -> None:
         now: datetime = self.sandbox.clock()
-        row.updated_at = row.component.updated_at = max(now, row.updated_at)
+        row.updated_at = max(now, row.updated_at)
+        if row.kind != "project":
+            # Nothing that happens to projects moves their component (recordings 790 to 792).
+            row.component.updated_at = max(now, row.component.updated_at)
 
     def edit(self, id: Any, title: str | None = None, description: str | None = None, kind: str = "proposal") -> None:
         row = self._row(id, kind)
@@ -81,6 +94,21 @@ class Changes:
     def reply(self, id: Any, body: str = "Eens.") -> str:
         target = self.sandbox.database.comments[int(id)].target
         return self.comment(target.id, body, id, "proposal" if target.kind == "amendment" else target.kind)
+
+    def edit_comment(self, id: Any, body: str = "Bij nader inzien.") -> None:
+        comment = self.sandbox.database.comments[int(id)]
+        comment.body = body
+        self._moved(comment.target)
+
+    def vote_comment(self, id: Any) -> None:
+        comment = self.sandbox.database.comments[int(id)]
+        comment.ups += 1
+        self._moved(comment.target)
+
+    def restore_comment(self, id: Any) -> None:
+        comment = self.sandbox.database.comments[int(id)]
+        comment.hidden = False
+        self._moved(comment.target)
 
     def hide_comment(self, id: Any) -> None:
         comment = self.sandbox.database.comments[int(id)]
@@ -134,6 +162,73 @@ class Changes:
         self._moved(row)
         return str(own)
 
+    def amend(self, id: Any, title: str = "Een andere tekst") -> str:
+        """An emendation: a row of the same list, with a state that nobody answered with."""
+        amended = self._row(id)
+        own = self.add_proposal(title, amended.component.id)
+        row = self._row(own)
+        row.kind, row.amends, row.state = "amendment", amended, "evaluating"
+        return own
+
+    def select(self, id: Any, chosen: bool = True) -> None:
+        """A project wins."""
+        row = self._row(id, "project")
+        row.selected = chosen
+        self._moved(row)
+
+    def add_budget(self, component: int = 20) -> int:
+        """A budget, which moves its component, with a project in it, which would not."""
+        home = self.sandbox.database.components[int(component)]
+        budget = max((row.budget or 0 for row in home.rows), default=0) + 1
+        self.add_project(budget=budget, component=component)
+        home.updated_at = max(self.sandbox.clock(), home.updated_at)
+        return budget
+
+    def add_project(self, title: str = "Nieuw project", budget: int = 1, component: int = 20) -> str:
+        """A project of a budget."""
+        row = self._add("project", title, component)
+        row.amount, row.budget, row.author = 1000, budget, None
+        return str(row.id)
+
+    def add_debate(self, title: str = "Nieuw debat", component: int = 30) -> str:
+        """A debate."""
+        return str(self._add("debate", title, component).id)
+
+    def _add(self, kind: str, title: str, component: int) -> Proposal:
+        database, now = self.sandbox.database, self.sandbox.clock()
+        text = {"nl": (title, False)}
+        home, own = database.components[int(component)], max(database.proposals[kind], default=0) + 1
+        row = database.add(Proposal(own, kind, home, text, dict(text), now, now, author=1))
+        self._moved(row)
+        return row
+
+    def activate_step(self, space: int = 1, step: int = 2, votes_hidden: bool | None = None) -> None:
+        """The next step of a process; its setting shows or hides votes. Moves the process, and no component (recordings 793, 794)."""
+        found = next(s for s in self.sandbox.database.spaces if s.kind == "process" and s.id == int(space))
+        found.active, found.updated_at = int(step), self.sandbox.clock()
+        for component in found.components:
+            if votes_hidden is not None:
+                component.votes_hidden = votes_hidden
+
+    def open_space(self, kind: str = "assembly", id: int = 1, public: bool = True) -> None:
+        """A space becomes private, or public again."""
+        found = next(s for s in self.sandbox.database.spaces if s.kind == kind and s.id == int(id))
+        found.private = not public
+
+    def categorize(self, id: Any, category: int, kind: str = "proposal") -> None:
+        """Another category or taxonomy: no date moves."""
+        self._row(id, kind).groups = [int(category)]
+
+    def rename_category(self, id: int, name: str) -> None:
+        self.sandbox.database.taxonomies[int(id)] = name
+
+    def delete_category(self, id: int) -> None:
+        del self.sandbox.database.taxonomies[int(id)]
+
+    def erase_person(self, id: Any) -> None:
+        """An account is deleted or blocked: no date moves."""
+        self.sandbox.database.deleted_users.add(int(id))
+
     def export_open_data(self) -> None:
         self.sandbox.export_open_data()
 
@@ -143,6 +238,10 @@ class Changes:
     def trash_component(self, component: int) -> None:
         """Into the trash (0.30 and later): a published one is still listed, and does not answer (docs/platforms/decidim.md 2)."""
         self.sandbox.database.components[component].trashed = True
+
+    def restore_component(self, component: int) -> None:
+        """Out of the trash."""
+        self.sandbox.database.components[component].trashed = False
 
     def publish(self, component: int) -> None:
         self.sandbox.database.components[component].published = True
@@ -189,6 +288,9 @@ class Changes:
 
     def switch(self, **values: Any) -> None:
         for name, value in values.items():
-            if name not in {"forced_sign_in", "no_open_data", "closed_interface"}:
+            if name == "unmade_open_data":
+                self.sandbox.files.clear()
+                continue
+            if name not in {"forced_sign_in", "no_open_data", "closed_interface", "dead_export"}:
                 raise ValueError(f"unknown switch {name!r}")
             setattr(self.sandbox, name, bool(value))

@@ -2,10 +2,11 @@
 
 import csv
 import io
+from html import escape
 from typing import Any
 
 from ...testing.sandbox.city import PRIVATE
-from .model import Proposal
+from .model import Comment, Proposal
 from .whole import Whole
 
 
@@ -70,3 +71,17 @@ def comments_csv(sandbox: Whole, kind: str = "proposal") -> bytes:
                 }
             )
     return _written(rows)
+
+
+def thread_script(comments: list[Comment]) -> str:
+    """One level of a thread as the page's script has it: withheld ones are placeholders with their number only."""
+    shown: list[str] = []
+    for comment in comments:
+        mark = "comment__moderated" if comment.hidden else "comment__deleted" if comment.deleted else "comment"
+        text = "" if comment.hidden or comment.deleted else comment.body
+        when = "" if comment.hidden or comment.deleted else f'<time datetime="{comment.created_at.isoformat()}"></time>'
+        shown.append(
+            f'<div id="comment_{comment.id}" class="{mark}" data-comment-id="{comment.id}">{when}<p>{escape(text)}</p></div>'
+        )
+    escaped = "".join(shown).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'(function() {{\n  Decidim.addComments("{escaped}");\n}})();'

@@ -25,14 +25,13 @@ _COMPONENTS = (
     *("Sortitions", "Elections"),
 )
 _MUTATION = re.compile(r"\s*mutation\b")
-_TAXONOMIES = ("Groen", "Verkeer", "Cultuur", "Wonen")
+ROOT_TAXONOMY = 100
 
 
 class Interface:
     """The GraphQL of one organization; the context of a request is its `Caller`."""
 
-    taxonomies = frozenset(range(1, len(_TAXONOMIES) + 1))
-    roots = frozenset({100})
+    roots = frozenset({ROOT_TAXONOMY})
 
     def __init__(self, sandbox: Whole) -> None:
         self.sandbox = sandbox
@@ -45,6 +44,11 @@ class Interface:
         self.discussion = Discussion(self)
         resolvers = self._resolvers(sdl) | self.mutations.resolvers()
         self.engine = Engine(sdl, resolvers, profile_of(self.version), type_of=type_of)
+
+    @property
+    def taxonomies(self) -> frozenset[int]:
+        """Those that a proposal may carry."""
+        return frozenset(self.sandbox.database.taxonomies)
 
     def execute(
         self, query: str, variables: Mapping[str, Any], operation: str | None, caller: Caller = ANONYMOUS
@@ -68,6 +72,7 @@ class Interface:
             },
             "Query.organization": lambda _o, _a, _c: {
                 "name": self._name(),
+                "taxonomies": self._tree(),
                 **self.sandbox.about.get("organization", {}),
             },
             "Query.session": lambda _o, _a, c: None if c.user is None else {"user": self.person(c.user)},
@@ -133,6 +138,14 @@ class Interface:
             "publishedAt": lambda s, _a, _c: stamp(self.sandbox.city.moment(0)) if s.published else None,
             "type": lambda s, _a, _c: "Decidim::ParticipatoryProcess" if s.kind == "process" else "Decidim::Assembly",
             "components": self._components_of,
+            "updatedAt": lambda s, _a, _c: (
+                stamp(s.updated_at or self.sandbox.city.moment(0))
+                if "updatedAt" not in s.extra
+                else s.extra["updatedAt"]
+            ),
+            "steps": lambda s, _a, _c: (
+                s.extra.get("steps") or [{"id": each, "active": each == s.active} for each in s.steps]
+            ),
         }
 
     def _components_of(self, space: Space, arguments: Mapping[str, Any], _context: Any) -> list[Any]:
@@ -246,7 +259,9 @@ class Interface:
             "authorsCount": lambda _o, _a, _c: 1,
             "category": lambda r, _a, _c: r.extra.get("category") or self._group(next(iter(r.groups), None)),
             "scope": lambda r, _a, _c: r.extra.get("scope") or self._group(r.scope),
-            "taxonomies": lambda r, _a, _c: r.extra.get("taxonomies") or [self._group(each) for each in r.groups],
+            "taxonomies": lambda r, _a, _c: (
+                r.extra.get("taxonomies") or [each for own in r.groups if (each := self._group(own)) is not None]
+            ),
             "versionsCount": lambda r, _a, _c: r.versions,
             "cost": lambda r, _a, _c: (
                 f"€ {r.cost:.2f}" if r.cost is not None and r.state_published else r.extra.get("cost")
@@ -258,7 +273,7 @@ class Interface:
             "totalCommentsCount": lambda r, _a, _c: r.count,
             "hasComments": lambda r, _a, _c: r.count > 0,
             "comments": lambda r, a, _c: self.discussion.listed(r.comments, a),
-            "amendments": lambda _o, _a, _c: [],
+            "amendments": self._amendments,
             "type": lambda r, _a, _c: f"Decidim::{r.component.kind}::{r.kind.title()}",
             "budget_amount": lambda r, _a, _c: r.amount,
             "selected": lambda r, _a, _c: r.selected,
@@ -266,11 +281,39 @@ class Interface:
         }
 
     def _group(self, own: int | None) -> dict[str, Any] | None:
-        return (
-            None
-            if own is None
-            else {"id": own, "name": {"nl": (_TAXONOMIES[(own - 1) % len(_TAXONOMIES)], False)}, "isRoot": False}
-        )
+        name = self.sandbox.database.taxonomies.get(own or 0)
+        return None if own is None or name is None else self._taxonomy(own, name, {"id": ROOT_TAXONOMY})
+
+    def _taxonomy(self, own: int, name: str, parent: dict[str, Any] | None = None) -> dict[str, Any]:
+        above = parent and self._taxonomy(ROOT_TAXONOMY, "Thema")
+        return {
+            "id": own,
+            "name": {"nl": (name, False)},
+            "isRoot": parent is None,
+            "parent": above,
+            "children": [],
+        }
+
+    def _tree(self) -> list[dict[str, Any]]:
+        """What `organization{taxonomies}` lists: the roots, with what is below them."""
+        rows = self.sandbox.database.taxonomies.items()
+        below = [self._taxonomy(own, name, {"id": ROOT_TAXONOMY}) for own, name in rows]
+        return [{**self._taxonomy(ROOT_TAXONOMY, "Thema"), "children": below}]
+
+    def _amendments(self, row: Proposal, _arguments: Any, _context: Any) -> list[Any]:
+        """Nobody sees them where only their participants may; an entry whose emendation is hidden is null (recording 787)."""
+        if row.component.rules.amendments_for_participants:
+            return []
+        rows = [each for each in row.component.rows if each.amends is row and not each.draft and not each.deleted]
+        return [
+            {
+                "id": each.id,
+                "state": each.state,
+                "amendable": Typed("Proposal", row),
+                "emendation": self.guarded(each) if each.hidden else Typed("Proposal", each),
+            }
+            for each in rows
+        ]
 
     def _state(self, row: Proposal, _arguments: Any, _context: Any) -> str | None:
         if row.amends is not None:
@@ -346,7 +389,7 @@ class Interface:
         }
 
     def _projects(self, budget: tuple[Component, int], _arguments: Any, _context: Any) -> list[Any]:
-        rows = [row for row in budget[0].rows if row.budget == budget[1]]
+        rows = [self.guarded(row) for row in budget[0].rows if row.budget == budget[1] and not row.deleted]
         count = recorded_budget("count")(budget, None, None)
         rows = rows or [Null()] * (count or 0)
         # 0.28.6 shows them to signed-in people only (docs/platforms/decidim.md 1.4).

@@ -115,6 +115,7 @@ class Rules:
     answers_at_once: bool = True
     hashtag: bool = False
     rich: bool = False
+    amendments_for_participants: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -144,6 +145,10 @@ class Space:
     title: Translated
     published: bool = True
     private: bool = False
+    steps: list[int] = field(default_factory=lambda: [1, 2])
+    active: int = 1
+    """The step that is active: activating another one moves the time of the process, and of nothing in it."""
+    updated_at: datetime | None = None
     extra: dict[str, Any] = field(default_factory=dict[str, Any])
     components: list[Component] = field(default_factory=list[Component])
 
@@ -157,6 +162,8 @@ class Database:
         self.proposals: dict[str, dict[int, Proposal]] = {"proposal": {}, "debate": {}, "project": {}}
         self.comments: dict[int, Comment] = {}
         self.deleted_users: set[int] = set()
+        self.taxonomies: dict[int, str] = dict(enumerate(("Groen", "Verkeer", "Cultuur", "Wonen"), 1))
+        """Taxonomies by their number, categories up to 0.29; from 0.31 on the organization lists them below the root."""
 
     def add_space(self, space: Space) -> Space:
         """A new space."""

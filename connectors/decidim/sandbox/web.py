@@ -5,7 +5,7 @@ import json
 import random
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ....core.text import plain_title
@@ -16,9 +16,9 @@ from ...testing.sandbox.sandbox import Operation, Sandbox
 from . import entrance, recorded
 from .accounts import ANONYMOUS, Accounts, Caller
 from .changes import Changes
-from .files import comments_csv, proposals_csv
+from .files import comments_csv, proposals_csv, thread_script
 from .interface import Interface
-from .model import LOCALES, Database, Proposal, populate
+from .model import LOCALES, Database, Proposal, any_text, populate
 from .releases import is_checked, line_of
 from .site import Site
 from .whole import Costs
@@ -27,6 +27,11 @@ from .writing import Writing
 _BROKEN = {"errors": [{"message": "Internal Server error"}], "data": {}}
 _STATES = {"evaluating": "evaluating", "accepted": "accepted", "rejected": "rejected", None: "open"}
 _ONE_ARCHIVE = frozenset({"0.27", "0.28", "0.29"})
+_FILES: dict[str, Callable[[Any], bytes]] = {
+    "proposals": proposals_csv,
+    "proposal_comments": comments_csv,
+    "debate_comments": lambda sandbox: comments_csv(sandbox, "debate"),
+}
 THROTTLE = 100
 THREADS = 3
 
@@ -68,7 +73,8 @@ class DecidimSandbox(Sandbox):
         self.accounts = Accounts(self.seed, self.clock, locales[0])
         self.line = line_of(self.version)
         self.costs = _COSTS[self.line]
-        self.forced_sign_in = self.no_open_data = self.closed_interface = False
+        self.forced_sign_in = self.no_open_data = self.closed_interface = self.dead_export = False
+        self.files: dict[str, bytes] = {}
         self._throttle = throttle
         self._minute: tuple[int, int] = (0, 0)
         self.city = City(self.seed)
@@ -87,6 +93,7 @@ class DecidimSandbox(Sandbox):
         self.about = recorded.load(self.database, line_of(version), self.city.moment(0))
         self.locales = ("ca", "es", "en")
         self._threads = [self.locales[0]] * THREADS
+        self.files = {}
         self.export_open_data()
 
     def instance_block(self, url: str) -> dict[str, Any]:
@@ -99,10 +106,17 @@ class DecidimSandbox(Sandbox):
         return self._named.named()
 
     def export_open_data(self) -> None:
-        """What a real site's nightly task does."""
-        self.files = {"proposals": proposals_csv(self), "proposal_comments": comments_csv(self)}
-        if self.line not in _ONE_ARCHIVE:
-            self.files["debate_comments"] = comments_csv(self, "debate")
+        """What a real site's nightly task does: one archive, up to 0.29 made anew unless one initiative lets it die for good.
+
+        From 0.30 on the oldest archive is served whatever was made since, and a single file is made once, at the first request for
+        it, and never again (docs/platforms/decidim.md 5; recordings 781 to 784, 799).
+        """
+        if self.dead_export and self.files:
+            return
+        if self.line in _ONE_ARCHIVE:
+            self.files = {name: make(self) for name, make in _FILES.items() if name != "debate_comments"}
+        else:
+            self.files = {name: make(self) for name, make in _FILES.items()} if not self.files else self.files
 
     def mangle(self, kind: str, request: Request, response: Response) -> Response:
         """`empty`: every list of a right answer comes back empty. `duplicate_reply`: the answer is the one to somebody else."""
@@ -115,6 +129,7 @@ class DecidimSandbox(Sandbox):
     def plant_private_data(self) -> list[str]:
         """Names and addresses of authors carry the token; the interface and open data show them to everybody."""
         self.private = True
+        self.files = {}
         self.export_open_data()
         return [PRIVATE]
 
@@ -134,15 +149,53 @@ class DecidimSandbox(Sandbox):
                     "target": f"{'proposal' if c.target.kind == 'amendment' else c.target.kind}/{c.target.id}",
                     "public": self.is_public(c.target) and c.is_shown,
                     "body": c.body,
+                    "author": None if c.author in self.database.deleted_users and self.checked else str(c.author),
+                    "supports": c.ups,
                 }
                 for c in self.database.comments.values()
             ],
+            "answers": [
+                {
+                    "id": f"proposal-{row.id}",
+                    "target": f"proposal/{row.id}",
+                    "text": next(iter(row.answer.values()), ("", False))[0],
+                    "public": self.is_public(row) and row.state_published and row.state is not None,
+                }
+                for row in rows
+                if row.answer and row.answered_at is not None
+            ],
+            "spaces": self._true_spaces(),
+            "categories": [
+                {
+                    "id": str(own),
+                    "kind": "category" if self.line in _ONE_ARCHIVE else "taxonomy",
+                    "name": name,
+                    "public": True,
+                }
+                for own, name in self.database.taxonomies.items()
+            ],
         }
+
+    def _true_spaces(self) -> list[dict[str, Any]]:
+        """Spaces, components and budgets, and whether everybody sees them."""
+        found: list[dict[str, Any]] = []
+        for space in self.database.spaces:
+            open_space = space.published and not space.private
+            found.append(
+                {"id": str(space.id), "kind": space.kind, "name": any_text(space.title, "nl"), "public": open_space}
+            )
+            for component in space.components:
+                public = open_space and component.published and not component.trashed
+                name = any_text(component.name, "nl")
+                found.append({"id": str(component.id), "kind": "component", "name": name, "public": public})
+                budgets = sorted({row.budget for row in component.rows if row.budget is not None})
+                found += [{"id": str(b), "kind": "budget", "name": f"Begroting {b}", "public": public} for b in budgets]
+        return found
 
     def is_public(self, row: Proposal) -> bool:
         """Whether everybody may see it."""
         space = row.component.space
-        reachable = row.component.published and space.published and not space.private
+        reachable = row.component.published and not row.component.trashed and space.published and not space.private
         if row.kind == "project" and self.version == "0.28.6":
             return False
         return reachable and not (row.hidden or row.draft or row.deleted)
@@ -168,6 +221,9 @@ class DecidimSandbox(Sandbox):
             "comments": row.count,
             "public": self.is_public(row),
             "author": str(row.author) if row.author is not None else None,
+            "likes": row.likes,
+            "categories": [str(own) for own in row.groups if own in self.database.taxonomies],
+            "amends": str(row.amends.id) if row.amends is not None else None,
         }
 
     @property
@@ -182,7 +238,9 @@ class DecidimSandbox(Sandbox):
 
     def touch(self, row: Proposal) -> None:
         """Something happened to a row."""
-        row.updated_at = row.component.updated_at = max(self.clock(), row.updated_at)
+        row.updated_at = max(self.clock(), row.updated_at)
+        if row.kind != "project":
+            row.component.updated_at = max(self.clock(), row.component.updated_at)
 
     def person_id(self, nickname: str) -> int | None:
         """Whom a mention means."""
@@ -221,6 +279,8 @@ class DecidimSandbox(Sandbox):
                 cors = [("access-control-allow-methods", "POST, OPTIONS"), ("access-control-max-age", "7200")]
                 return Response(200, cors, b"")
             return Response.redirect("/api/docs", 301)
+        if path == "/comments":
+            return self._comments(request)
         if "open-data" in path or path.startswith("/rails/active_storage"):
             return self._open_data(request, path)
         if path == "/" and "_session_id" not in request.cookies:
@@ -322,11 +382,34 @@ class DecidimSandbox(Sandbox):
         if match[2] is None:
             return Response(200, [("Content-Type", "application/zip")], self._zip(request.host))
         if match[2] not in self.files:
-            return Response.html("", 404)
+            if match[2] not in _FILES:
+                return Response.html("", 404)
+            # Made now, for whoever asks again (recordings 799, 799b).
+            self.files[match[2]] = _FILES[match[2]](self)
+            return Response.redirect(f"http://{request.host}/")
         headers = [("Content-Type", "text/csv"), ("Cache-Control", "max-age=0, private, must-revalidate")]
         response = Response(200, headers, self.files[match[2]]).with_etag(request)
         self.charge(0.2 if response.status == 304 else 0.3)
         return response
+
+    def _comments(self, request: Request) -> Response:
+        """A page's thread as a script: one level, withheld ones as placeholders (docs/platforms/decidim.md 1.12; 774 to 780)."""
+        accepted = request.headers.get("accept", "")
+        scripted = request.headers.get("x-requested-with") == "XMLHttpRequest"
+        if "json" in accepted:
+            return Response(406, [], b"")
+        if "javascript" not in accepted:
+            return Response.redirect(f"http://{request.host}/")
+        if not scripted:
+            return Response(422, [("Content-Type", "text/plain; charset=utf-8")], b"")
+        kind, _, own = request.query.get("commentable_gid", [""])[-1].partition("-")
+        number = int(own) if own.isdigit() else 0
+        row = self.database.proposals.get(kind, {}).get(number)
+        comment = self.database.comments.get(number) if kind == "comment" else None
+        if comment is None and (row is None or not self.is_public(row)):
+            return Response.html("", 404)
+        rows = comment.children if comment is not None else row.comments if row is not None else []
+        return Response(200, [("Content-Type", "text/javascript; charset=utf-8")], thread_script(rows).encode())
 
     def _zip(self, host: str) -> bytes:
         buffer = io.BytesIO()

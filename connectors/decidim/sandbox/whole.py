@@ -31,6 +31,8 @@ class Whole(Protocol):
     clock: Callable[[], datetime]
     costs: Costs
     database: Database
+    files: dict[str, bytes]
+    """Open data, as it was made last."""
     host: str
     """Under which name the site was called last: the host of its own links."""
     line: str
@@ -65,7 +67,10 @@ class Organization(Protocol):
     checked: bool
     line: str
     roots: frozenset[int]
-    taxonomies: frozenset[int]
+
+    @property
+    def taxonomies(self) -> frozenset[int]: ...
+
     version: str
 
     def author(self, row: Any, _arguments: Any, _context: Any) -> Any: ...

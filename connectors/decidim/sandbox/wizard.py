@@ -3,6 +3,7 @@
 A redirect says little: `/` means "not allowed", withdrawing answers the same whether it worked or not. Nothing here is kinder.
 """
 
+import json
 from collections.abc import Callable
 from html import escape
 from typing import Any
@@ -215,7 +216,14 @@ class Wizard:
             return visit.missing()
         title, _ = self._shown(visit, row)
         body = on_page(self._stored(visit, row)[1], self._address)
-        return visit.page(title, f'<h1>{escape(title)}</h1><div class="editor-content">{body}</div>')
+        told = {
+            "singleComment": "",
+            "commentableGid": f"proposal-{row.id}",
+            "commentsUrl": "/comments",
+            "order": "older",
+        }
+        thread = f'<div id="comments-for-Proposal-{row.id}" data-decidim-comments="{escape(json.dumps(told))}"></div>'
+        return visit.page(title, f'<h1>{escape(title)}</h1><div class="editor-content">{body}</div>{thread}')
 
     def _address(self, own: int) -> str:
         row = self.sandbox.database.proposals["proposal"].get(own)

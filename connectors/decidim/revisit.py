@@ -1,0 +1,179 @@
+"""Reading again what was confirmed longest ago, whole and in the cheapest batches (`connectors.contract.CanRevisit`).
+
+What no date and no light page shows comes this way: likes, taxonomies, authors who were deleted, threads that could not be read.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
+
+from ...core.identity import Ref, split_ref
+from ..contract.errors import ConnectorError, Interface, Throttled
+from ..contract.reading import Due, Item, Page
+from .comments import SCOPES, CommentReader
+from .component_pull import Closed, ComponentPull
+from .dialects import Dialect, taxonomies_document
+from .pull_state import PullState
+
+_TYPES = {"proposal": "Proposals", "debate": "Debates", "project": "Budgets"}
+
+
+class Revisit:
+    """One round of questions, after the pages of a pull."""
+
+    def __init__(
+        self,
+        state: PullState,
+        components: Mapping[str, Mapping[str, Any]],
+        comments: Callable[[str], CommentReader],
+        wanted: Sequence[str],
+    ) -> None:
+        """`comments` gives the reader of a kind's comments; `wanted` are the components that this pull reads."""
+        self.state = state
+        self.stored = state.stored
+        self.dialect: Dialect = state.dialect
+        self.components = components
+        self.comments = comments
+        self.wanted = wanted
+        self._homes: dict[str, dict[str, str]] = {}
+
+    async def pages(self, due: Sequence[Due]) -> AsyncIterator[Page]:
+        """What is due, in its order: each question takes along what else it can answer."""
+        waiting = {each.ref: each for each in due}
+        async for page in self._open():
+            yield page
+        for each in due:
+            if each.ref not in waiting:
+                continue
+            kind = split_ref(each.ref)[0]
+            ask = {"proposal": self._proposals, "debate": self._debates, "comment": self._threads}.get(kind)
+            if kind == "taxonomy" and self.dialect.likes:
+                ask = self._taxonomies
+            if ask is None:
+                # Spaces, budgets and projects are read in every run; what came inside something else is as old as that.
+                continue
+            try:
+                async for page in ask(each, waiting):
+                    yield page
+            except (Throttled, Interface):
+                raise
+            except Closed as closed:
+                home = await self._home(kind, split_ref(each.ref)[1])
+                if home is not None:
+                    self.wanted = [own for own in self.wanted if own != home]
+                    self._homes.clear()
+                    yield ComponentPull(self.state, home, self.components[home]).closed(closed)
+            except ConnectorError as error:
+                await self.state.alive(error)
+                yield Page(each.scope, note=f"{each.ref} could not be asked for again: {error.message}")
+            waiting.pop(each.ref, None)
+
+    async def _home(self, kind: str, own: str) -> str | None:
+        """The component in which something is stored; None where that is not read, or closed."""
+        if kind not in self._homes:
+            self._homes[kind] = {}
+            for component in self.wanted:
+                if self.components[component]["type"] == _TYPES[kind]:
+                    scope = f"{_TYPES[kind].lower()}@component/{component}"
+                    tokens = await self.stored.tokens(scope)
+                    counted = self.state.counted[kind]
+                    for each, mark in tokens.items():
+                        row = split_ref(each)[1]
+                        self._homes[kind][row] = component
+                        if row not in counted.rows:
+                            counted.remember(component, {each: mark})
+        return self._homes[kind].get(own)
+
+    async def _proposals(self, first: Due, waiting: dict[Ref, Due]) -> AsyncIterator[Page]:
+        home = await self._home("proposal", split_ref(first.ref)[1])
+        if home is None:
+            return
+        pull = ComponentPull(self.state, home, self.components[home])
+        stored = {own for own, component in self._homes["proposal"].items() if component == home}
+        pull.known = stored
+        here = [ref for ref in waiting if ref.startswith("proposal/") and split_ref(ref)[1] in stored]
+        own = split_ref(first.ref)[1]
+        if len(here) > 2 * self.dialect.aliases:
+            items = await pull.around(own, stored)
+            ids = [int(split_ref(item.ref)[1]) for item in items]
+            low, high = min([int(own), *ids]), max([int(own), *ids])
+            asked = [ref for ref in here if low <= int(split_ref(ref)[1]) <= high]
+        else:
+            asked = [first.ref, *(ref for ref in here if ref != first.ref)][: self.dialect.aliases]
+            items = await pull.single([split_ref(ref)[1] for ref in asked])
+        for ref in asked:
+            waiting.pop(ref, None)
+        shown = {item.ref for item in items}
+        memory = self.state.open_data.told()
+        yield Page(pull.scope, items, absent=[ref for ref in asked if ref not in shown], memory=memory)
+
+    async def _debates(self, first: Due, waiting: dict[Ref, Due]) -> AsyncIterator[Page]:
+        home = await self._home("debate", split_ref(first.ref)[1])
+        if home is None:
+            return
+        pull = ComponentPull(self.state, home, self.components[home])
+        stored = {own for own, component in self._homes["debate"].items() if component == home}
+        pull.known = stored
+        shown: set[Ref] = set()
+        async for items, last in pull.debate_pages():
+            shown.update(item.ref for item in items)
+            here = [ref for ref in waiting if ref.startswith("debate/") and split_ref(ref)[1] in stored]
+            # The list was read to its end: what it did not show is not in it.
+            absent = [ref for ref in here if ref not in shown] if last else []
+            for ref in here:
+                if last or ref in shown:
+                    waiting.pop(ref, None)
+            yield Page(pull.scope, items, absent=absent)
+
+    async def _threads(self, first: Due, waiting: dict[Ref, Due]) -> AsyncIterator[Page]:
+        kind = split_ref(first.target)[0] if first.target else ""
+        if kind not in _TYPES:
+            return
+        home = await self._home(kind, split_ref(str(first.target))[1])
+        if home is None:
+            return
+        targets: dict[str, None] = {}
+        for each in list(waiting.values()):
+            if each.target is None or not each.target.startswith(f"{kind}/") or each.scope != first.scope:
+                continue
+            own = split_ref(each.target)[1]
+            if self._homes[kind].get(own) == home and (own in targets or len(targets) < self.dialect.aliases):
+                targets[own] = None
+                waiting.pop(each.ref)
+        async for page in self.comments(kind).threads(list(targets)):
+            yield page
+
+    async def _open(self) -> AsyncIterator[Page]:
+        """The threads that could not be read whole, a few at a time: perhaps they can by now."""
+        for kind in SCOPES:
+            left = list(self.stored.memory(f"threads_open@{kind}") or ())[: self.dialect.aliases]
+            left = [own for own in left if await self._home(kind, own) is not None]
+            if left:
+                async for page in self.comments(kind).threads(left):
+                    yield page
+
+    async def _taxonomies(self, first: Due, waiting: dict[Ref, Due]) -> AsyncIterator[Page]:
+        items = await taxonomies(self.state)
+        if items is None:
+            return
+        shown = {item.ref for item in items}
+        here = [ref for ref, each in waiting.items() if each.scope == first.scope]
+        for ref in here:
+            waiting.pop(ref)
+        yield Page(first.scope, items, absent=[ref for ref in here if ref not in shown])
+
+
+async def taxonomies(state: PullState) -> list[Item] | None:
+    """All taxonomies of the organization with their parents (0.31 and later); None where the site does not list them."""
+    data, _ = await state.api.ask(taxonomies_document())
+    listed = (data.get("organization") or {}).get("taxonomies")
+    if not isinstance(listed, list) or None in listed:
+        return None
+    items: list[Item] = []
+    waiting: list[tuple[dict[str, Any], Ref | None]] = [(node, None) for node in listed]
+    while waiting:
+        node, parent = waiting.pop(0)
+        items.append(
+            state.mapper.simple_item("taxonomy", {"id": str(node["id"]), "name": node.get("name"), "parent": parent})
+        )
+        waiting += [(each, f"taxonomy/{node['id']}") for each in node.get("children") or () if each]
+    return items
