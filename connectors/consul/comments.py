@@ -5,6 +5,7 @@ shown is asked for. What moves no number (one hidden and another written, a vote
 """
 
 from collections.abc import AsyncIterator, Container, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ...core.identity import Ref, split_ref
@@ -51,6 +52,8 @@ class CommentReader:
         self.others: set[str] = set()
         """Comments of drafts and polls, by id."""
         self.failed = False
+        self.left: list[Target] = []
+        """Threads that the server failed on: they are due still."""
 
     async def pages(self, light: Light, known: Mapping[str, Mapping[str, str]]) -> AsyncIterator[Page]:
         """All pages of comments. `known` are the tokens of the pull before, by collection and id."""
@@ -68,7 +71,7 @@ class CommentReader:
             if not (cursor and cursor.get("ended")):
                 async for page in self._flat(int(cursor["offset"]) if cursor else 0, sum(counts.values()), ids):
                     yield page
-            if cursor is None:
+            if cursor is None and not self.failed:
                 short = {
                     target: count
                     for target, count in counts.items()
@@ -82,13 +85,17 @@ class CommentReader:
                 async for page in self._lost(sorted(present - ids - self.others)):
                     yield page
             refs = [f"comment/{own}" for own in present - self.others]
-            yield Page(SCOPE, present=refs, complete=True, memory={"comments_read": True, DUE: []})
+            yield Page(SCOPE, present=refs, complete=True, memory={"comments_read": True, **self.still_due()})
             return
         moved = {target: counts.get(target, 0) for target in self.due(light, known)}
         async for page in self.threads(moved, set()):
             yield page
         if moved:
-            yield Page(SCOPE, memory={DUE: []})
+            yield Page(SCOPE, memory=self.still_due())
+
+    def still_due(self) -> dict[str, Any]:
+        """The memory of what was not read."""
+        return {DUE: [list(each) for each in self.left]}
 
     def due(self, light: Light, known: Mapping[str, Mapping[str, str]]) -> list[Target]:
         """The threads with more or fewer comments than before, and those that an earlier run had left."""
@@ -132,7 +139,7 @@ class CommentReader:
         """Whole threads, with how many comments each should have. Those that were surely read whole are named so."""
         size = targets_per_request(self.dialect)
         waiting = [target for target in targets if target[0] != "investments" or self.sweep.budget is not None]
-        again = set[Target]()
+        again, nameless = set[Target](), set[Target]()
         while waiting:
             batch: list[tuple[str, str, int]] = []
             asked: list[Target] = []
@@ -141,10 +148,20 @@ class CommentReader:
                 asked.append(target)
                 batch += [(*target, offset) for offset in self._offsets(targets[target])]
             try:
-                shown, single = await self._asked(batch, size)
-            except NotFound:
-                # One of them went meanwhile.
-                if len(asked) > 1:
+                shown, single = await self._asked(batch, size, anonymous=not nameless.isdisjoint(asked))
+            except (NotFound, Unreachable) as error:
+                # One of them went meanwhile, or holds a comment whose author is really gone (docs/platforms/consul.md 4.2).
+                if error.status not in {404, 500} or not await self.api.is_up(self.dialect):
+                    raise
+                if len(asked) == 1 and error.status == 500:
+                    if asked[0] in nameless:
+                        self.api.broken.add(f"{KIND[asked[0][0]]}/{asked[0][1]}")
+                        self.left.append(asked[0])
+                        continue
+                    nameless.add(asked[0])
+                    waiting.insert(0, asked[0])
+                    size = 1
+                elif len(asked) > 1:
                     half = len(asked) // 2
                     waiting = [*asked[:half], *asked[half:], *waiting]
                     size = max(1, min(size, half))
@@ -154,7 +171,7 @@ class CommentReader:
             for target in asked:
                 own = shown.get(target, {})
                 for node in own.values():
-                    self._take(node, items, ids)
+                    self._take(node, items, ids, untold=frozenset({"author"}) if target in nameless else frozenset())
                 # Pages are several statements, and rows move between them (docs/platforms/consul.md 3.2).
                 if target in single or len(own) >= targets[target]:
                     whole.append(f"{KIND[target[0]]}/{target[1]}")
@@ -168,7 +185,7 @@ class CommentReader:
         return [0] if page is None else list(range(0, max(count, 1), page))
 
     async def _asked(
-        self, batch: Sequence[tuple[str, str, int]], size: int
+        self, batch: Sequence[tuple[str, str, int]], size: int, *, anonymous: bool
     ) -> tuple[dict[Target, dict[str, dict[str, Any]]], set[Target]]:
         """The comments of these threads by id, and which threads came in one piece."""
         shown: dict[Target, dict[str, dict[str, Any]]] = {}
@@ -176,9 +193,8 @@ class CommentReader:
         rest = list(batch)
         while rest:
             now, rest = rest[:size], rest[size:]
-            data = await self.api.ask(
-                comments_of_document(self.dialect, now, self.names, self.sweep.budget), self.dialect
-            )
+            document = comments_of_document(self.dialect, now, self.names, self.sweep.budget, anonymous=anonymous)
+            data = await self.api.ask(document, self.dialect)
             for position, (collection, own, offset) in enumerate(now):
                 target = (collection, own)
                 answer = data.get(f"t{position}") or {}
@@ -230,15 +246,20 @@ class CommentReader:
             if node is not None:
                 self._take(node, items, set())
         absent = [f"comment/{own}" for own in gone] + [f"comment/{own}" for own in self.others if own in due]
-        yield Page(SCOPE, list(items.values()), absent=absent)
+        # In one page: the run may end after any, and which threads these are would be forgotten.
+        whole: list[Ref] = []
         threads = dict.fromkeys(target for own in gone if (target := due[own]) is not None and self._is_ours(target))
         async for page in self.threads({target: counts[target] for target in threads if target in counts}, set()):
-            yield page
+            items.update((split_ref(item.ref)[1], item) for item in page.items)
+            whole += page.whole_of
+        yield Page(SCOPE, list(items.values()), absent=absent, whole_of=whole)
 
     def _is_ours(self, target: Target) -> bool:
         return target[0] in self.collections and not (target[0] == "proposals" and target[1] in self.drafts)
 
-    def _take(self, node: dict[str, Any], items: dict[str, Item], ids: set[str]) -> None:
+    def _take(
+        self, node: dict[str, Any], items: dict[str, Item], ids: set[str], untold: frozenset[str] = frozenset()
+    ) -> None:
         own, collection = identifier(node), _COLLECTION.get(str(node.get("commentableType")))
         target = (collection or "", str(node.get("commentableId")))
         if collection is None or (collection == "proposals" and target[1] in self.drafts):
@@ -248,7 +269,7 @@ class CommentReader:
             ids.add(own)
             self.found[target] = self.found.get(target, 0) + 1
         if collection in self.collections:
-            items[own] = self.mapper.item(SCOPE, node)
+            items[own] = replace(self.mapper.item(SCOPE, node), untold=untold)
 
 
 def counts_in(light: Light) -> dict[Target, int]:

@@ -181,13 +181,18 @@ def by_id_document(dialect: Dialect, shape: Shape, ids: Sequence[str], budget: s
 
 
 def comments_of_document(
-    dialect: Dialect, targets: Sequence[tuple[str, str, int]], names: bool, budget: str | None = None
+    dialect: Dialect,
+    targets: Sequence[tuple[str, str, int]],
+    names: bool,
+    budget: str | None = None,
+    *,
+    anonymous: bool = False,
 ) -> str:
     """A page of comments of several proposals, debates or investments: (collection, id, offset) each, alias `t<position>`.
 
     Investments are asked for below any published budget (docs/platforms/consul.md 10b).
     """
-    fields = Shape("comments", names=names).fields(dialect)
+    fields = Shape("comments", names=names, anonymous=anonymous).fields(dialect)
     parts: list[str] = []
     for position, (collection, each, offset) in enumerate(targets):
         after = f', after:"{cursor_at(offset)}"' if offset else ""

@@ -549,10 +549,14 @@ class ConsulPull:
         items: list[Item] = []
         if published:
             items = await self._single("proposals", published, self.light.rows["proposals"], surely=True)
-        yield Page("proposals", items, memory=self.drafts.memory())
         threads = {t: n for t, n in counts_in(self.light).items() if t[0] == "proposals" and t[1] in published}
-        async for page in self._comments().threads(threads, set()):
-            yield page
+        waiting = {DUE: [list(each) for each in threads]} if threads else {}
+        yield Page("proposals", items, memory=self.drafts.memory() | waiting)
+        if threads:
+            comments = self._comments()
+            async for page in comments.threads(threads, set()):
+                yield page
+            yield Page("comments", memory=comments.still_due())
 
     def _batches(self, due: Sequence[Due]) -> list[tuple[str, list[Due]]]:
         """As many as fit into a request each, oldest first. What no light sweep of this run showed is judged without."""

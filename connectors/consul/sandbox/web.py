@@ -178,6 +178,7 @@ class ConsulSandbox(Sandbox):
                     "target": f"{kind}/{own}",
                     "public": public,
                     "title": self.interface.text(each, "title", self.locale) or "",
+                    "text": self.interface.text(each, "description", self.locale) or "",
                 }
                 for each in milestones
             ]
