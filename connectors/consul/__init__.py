@@ -36,6 +36,7 @@ CONNECTOR = Connector(
         "votes": ("vote",),
     },
     versions=VERSIONS,
+    tells_languages=False,
     writer=_writer,
     remap=remap,
     sandbox=_sandbox,

@@ -31,21 +31,6 @@ SECONDS = 4.5
 """The captcha takes a form for a robot's before four seconds have passed (docs/platforms/consul.md 8.2)."""
 
 
-class SiteBrowser(BrowserSession):
-    """A browser's session whose pages tell every path as below the site's own."""
-
-    async def load(self, path: str, params: Mapping[str, str] | None = None) -> SitePage:
-        """As `BrowserSession.load`."""
-        return self._site(await super().load(path, params))
-
-    async def send(self, request: Request, values: Mapping[str, str], *, without: str = "") -> SitePage:
-        """As `BrowserSession.send`."""
-        return self._site(await super().send(request, values, without=without))
-
-    def _site(self, page: HtmlPage) -> SitePage:
-        return SitePage(page.answer, urlsplit(self.base).path.rstrip("/"))
-
-
 @contextmanager
 def after_accepted(what: str) -> Generator[None]:
     """Turns every failure of a look at what the site has accepted into "maybe done": it is there, and is never sent again by itself."""
@@ -79,7 +64,10 @@ class WebSession:
     def __init__(self, context: WriteContext) -> None:
         self.settings = cast(ConsulSettings, context.reading.settings)
         self.clock = context.reading.clock
-        self.browser = SiteBrowser(context.session, self.clock, authorization(self.settings))
+        root = urlsplit(context.session.url).path.rstrip("/")
+        self.browser = BrowserSession(
+            context.session, self.clock, lambda answer: SitePage(answer, root), authorization(self.settings)
+        )
         self.base = self.browser.base
         self.who: str | None = None
         """The login of who is signed in."""

@@ -71,11 +71,11 @@ def fill(database: Database, version: str, locale: str) -> None:
     state: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     for table, rows in state["tables"].items():
         for node in rows:
-            database.tables[table].add(_row(_KINDS[table], node, locale))
+            database.tables[table].add(row_of(_KINDS[table], node, locale))
     _people(database)
     for table, rows in state["hidden"].items():
         for node in rows:
-            row = _row(_KINDS[table], node, locale)
+            row = row_of(_KINDS[table], node, locale)
             row.hidden, row.author = True, int(node["author"])
             database.tables[table].add(row)
     _singles(database, state["singles"], locale)
@@ -91,7 +91,8 @@ def fill(database: Database, version: str, locale: str) -> None:
     _owners_of_milestones(database)
 
 
-def _row(kind: str, node: dict[str, Any], locale: str) -> Row:
+def row_of(kind: str, node: dict[str, Any], locale: str) -> Row:
+    """A row as the interface showed it."""
     texts = {name: node.get(name) for name in _TEXTS if name in node}
     if kind == "budget":
         texts = {"name": node.get("name")}
@@ -130,7 +131,7 @@ def _singles(database: Database, singles: dict[str, Any], locale: str) -> None:
         for node in singles.get(kind, []):
             if int(node["id"]) in database.tables[f"{kind}s"].by_id:
                 continue
-            row = _row(kind, node, locale)
+            row = row_of(kind, node, locale)
             row.values["valuation"] = "valoración" in str(node.get("body"))
             database.tables[f"{kind}s"].add(row)
 
