@@ -30,6 +30,16 @@ class Credentials:
             raise WrongCredentials(refused[""], hint=_HINT)
         return refused
 
+    def ask_for(self, instance: str, kind: str) -> None:
+        """Before signing in for one kind of thing.
+
+        Raises:
+            WrongCredentials: these very credentials were refused for it; nothing is to be sent.
+        """
+        refused = self._ledger.refused(instance, self._print(instance))
+        if kind in refused:
+            raise WrongCredentials(refused[kind], hint=_HINT)
+
     def remember(self, instance: str, error: WrongCredentials, kind: str = "") -> None:
         """They were refused: for one kind of operation, or for everything."""
         self._ledger.refuse(instance, kind, self._print(instance), error.message)

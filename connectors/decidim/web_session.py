@@ -36,7 +36,7 @@ class WebSession:
     def __init__(self, context: WriteContext) -> None:
         self.settings = cast(DecidimSettings, context.reading.settings)
         self.clock = context.reading.clock
-        self.browser = BrowserSession(context.session, self.clock)
+        self.browser = BrowserSession(context.session, self.clock, HtmlPage)
         self.transport = context.session
         self.user: str | None = None
         self.before = ""

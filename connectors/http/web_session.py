@@ -3,8 +3,9 @@
 Knows no platform: who signs in where, and what an answer means, is told by each platform's own `web_session`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Generic, TypeVar
 
 from ...core.clock import Clock
 from ..contract.errors import MaybeDone, nothing_stored
@@ -16,12 +17,21 @@ TOKEN = "‹authenticity_token›"
 """What only a page can know, until a form is sent: the token against forged requests."""
 HTML = "text/html,application/xhtml+xml"
 _UNDERSTOOD = frozenset({401, 403, 404, 406, 410, 422})
+_Page = TypeVar("_Page", bound=HtmlPage)
 
 
-class BrowserSession:
+class BrowserSession(Generic[_Page]):
     """Cookies over one transport; `headers` go with everything, as HTTP basic authentication must."""
 
-    def __init__(self, transport: Transport, clock: Clock, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        clock: Clock,
+        page: Callable[[Response], _Page],
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """`page` reads an answer as the platform's kind of page."""
+        self._page = page
         self.transport = transport
         self.clock = clock
         self.base = transport.url
@@ -31,7 +41,7 @@ class BrowserSession:
         """Start a new session."""
         self.transport.forget_cookies()
 
-    async def load(self, path: str, params: Mapping[str, str] | None = None) -> HtmlPage:
+    async def load(self, path: str, params: Mapping[str, str] | None = None) -> _Page:
         """A page as it is; a redirect is not followed.
 
         Raises:
@@ -40,15 +50,15 @@ class BrowserSession:
         headers = {"Accept": HTML, **self._headers}
         async with nothing_stored():
             answer = await self.transport.get(path, params=params, headers=headers, redirects=False, allow=_UNDERSTOOD)
-        return HtmlPage(answer)
+        return self._page(answer)
 
-    async def send(self, request: Request, values: Mapping[str, str], *, without: str = "") -> HtmlPage:
+    async def send(self, request: Request, values: Mapping[str, str], *, without: str = "") -> _Page:
         """Send a planned write once, with what only the session knows. Raises: NotDone, MaybeDone."""
         whole = filled(request, values, without=without)
         sent = replace(whole, headers={**whole.headers, **self._headers})
-        return HtmlPage(await self.transport.submit(sent))
+        return self._page(await self.transport.submit(sent))
 
-    async def send_again(self, request: Request, values: Mapping[str, str], *, patience: float = PATIENCE) -> HtmlPage:
+    async def send_again(self, request: Request, values: Mapping[str, str], *, patience: float = PATIENCE) -> _Page:
         """Send what changes nothing but the session, and send it again when its answer is lost.
 
         Raises:

@@ -18,7 +18,7 @@ import msgspec
 from sqlalchemy import Engine
 
 from ...config.model import Config
-from ...connectors.contract.errors import ConnectorError, Interface, Throttled
+from ...connectors.contract.errors import ConnectorError, Interface, Throttled, WrongCredentials
 from ...connectors.contract.exchange import Stats, Transport
 from ...connectors.contract.reading import Connector, Page, Probe, PullRequest, Reader
 from ...connectors.open import open_reader, user_agent
@@ -28,12 +28,16 @@ from ...core.clock import Clock
 from ...core.durations import seconds
 from ...core.identity import Ref
 from ...core.leases import Lease, LeaseLost
+from ...core.ledger.ledger import Ledger
 from ...core.store.retention import purge
 from ...core.store.store import InstanceStore, Written
+from ..credentials import Credentials
 from ..net import STOPPING, unforeseen
 from .revisit import Budget, revisit
 from .sweep import confirm_shown, judge
 
+_SIGN_IN = "read"
+"""For what a pull signs in, where a site lets only signed-in people read."""
 _STOPPED = "stopped; what was read is kept, the next run goes on from there"
 
 
@@ -191,6 +195,9 @@ class Puller:
                 events.emit(events.RunEnded("pull", name, result.outcome, *cost))
         return result
 
+    def _credentials(self) -> Credentials:
+        return Credentials(self.config, Ledger(self.engine, self.clock))
+
     @contextlib.contextmanager
     def _few_collections(self) -> Generator[None]:
         """A page is tens of thousands of small objects that reference counting frees; looking for cycles among them again and again
@@ -223,6 +230,7 @@ class Puller:
         run_id = await asyncio.to_thread(journal.start_run, self.engine, name, self.clock.now(), full=full)
         events.emit(events.RunStarted("pull", name, full))
         try:
+            await asyncio.to_thread(self._credentials().ask_for, name, _SIGN_IN)
             async with self.reader(name, lease.check) as (reader, transport):
                 self._stats[name] = transport.stats
                 try:
@@ -235,6 +243,9 @@ class Puller:
             result.outcome, result.message = PullEnd.THROTTLED, str(error)
         except ConnectorError as error:
             result.outcome, result.message = PullEnd.FAILED, str(error)
+            wrong = error if isinstance(error, WrongCredentials) else error.__cause__
+            if isinstance(wrong, WrongCredentials):
+                await asyncio.to_thread(self._credentials().remember, name, wrong, _SIGN_IN)
         except LeaseLost as error:
             events.emit(events.LeaseMoved(lease.name, "lost"))
             result.outcome, result.message = PullEnd.LEASE_LOST, str(error)
