@@ -55,15 +55,18 @@ def strategy(dialect: Dialect, settings: DecidimSettings) -> list[str]:
         lines = [
             "one request for all spaces tells which components changed; only these are read again, fifty proposals a page"
         ]
-        lines.append("likes, taxonomies and attachments do not show as a change: everything is read once a day")
+        lines.append("nothing that happens to projects shows there: budgets are read every time")
     else:
-        lines = ["fifty proposals a page, counters only; then whole proposals of what changed, everything once a day"]
+        lines = ["fifty proposals a page, counters only; then whole proposals of what changed"]
+    lines.append(
+        "what no date shows (likes, taxonomies, deleted accounts) is read again within `confirm_within`, a little in every run"
+    )
     if settings.comments:
         single = dialect.release >= (0, 30) and settings.open_data
         lines.append(
-            "comments from the site's open-data file, asked only when it changed; newer ones one by one"
+            "comments where something moved; many at once from the site's open-data file, as far as that still speaks for them"
             if single
-            else "comments of the proposals whose number of comments changed"
+            else "comments where something moved"
         )
     lines.append("what is missing from a whole sweep is asked for one by one before it is believed gone")
     return lines

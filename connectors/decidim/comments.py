@@ -41,7 +41,7 @@ class Row:
     moved: str
 
     @property
-    def mark(self) -> str:
+    def as_read(self) -> str:
         """What stays the same while nothing happens to its comments."""
         return f"{self.count}|{self.moved}"
 
@@ -94,7 +94,7 @@ class Counted:
     def moved(self, own: str, marks: Mapping[str, str]) -> bool:
         """Whether something may have happened to its comments since they were read; what never had any needs no reading."""
         row = self.rows[own]
-        return marks.get(own) != row.mark and (row.count > 0 or own in marks)
+        return marks.get(own) != row.as_read and (row.count > 0 or own in marks)
 
 
 class CommentReader:
@@ -223,7 +223,7 @@ class CommentReader:
                 items, targets = [], []
             items += self._from_file(found, f"{self.kind}/{own}")
             targets.append(f"{self.kind}/{own}")
-            self.marks[own] = row.mark
+            self.marks[own] = row.as_read
             self.open.pop(own, None)
         yield Page(self.scope, items, whole_of=targets, memory=self._memory())
 
@@ -295,7 +295,7 @@ class CommentReader:
         for own, tree in trees.items():
             row = self.counted.rows[own]
             items += self._items(own, tree)
-            self.marks[own] = row.mark
+            self.marks[own] = row.as_read
             if tree.whole(row.count):
                 targets.append(f"{self.kind}/{own}")
                 self.open.pop(own, None)

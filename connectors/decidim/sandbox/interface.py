@@ -209,7 +209,8 @@ class Interface:
 
     def guarded(self, row: Proposal) -> Any:
         """The row; null where it is hidden and the release looks."""
-        return self.gone(row.kind.title(), "unauthorized") if row.hidden and self.checked else row
+        name = "Proposal" if row.kind == "amendment" else row.kind.title()
+        return self.gone(name, "unauthorized") if row.hidden and self.checked else row
 
     def _single(self, kind: str, component: Component, own: str) -> Any:
         row = self.sandbox.database.proposals[kind].get(int(own)) if str(own).isdigit() else None
@@ -310,7 +311,7 @@ class Interface:
                 "id": each.id,
                 "state": each.state,
                 "amendable": Typed("Proposal", row),
-                "emendation": self.guarded(each) if each.hidden else Typed("Proposal", each),
+                "emendation": self.guarded(each) if each.hidden and self.checked else Typed("Proposal", each),
             }
             for each in rows
         ]
