@@ -12,12 +12,14 @@ from sqlalchemy.exc import OperationalError
 from typer.testing import CliRunner
 
 from civicsync.app.cli.main import app
+from civicsync.connectors.contract.errors import NotAllowed, WrongCredentials
 from civicsync.connectors.contract.reading import Page, PullRequest
 from civicsync.connectors.testing.fake import FakeReader, FakeWriter
 from civicsync.core import events, journal
 from civicsync.core.leases import Lease
 from civicsync.core.ledger.ledger import Ledger
 from civicsync.core.store.store import InstanceStore
+from civicsync.sync.credentials import Credentials
 from civicsync.sync.pull.run import Options, Puller, PullOutcome
 from tests.support.mesh import KEY, Mesh
 
@@ -269,3 +271,25 @@ def test_publish_prints_its_json_and_says_that_something_failed(
     assert {name for name, row in rows.items() if row["outcome"] == "failed"} == {"a-to-b", "c-to-b"}
     told(rows["a-to-b"]["message"], "b", kind)
     assert [len(world.worlds[name].copies()) for name in "ac"] == [2, 2]
+
+
+def test_a_pull_tries_a_wrong_password_once_until_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each further try counts towards a lock of the account; only where a pull has to sign in, and only for what it signs in for."""
+    world = mesh(tmp_path, "ab")
+    pull(world)
+    tries: list[int] = []
+
+    async def refused(self: FakeReader, request: object) -> AsyncIterator[Page]:
+        if self.platform is world.worlds["a"]:
+            tries.append(1)
+            raise NotAllowed("signing in failed") from WrongCredentials("the site does not take this password")
+        yield Page("spaces")
+
+    monkeypatch.setattr(FakeReader, "pull", refused)
+    assert pull(world)["a"].outcome == "failed"
+    again = pull(world)
+    assert (again["a"].outcome, again["b"].outcome, len(tries)) == ("failed", "done", 1)
+    assert "civicsync check" in again["a"].message
+    Credentials(world.config, Ledger(world.engine, world.clock)).forget("a")
+    pull(world)
+    assert len(tries) == 2
