@@ -14,7 +14,7 @@ from .api import Api
 
 PER_PAGE = 25
 FEW = 2
-"""So many are asked for by their own pages, rather than sought in another list."""
+"""So many are asked for by their own pages, rather than sought in another list; more where the list has more pages."""
 MOST = 100
 """So many pages are read at most in one run; what waits is asked in later ones, and not stored before."""
 _SWEEPS = 3
@@ -80,11 +80,12 @@ class Drafts:
             for own, mark in marks.items()
             if mark.startswith("0|") and own not in self.shown and (recheck or own not in known)
         }
+        few = max(FEW, len(marks) // PER_PAGE)
         for retired, lists in enumerate(_LISTS):
             group = {own for own in doubtful if marks[own].split("|")[2] == str(retired)}
             left = set(group)
             for filters in lists:
-                if len(left) <= FEW or self.unlisted:
+                if len(left) <= few or self.unlisted:
                     break
                 left -= await self._sweep(filters, left)
             for own in group - left:

@@ -336,7 +336,8 @@ class ConsulPull:
 
     async def _sort_out(self, known: Mapping[str, str]) -> AsyncIterator[Page]:
         """Before everything is read: which proposals are drafts. What an interrupted run found out is not asked again."""
-        size = max(len(known), 1)
+        # As many as one request may hold: empty pages cost nothing, finding out how many there are would.
+        size = max(len(known), self.dialect.light_pages * (self.dialect.page or 1) - 1)
         marks = {own: str(mark) for own, mark in (await self.sweep.sweep({"proposals": size}))["proposals"].items()}
         await self.drafts.judge(marks, known, recheck=self.request.full and not self.drafts.trusted)
         memory = {**self.drafts.memory(), "not_drafts": sorted(self.drafts.shown, key=int)}
