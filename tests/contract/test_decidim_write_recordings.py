@@ -102,7 +102,8 @@ class Stage:
             Account(17, "", "", "Pont automàtic", "pont_automatic_civic", "ca", api=True)
         )
         if line == "0.32":
-            self.sandbox.interface.taxonomies, self.sandbox.interface.roots = frozenset(range(2, 12)), frozenset({1})
+            self.sandbox.database.taxonomies = {own: f"Tema {own}" for own in range(2, 12)}
+            self.sandbox.interface.roots = frozenset({1})
 
     def _lay_out(self) -> None:
         database = self.sandbox.database
