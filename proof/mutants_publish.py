@@ -148,7 +148,7 @@ _SENDING = (
         "            return await self._unknown(job, Reason.NAMED_ANOTHER, MaybeDone(_FOREIGN, accepted=True))\n\n"
         "    def _listen",
         "            return await self._later(job, NotDone(error.message))\n        except DuplicateCopy:\n"
-        "            raise\n\n"
+        "            return await self._unknown(job, Reason.NAMED_ANOTHER, MaybeDone(_FOREIGN, accepted=True))\n\n"
         "    def _listen",
         _unit("sending", "a_create_whose_answer_was_lost_is_unknown_and_never_simply_sent_again"),
     ),
@@ -900,7 +900,7 @@ _WRITERS = (
         "a wrong password is tried until the account is locked (CONSUL)",
         f"{CONSUL}/web_session.py",
         "            self._refused.add(name)\n",
-        "",
+        "            pass\n",
         _contract("consul_writer", "signing_in_is_done_once_and_soon_given_up_with_a_wrong_password"),
     ),
     Mutant(
@@ -928,7 +928,7 @@ _WRITERS = (
         "an answer goes out in a language that nobody can read (CONSUL)",
         f"{CONSUL}/responses.py",
         "        answer = await self._readable(answer, form)\n",
-        "",
+        "        pass\n",
         _contract("consul_writer_site", "an_answer_in_a_language_that_the_site_lacks_can_be_read[2.5.1-is]"),
     ),
     Mutant(
