@@ -7,7 +7,7 @@ only the caller knows what that proves.
 from collections.abc import Mapping
 from typing import Any, cast
 
-from ..contract.errors import ConnectorError, Malformed, NotAllowed, Unreachable
+from ..contract.errors import ConnectorError, Malformed, NotAllowed, NotFound, Unreachable
 from ..contract.exchange import Response, Transport
 
 HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}
@@ -39,6 +39,13 @@ class Api:
         """The JSON at a path, or None where the platform says 401. Raises the rest of what `get` raises."""
         found = await self._answer(path, params, frozenset({401}))
         return None if found.status == 401 else found.json()
+
+    async def asked(self, path: str, **params: str) -> Any:
+        """The JSON of one thing asked for by its number, or None where the platform says that it shows none (401, rarely 404)."""
+        try:
+            return await self.maybe(path, **params)
+        except NotFound:
+            return None
 
     async def text(self, path: str) -> str | None:
         """The XML at a path, or None where there is none."""

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...core.identity import Ref
+from ..contract.errors import Malformed, Unreachable
 from . import dialects
 from .api import Api, rows, table
 from .settings import YourPrioritiesSettings
@@ -28,6 +30,8 @@ class Discovered:
     """The groups as their community page or folder shows them."""
     closed: list[str] = field(default_factory=list[str])
     refused: list[str] = field(default_factory=list[str])
+    broken: dict[Ref, str] = field(default_factory=dict[Ref, str])
+    """Communities that the server fails on, with why."""
     sitemap: bool | None = None
     """Whether the site map could be read; None where it was not needed."""
 
@@ -67,7 +71,14 @@ class GroupDiscovery:
             own = waiting.pop(0)
             if own in found.communities:
                 continue
-            node = await self.api.maybe(dialects.community(own))
+            try:
+                node = await self.api.asked(dialects.community(own))
+            except (Malformed, Unreachable) as error:
+                # One that the server fails on hides no other; where nothing connects or two fail, it is not this one.
+                if found.broken or (isinstance(error, Unreachable) and error.status is None):
+                    raise
+                found.broken[f"community/{own}"] = error.message
+                continue
             if node is None:
                 found.refused.append(f"community/{own}")
                 continue

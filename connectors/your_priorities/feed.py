@@ -4,14 +4,14 @@ The feed is read back in time with `beforeDate` alone, because `afterDate` is ig
 (docs/platforms/your-priorities.md 4.2). How far it was read is remembered with each page, so an interrupted reading goes on.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from ..contract.errors import Malformed
 from ..contract.reading import Item, Page
 from . import dialects
-from .api import rows, table
+from .api import Api, rows, table
 from .group_state import GroupState
 from .mapping import MAPPING
 
@@ -86,15 +86,32 @@ class Feed:
     async def _past(self) -> AsyncIterator[Page]:
         """Official texts of posts that were moved here, or are shown again."""
         for own in sorted(self.group.late):
-            before: str | None = None
-            while True:
-                activities = await self._page("posts", own, before)
-                items = [item for item in map(self.group.mapper.status_change, activities) if item is not None]
-                if items:
-                    yield Page(self.scope, items)
-                if len(activities) < dialects.PAGE:
-                    break
-                before = _stepped(_moment(activities[-1].get("created_at")), before)
+            activities = await feed_of(self.group.api, own)
+            items = [item for item in map(self.group.mapper.status_change, activities or ()) if item is not None]
+            if items:
+                yield Page(self.scope, items)
+
+
+async def feed_of(api: Api, post: str) -> Sequence[Any] | None:
+    """All activities of a post (R21), newest first; None when the post is not there.
+
+    Raises:
+        Malformed: an answer is no list, or does not go back in time.
+    """
+    path, found, before = dialects.activities("posts", post), list[Any](), dict[str, str]()
+    known: set[Any] = set()
+    while True:
+        answer = await api.asked(path, **before)
+        if answer is None:
+            return None
+        listed = [table(one, path) for one in rows(table(answer, path).get("activities"), path)]
+        fresh = [one for one in listed if one.get("id") not in known]
+        found += fresh
+        known |= {one.get("id") for one in fresh}
+        if len(listed) < dialects.PAGE or not fresh:
+            return found
+        following = _stepped(_moment(listed[-1].get("created_at")), before.get("beforeDate"))
+        before = {"beforeDate": following}
 
 
 def _moment(value: Any) -> datetime:

@@ -1,17 +1,22 @@
 """What the parts of one group's pull share: the group, what is stored of it, and what this run has seen so far.
 
 What is remembered per post is `<number of arguments>|<number when they were last read>`, so that a run killed in between reads on where
-it stood.
+it stood; and, where there was none to read although the number says so (blocked ones count), `|<when that was, in seconds>`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from ..contract.reading import Cursor, Item, PullRequest
+from ...core.identity import split_ref
+from ..contract.reading import Cursor, Item, PullRequest, Stored
 from . import dialects
 from .api import Api, table
 from .mapping import Mapper
+
+COMMUNITIES = "communities"
+"""Under this name it is remembered in which community a group is."""
 
 
 @dataclass(slots=True)
@@ -22,8 +27,40 @@ class Seen:
     """Post to group."""
     post_of: dict[str, str] = field(default_factory=dict[str, str])
     """Argument to post."""
-    categories: set[str] = field(default_factory=set[str])
-    """The categories that the group pages of this run showed."""
+    told_of: dict[str, str] = field(default_factory=dict[str, str])
+    """Official text to post."""
+    group_of_category: dict[str, str] = field(default_factory=dict[str, str])
+    community_of: dict[str, str] = field(default_factory=dict[str, str])
+    """Group to community; kept from run to run (`COMMUNITIES`), for a closed group tells nothing any more."""
+    domain: str | None = None
+    flags: dict[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    """Group to its configuration, of the groups whose page this run read."""
+    untold: set[str] = field(default_factory=set[str])
+    """Groups and communities that this run could not read without knowing why, or was not to read: nothing in them is judged."""
+    _recalled: set[str] = field(default_factory=set[str])
+
+    def place(self, stored: Stored, found: Mapping[str, str | None], domain: Any) -> None:
+        """Where groups are: as remembered, and as the pages of communities show it."""
+        remembered = stored.memory(COMMUNITIES)
+        self.community_of.update(remembered if isinstance(remembered, dict) else {})
+        self.community_of.update({own: above for own, above in found.items() if above is not None})
+        self.domain = None if domain is None else str(domain)
+
+    async def recall(self, stored: Stored, groups: Iterable[str]) -> None:
+        """Where everything is that is stored of these groups: what waits for a verdict may be of a run long ago."""
+        for own in groups:
+            if own in self._recalled:
+                continue
+            self._recalled.add(own)
+            for each in await stored.tokens(f"posts@group/{own}"):
+                self.group_of.setdefault(split_ref(each)[1], own)
+            for place, scope in (
+                (self.post_of, "points"),
+                (self.told_of, "answers"),
+                (self.group_of_category, "categories"),
+            ):
+                for each, holder in (await stored.tokens(f"{scope}@group/{own}")).items():
+                    place.setdefault(split_ref(each)[1], holder)
 
 
 class GroupState:
@@ -46,6 +83,8 @@ class GroupState:
         """Tokens of the posts of earlier runs."""
         self.late: set[str] = set()
         """Posts that came (back) into this group after they were made: their official texts are in the feed's past."""
+        self.hidden = False
+        """Whether its arguments are shown to nobody."""
         self.settled = True
         """Whether the lists kept still while they were read."""
 
@@ -57,11 +96,13 @@ class GroupState:
         """A post as an item, with what is remembered of its arguments."""
         own = str(node.get("id"))
         self.seen.group_of[own] = self.own
-        return self.mapper.post(node, change_token(node.get("counter_points"), read_at(self.known.get(own))))
+        # Shown again, arguments that were hidden for a while are to be read anew.
+        read = "" if self.hidden else read_at(self.known.get(own))
+        return self.mapper.post(node, change_token(node.get("counter_points"), read))
 
     async def single(self, own: str) -> Mapping[str, Any] | None:
         """One post asked for alone; None when it is not there, or belongs to another group that is pulled."""
-        answer = await self.api.maybe(dialects.post(own))
+        answer = await self.api.asked(dialects.post(own))
         if answer is None:
             return None
         node = table(answer, f"post {own}")
@@ -75,11 +116,11 @@ def change_token(counter: Any, read: str) -> str:
 
 
 def read_at(token: str | None) -> str:
-    """The number of arguments when they were last read; empty: never."""
+    """The number of arguments when they were last read, and when if there were none; empty: never."""
     return (token or "").partition("|")[2]
 
 
-def mark_read(token: str) -> str:
-    """The token of a post whose arguments were just read."""
+def mark_read(token: str, empty: datetime | None = None) -> str:
+    """The token of a post whose arguments were just read; `empty`: now, if there were none."""
     counter = token.partition("|")[0]
-    return f"{counter}|{counter}"
+    return f"{counter}|{counter}" if empty is None else f"{counter}|{counter}|{int(empty.timestamp())}"

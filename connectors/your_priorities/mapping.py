@@ -196,13 +196,15 @@ class Mapper:
         names = ("id", "subject", "content", "status_changed_to", "published_at")
         raw: dict[str, Any] = {name: change.get(name) for name in names}
         raw["post_id"], raw["created_at"] = activity.get("post_id"), activity.get("created_at")
-        return Item(f"status_change/{raw['id']}", _digest(raw), lambda: self.build_answer(raw), raw=raw)
+        reference, post = f"status_change/{raw['id']}", str(raw["post_id"])
+        return Item(reference, _digest(raw), lambda: self.build_answer(raw), token=post, raw=raw)
 
     def category(self, node: Mapping[str, Any], group_id: str) -> Item:
         """One category of a group."""
         raw: dict[str, Any] = {name: node.get(name) for name in ("id", "name", "language")}
         raw["group_id"] = group_id
-        return Item(f"category/{raw['id']}", _digest(raw), lambda: self.build_category(raw), raw=raw)
+        reference = f"category/{raw['id']}"
+        return Item(reference, _digest(raw), lambda: self.build_category(raw), token=group_id, raw=raw)
 
     def space(self, kind: str, node: Mapping[str, Any]) -> Item:
         """A domain, community or group; its token is the platform's word for it."""

@@ -1,7 +1,7 @@
 """Reading Your Priorities: four lists per group, arguments where their number changed, official texts from the feed.
 
-Everything is read as an anonymous visitor. A 401 alone never proves that something is gone: only beside a group that still
-answers 200 does it (docs/platforms/your-priorities.md 0.2, 4.3).
+Everything is read as an anonymous visitor. A 401 alone never proves that something is gone: only beside a parent that
+still answers 200 does it (docs/platforms/your-priorities.md 0.2, 4.3; `presence`).
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -9,23 +9,26 @@ from typing import Any, cast
 
 from ...core.identity import Ref, split_ref
 from ...core.records import Space
-from ..contract.errors import Interface, Malformed, NotAllowed, NotFound, NotThisPlatform, Unreachable
-from ..contract.reading import Context, Page, Probe, PullRequest
+from ..contract.errors import ConnectorError, Interface, Malformed, NotAllowed, NotFound, NotThisPlatform, Unreachable
+from ..contract.reading import Context, Due, Page, Probe, PullRequest, Stored
 from . import dialects
 from .api import Api, rows, table
 from .capabilities import capabilities, strategy, warnings
-from .comments import points
 from .discovery import Discovered, GroupDiscovery
 from .group_pull import GroupPull
 from .group_state import GroupState, Seen
 from .mapping import Mapper
+from .presence import Presence
+from .revisiting import Again
 from .settings import YourPrioritiesSettings
 
 SPACES = "spaces"
+GIVEN_UP = 3
+"""So many groups in a row that the server fails on: then it is the server, and not they."""
 
 
 class YourPrioritiesReader:
-    """Reads one Your Priorities instance; implements `connectors.contract.Reader` and `Confirms`."""
+    """Reads one Your Priorities instance; implements `connectors.contract.Reader`, `CanConfirm` and `CanRevisit`."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -34,6 +37,10 @@ class YourPrioritiesReader:
         self.mapper = Mapper(context)
         self.discovery = GroupDiscovery(self.api, self.settings)
         self.seen = Seen()
+        self.stored: Stored | None = None
+        """Of the run under way."""
+        self.groups: frozenset[str] = frozenset()
+        """Every group that is found or stored."""
         self._found: Discovered | None = None
 
     async def probe(self) -> Probe:
@@ -53,7 +60,7 @@ class YourPrioritiesReader:
             warnings=warnings(found),
             facts={
                 "domain": found.domain.get("id"),
-                "communities": list(found.communities),
+                "communities": [*found.communities, *(split_ref(ref)[1] for ref in found.broken)],
                 "groups": found.groups,
                 "order": order,
                 "asked": self._asked(),
@@ -72,35 +79,46 @@ class YourPrioritiesReader:
         return spaces
 
     async def pull(self, request: PullRequest) -> AsyncIterator[Page]:
-        """Group after group; a group that may not be read is left alone and named at the end."""
-        found = await self._targets(request.probe, walk=SPACES not in request.done)
-        nodes = [("domain", found.domain), *(("community", node) for node in found.communities.values())]
+        """Group after group; a group that may not be read or that the server fails on is left alone and named."""
         known = await request.stored.tokens(SPACES)
-        refused = list(found.refused)
-        note = (
-            f"not allowed to read {', '.join(found.refused)}; what was read earlier is kept" if found.refused else None
-        )
-        yield Page(
-            SPACES,
-            [self.mapper.space(kind, node) for kind, node in nodes if node.get("id") is not None],
-            note=note,
-            done=() if refused else [SPACES],
-        )
+        found = await self._targets(request.probe, walk=SPACES not in request.done)
+        if found.domain.get("id") is None and not any(ref.startswith("domain/") for ref in known):
+            found.domain = (await self._boot())["domain"]
+        self.stored = request.stored
+        self.groups = frozenset(found.groups) | {own for kind, own in map(split_ref, known) if kind == "group"}
+        self.seen.place(request.stored, found.groups, found.domain.get("id") or request.probe.facts.get("domain"))
+        groups = self._chosen(request, found, known)
+        presence = Presence(self.api, self.mapper, self.seen)
+        async for page in self._spaces(found, known, presence):
+            yield page
         configured = {f"group/{own}" for own in self.settings.groups}
         configured |= {f"community/{own}" for own in self.settings.communities}
-        groups = self._chosen(request, found, known)
-        everything = frozenset(found.groups) | {own for kind, own in map(split_ref, known) if kind == "group"}
-        read = 0
+        self.seen.untold |= {f"group/{own}" for own in self.groups - set(groups)}
+        refused, failed, read, in_a_row = list(found.refused), list[ConnectorError](), 0, 0
         for own in groups:
-            pull = GroupPull(GroupState(self.api, self.mapper, self.seen, request, own, everything))
-            if f"group/{own}" in request.done:
-                await pull.remember()
-            else:
+            ref = f"group/{own}"
+            if ref in request.done:
+                read += 1
+                continue
+            state = GroupState(self.api, self.mapper, self.seen, request, own, self.groups)
+            pull = GroupPull(state, presence, known=ref in known or ref in configured)
+            try:
                 async for page in pull.pages():
                     yield page
+            except (Malformed, NotAllowed, NotFound, Unreachable) as error:
+                in_a_row += 1
+                failed.append(error)
+                if in_a_row == GIVEN_UP or (isinstance(error, Unreachable) and error.status is None):
+                    raise
+                self.seen.untold.add(ref)
+                yield Page(SPACES, note=f"{ref} could not be read: {error}; what was read earlier is kept")
+                continue
+            in_a_row = 0
             read += pull.readable
-            if not pull.readable:
-                refused.append(f"group/{own}")
+            if not pull.readable and not pull.closed:
+                refused.append(ref)
+        if failed and not read:
+            raise failed[0]
         if refused and (configured.intersection(refused) or not read):
             raise NotAllowed(
                 f"not allowed to read {', '.join(refused)} (status 401)",
@@ -108,45 +126,41 @@ class YourPrioritiesReader:
                 status=401,
             )
 
+    async def _spaces(self, found: Discovered, known: Mapping[Ref, str], presence: Presence) -> AsyncIterator[Page]:
+        """The domain and the communities; of one that refuses, whether it was closed."""
+        for own in found.communities:
+            presence.answered(own)
+        asked = [own for own in found.refused if own in known]
+        closed = [own for own in asked if await presence.refused_community(split_ref(own)[1]) is False]
+        found.refused = [own for own in found.refused if own not in closed]
+        self.seen.untold |= {*found.refused, *found.broken}
+        notes: list[str] = []
+        if found.refused:
+            notes.append(f"not allowed to read {', '.join(found.refused)}; what was read earlier is kept")
+        if closed:
+            notes.append(f"{', '.join(closed)}: closed or deleted, and the domain is there: not public any more")
+        notes += [f"{ref} could not be read: {why}; what was read earlier is kept" for ref, why in found.broken.items()]
+        nodes = [("domain", found.domain), *(("community", node) for node in found.communities.values())]
+        yield Page(
+            SPACES,
+            [self.mapper.space(kind, node) for kind, node in nodes if node.get("id") is not None],
+            absent=closed,
+            note="; ".join(notes) or None,
+            done=() if found.refused or found.broken else [SPACES],
+        )
+
+    async def revisit(self, request: PullRequest, due: Sequence[Due]) -> AsyncIterator[Page]:
+        """What was confirmed longest ago, again: threads of arguments, feeds of posts, posts, pages of groups."""
+        self.stored = request.stored
+        async for page in Again(self.api, self.mapper, self.seen, self.groups).pages(due, request.stored):
+            yield page
+
     async def still_there(self, refs: Sequence[Ref]) -> Mapping[Ref, bool | None]:
-        """Ask for single records (docs/platforms/your-priorities.md 4.3). A space can never be told gone from closed."""
-        found: dict[Ref, bool | None] = {}
-        groups: dict[str, bool] = {}
-        shown: dict[str, set[str] | None] = {}
-        for each in refs:
-            kind, own = split_ref(each)
-            if kind == "proposal":
-                found[each] = await self._post_there(own, groups)
-            elif kind == "point":
-                found[each] = await self._point_there(own, shown)
-            elif kind == "category":
-                # The group page lists all of a group's categories and was read in this run; there is no other way to ask (R14).
-                found[each] = own in self.seen.categories if self.seen.categories else None
-            elif kind in {"group", "community", "domain"}:
-                found[each] = True if await self.api.maybe(f"api/{_PLURAL[kind]}/{own}") is not None else None
-            else:
-                found[each] = None
-        return found
-
-    async def _post_there(self, own: str, groups: dict[str, bool]) -> bool | None:
-        if await self.api.maybe(dialects.post(own)) is not None:
-            return True
-        group = self.seen.group_of.get(own)
-        if group is None:
-            return None
-        if group not in groups:
-            groups[group] = await self.api.maybe(dialects.group(group)) is not None
-        return False if groups[group] else None
-
-    async def _point_there(self, own: str, shown: dict[str, set[str] | None]) -> bool | None:
-        post = self.seen.post_of.get(own)
-        if post is None:
-            return None
-        if post not in shown:
-            answer = await points(self.api, post)
-            shown[post] = None if answer is None else {str(one.get("id")) for one in answer}
-        listed = shown[post]
-        return None if listed is None else own in listed
+        """Ask for single records, at any time (docs/platforms/your-priorities.md 4.3)."""
+        if self.stored is not None:
+            await self.seen.recall(self.stored, self.groups)
+        presence = Presence(self.api, self.mapper, self.seen)
+        return {each: await presence.of(each) for each in refs}
 
     async def _boot(self) -> dict[str, Any]:
         try:
@@ -211,15 +225,19 @@ class YourPrioritiesReader:
         if not self.settings.groups and not self.settings.communities:
             groups += [own for kind, own in map(split_ref, known) if kind == "group" and own not in found.groups]
         wanted = set(request.spaces) or set(self.settings.spaces)
+        there = {f"group/{own}" for own in groups} | set(known) | {f"community/{own}" for own in found.communities}
+        there |= {*found.refused, *found.broken, f"domain/{request.probe.facts.get('domain')}"}
+        unknown = sorted(wanted - there)
+        if unknown:
+            raise NotFound(
+                f"there is no {', '.join(unknown)} on this site", hint="`civicsync discover` lists its spaces"
+            )
         if not wanted or any(each.startswith("domain/") for each in wanted):
             return groups
         return [own for own in groups if f"group/{own}" in wanted or f"community/{found.groups.get(own)}" in wanted]
 
     def _built(self, kind: str, node: Mapping[str, Any]) -> Space:
         return self.mapper.build_space(self.mapper.space(kind, node).kept())
-
-
-_PLURAL = {"group": "groups", "community": "communities", "domain": "domains"}
 
 
 def _likely(found: Discovered) -> list[str]:

@@ -12,6 +12,7 @@ from civicsync.connectors.contract.errors import (
     Interface,
     Malformed,
     NotAllowed,
+    NotFound,
     NotThisPlatform,
     Unreachable,
 )
@@ -193,7 +194,8 @@ async def test_what_goes_is_gone_and_what_returns_is_back() -> None:
     town.change("delete_comment", id=comment)
     blocked = next(o for o, row in town.public("comments").items() if row["target"] == f"proposal/{argued}")
     town.change("hide_comment", id=blocked)
-    await town.pull()
+    # Of arguments only the list of their post tells.
+    await town.pull(full=True)
     town.check()
     assert town.store.rows[f"proposal/{hidden}"].gone and town.store.rows[f"proposal/{deleted}"].gone
     assert town.store.rows[f"point/{comment}"].gone
@@ -206,13 +208,12 @@ async def test_what_goes_is_gone_and_what_returns_is_back() -> None:
     town.check()
 
 
-async def test_absence_needs_two_sweeps() -> None:
+async def test_asked_and_gone_is_proof_at_once() -> None:
+    """A post that answers 401 beside a group that answers 200 is gone (4.3): no second run is needed."""
     town = Town(twice=True)
     await town.pull()
     own = town.one(official_status=0)
     town.change("hide", id=own)
-    await town.pull()
-    assert not town.store.rows[f"proposal/{own}"].gone
     await town.pull()
     assert town.store.rows[f"proposal/{own}"].gone
     town.check()
@@ -369,6 +370,8 @@ async def test_killed_among_the_arguments_it_still_notices_what_went(stop: int) 
         if row["target"] not in seen and posts[int(row["target"].split("/")[1])]["group_id"] == 1:
             seen.add(row["target"])
             town.change("delete_comment", id=own)
+            # The deletion alone changes no counter; another argument does, and then the thread is read whole.
+            town.change("comment", id=row["target"].partition("/")[2])
     assert len(seen) > 41
     assert not await _pages(town, stop)
     await town.pull()
@@ -387,7 +390,7 @@ async def test_a_fault_that_passes_loses_nothing(kind: str, match: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["500", "html_200", "cut_json", "reset", "hang"])
-@pytest.mark.parametrize("match", ["posts/oldest", "newPoints", "activities", "/api/groups/12$", "api/communities/2$"])
+@pytest.mark.parametrize("match", ["posts/oldest", "activities", "api/communities"])
 async def test_a_fault_that_stays_claims_nothing(kind: str, match: str) -> None:
     town = Town(60)
     await town.pull()
@@ -401,6 +404,44 @@ async def test_a_fault_that_stays_claims_nothing(kind: str, match: str) -> None:
     town.sandbox.plant()
     await town.pull()
     town.check()
+
+
+@pytest.mark.parametrize("kind", ["500", "html_200", "cut_json"])
+@pytest.mark.parametrize(
+    ("match", "named"),
+    [
+        ("newPoints", "proposal/"),
+        ("/api/groups/2$", "group/2"),
+        ("activities/groups/2", "group/2"),
+        ("api/communities/2$", "community/2"),
+    ],
+)
+async def test_a_part_that_the_server_fails_on_is_named_and_hides_nothing_else(
+    kind: str, match: str, named: str
+) -> None:
+    town = Town(60)
+    await town.pull()
+    before = set(town.store.alive())
+    town.change("comment", id=town.one(official_status=0))
+    new = town.change("add_proposal", title="Ný", group=12)
+    town.sandbox.plant(Fault(kind, match, times=None))
+    await town.pull()
+    assert any(named in note and "could not be read" in note for note in town.store.notes)
+    assert before | {f"proposal/{new}"} <= set(town.store.alive()), "the groups behind it were read"
+    assert not any(row.missing for row in town.store.rows.values())
+    town.sandbox.plant()
+    await town.pull()
+    town.check()
+
+
+@pytest.mark.parametrize("match", ["newPoints", "api/groups/2$", "api/communities/2$"])
+async def test_a_connection_that_breaks_is_no_single_part(match: str) -> None:
+    town = Town(60)
+    await town.pull()
+    town.change("comment", id=town.one(official_status=0))
+    town.sandbox.plant(Fault("reset", match, times=None))
+    with pytest.raises(Unreachable):
+        await town.pull()
 
 
 @pytest.mark.parametrize("probe", [False, True])
@@ -418,29 +459,144 @@ async def test_lists_that_come_back_empty_are_not_believed(probe: bool) -> None:
     town.check()
 
 
-async def test_lost_permission_is_no_absence() -> None:
+@pytest.mark.parametrize(
+    ("close", "open"), [("lose_permission", "regain_permission"), ("delete_group", "restore_group")]
+)
+@pytest.mark.parametrize("full", [False, True])
+async def test_closed_is_an_answer(close: str, open: str, full: bool) -> None:
+    """A group that refuses while its community answers was closed or deleted by its admin (4.3)."""
+    town = Town()
+    await town.pull()
+    town.change(close, group=1)
+    await town.pull(full=full, probe=full)
+    assert town.store.rows["group/1"].gone and not town.store.rows["group/2"].gone
+    assert any("group/1 is closed or deleted" in note for note in town.store.notes)
+    notes = len(town.store.notes)
+    await town.pull()
+    assert len(town.store.notes) == notes or "group/1 is closed" not in town.store.notes[-1]
+    town.change(open, group=1)
+    # The core buries what is in a space together with it; here the memory store is helped to.
+    for row in town.store.rows.values():
+        if row.scope.endswith("@group/1"):
+            row.gone, row.digest, row.token = True, None, None
+    await town.pull()
+    town.check()
+
+
+@pytest.mark.parametrize("full", [False, True])
+async def test_lost_permission_is_no_absence(full: bool) -> None:
+    """Where what is above refuses too, nobody can tell a closed group from a closed door (4.3)."""
     town = Town()
     await town.pull()
     alive = set(town.store.alive())
-    town.change("lose_permission", group=1)
-    for full in (False, True):
+    town.change("community_access", community=1)
+    town.change("domain_access")
+    for _ in range(2):
         await town.pull(full=full, probe=full)
         assert set(town.store.alive()) == alive
     assert any("group/1 may not be read" in note for note in town.store.notes)
-    town.change("regain_permission", group=1)
+    town.change("community_access", community=1, access=0)
+    town.change("domain_access", access=0)
     await town.pull()
     town.check()
+
+
+async def test_a_closed_community_is_told_by_the_domain() -> None:
+    town = Town()
+    await town.pull()
+    town.change("community_access", community=2, access=2)
+    await town.pull()
+    assert town.store.rows["community/2"].gone and not town.store.rows["community/1"].gone
+    # Its groups cannot be told from lost ones by themselves: they go with it.
+    assert not town.store.rows["group/12"].gone
+    town.change("community_access", community=2, access=0)
+    await town.pull()
+    town.check()
+    assert "community/2" in town.store.alive()
 
 
 async def test_lost_permission_of_a_configured_group_is_an_error_after_the_others() -> None:
     town = Town()
     await town.pull(groups=[1, 12])
-    town.change("lose_permission", group=1)
+    town.change("community_access", community=1)
     new = town.change("add_proposal", title="Ný", group=12)
     with pytest.raises(NotAllowed, match="group/1"):
         await town.pull(groups=[1, 12])
     assert f"proposal/{new}" in town.store.alive()
     assert not any(row.gone for row in town.store.rows.values())
+
+
+async def test_a_configured_group_that_was_closed_is_gone_and_no_error() -> None:
+    town = Town()
+    await town.pull(groups=[1, 12])
+    town.change("lose_permission", group=1)
+    for _ in range(2):
+        await town.pull(groups=[1, 12])
+        assert "group/1 is closed or deleted" in town.store.notes[-1]
+    assert town.store.rows["group/1"].gone and "group/12" in town.store.alive()
+
+
+async def test_a_space_that_is_not_there_is_an_error() -> None:
+    town = Town(20)
+    with pytest.raises(NotFound, match="group/99"):
+        await town.pull(spaces=["group/1", "group/99"])
+
+
+async def test_the_domain_is_there_when_it_was_probed_before() -> None:
+    """`check` probes, `sync` reads later: another reader, with the probe alone."""
+    town = Town(20)
+    async with reading(CONNECTOR, town.sandbox, clock=town.clock) as (reader, _):
+        town.probe = await reader.probe()
+    await town.pull()
+    assert "domain/1" in town.store.alive()
+    requests = town.requests
+    await town.pull()
+    assert town.requests < requests, "asked once"
+
+
+async def test_arguments_of_posts_that_were_not_asked_are_neither_confirmed_nor_missing() -> None:
+    """A blocked argument changes no counter (2): only who asks again may say anything."""
+    town = Town()
+    await town.pull()
+    comment = next(iter(town.public("comments")))
+    town.change("hide_comment", id=comment)
+    town.clock.advance(10)
+    shown: set[str] = set()
+    silent: set[str] = set()
+    async with reading(CONNECTOR, town.sandbox, clock=town.clock) as (reader, _):
+        async for page in reader.pull(PullRequest(probe=town.probe, stored=town.store)):
+            shown |= {*(item.ref for item in page.items), *page.present}
+            silent |= set(page.silent)
+    points = set(town.store.alive("point"))
+    assert silent == points and not shown & points
+
+
+async def test_a_thread_of_blocked_arguments_is_asked_again_after_half_the_age_that_is_allowed() -> None:
+    town = Town(60)
+    own = next(own for own, row in town.public().items() if row["comments"])
+    mine = [row["id"] for row in town.public("comments").values() if row["target"] == f"proposal/{own}"]
+    for each in mine:
+        town.change("hide_comment", id=each)
+    await town.pull()
+    town.check()
+    for each in mine:
+        town.change("restore_comment", id=each)
+    await town.pull()
+    assert not any(f"point/{each}" in town.store.alive() for each in mine)
+    town.clock.advance(12 * 3600)
+    await town.pull()
+    town.check()
+
+
+async def test_a_debate_that_is_hidden_takes_its_arguments_along_and_brings_them_back() -> None:
+    town = Town(60)
+    await town.pull()
+    town.change("configure", group=1, hideDebate=True)
+    await town.pull()
+    town.check()
+    town.change("configure", group=1, hideDebate=False)
+    await town.pull()
+    town.check()
 
 
 async def test_login_page_instead_of_everything() -> None:
@@ -485,11 +641,37 @@ async def test_still_there() -> None:
         town.change("hide", id=hidden)
         town.change("delete_comment", id=comment)
         refs = [f"proposal/{hidden}", f"proposal/{there}", "proposal/999999", f"point/{comment}", f"point/{kept}"]
-        refs += ["group/1", "group/7", "category/1", "category/999", "status_change/1"]
+        answer = next(iter(town.store.alive("status_change")))
+        refs += ["group/1", "group/7", "category/1", "category/999", answer, "status_change/99999", "community/1"]
         found = await reader.still_there(refs)
-        assert [found[ref] for ref in refs] == [False, True, None, False, True, True, None, True, False, None]
+        expected = [False, True, None, False, True, True, None, True, None, True, None, True]
+        assert [found[ref] for ref in refs] == expected
+        town.change("retract_answer", id=answer.partition("/")[2])
+        assert (await reader.still_there([answer]))[answer] is False
+        town.change("remove_category", id=1)
+        assert (await reader.still_there(["category/1"]))["category/1"] is False
         town.change("lose_permission", group=1)
-        assert (await reader.still_there(refs[:1]))[refs[0]] is None
+        closed = [f"proposal/{hidden}", f"proposal/{there}", f"point/{kept}", "group/1", "category/1"]
+        assert set((await reader.still_there(closed)).values()) == {False}
+        town.change("community_access", community=1)
+        assert (await reader.still_there(["community/1"]))["community/1"] is False
+        assert set((await reader.still_there(closed)).values()) == {None}
+        town.change("domain_access")
+        assert (await reader.still_there(["community/1"]))["community/1"] is None
+
+
+async def test_still_there_is_told_in_a_run_that_read_nothing_of_it() -> None:
+    """What waits for a verdict may be of a run long ago, or of one that was interrupted."""
+    town = Town()
+    await town.pull()
+    refs = [next(iter(town.store.alive(kind))) for kind in ("proposal", "point", "status_change", "category", "group")]
+    town.clock.advance(10)
+    async with reading(CONNECTOR, town.sandbox, clock=town.clock) as (reader, _):
+        async for _ in reader.pull(PullRequest(probe=town.probe, stored=town.store)):
+            break
+        assert set((await reader.still_there(refs)).values()) == {True}
+        town.change("lose_permission", group=1)
+        assert (await reader.still_there(refs))[refs[0]] is False
 
 
 def _everything(store: MemoryStore) -> str:

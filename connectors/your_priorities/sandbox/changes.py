@@ -28,6 +28,8 @@ class Changes:
         )
         names += " answer answer_text add_proposal erase_author anonymize move_post odd_status category edit_category"
         names += " remove_category lose_permission regain_permission hide_group add_group empty fill login_page login_page_off"
+        names += " restore_comment rate_comment delete_group restore_group rename_group rename_community rename_domain"
+        names += " community_access domain_access retract_answer"
         names += " configure moderator_edit block approve end_sessions"
         return {name: getattr(self, name) for name in names.split()}
 
@@ -92,22 +94,28 @@ class Changes:
         )
 
     def hide_comment(self, id: Any) -> None:
-        """A moderator blocks an argument."""
+        """A moderator blocks an argument: no counter and no date tells of it (2, 4.3)."""
+        self.db.points[int(id)]["status"] = "blocked"
+        self.db.touch()
+
+    def restore_comment(self, id: Any) -> None:
+        """An argument is approved again, as silently."""
+        self.db.points[int(id)]["status"] = "published"
+        self.db.touch()
+
+    def rate_comment(self, id: Any, up: int = 1, down: int = 0) -> None:
+        """Readers find an argument helpful or not; its own date moves (4.3)."""
         row = self.db.points[int(id)]
-        row["status"] = "blocked"
-        self._count(row)
+        row["counter_quality_up"] += up
+        row["counter_quality_down"] += down
+        row["updated_at"] = self._now()
 
     def delete_comment(self, id: Any) -> None:
-        """An argument is deleted."""
+        """An argument is deleted: the post's counter stays (4.3), only the group's date moves (4.1)."""
         row = self.db.points[int(id)]
         row["deleted"] = True
-        self._count(row)
-
-    def _count(self, row: Row) -> None:
-        about = self._post(row["post_id"])
-        if row["content_type"] == 0:
-            about["counter_points"] -= 1
-        self._touched(about)
+        self.db.groups[self._post(row["post_id"])["group_id"]]["updated_at"] = self._now()
+        self.db.touch()
 
     def hide(self, id: Any) -> None:
         """A moderator blocks a post."""
@@ -164,15 +172,26 @@ class Changes:
         activity(self.db, "activity.post.new", row, author, self._now(107))
         return str(number)
 
-    def erase_author(self, id: Any) -> None:
-        """The account of an author is deleted: `User` is null from now on."""
-        own = self._post(id)["user_id"]
-        self.db.users.pop(own or 0, None)
+    def erase_author(self, id: Any, worker: bool = True) -> None:
+        """The account of an author is deleted: `User` is null at once, and the worker deletes what it posted and argued (10).
+
+        Counters stay as they are. Without `worker` it has not come to that yet.
+        """
+        own = self._post(id)["user_id"] or 0
+        self.db.users.pop(own, None)
+        if worker:
+            for row in [row for row in self.db.posts.values() if row["user_id"] == own]:
+                self.delete(row["id"])
+            for point in [row for row in self.db.points.values() if row["user_id"] == own]:
+                point["deleted"] = True
         self.db.touch()
 
     def anonymize(self, id: Any) -> None:
-        """Another user stands as author from now on."""
-        self._post(id)["user_id"] = ADMIN
+        """Another user stands as author of all that an author wrote from now on; texts and votes stay (10)."""
+        own = self._post(id)["user_id"]
+        for row in [*self.db.posts.values(), *self.db.points.values()]:
+            if row["user_id"] == own:
+                row["user_id"] = ADMIN
         self.db.touch()
 
     def move_post(self, id: Any, group: Any) -> None:
@@ -197,13 +216,55 @@ class Changes:
         self.db.touch()
 
     def lose_permission(self, group: Any = 1) -> None:
-        """A group is closed."""
+        """A group is closed. Its community still answers, so that is an answer too (4.3)."""
         self.db.groups[int(group)]["access"] = 1
         self.db.touch()
 
     def regain_permission(self, group: Any = 1) -> None:
         """A group is opened again."""
         self.db.groups[int(group)]["access"] = 0
+        self.db.touch()
+
+    def delete_group(self, group: Any = 1) -> None:
+        """A group is deleted by its admin: nothing of it is shown any more."""
+        self.db.groups[int(group)]["deleted"] = True
+        self.db.touch()
+
+    def restore_group(self, group: Any = 1) -> None:
+        """A deleted group is there again."""
+        self.db.groups[int(group)]["deleted"] = False
+        self.db.touch()
+
+    def rename_group(self, group: Any = 1, name: str = "Annað nafn") -> None:
+        """Another name for a group."""
+        row = self.db.groups[int(group)]
+        row["name"], row["updated_at"] = name, self._now()
+        self.db.touch()
+
+    def rename_community(self, community: Any = 1, name: str = "Annað nafn") -> None:
+        """Another name for a community."""
+        row = self.db.communities[int(community)]
+        row["name"], row["updated_at"] = name, self._now()
+        self.db.touch()
+
+    def rename_domain(self, domain: Any = 1, name: str = "Annað nafn") -> None:
+        """Another name for the whole site."""
+        self.db.domains[int(domain)]["name"] = name
+        self.db.touch()
+
+    def community_access(self, community: Any = 1, access: int = 1) -> None:
+        """A community is closed (1), secret (2) or public (0)."""
+        self.db.communities[int(community)]["access"] = int(access)
+        self.db.touch()
+
+    def domain_access(self, domain: Any = 1, access: int = 1) -> None:
+        """The whole site is closed (1) or public (0)."""
+        self.db.domains[int(domain)]["access"] = int(access)
+        self.db.touch()
+
+    def retract_answer(self, id: Any) -> None:
+        """An official text is taken back: its change is deleted, its post's status stays."""
+        self.db.changes[int(id)]["deleted"] = True
         self.db.touch()
 
     def hide_group(self, group: Any = 1) -> None:

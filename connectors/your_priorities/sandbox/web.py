@@ -302,16 +302,31 @@ class YourPrioritiesSandbox(Sandbox):
             "proposals": [self._truth_of(row, public) for row in db.posts.values()],
             "comments": [self._truth_of_point(row, public) for row in db.points.values()],
             "spaces": [
-                {"id": str(own), "kind": kind, "title": plain_title(row["name"]), "public": shown(row)}
+                {
+                    "id": str(own),
+                    "kind": kind,
+                    "title": plain_title(row["name"]),
+                    "name": row["name"],
+                    "public": shown(row),
+                }
                 for kind, table, shown in (
                     ("domain", db.domains, lambda row: not row["access"]),
-                    ("community", db.communities, lambda row: not row["access"] and row["status"] != "hidden"),
+                    (
+                        "community",
+                        db.communities,
+                        lambda row: not row["access"] and not row["deleted"] and row["status"] != "hidden",
+                    ),
                     ("group", db.groups, lambda row: row["id"] in public),
                 )
                 for own, row in table.items()
             ],
             "categories": [
-                {"id": str(own), "name": row["name"], "public": row["group_id"] in public and not row["deleted"]}
+                {
+                    "id": str(own),
+                    "name": row["name"],
+                    "space": f"group/{row['group_id']}",
+                    "public": row["group_id"] in public and not row["deleted"],
+                }
                 for own, row in db.categories.items()
             ],
             "answers": [
@@ -320,7 +335,7 @@ class YourPrioritiesSandbox(Sandbox):
                     "kind": "status_change",
                     "target": f"proposal/{row['post_id']}",
                     "content": row["content"],
-                    "public": self._anybody_sees(db.posts[row["post_id"]], public),
+                    "public": not row["deleted"] and self._anybody_sees(db.posts[row["post_id"]], public),
                 }
                 for own, row in db.changes.items()
             ],
@@ -341,6 +356,10 @@ class YourPrioritiesSandbox(Sandbox):
             "state": _STATES.get(row["official_status"], "other"),
             "supports": None if _votes_hidden(configuration) else row["counter_endorsements_up"],
             "comments": None if configuration.get("hideDebate") else row["counter_points"],
+            "text": row["description"],
+            "space": f"group/{row['group_id']}",
+            "opposes": None if _votes_hidden(configuration) else row["counter_endorsements_down"],
+            "category": None if row["category_id"] is None else str(row["category_id"]),
             "public": self._anybody_sees(row, public),
             "author": str(row["user_id"]) if row["user_id"] in self.database.users else None,
         }
@@ -354,6 +373,10 @@ class YourPrioritiesSandbox(Sandbox):
             "kind": "point",
             "target": f"proposal/{post['id']}",
             "body": row["revisions"][-1]["content"],
+            "parent": None if row.get("parent_point_id") is None else f"point/{row['parent_point_id']}",
+            "author": str(row["user_id"]),
+            "supports": row["counter_quality_up"],
+            "opposes": row["counter_quality_down"],
             "public": alive and shown and self._anybody_sees(post, public),
         }
 
