@@ -46,8 +46,9 @@ class Safety(Settings):
 
     max_gone_percent: Annotated[float, Field(ge=0, le=100)] = 5.0
     """A complete sweep that misses more of a scope than this marks nothing and asks (at least 3 may always go)."""
-    settle: Interval = "10s"
-    """A write whose answer was lost and that cannot be found is looked up again after this, before it is sent again."""
+    settle: Interval = "60s"
+    """A write whose answer was lost and that cannot be found is looked up again after this, before it is sent again. Servers store up to
+    40 seconds after what stands before them gave up: a shorter time risks a second copy."""
     attempts: Annotated[int, Field(ge=1, le=100)] = 5
     """So often is one write tried in all before it waits for a person."""
 
