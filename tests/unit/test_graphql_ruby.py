@@ -316,3 +316,16 @@ def test_large_connections_are_sliced() -> None:
     assert len(found["data"]["things"]["nodes"]) == 10
     assert rows.touched == 10
     assert time.perf_counter() - started < 1
+
+
+def test_defaults_are_read_as_older_and_newer_releases_of_graphql_core_keep_them() -> None:
+    """`>=3.2` is declared: Debian ships 3.2, whose definitions have `default_value` and no `default`."""
+    from types import SimpleNamespace
+
+    from graphql import Undefined
+
+    from civicsync.connectors.testing.graphql_ruby.variables import default_of
+
+    assert default_of(SimpleNamespace(default_value=5)) == 5
+    assert default_of(SimpleNamespace(default_value=Undefined)) is Undefined
+    assert default_of(SimpleNamespace(default=None)) is Undefined

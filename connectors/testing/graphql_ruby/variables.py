@@ -98,6 +98,8 @@ class _Coercion:
 
 def default_of(definition: Any) -> Any:
     """The default of an argument or input field; Undefined if it has none."""
+    if not hasattr(definition, "default"):
+        return definition.default_value  # graphql-core 3.2
     default = definition.default
     if default is None:
         return Undefined
