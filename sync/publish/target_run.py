@@ -48,6 +48,8 @@ PATIENCE = 120.0
 """Seconds that a run waits for a platform that asks for patience, before it leaves the rest to the next run."""
 _LOOKED_AFTER = 50
 """So many copies that no pull saw are asked for in a run."""
+_GOING_ON = (RouteEnd.DONE, RouteEnd.WAITING, RouteEnd.PARTIAL)
+"""Ends of a route that a trouble with what is left for it may still change."""
 _PAUSES = (1.0, 3.0)
 _TO_SEND = (OperationState.APPROVED, OperationState.UNKNOWN)
 _Told = TypeVar("_Told")
@@ -98,13 +100,7 @@ class TargetRun:
             WrongCredentials: the platform does not take the name and password; known from before, or just now.
         """
         self._refused = await asyncio.to_thread(self._credentials.ask, self.instance)
-        until = await asyncio.to_thread(self.ledger.open_until, self.host)
-        if until is not None and not dry_run:
-            for each in outcomes:
-                each.outcome, each.left_alone = RouteEnd.PARTIAL, True
-                each.message = (
-                    f"{self.host} failed {BREAK_AFTER} times in a row; it is left alone until {until:%H:%M} UTC"
-                )
+        if not dry_run and await self._left_alone(outcomes):
             return
         if not await asyncio.to_thread(self.ledger.accounts, self.instance):
             await self._introduce()
@@ -126,12 +122,27 @@ class TargetRun:
         """Tell the answers that copies got to their origins here."""
         self._refused = await asyncio.to_thread(self._credentials.ask, self.instance)
         await self._recover()
-        if not await self._has(*_TO_SEND):
+        with_work = {op.route for op in await self._operations(*_TO_SEND)}
+        outcomes = [each for each in outcomes if each.route in with_work]
+        if not outcomes or await self._left_alone(outcomes):
             return
         await self._introduce()
         await self._work(self._queue(outcomes))
         for outcome in outcomes:
             outcome.counts = _sum(outcome.counts, self.sender.counts.sent)
+            await asyncio.to_thread(self._say_what_is_left, outcome)
+
+    async def _left_alone(self, outcomes: Sequence[RouteOutcome]) -> bool:
+        """Whether this platform failed so often that it is left alone for now; the routes say so."""
+        until = await asyncio.to_thread(self.ledger.open_until, self.host)
+        if until is None:
+            return False
+        why = f"{self.host} failed {BREAK_AFTER} times in a row; it is left alone until {until:%H:%M} UTC"
+        for each in outcomes:
+            each.left_alone = True
+            if each.outcome in _GOING_ON:
+                each.outcome, each.message = RouteEnd.PARTIAL, _joined(each.message, why)
+        return True
 
     def _queue(self, outcomes: Sequence[RouteOutcome]) -> Queue:
         routes = {each.route: (self.config.routes[each.route], each) for each in outcomes}
@@ -385,20 +396,33 @@ class TargetRun:
         for outcome in outcomes:
             outcome.counts = _sum(outcome.counts, count_by_state(engine, outcome.route))
             outcome.reasons = reasons_told(engine, outcome.route)
-            if outcome.outcome is not RouteEnd.DONE:
-                continue
-            left = self.ledger.operations(states=(OperationState.APPROVED, *UNDER_WAY), route=outcome.route)
-            if self.publisher.stop.is_set() and left:
-                outcome.outcome, outcome.message = RouteEnd.STOPPED, "stopped; the next run goes on from there"
-            elif left:
-                outcome.outcome = RouteEnd.PARTIAL
-                outcome.left_alone = self._broken_off
-                kept = {self._refused[op.kind] for op in left if op.kind in self._refused}
-                outcome.message = self.message or outcome.message or f"{len(left)} left for the next run"
-                outcome.message += "".join(f"; {why}" for why in sorted(kept))
-            elif self.ledger.operations(states=(OperationState.AWAITING_APPROVAL,), route=outcome.route):
-                outcome.outcome = RouteEnd.WAITING
-                outcome.message = "some wait for approval: `civicsync review list`"
+            self._say_what_is_left(outcome)
+
+    def _say_what_is_left(self, outcome: RouteOutcome) -> None:
+        """What of a route is still to be done at this platform, and why. Blocks."""
+        if outcome.outcome not in _GOING_ON:
+            return
+        states = (OperationState.APPROVED, *UNDER_WAY)
+        left = self.ledger.operations(states=states, target=self.instance, route=outcome.route)
+        if self.publisher.stop.is_set() and left:
+            outcome.outcome, outcome.message = RouteEnd.STOPPED, "stopped; the next run goes on from there"
+        elif left:
+            outcome.left_alone |= self._broken_off
+            kept = {self._refused[op.kind] for op in left if op.kind in self._refused}
+            # What was said of the other end stands; a message of this end says more than how many are left.
+            before = outcome.message if outcome.outcome is RouteEnd.PARTIAL else ""
+            why = self.message or (outcome.message if not before else "") or f"{len(left)} left for the next run"
+            outcome.outcome, outcome.message = RouteEnd.PARTIAL, _joined(before, why)
+            outcome.message += "".join(f"; {why}" for why in sorted(kept))
+        elif outcome.outcome is RouteEnd.DONE and self.ledger.operations(
+            states=(OperationState.AWAITING_APPROVAL,), route=outcome.route
+        ):
+            outcome.outcome = RouteEnd.WAITING
+            outcome.message = "some wait for approval: `civicsync review list`"
+
+
+def _joined(before: str, why: str) -> str:
+    return f"{before}; {why}" if before else why
 
 
 def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:

@@ -401,6 +401,28 @@ def test_a_dead_platform_is_left_alone(tmp_path: Path) -> None:
     assert len(world.worlds["b"].copies()) == 8
 
 
+def test_a_dead_origin_is_left_alone_and_told_too(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 8, follow={"answers_to_origin": True})
+    world.publish("a-to-b")
+    for post in world.worlds["b"].copies():
+        post.state, post.answer, post.answered_at = State.REJECTED, "Te duur.", world.clock.now()
+    world.pull()
+    world.worlds["a"].faults.extend(["refused"] * 100)
+    outcome = world.publish("a-to-b")[0]
+    assert (outcome.outcome, outcome.failed) == ("partial", True)
+    assert "left alone" in outcome.message
+    asked = len(world.worlds["a"].faults)
+    again = world.publish("a-to-b")[0]
+    assert (again.outcome, again.failed) == ("partial", True)
+    assert "left alone until" in again.message
+    assert len(world.worlds["a"].faults) == asked, "nothing is asked of a platform that is left alone"
+    world.worlds["a"].faults.clear()
+    world.clock.advance(3600)
+    last = world.publish("a-to-b")[0]
+    assert (last.outcome, last.failed, last.message) == ("done", False, "")
+    assert all("Te duur." in post.answer for post in world.worlds["a"].posts.values())
+
+
 def test_one_things_trouble_stops_nothing_else(tmp_path: Path) -> None:
     world = mesh(tmp_path, 12)
     world.worlds["b"].faults.extend(["one_things_trouble"] * 8)
