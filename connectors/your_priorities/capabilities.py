@@ -11,7 +11,11 @@ def capabilities(group: str | None, order: str, marks: bool, found: Discovered) 
     answers = "official texts come from the group's feed, which is written a little later than the text itself"
     return [
         Capability("proposals", group is not None, "" if group is not None else "no group that anybody may read"),
-        Capability("comments", group is not None, "comments on arguments, edits and votes on them: at every full pull"),
+        Capability(
+            "comments",
+            group is not None,
+            "comments on arguments, edits, blocks and votes on them: within `confirm_within`",
+        ),
         Capability("answers", group is not None, answers),
         Capability("categories", True),
         Capability("names", True, "only where the group shows them; a named person has one pseudonym in all groups"),
@@ -37,7 +41,7 @@ def strategy(order: str) -> list[str]:
     """How it is read."""
     return [
         f"the group's page and its lists by official status, 20 posts a request, {order} first: new, edited and supported posts",
-        "arguments of a post when their number changed; all of them at every full pull",
+        "arguments of a post when their number changed; each post's again within `confirm_within`, as nothing tells of edits and blocks",
         "one request to the group's feed for new official texts; its whole history the first time",
         "a post that no list shows is asked for by its number before it counts as missing",
         "pauses as long as each answer took, and no more requests than politeness.requests_per_minute if that is set",

@@ -7,7 +7,7 @@ Only then the lists, asked past their cache; and what cannot be seen is never be
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -116,9 +116,11 @@ class Lookup:
         me = await self.session.me()
         hidden: dict[str, Vote] = {}
         async with nothing_stored():
-            async for node in self._posted(me, since, hidden):
-                if is_ours(node, me, marker):
-                    return self._found(node, me)
+            # Our votes are an index of all that we posted: so two with one marker are both met, and told.
+            mine = [node async for node in self._posted(me, since, hidden) if is_ours(node, me, marker)]
+            if mine:
+                twins = [f"proposal/{node.get('id')}" for node in mine[:-1]]
+                return replace(self._found(mine[-1], me), twins=twins)
             for own in await self._marked(group.own, marker) if marked else ():
                 node = await self.post(own)
                 if node is not None and is_ours(node, me):

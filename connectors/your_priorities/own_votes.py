@@ -38,7 +38,7 @@ class OwnVotes:
             answer = None
         except NotDone as error:
             raise MaybeDone(
-                f"{copy.ref} is made, but still has our own vote: {error.message}", status=error.status
+                f"{copy.ref} is made, but still has our own vote: {error.message}", status=error.status, accepted=True
             ) from error
         if answer is not None and answer.status == 200 and _is_taken_back(answer, own):
             return done
@@ -48,12 +48,16 @@ class OwnVotes:
                 await self.lookup.clock.sleep(SETTLE_SECONDS)
             vote = (await self.session.me()).votes.get(own)
         except WriteError as error:
-            raise MaybeDone(f"{copy.ref} is made, and may still have our own vote: {error.message}") from error
+            raise MaybeDone(
+                f"{copy.ref} is made, and may still have our own vote: {error.message}", accepted=True
+            ) from error
         if vote is None or vote.value == 0:
             return done
         if answer is not None and answer.status == 401 and await self._cannot_vote(copy):
             return replace(done, how={**copy.how, "vote": "kept"})
-        raise MaybeDone(f"{copy.ref} is made, but still has our own vote", status=answer.status if answer else None)
+        raise MaybeDone(
+            f"{copy.ref} is made, but still has our own vote", status=answer.status if answer else None, accepted=True
+        )
 
     async def _cannot_vote(self, copy: Copy) -> bool:
         """Whether nobody can vote for it now: it waits for a moderator, or voting has just been switched off."""

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from civicsync.connectors.contract.errors import CannotDo, MaybeDone, NotDone
+from civicsync.connectors.contract.errors import CannotDo, MaybeDone, NotDone, WrongCredentials
 from civicsync.connectors.testing.faults import Fault
 from civicsync.connectors.your_priorities.sandbox.populate import BOT
 from civicsync.core.records import State
@@ -221,7 +221,7 @@ async def test_signing_in_is_done_once_and_never_tried_again_with_a_wrong_passwo
         assert sum(line.startswith("POST /api/users/login") for line in there.sandbox.stats.log) == 1
     async with city(password="nope") as there:
         for _ in range(3):
-            with pytest.raises(CannotDo):
+            with pytest.raises(WrongCredentials):
                 await there.writer.create(SPACE, a_draft())
         assert sum(line.startswith("POST /api/users/login") for line in there.sandbox.stats.log) == 1
 

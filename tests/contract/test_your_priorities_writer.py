@@ -206,6 +206,24 @@ async def test_only_posts_of_our_own_account_are_copies() -> None:
         assert await there.writer.find(SPACE, a_draft(), there.clock.now() - timedelta(minutes=1)) is None
 
 
+async def test_two_with_one_marker_are_told() -> None:
+    async with city() as there:
+        since = there.clock.now()
+        first = await there.writer.create(SPACE, a_draft())
+        there.clock.advance(5)
+        second = await there.writer.create(SPACE, a_draft())
+        found = await there.writer.find(SPACE, a_draft(), since)
+        assert found is not None and found.ref == first.ref and list(found.twins) == [second.ref]
+
+
+async def test_a_copy_whose_vote_could_not_be_taken_back_was_accepted() -> None:
+    async with city() as there:
+        there.sandbox.plant(Fault("reset", match="^DELETE /api/posts", times=None))
+        with pytest.raises(MaybeDone) as caught:
+            await there.writer.create(SPACE, a_draft())
+        assert caught.value.accepted
+
+
 async def test_the_private_marker_is_one_only_where_it_may_be() -> None:
     async with city(private_marker=True) as there:
         since = there.clock.now()
