@@ -267,9 +267,14 @@ def anything(platform: str, version: str, seed: int, *, size: int = 240, changes
         return differences(city.state(), city.reference(Path(folder) / "reference"))
 
 
-def met(kind: Kind, cell: Cell) -> bool:
+_BY_FILE = frozenset({("decidim 0.27", "hidden"), ("decidim 0.28.4", "hidden")})
+"""The interface of these goes on showing what was hidden; only the nightly file of open data tells (docs/platforms/decidim.md 1.3)."""
+
+
+def met(release: str, kind: Kind, cell: Cell) -> bool:
     """Whether a figure holds its bar."""
-    return cell.runs is not None and (kind.light is None or cell.runs <= kind.light)
+    light = None if (release, kind.name) in _BY_FILE else kind.light
+    return cell.runs is not None and (light is None or cell.runs <= light)
 
 
 def table(found: Mapping[str, tuple[dict[str, Cell], int]]) -> str:
@@ -323,7 +328,8 @@ kind.
 
 {table(large)}
 
-What no platform shows to anybody cannot be known: who voted (CONSUL and Decidim show numbers only), which projects of Decidim 0.28
+Decidim 0.27 and 0.28.4 go on showing in their interface what a moderator hid; only their nightly file of open data tells, so it is
+read once a day. What no platform shows to anybody cannot be known: who voted (CONSUL and Decidim show numbers only), which projects of Decidim 0.28
 and older there are, why a moderator hid something. Which investments of CONSUL were selected or won is not in its interface;
 `civicsync check` says so.
 """
@@ -344,7 +350,7 @@ def _measure_all(
                 cell = cells.get(kind.name)
                 if cell is None:
                     continue
-                good = met(kind, cell)
+                good = met(f"{platform} {version}", kind, cell)
                 failed += not good
                 runs = "never" if cell.runs is None else f"{cell.runs} light runs, {cell.requests} requests"
                 print(

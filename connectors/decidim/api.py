@@ -32,6 +32,7 @@ class Api:
     def __init__(self, context: Context, settings: DecidimSettings) -> None:
         self.transport = context.transport
         self.settings = settings
+        self.clock = context.clock
         self._cookie: str | None = None
 
     async def ask(self, document: str) -> tuple[dict[str, Any], list[Any]]:

@@ -6,6 +6,7 @@ older than its newest row and not in it is called hidden.
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from ..contract.errors import Malformed, NotAllowed, NotFound
@@ -14,6 +15,7 @@ from . import exports
 from .api import Api
 from .dialects import Dialect
 
+_READ_AGAIN = timedelta(hours=20)
 _PROPOSALS = "open-data/download/proposals"
 
 
@@ -34,8 +36,11 @@ class OpenData:
         return self.dialect.release >= (0, 30)
 
     async def second_source(self, *, full: bool, done: Collection[str]) -> AsyncIterator[Page]:
-        """Which proposals are amendments, and (on unchecked releases) which are hidden; when everything is read."""
-        if not self.api.settings.open_data or not (full or self.stored.memory("second_source") is None):
+        """Which proposals are amendments, and (on unchecked releases) which are hidden; when everything is read.
+
+        Where nothing else tells what is hidden it is read every day, whatever else is: nobody's hidden text may stay longer than that.
+        """
+        if not self.api.settings.open_data or not (full or self.stored.memory("second_source") is None or self._aged()):
             return
         if "second-source" in done:
             return
@@ -62,11 +67,18 @@ class OpenData:
         )
         learned: dict[str, Any] = {"second_source": self.single_files or None, "amendments": dict(self.amendments)}
         if not self.dialect.checked:
+            learned["second_source_at"] = self.api.clock.now().isoformat()
             self.exported = {int(row["id"]) for row in exported if _is_id(row.get("id", ""))}
             self.hidden = _Older(self.exported)
         # A list of what is hidden is needed again by the run that continues this one.
         alone = self.single_files and self.dialect.checked
         yield Page("open-data", memory=learned, done=["second-source"] if alone else ())
+
+    def _aged(self) -> bool:
+        if self.dialect.checked or self.stored.memory("second_source") is False:
+            return False
+        at = self.stored.memory("second_source_at")
+        return not isinstance(at, str) or self.api.clock.now() - datetime.fromisoformat(at) > _READ_AGAIN
 
     exported: "set[int] | None" = None
     _untold = False
