@@ -1032,9 +1032,9 @@ _WRITERS = (
     Mutant(
         "a comment is absent because a list is broken (Decidim)",
         f"{DECIDIM}/lookup.py",
-        "if tree.broken and len(tree.comments) != await self._counted(component, own):",
+        "if tree.broken:",
         "if tree.broken and not tree:",
-        _contract("decidim_writer", "our_comment_is_found_beside_a_deleted_one_and_an_absence_is_proven"),
+        _contract("decidim_writer", "where_no_page_names_the_comments_beside_a_deleted_one_an_absence_is_a_doubt"),
     ),
     Mutant(
         "a moderator's change in another language is overlooked (Decidim)",

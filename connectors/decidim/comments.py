@@ -1,8 +1,9 @@
 """The comments of one pull: what moved since it was read, live, or from the site's open data where a file still speaks for it.
 
 Every event of a comment moves `updatedAt` of what is commented (docs/platforms/decidim.md 2). So a thread whose date and number are those
-it was read at is unchanged; and a file speaks for exactly those threads that did not move after its newest row (5). A thread that was
-read whole is evidence: what is stored of it and was not shown is missing.
+it was read at need not be read at once; and a file speaks for exactly those threads that did not move after its newest row (5). An
+author who is erased or blocked moves nothing (2): no date vouches for a thread, which is read again in time (`Revisit`). A thread that
+was read whole is evidence: what is stored of it and was not shown is missing.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
@@ -54,14 +55,8 @@ class Counted:
         self.memory = f"threads@{kind}"
         self.stored = stored
         self.rows: dict[str, Row] = {}
-        self.members: dict[str, set[Ref]] = {}
-        """What the components that were read hold."""
         self.fresh: set[str] = set()
         """New, or back after it was hidden: its comments went with it."""
-        self.settled: list[str] = []
-        """Components that did not change, by a gate that every event of their comments moves."""
-        self.failed: set[str] = set()
-        """Components that could not be read to their end."""
 
     @property
     def due(self) -> str:
@@ -74,11 +69,9 @@ class Counted:
         if own not in known:
             self.fresh.add(own)
         self.rows[own] = Row(component, count if isinstance(count, int) else 0, str(node.get("updatedAt")))
-        self.members.setdefault(component, set()).add(f"{self.kind}/{own}")
 
     def remember(self, component: str, tokens: Mapping[Ref, str]) -> None:
         """What was known of the rows of a component that is not read now."""
-        self.members.setdefault(component, set()).update(tokens)
         for each, mark in tokens.items():
             self.rows[each.partition("/")[2]] = Row(component, *comments_in(mark))
 
@@ -138,12 +131,11 @@ class CommentReader:
         """What moved since its comments were read."""
         return [own for own in self.counted.rows if self.counted.moved(own, self.marks)]
 
-    async def pages(self, archive: Sequence[Mapping[str, str]] | None, *, whole: bool) -> AsyncIterator[Page]:
-        """What moved: from a file that speaks for it, else live; and that the rest did not.
+    async def pages(self, archive: Sequence[Mapping[str, str]] | None) -> AsyncIterator[Page]:
+        """What moved: from a file that speaks for it, else live. Of the rest nothing is said: it is read again in time (`Revisit`).
 
         Args:
             archive: the rows of the file, where it was read as part of an archive.
-            whole: no component was left out.
         """
         behind = self.behind
         if archive is None and len(behind) > _FILE_WORTH * self.dialect.aliases:
@@ -158,14 +150,11 @@ class CommentReader:
             note = self._age(behind)
             if note:
                 yield Page("open-data", note=note)
-        read = set(behind)
         async for page in self.threads(behind):
             yield page
         marks = {own: mark for own, mark in self.marks.items() if own not in self.counted.rows or own in self._there()}
         self.marks = marks
         yield Page(self.scope, memory={**self._memory(), self.counted.due: bool(self._broken)}, note=self._told())
-        async for page in self._vouched(read, whole=whole):
-            yield page
 
     def _there(self) -> set[str]:
         """Rows that have comments, or had some when they were read last."""
@@ -352,24 +341,6 @@ class CommentReader:
                 raw["_author"] = comment["author"]
             items.append(self.mapper.comment(raw, comment.get("upVotes"), comment.get("downVotes")))
         return items
-
-    async def _vouched(self, read: Collection[str], *, whole: bool) -> AsyncIterator[Page]:
-        """What did not move is as it was: its date would have moved with every event of its comments.
-
-        But for authors who were deleted since: those move nothing, and are seen when a thread is read again for another reason.
-        """
-        counted = self.counted
-        left_out = not whole or bool(counted.failed) or bool(self._broken)
-        if not (left_out or read or self.open):
-            yield Page(self.scope, vouched=True)
-            return
-        there = {own for own, row in counted.rows.items() if row.component not in counted.failed}
-        for component in counted.settled:
-            scope = f"{str(self.components[component]['type']).lower()}@component/{component}"
-            there.update(each.partition("/")[2] for each in await self.stored.tokens(scope))
-        same = [own for own in self.marks if own in there and own not in read and own not in self.open]
-        if same:
-            yield Page(self.scope, vouched_of=[f"{self.kind}/{own}" for own in same])
 
 
 async def shown(trees: CommentTrees, stored: Stored, ids: Sequence[str]) -> set[str]:

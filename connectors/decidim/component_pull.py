@@ -61,12 +61,10 @@ class ComponentPull:
             raise
         except ConnectorError as error:
             await self.pull.alive(error)
-            self.pull.counted[self.kind].failed.add(self.own)
             yield Page(self.scope, note=f"{self.space} could not be read, the rest was: {error.message}")
 
     def closed(self, closed: "Closed") -> Page:
         """That it is not public any more, and what is in it with it; from now on it is asked beside the spaces."""
-        self.pull.counted[self.kind].failed.add(self.own)
         memory = {CLOSED: sorted({*(self.stored.memory(CLOSED) or ()), self.own}, key=int)}
         return Page("spaces", absent=[self.space], memory=memory, note=str(closed))
 
@@ -81,7 +79,6 @@ class ComponentPull:
             await self._remember(scope)
             return
         if settled and not self.pull.request.full and not self.stored.pending(scope):
-            counted.settled.append(self.own)
             if self.stored.memory(counted.due):
                 # Whose comments a run that failed had not come to yet.
                 await self._remember(scope)
@@ -101,7 +98,6 @@ class ComponentPull:
     async def _begin(self, scope: str) -> dict[Ref, str]:
         """What is stored of this component, before it is read."""
         tokens = dict(await self.stored.tokens(scope))
-        self.pull.counted[self.kind].members[self.own] = set(tokens)
         self.known = {each.partition("/")[2] for each in tokens}
         return tokens
 

@@ -22,6 +22,7 @@ from .comments import FILES, REPLY
 from .dialects import PAGE
 from .mapping import moment, target_of_url, texts
 from .places import Place, Places
+from .thread_pages import named_on_page
 
 _TEXT = "{translations{locale text machineTranslated}}"
 _FIELDS = f"id createdAt official author{{id}} title{_TEXT} body{_TEXT}"
@@ -140,8 +141,9 @@ class Lookup:
     async def has_comment(self, component: str, own: str, wanted: str) -> bool:
         """Whether a comment on a proposal holds `wanted`.
 
-        One deleted comment turns the whole list null (docs/platforms/decidim.md 1.7 Q5): then what open data names is asked for one by
-        one, and an absence is believed only if as many comments were read as the site counts.
+        One deleted comment turns the whole list null (docs/platforms/decidim.md 1.7 Q5): then what the public page names (1.12) is asked
+        for one by one, and what open data names, which may be of long ago (5). An absence is believed only if as many comments were read
+        as the site counts.
 
         Raises:
             NotDone: some of the comments cannot be read.
@@ -149,16 +151,26 @@ class Lookup:
         trees = CommentTrees(self.api, self.places.dialect, self.places.locales[0] if self.places.locales else "en")
         async with nothing_stored():
             tree = (await trees.read("proposal", component, [own]))[own]
-            if tree.broken and not _holds(tree, wanted):
-                await trees.mend(tree, await self._exported(own))
+            for source in (self._named, self._exported):
+                if not tree.broken or _holds(tree, wanted):
+                    break
+                await trees.mend(tree, await source(component, own))
+                if len(tree.comments) + tree.orphans == await self._counted(component, own):
+                    return _holds(tree, wanted)
         if _holds(tree, wanted):
             return True
-        if tree.broken and len(tree.comments) != await self._counted(component, own):
+        if tree.broken:
             raise NotDone(
                 f"the comments of proposal/{own} cannot all be read: one of them is deleted, or the proposal is hidden",
                 hint="whoever sees its page can tell whether ours is there; approve sending it only if it is not",
             )
         return False
+
+    async def _named(self, component: str, own: str) -> dict[str, str | None]:
+        """The comments at the first level of a proposal's public page, where ours stands; none where the page does not tell."""
+        place = self.places.components.get(component)
+        named = await named_on_page(self.api, f"{place.public}/{own}") if place is not None else None
+        return dict.fromkeys(named or ())
 
     async def _counted(self, component: str, own: str) -> int | None:
         """How many comments a proposal has; None: it is not there."""
@@ -168,7 +180,7 @@ class Lookup:
         node = (data.get("component") or {}).get("proposal")
         return node.get("totalCommentsCount") if isinstance(node, dict) else None
 
-    async def _exported(self, own: str) -> dict[str, str | None]:
+    async def _exported(self, _: str, own: str) -> dict[str, str | None]:
         """The newest comments on a proposal that open data knows, with what each answers; none where there is no such data."""
         if not self.api.settings.open_data:
             return {}

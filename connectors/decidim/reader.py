@@ -183,8 +183,7 @@ class DecidimPull:
             for manifest, kind in KINDS.items():
                 if any(self.components[own]["type"] == manifest for own in self.wanted):
                     archive = self.open_data.zip_comments if kind == "proposal" else None
-                    whole = len(self.wanted) == len(self.components)
-                    async for page in self._comments(kind).pages(archive, whole=whole):
+                    async for page in self._comments(kind).pages(archive):
                         yield page
         learned = self.open_data.learned()
         if learned:

@@ -5,6 +5,7 @@ Every test runs against the sandbox in-process, which recorded exchanges judge (
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -292,10 +293,33 @@ async def test_our_comment_is_found_beside_a_deleted_one_and_an_absence_is_prove
         here.sandbox.change("delete_comment", id=gone)
         assert not await here.writer.has_comment(copy.ref, marker)
         await here.writer.comment(copy.ref, LocalText("", "", f"Er is geantwoord. {marker}"))
+        assert await here.writer.has_comment(copy.ref, marker), "the page names it (docs/platforms/decidim.md 1.12)"
+        assert not await here.writer.has_comment(copy.ref, marker.replace("k7q2", "aaaa"))
+
+
+@pytest.mark.parametrize("version", [version for version in VERSIONS if is_checked(version)])
+async def test_where_no_page_names_the_comments_beside_a_deleted_one_an_absence_is_a_doubt(
+    version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file made before ours knows nothing of it, and single files are made once (docs/platforms/decidim.md 5)."""
+    marker = "[civicsync:elders/answer/proposal-31~k7q2mhd4x3zp5t6c]"
+
+    async def untold(*_: Any) -> None:
+        return None
+
+    monkeypatch.setattr("civicsync.connectors.decidim.lookup.named_on_page", untold)
+    async with place(version) as here:
+        copy = await here.writer.create(SPACE, await ready(here, "participant"))
+        own = copy.ref.partition("/")[2]
+        here.sandbox.change("delete_comment", id=here.sandbox.change("comment", id=own, body="Weg ermee"))
+        here.sandbox.export_open_data()
+        assert not await here.writer.has_comment(copy.ref, marker), "as many were read as the site counts: none"
+        await here.writer.comment(copy.ref, LocalText("", "", f"Er is geantwoord. {marker}"))
         with pytest.raises(NotDone, match="cannot all be read"):
             await here.writer.has_comment(copy.ref, marker)
+        here.sandbox.change("switch", unmade_open_data=True)
         here.sandbox.export_open_data()
-        assert await here.writer.has_comment(copy.ref, marker)
+        assert await here.writer.has_comment(copy.ref, marker), "a file made after ours names it"
         assert not await here.writer.has_comment(copy.ref, marker.replace("k7q2", "aaaa"))
 
 

@@ -143,6 +143,10 @@ class Over:
         rows = [c for c in rows if c.target.kind == kind and self.sandbox.is_public(c.target)]
         return next(c for c in rows if answered is None or any(r.is_shown for r in c.children) == answered)
 
+    def lone_commenter(self, kind: str = "proposal") -> int:
+        """Who wrote a comment of the first level that nobody answered."""
+        return self.comment(kind, answered=False).author
+
 
 @pytest.fixture(params=RELEASES)
 def over(request: pytest.FixtureRequest, sqlite: Engine, clock: FakeClock, tmp_path: Path) -> Over:
@@ -183,6 +187,11 @@ IN_TIME: dict[str, Happening] = {
     "category renamed": lambda o: o.sandbox.change("rename_category", id=2, name="Verkeer en parkeren"),
     "category removed": lambda o: o.sandbox.change("delete_category", id=2),
     "author erased": lambda o: o.sandbox.change("delete_author", id=o.some().id),
+    "author of a comment erased": lambda o: o.sandbox.change("erase_person", id=o.lone_commenter()),
+    "author of a debate's comment erased": lambda o: o.sandbox.change("erase_person", id=o.lone_commenter("debate")),
+    "author of a reply erased": lambda o: o.sandbox.change(
+        "erase_person", id=o.comment(answered=True).children[0].author
+    ),
     "component in the trash": lambda o: o.sandbox.change("trash_component", component=7),
 }
 PROJECTS: dict[str, Happening] = {
