@@ -1,6 +1,7 @@
 """The engine of publishing, against platforms in memory: every copy once, whatever the network, a crash or a lost database does."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -9,7 +10,9 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine
+from typer.testing import CliRunner
 
+from civicsync.app.cli.main import app
 from civicsync.connectors.contract.errors import NotDone, WrongCredentials
 from civicsync.connectors.contract.writing import Authored, Copy
 from civicsync.connectors.testing.fake import FakeWriter
@@ -19,7 +22,7 @@ from civicsync.core.records import State
 from civicsync.sync.publish.rebuild_map import rebuild_map
 from civicsync.sync.publish.review import Reviewer
 from civicsync.sync.publish.route_check import check_route
-from tests.support.mesh import Mesh
+from tests.support.mesh import KEY, Mesh
 
 
 def mesh(folder: Path, count: int = 3, **route: object) -> Mesh:
@@ -421,6 +424,50 @@ def test_a_dead_origin_is_left_alone_and_told_too(tmp_path: Path) -> None:
     last = world.publish("a-to-b")[0]
     assert (last.outcome, last.failed, last.message) == ("done", False, "")
     assert all("Te duur." in post.answer for post in world.worlds["a"].posts.values())
+
+
+def test_what_the_command_line_tells_a_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = mesh(tmp_path, 8)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KEY", KEY)
+    for name in ("publish", "review"):
+        monkeypatch.setattr(f"civicsync.app.cli.{name}.Clock", lambda: world.clock)
+
+    def said(*words: str) -> tuple[int, Any]:
+        done = CliRunner().invoke(app, [*words, "--json"])
+        return done.exit_code, json.loads(done.stdout)
+
+    def waiting(route: str) -> dict[str, str]:
+        return {row["origin"]: row["why"] for row in said("review", "list", "--route", route)[1]}
+
+    world.worlds["b"].faults.extend(["refused"] * 100)
+    for _ in range(2):
+        code, [row] = said("publish", "a-to-b")
+        assert (code, row["outcome"]) == (1, "partial"), "an open breaker is for whoever runs this"
+        assert "left alone until" in row["message"]
+    world.worlds["b"].faults.clear()
+    world.clock.advance(3600)
+    code, [row] = said("publish", "a-to-b")
+    assert (code, row["outcome"], row["sent"], row["message"]) == (0, "done", 8, "")
+    assert waiting("a-to-b") == {}
+
+    first, second = world.worlds["b"].copies()[:2]
+    first.body += " Door de redactie aangepast."
+    world.worlds["a"].posts[1].body = "Anders."
+    world.worlds["b"].write(second.title, second.body, "robot")
+    world.pull()
+    code, [row] = said("publish", "a-to-b")
+    assert (code, row["outcome"]) == (0, "waiting")
+    told = waiting("a-to-b")
+    assert told.keys() == {"a/proposal/1", "a/proposal/2"}
+    assert "somebody changed the copy" in told["a/proposal/1"]
+    assert "also in" in told["a/proposal/2"]
+    assert waiting("b-to-a") == {}
+    for own in [row["id"] for row in said("review", "list", "--route", "a-to-b")[1]]:
+        assert said("review", "reject", own)[0] == 0
+    assert waiting("a-to-b") == {}
+    assert said("publish", "a-to-b")[0] == 0
+    assert waiting("a-to-b") == {}, "what a person has seen is not told again"
 
 
 def test_one_things_trouble_stops_nothing_else(tmp_path: Path) -> None:
