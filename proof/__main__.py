@@ -343,6 +343,7 @@ ROWS: dict[str, Callable[[], list[Row]]] = {
     "hostile": publish_rows.hostile,
     "following": publish_rows.followed,
     "dropped": publish_rows.dropped,
+    "rewritten": publish_rows.rewritten,
 }
 
 

@@ -15,6 +15,7 @@ from benchmarks.race import serving
 from civicsync.connectors.registry import resolve
 from proof.crossing import WRITE_FAULTS, dropping, exactly_once, killed_at_every_state, whole_life
 from proof.hostile import hostile as attacked
+from proof.rewritten import rewritten as through_a_gateway
 from proof.row import Row
 from proof.three_cities import following, races
 from proof.three_cities import lost as lost_ledger
@@ -74,6 +75,20 @@ def once(only: str) -> list[Row]:
             f"{len(WRITE_FAULTS)} faults x {COUNT}: {struck} strikes, {looked_up} lost answers, {len(problems)} wrong"
         )
         rows.append(Row(what, "one copy each", "; ".join([figure, *problems]), not problems))
+    return rows
+
+
+def rewritten() -> list[Row]:
+    """Each writer and release behind a gateway that fails at every step, with texts and markers that platforms rewrite."""
+    rows: list[Row] = []
+    for platform in PLATFORMS:
+        for version, voice in ((each, voice) for each in resolve(platform).versions for voice in VOICES[platform]):
+            with tempfile.TemporaryDirectory() as folder:
+                result = through_a_gateway(Path(folder), platform, version, voice, COUNT)
+            strikes = ", ".join(f"{many} {what}" for what, many in sorted(result.struck.items()))
+            figure = f"{COUNT} publications ({strikes}): {result.problem or 'one copy each, kept true'}"
+            what = f"rewritten, late and lost, {platform} {version} {voice or ''}".rstrip()
+            rows.append(Row(what, "one copy each, kept true, nothing stored twice", figure, not result.problem))
     return rows
 
 

@@ -73,6 +73,8 @@ class Post:
     state: State = State.OPEN
     answer: str = ""
     answered_at: datetime | None = None
+    answer_locale: str = "nl"
+    """`und` where the platform tells no language of answers."""
     supports: int = 0
     hidden: bool = False
     comments: list[str] = field(default_factory=list[str])
@@ -203,7 +205,7 @@ def mapped(context: Context, ref: Ref, shown: Mapping[str, Any]) -> list[Record]
                 id=f"{shown['id']}-1",
                 target=ref,
                 state=State(shown["state"]),
-                texts=(simple("nl", "", shown["answer"]),),
+                texts=(simple(shown["answer_locale"], "", shown["answer"]),),
                 answered_at=datetime.fromisoformat(shown["answered_at"]) if shown["answered_at"] else None,
             )
         )
@@ -255,6 +257,7 @@ class FakeReader:
             "state": post.state.value,
             "answer": post.answer,
             "answered_at": post.answered_at.isoformat() if post.answered_at else None,
+            "answer_locale": post.answer_locale,
         }
         counters = Counters(supports=post.supports, comments=len(post.comments))
         return _item(f"{KIND}/{post.id}", shown, lambda: mapped(self.context, f"{KIND}/{post.id}", shown), counters)
