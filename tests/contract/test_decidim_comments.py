@@ -150,6 +150,26 @@ async def test_a_file_speaks_only_for_threads_that_did_not_move_after_its_newest
         assert "open data of comments ends" in " ".join(store.notes), "nobody says how old the file is"
 
 
+async def test_an_archive_that_died_brings_nothing_back() -> None:
+    """One initiative lets the export of 0.28 fail for good, and the old archive stays (docs/platforms/decidim.md 5)."""
+    sandbox, clock = city("0.28.6")
+    sandbox.change("switch", dead_export=True)
+    clock.advance(86400 * 30)
+    hidden = [c for c in sandbox.database.comments.values() if c.is_shown and sandbox.is_public(c.target)][:6]
+    for comment in hidden:
+        sandbox.change("hide_comment", id=comment.id)
+    new = sandbox.change("comment", id=hidden[0].target.id, body="Na het laatste archief")
+    before = sandbox.files["proposal_comments"]
+    sandbox.change("export_open_data")
+    assert sandbox.files["proposal_comments"] is before, "the archive was made anew"
+    async with reading(CONNECTOR, sandbox, clock=clock) as (reader, _):
+        store = MemoryStore()
+        await pull(reader, store, probe=await reader.probe())
+        assert held(store, "proposal") == on(sandbox, "proposal") >= {f"comment/{new}"}
+        assert not held(store, "proposal") & {f"comment/{each.id}" for each in hidden}
+        assert "open data of comments ends" in " ".join(store.notes), "nobody says how old the archive is"
+
+
 async def test_a_whole_city_is_read_where_the_file_is_not_made_yet() -> None:
     """The first request for a file makes it, for whoever asks again (recordings 799, 799b)."""
     sandbox, clock = city("0.32")
