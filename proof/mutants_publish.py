@@ -408,6 +408,27 @@ _TAKEN_BACK = (
         "tests/integration/test_publish.py::test_a_copy_that_was_hidden_before_any_pull_saw_it_is_asked_for",
     ),
     Mutant(
+        "an origin that is left alone is asked all the same",
+        RUN,
+        "        if not outcomes or await self._left_alone(outcomes):",
+        "        if not outcomes:",
+        "tests/integration/test_publish.py::test_a_dead_origin_is_left_alone_and_told_too",
+    ),
+    Mutant(
+        "what is left for another platform counts as left here",
+        RUN,
+        "left = self.ledger.operations(states=states, target=self.instance, route=outcome.route)",
+        "left = self.ledger.operations(states=states, route=outcome.route)",
+        "tests/integration/test_publish.py::test_a_dead_origin_is_left_alone_and_told_too",
+    ),
+    Mutant(
+        "what may still be stored late is sent again",
+        "config/model.py",
+        'settle: Interval = "60s"',
+        'settle: Interval = "10s"',
+        "tests/faults/test_publish_rewritten.py::test_what_servers_store_late_is_waited_for_by_default",
+    ),
+    Mutant(
         "a pasted marker counts as a second copy",
         PLANNING,
         "if marked.author is not None and marked.author not in accounts:",

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from proof.rewritten import rewritten
+from civicsync.config.model import Safety
+from civicsync.core.durations import seconds
+from proof.rewritten import LATE, rewritten
 
 WRITERS = [
     ("consul", "1.4.1", "official"),
@@ -32,3 +34,7 @@ def test_one_copy_each_kept_true_and_nothing_stored_twice(
     assert result.problem == ""
     assert {"page", "look-up"} <= result.struck.keys()
     assert {"late", "lost"} & result.struck.keys()
+
+
+def test_what_servers_store_late_is_waited_for_by_default() -> None:
+    assert seconds(Safety().settle) > LATE.total_seconds()
