@@ -267,7 +267,7 @@ def anything(platform: str, version: str, seed: int, *, size: int = 240, changes
         return differences(city.state(), city.reference(Path(folder) / "reference"))
 
 
-_BY_FILE = frozenset({("decidim 0.27", "hidden"), ("decidim 0.28.4", "hidden")})
+_BY_FILE = frozenset({("decidim 0.27", "hidden"), ("decidim 0.28.4", "hidden"), ("decidim 0.29", "hidden")})
 """The interface of these goes on showing what was hidden; only the nightly file of open data tells (docs/platforms/decidim.md 0, 1.6)."""
 
 
@@ -328,7 +328,7 @@ kind.
 
 {table(large)}
 
-Decidim 0.27 and 0.28.4 go on showing in their interface what a moderator hid; only their nightly file of open data tells, so it is
+Decidim 0.27, 0.28.4 and 0.29.0 go on showing in their interface what a moderator hid; only their nightly file of open data tells, so it is
 read once a day. What no platform shows to anybody cannot be known: who voted (CONSUL and Decidim show numbers only), which projects
 of Decidim 0.28 and older there are, why a moderator hid something. Which investments of CONSUL were selected or won is not in its
 interface; `civicsync check` says so.

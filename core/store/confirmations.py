@@ -104,7 +104,7 @@ def stalest(
     before: datetime,
     overdue: datetime,
     overdue_copied: datetime,
-    limit: int = 2000,
+    limit: int = 20_000,
 ) -> list[Due]:
     """The live rows confirmed longest ago, before `before`; the overdue ones first, then by age.
 
