@@ -62,7 +62,7 @@ class City:
         self.sandbox = connector.sandbox(
             version=version, size=size, seed=seed, clock=self.clock.now, sleep=sleep, **options
         )
-        self._block = f"{{platform: {platform}, url: 'http://127.0.0.1:9'{settings}}}"
+        self.block = f"{{platform: {platform}, url: 'http://127.0.0.1:9'{settings}}}"
         self.open(folder)
 
     def open(self, folder: Path) -> None:
@@ -71,7 +71,7 @@ class City:
         file = folder / "civicsync.yaml"
         file.write_text(
             "civicsync: 1\noperator: {name: proof, contact: p@example.org}\nprivacy: {key: '${KEY}'}\n"
-            f"instances:\n  toy: {self._block}\n"
+            f"instances:\n  toy: {self.block}\n"
         )
         self.config = load(file, KEY)
         self.engine = open_engine(parse_url("sqlite:///civicsync.db", folder))

@@ -8,10 +8,9 @@ import pytest
 from proof.time_to_truth import anything
 
 
-@pytest.mark.parametrize("seed", [3, 4])
 @pytest.mark.parametrize(
     ("platform", "version"),
     [("decidim", "0.32"), ("decidim", "0.28.6"), ("consul", "2.5.1"), ("your-priorities", "2026-07")],
 )
-def test_after_a_day_of_light_runs_the_database_is_as_a_new_one(platform: str, version: str, seed: int) -> None:
-    assert anything(platform, version, seed, size=40, changes=20) == []
+def test_after_a_day_of_light_runs_the_database_is_as_a_new_one(platform: str, version: str) -> None:
+    assert anything(platform, version, 4, size=40, changes=20) == []
