@@ -20,15 +20,15 @@ project = civicsync.load("civicsync.yaml")
 board = AgoraPlatform.of("http://agora.invalid")
 board.posts[2].hidden = True
 board.posts[3].supports = 9
-missed, gone = [run for _ in range(2) for run in civicsync.pull(project, "square", full=True)]
+gone, still = [run for _ in range(2) for run in civicsync.pull(project, "square", full=True)]
 assert CONNECTOR.kinds["proposals"] == ("idea",), CONNECTOR.kinds
-print(first.outcome, missed.outcome, gone.outcome, [first.missing, missed.missing, gone.gone])
+print(first.outcome, gone.outcome, still.outcome, [first.gone, gone.gone, still.gone])
 with civicsync.connect(project) as database:
     sql = "SELECT kind, remote_id, supports, gone_at IS NOT NULL AS gone FROM proposals WHERE instance = 'square' ORDER BY 2"
     print([tuple(row.values()) for row in database.rows(sql)])
 """
 """A pull, something hidden and something supported, two pulls: in one process, for the board lives in it."""
-FOLLOWED = """done done done [0, 1, 1]
+FOLLOWED = """done done done [0, 1, 0]
 [('idea', '1', 0, 0), ('idea', '2', 1, 1), ('idea', '3', 9, 0)]
 """
 
