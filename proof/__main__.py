@@ -22,6 +22,7 @@ from civicsync.connectors.registry import resolve
 from civicsync.connectors.testing.faults import Fault
 from civicsync.core.clock import FakeClock
 from civicsync.core.schema.database import migrate, open_engine, parse_url
+from civicsync.sync.pull.revisit import LEAST
 from civicsync.sync.pull.run import Options, Puller, PullOutcome
 from proof import publish_rows, speed_rows
 from proof.killing import kill_and_compare
@@ -286,25 +287,31 @@ def costs() -> list[Row]:
             "decidim",
             "0.32",
             {"plain": True, "comments_each": 3.0},
-            "first 184 s, unchanged 2 requests",
-            lambda a, b: a.platform_seconds <= 184.5 and b.requests == 2,
+            "first 184 s, unchanged 2 requests, and a few for the oldest",
+            lambda a, b: a.platform_seconds <= 184.5 and b.requests <= 2 + LEAST,
         ),
         (
             "decidim",
             "0.28.6",
             {"plain": True, "comments_each": 3.0},
             "unchanged at most 100 requests",
-            lambda a, b: b.requests <= 100,
+            lambda a, b: b.requests <= 100 + LEAST,
         ),
         (
             "consul",
             "2.5.1",
             {"plain": True, "comments_each": 3.0},
             "first 150 s, unchanged at most 11 requests",
-            lambda a, b: a.platform_seconds <= 150.5 and b.requests <= 11,
+            lambda a, b: a.platform_seconds <= 150.5 and b.requests <= 11 + LEAST,
         ),
         ("consul", "2.5.1", {"comments_each": 3.0}, "(with tags, budgets and drafts; no bar)", lambda a, b: True),
-        ("consul", "2.1.1", {"plain": True, "comments_each": 3.0}, "unchanged 1 request", lambda a, b: b.requests == 1),
+        (
+            "consul",
+            "2.1.1",
+            {"plain": True, "comments_each": 3.0},
+            "unchanged 1 request, and a few",
+            lambda a, b: b.requests <= 1 + LEAST,
+        ),
         ("your-priorities", "2026-07", {}, "the floor: 4 lists of 20 a page per group", lambda a, b: True),
     ]
     for platform, version, options, bar, good in cases:

@@ -10,6 +10,7 @@ from typing import Any
 
 from civicsync.connectors.registry import resolve
 from civicsync.connectors.testing.sandbox.serve import running
+from civicsync.sync.pull.revisit import LEAST
 
 
 def program(folder: Path, *words: str, code: int = 0) -> str:
@@ -42,7 +43,8 @@ def test_from_nothing_to_an_answer(tmp_path: Path) -> None:
         [synced] = as_json(tmp_path, "sync")
         assert synced["outcome"] == "done" and synced["proposals"] > 20 and synced["requests"] > 0
         [again] = as_json(tmp_path, "sync")
-        assert (again["created"], again["changed"], again["requests"]) == (0, 0, 1)
+        # One request, and a few for what was confirmed longest ago.
+        assert (again["created"], again["changed"]) == (0, 0) and 1 <= again["requests"] <= 1 + LEAST
     rows = as_json(
         tmp_path,
         "query",

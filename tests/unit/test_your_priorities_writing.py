@@ -218,7 +218,8 @@ def test_arguments() -> None:
     assert ask.status(f"PUT points/{made['id']}", {"content": "z"}) == 401
     assert ask.status(f"POST points/{made['id']}/comment", {"comment": {"content": "Já"}}) == 200
     assert ask.row(own)["counter_points"] == 1
-    assert ask.status(f"DELETE points/{made['id']}") == 200 and ask.row(own)["counter_points"] == 0
+    # A deleted argument lowers no counter (docs/platforms/your-priorities.md 4.3).
+    assert ask.status(f"DELETE points/{made['id']}") == 200 and ask.row(own)["counter_points"] == 1
 
 
 def test_people_without_a_name_write_only_where_they_may() -> None:

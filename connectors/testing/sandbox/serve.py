@@ -110,7 +110,20 @@ def _server(sandbox: Sandbox, ready: Callable[[], Any]) -> Server:
 
 
 def _run(server: Server, bound: socket.socket) -> None:
-    asyncio.run(server.serve(sockets=[bound]))
+    asyncio.run(_serve(server, bound))
+
+
+async def _serve(server: Server, bound: socket.socket) -> None:
+    """Serve until told to stop; connections that outlive the grace period are closed before their loop is gone."""
+    try:
+        await server.serve(sockets=[bound])
+    finally:
+        for connection in list(server.server_state.connections):
+            transport = getattr(connection, "transport", None)
+            if transport is not None:
+                transport.abort()
+        for _ in range(3):
+            await asyncio.sleep(0)
 
 
 @contextmanager
