@@ -50,6 +50,7 @@ from ..contract.errors import (
 from ..contract.exchange import Download, GraphQLResponse, Request, Response, Stats, is_loopback, place_of
 from ..contract.settings import Politeness
 from . import body, pace
+from .certificates import certificate_words
 
 MAX_REDIRECTS = 5
 MAX_ATTEMPTS = 6
@@ -376,6 +377,9 @@ class HttpTransport:
                 late = f"the answer was not whole after {self._politeness.deadline:.0f} s"
             raise _Again(Unreachable(f"{where}: {late}")) from error
         except httpx.ConnectError as error:
+            words = certificate_words(error)
+            if words is not None:
+                raise _NotSent(Unreachable(f"{where}: {words[0]}", hint=words[1])) from error
             raise _Again(
                 Unreachable(f"{where}: cannot connect ({_reason(error)})", hint="is the address right?")
             ) from error
