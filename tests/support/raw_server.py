@@ -11,11 +11,13 @@ Answer = Callable[[], AsyncIterator[bytes]]
 async def raw_server(answer: Answer) -> AsyncGenerator[str]:
     """The address; every connection is read until the request's end, and gets `answer` piece by piece."""
     tasks: set[asyncio.Task[None]] = set()
+    writers: list[asyncio.StreamWriter] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         tasks.add(task)
+        writers.append(writer)
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             await reader.readuntil(b"\r\n\r\n")
             async for piece in answer():
@@ -34,4 +36,8 @@ async def raw_server(answer: Answer) -> AsyncGenerator[str]:
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in writers:
+            writer.transport.abort()  # what the other side never read would keep it open
+        for _ in range(3):
+            await asyncio.sleep(0)
         await server.wait_closed()
