@@ -207,11 +207,15 @@ class Cell:
 def measure(platform: str, version: str, size: int, kinds: Sequence[Kind] = KINDS) -> tuple[dict[str, Cell], int]:
     """Each kind on one release, and the requests of a light run in which nothing happened. A kind it does not have is left out."""
     cells: dict[str, Cell] = {}
+    quiet = 0
     with tempfile.TemporaryDirectory() as folder:
         city = Measured(platform, version, Path(folder) / "city", size)
         city.pull()
-        city.clock.advance(HOUR)
-        dice, quiet = random.Random(7), city.pull().requests
+        for _ in range(MOST):
+            # What a file of open data told of authors who were erased since is put right in a day; no change is to blame for that.
+            city.clock.advance(HOUR)
+            quiet = city.pull().requests
+        dice = random.Random(7)
         for position, kind in enumerate(kinds):
             city.clock.advance(HOUR)
             if not kind.act(city.sandbox, dice):
