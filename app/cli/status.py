@@ -1,14 +1,16 @@
 """`civicsync status`: what is in the database now, per instance, and how the last run went."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 from sqlalchemy import Engine
 
 from ...core import journal as journal
+from ...core.clock import Clock
 from ...core.store.confirmations import oldest
 from ...core.store.statistics import totals
-from .common import chosen, configuration, database, print_json, print_table, show
+from .common import chosen, configuration, database, print_json, print_table
 
 COLUMNS = {
     "instance": "instance",
@@ -21,8 +23,8 @@ COLUMNS = {
     "supports": "supports",
     "comments": "comments",
     "quarantined": "quarantined",
-    "oldest": "unconfirmed for longest",
-    "waiting": "missing, waiting",
+    "oldest": "oldest check",
+    "waiting": "missing",
     "message": "message",
 }
 
@@ -41,6 +43,14 @@ def run(
         print_table(rows, COLUMNS, empty="no instances")
 
 
+def _ago(moment: datetime | None) -> str:
+    """How long ago, short enough for a column: 5 min, 3 h, 2 d."""
+    if moment is None:
+        return "never"
+    minutes = max(0, int((Clock().now() - moment).total_seconds() // 60))
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h" if minutes < 2880 else f"{minutes // 1440} d"
+
+
 def _row(engine: Engine, name: str, platform: str) -> dict[str, Any]:
     known = journal.instance_row(engine, name)
     last = next(iter(journal.runs(engine, [name], 1)), None)
@@ -56,7 +66,7 @@ def _row(engine: Engine, name: str, platform: str) -> dict[str, Any]:
         "last_success_at": known["last_success_at"] if known else None,
         "message": last["message"] if last else "",
         **totals(engine, name),
-        "oldest": f"{stale.ref}, {show(stale.confirmed_at) if stale.confirmed_at else 'never'}" if stale else None,
+        "oldest": f"{stale.ref}, {_ago(stale.confirmed_at)}" if stale else None,
         "oldest_confirmed_at": stale.confirmed_at if stale else None,
         "oldest_ref": stale.ref if stale else None,
     }
