@@ -82,9 +82,9 @@ class Page:
     (ETags, gates) and read back by `Stored.memory`. `total` is the expected number of items, for progress. `silent` are rows of a
     complete sweep that it did not look at: they are neither confirmed nor missing. `whole_of` names what things hang on (a proposal and
     its thread): everything public of `scope` that hangs on these is in this page, so whatever else is stored there is missing, as is
-    what is named `absent`. `vouched` says that a gate which would have shown something of `scope` go said "nothing changed";
-    `vouched_of` the same of what hangs on these. `note` is a clear word for `runs`. `done` names parts of the pull (besides a complete
-    `scope`) that were read to their end: should the run be interrupted after this page, the one that continues it is told so.
+    what is named `absent`. `vouched` says that a gate which would have shown something of `scope` go said "nothing changed". `note` is
+    a clear word for `runs`. `done` names parts of the pull (besides a complete `scope`) that were read to their end: should the run be
+    interrupted after this page, the one that continues it is told so.
     """
 
     scope: str
@@ -100,4 +100,3 @@ class Page:
     whole_of: Collection[Ref] = ()
     absent: Collection[Ref] = ()
     vouched: bool = False
-    vouched_of: Collection[Ref] = ()

@@ -4,20 +4,18 @@ A row keeps its own moment; a scope that was shown or vouched for as a whole kee
 100,000 unchanged rows writes one line. The later of the two counts. Rows that are missing follow no scope.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, Engine, Table, case, func, literal, null, or_, select, union, update
+from sqlalchemy import Connection, Engine, Table, case, func, literal, null, select, union, update
 
-from ..identity import Key, Ref, key
+from ..identity import Key, Ref
 from ..schema.ledger_tables import PublicationRow
 from ..schema.tables import ROWS, AnswerRow, ProposalRow, ScopeConfirmationRow, table_of
 from .bulk import chunks, upsert
 
-HARDLY_OLDER = timedelta(hours=1)
-"""A confirmation that a gate gives to single rows is not written again while the last one is younger than this."""
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -60,22 +58,6 @@ def confirm_rows(connection: Connection, table: Table, keys: Iterable[Key], now:
     values = {"confirmed_at": now, "confirmed_by": how.value, "missing_runs": 0, "told_missing_at": None}
     for part in chunks(sorted(keys)):
         connection.execute(update(table).where(table.c.key.in_(part), table.c.gone_at.is_(None)).values(**values))
-
-
-def confirm_hanging(
-    connection: Connection, instance: str, scope: str, targets: Collection[Ref], now: datetime, how: How
-) -> None:
-    """What hangs on these targets in the scope is confirmed; written only where the last time is a while ago."""
-    for table in _hanging_tables():
-        for part in chunks([key(instance, target) for target in targets]):
-            where = (
-                table.c.target_key.in_(part),
-                table.c.scope == scope,
-                table.c.gone_at.is_(None),
-                table.c.missing_runs == 0,
-                or_(table.c.confirmed_at.is_(None), table.c.confirmed_at < now - HARDLY_OLDER),
-            )
-            connection.execute(update(table).where(*where).values(confirmed_at=now, confirmed_by=how.value))
 
 
 def keep_age(connection: Connection, instance: str, table: Table, keys: Sequence[Key]) -> None:
@@ -172,7 +154,3 @@ def _copied(table: Table):
     copied = union(select(publication.c.origin_key).where(there), select(publication.c.copy_key).where(there))
     own = table.c.target_key if "target_key" in table.c else table.c.key
     return own.in_(copied)
-
-
-def _hanging_tables() -> list[Table]:
-    return [table for row_class in ROWS.values() if "target_key" in (table := table_of(row_class)).c]

@@ -22,7 +22,7 @@ from ..records import Record
 from ..schema.tables import ROWS, MemoryRow, table_of
 from .bulk import chunks, upsert
 from .change_tokens import Sieve, TokensByKind
-from .confirmations import How, confirm_hanging, confirm_rows, confirm_scope, keep_age
+from .confirmations import How, confirm_rows, confirm_scope, keep_age
 from .kinds import Kinds, KindTables
 from .page_writer import Batch, Batches
 from .quarantine import Quarantine, reason_of
@@ -157,8 +157,6 @@ class InstanceStore:
         """What a gate vouched for; and, of threads that were read whole, what is not in them any more."""
         if page.vouched:
             confirm_scope(connection, self.instance, page.scope, now, How.GATE)
-        if page.vouched_of:
-            confirm_hanging(connection, self.instance, page.scope, page.vouched_of, now, How.GATE)
         if page.whole_of or page.absent:
             self._evidence(connection, page, now)
 
