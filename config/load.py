@@ -19,12 +19,12 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from ..connectors.contract.exchange import is_loopback
 from ..connectors.registry import UnknownPlatform, resolve
+from ..core.durations import INTERVAL
 from .model import Config, RawConfig
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _FILE = "file:"
 M = TypeVar("M", bound=BaseModel)
-_INTERVALS = {"full_every", "purge_gone_after", "settle", "older_than", "younger_than", "max_age"}
 _TYPES = {
     "dict_type": "expected a mapping (key: value)",
     "model_type": "expected a mapping (key: value)",
@@ -259,7 +259,7 @@ def _explain(model: type[BaseModel], detail: Any) -> tuple[str, str]:
     shown = f"found {value!r}" if isinstance(value, str | int | float | bool) and not secret else "found something else"
     if value is None:
         shown = "found nothing"
-    if kind == "string_pattern_mismatch" and place and place[-1] in _INTERVALS:
+    if kind == "string_pattern_mismatch" and detail.get("ctx", {}).get("pattern") == INTERVAL:
         return shown, "expected an interval such as 90s, 15m, 6h or 1d"
     if "[key]" in place:
         return shown, "a name has small letters, digits and hyphens only"

@@ -48,7 +48,8 @@ def _schedule(value: str) -> str:
 
 
 Schedule = Annotated[str, AfterValidator(_schedule), Field(examples=["15m", "30 2 * * *"])]
-Interval = Annotated[str, Field(pattern=r"^\d+\s*(s|m|h|d)$", examples=["15m", "6h"])]
+INTERVAL = r"^\d+\s*(s|m|h|d)$"
+Interval = Annotated[str, Field(pattern=INTERVAL, examples=["15m", "6h"])]
 
 
 def seconds(interval: str) -> float:

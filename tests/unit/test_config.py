@@ -41,6 +41,12 @@ def test_a_good_file(tmp_path: Path) -> None:
     assert KEY not in repr(config) and KEY not in config.model_dump_json()
 
 
+@pytest.mark.parametrize("key", ["full_every", "confirm_within"])
+def test_whatever_is_an_interval_is_told_as_one(tmp_path: Path, key: str) -> None:
+    [line] = problems(tmp_path, GOOD + f"    {key}: soon\n")
+    assert line.endswith(f"instances.ideas.{key}: found 'soon'; expected an interval such as 90s, 15m, 6h or 1d")
+
+
 def test_yaml_1_2_keeps_norway(tmp_path: Path) -> None:
     text = GOOD.replace("Gemeente NO", "NO")
     assert load(write(tmp_path, text), {"KEY": KEY}).operator.name == "NO"
