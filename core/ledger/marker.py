@@ -26,6 +26,9 @@ _LETTERS = dict(zip("234567", "cdefgh", strict=True))
 """What a signature begins with instead of a digit: digits behind a sign are what platforms take for a number of theirs."""
 _DIGITS = {letter: digit for digit, letter in _LETTERS.items()}
 
+_DEEPEST = 6
+"""So often a text is read as HTML to find a marker: a platform that escapes what another one had escaped writes `&amp;#91;`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Marker:
@@ -65,10 +68,13 @@ class Signer:
 
 def markers_in(text: str) -> list[Marker]:
     """Everything in a text (plain or HTML) that has the form of a marker: today's, the earlier one, or as Decidim rewrote that."""
-    found = [Marker(match[1], _settled(match[2])) for match in _MARKER.finditer(text)]
-    if not found and "&" in text and claims_marker(written := html_module.unescape(text)):
-        found = [Marker(match[1], _settled(match[2])) for match in _MARKER.finditer(written)]
-    return found
+    for _ in range(_DEEPEST):
+        found = [Marker(match[1], _settled(match[2])) for match in _MARKER.finditer(text)]
+        written = html_module.unescape(text) if not found and "&" in text else text
+        if written == text:
+            return found
+        text = written
+    return []
 
 
 def carries(text: str, marker: Marker | str) -> bool:
