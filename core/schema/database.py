@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, NoSuchModuleError, OperationalError
 from .ledger_tables import METADATA
 from .views import VIEWS, fingerprint
 
-HEAD = "0005"
+HEAD = "0006"
 
 
 class DatabaseError(Exception):
