@@ -3,14 +3,18 @@
 Items are lazy: what has not changed is never mapped, sanitised or validated.
 """
 
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from pydantic import ValidationError
+
 from .identity import Ref
-from .records import Counters, Record
+from .records import LARGEST, Counters, Record
+from .text import storable
 
 
 class MappingError(Exception):
@@ -21,6 +25,18 @@ class MappingError(Exception):
         self.field = field
         self.reason = reason
 
+
+UNREADABLE = (
+    MappingError,
+    ValidationError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    RecursionError,
+)
+"""What mapping a record may raise when it is not as a platform sends it."""
 
 Cursor = dict[str, Any]
 """Where an interrupted sweep goes on: small, JSON-able, opaque to everybody but the connector."""
@@ -48,8 +64,37 @@ class Item:
     """Columns of its table that this source does not tell (a list without authors): what is known of them stays. Not for proposals."""
 
     def kept(self) -> dict[str, Any]:
-        """The allow-listed raw form, for quarantine."""
-        return dict(self.raw() if callable(self.raw) else self.raw)
+        """The allow-listed raw form, for quarantine: as it came, but for what no database takes."""
+        kept = _kept(dict(self.raw() if callable(self.raw) else self.raw), _DEEPEST)
+        return kept if isinstance(kept, dict) else {}
+
+
+_DEEPEST = 30
+"""Levels of objects and lists in each other that are kept in quarantine."""
+
+
+def _kept(value: Any, levels: int) -> Any:
+    """A JSON value that both databases take: a number beyond 64 bits, or none at all (NaN), as text."""
+    match value:
+        case str():
+            return storable(value)
+        case bool() | None:
+            return value
+        case int():
+            return value if -LARGEST <= value <= LARGEST else _digits(value)
+        case float():
+            return value if math.isfinite(value) else str(value)
+        case Mapping():
+            return {storable(str(name)): _kept(one, levels - 1) for name, one in value.items()} if levels else "…"
+        case list() | tuple():
+            return [_kept(one, levels - 1) for one in value] if levels else "…"
+        case _:
+            return storable(str(value))
+
+
+def _digits(value: int) -> str:
+    # Python refuses to write a number of more than 4,300 digits.
+    return str(value) if abs(value) < 10**1000 else "more than 1000 digits"
 
 
 class Refs(Collection[Ref]):
@@ -83,8 +128,9 @@ class Page:
     complete sweep that it did not look at: they are neither confirmed nor missing. `whole_of` names what things hang on (a proposal and
     its thread): everything public of `scope` that hangs on these is in this page, so whatever else is stored there is missing, as is
     what is named `absent`. `vouched` says that a gate which would have shown something of `scope` go said "nothing changed". `note` is
-    a clear word for `runs`. `done` names parts of the pull (besides a complete `scope`) that were read to their end: should the run be
-    interrupted after this page, the one that continues it is told so.
+    a clear word for `runs`. `failed` names a part that could not be read, and why: the rest is read, nothing of that part is judged, and the
+    run ends with a word and exit code 1. `done` names parts of the pull (besides a complete `scope`) that were read to their end: should
+    the run be interrupted after this page, the one that continues it is told so.
     """
 
     scope: str
@@ -95,6 +141,7 @@ class Page:
     memory: Mapping[str, Any] = field(default_factory=dict[str, Any])
     total: int | None = None
     note: str | None = None
+    failed: str | None = None
     done: Sequence[str] = ()
     silent: Collection[Ref] = ()
     whole_of: Collection[Ref] = ()

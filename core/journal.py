@@ -72,7 +72,7 @@ def runs(engine: Engine, instances: Sequence[str] = (), limit: int = 20) -> list
 
 def requests_of_last_full(engine: Engine, instance: str) -> int:
     """How many requests the newest full run took that came to its end; 0 where there was none."""
-    ended = RUN.c.outcome.in_(("done", "undecided"))
+    ended = RUN.c.outcome.in_(("done", "undecided", "incomplete"))
     query = select(RUN.c.requests).where(RUN.c.instance == instance, RUN.c.full, ended)
     with engine.connect() as connection:
         return int(connection.execute(query.order_by(RUN.c.id.desc()).limit(1)).scalar() or 0)

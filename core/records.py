@@ -4,7 +4,7 @@ Records are frozen, typed and validated; times are aware and turned to UTC; text
 A record never holds a person's id, name (unless the configuration says so), e-mail or address: authors are pseudonyms.
 """
 
-from datetime import UTC
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -12,8 +12,35 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from .identity import Ref
 
-UTCDateTime = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
-Names = dict[str, str]
+EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+"""Between these lies whatever a platform can tell of; what is outside cannot be turned into every zone, nor stored in both databases."""
+LARGEST = 2**63 - 1
+"""The largest number that both databases take."""
+
+
+def utc(moment: datetime) -> datetime:
+    """An aware moment in UTC.
+
+    Raises:
+        ValueError: no platform can tell of such a time.
+    """
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("not a time") from None
+    if not EARLIEST <= moment < LATEST:
+        raise ValueError("not a time")
+    return moment
+
+
+UTCDateTime = Annotated[AwareDatetime, AfterValidator(utc)]
+Whole = Annotated[int, Field(ge=-LARGEST - 1, le=LARGEST, strict=True)]
+"""A whole number of a size that both databases take."""
+Said = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+"""A text that both databases take. (Half a surrogate pair is refused by pydantic itself.)"""
+Word = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=300)]
+"""What may become part of a key, which PostgreSQL's indexes bound."""
+Names = dict[Word, Said]
 """Plain text per locale (BCP 47; `und` where the platform does not tell)."""
 
 UNKNOWN_LOCALE = "und"
@@ -41,7 +68,7 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     table: ClassVar[str]
     kind: Any
-    id: str
+    id: Word
 
     @property
     def ref(self) -> Ref:
@@ -53,10 +80,10 @@ class Text(BaseModel):
     """A title and a body in one locale. `title` and `plain` are plain text, `html` is sanitised HTML."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    locale: str = UNKNOWN_LOCALE
-    title: str = ""
-    html: str = ""
-    plain: str = ""
+    locale: Word = UNKNOWN_LOCALE
+    title: Said = ""
+    html: Said = ""
+    plain: Said = ""
     machine: bool = False
     """Made by the platform's machine translation, not by a person."""
 
@@ -65,10 +92,10 @@ class Counters(BaseModel):
     """The public counters of a proposal or comment at one moment; None where the platform does not show it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    supports: int | None = None
-    opposes: int | None = None
-    endorsements: int | None = None
-    comments: int | None = None
+    supports: Whole | None = None
+    opposes: Whole | None = None
+    endorsements: Whole | None = None
+    comments: Whole | None = None
 
 
 class Space(Record):
@@ -76,14 +103,14 @@ class Space(Record):
 
     table = "spaces"
     kind: Kind
-    id: str
-    parent: Ref | None = None
+    id: Word
+    parent: Word | None = None
     names: Names = {}
-    native_type: str | None = None
+    native_type: Said | None = None
     """The platform's own word, for example `Decidim::Assembly` or `Proposals`."""
-    status: str | None = None
-    url: str | None = None
-    amount: int | None = None
+    status: Said | None = None
+    url: Said | None = None
+    amount: Whole | None = None
     """A budget's total in whole currency units."""
 
 
@@ -96,32 +123,32 @@ class Proposal(Record):
 
     table = "proposals"
     kind: Kind = "proposal"
-    id: str
-    space: Ref | None = None
+    id: Word
+    space: Word | None = None
     texts: tuple[Text, ...] = ()
     state: State = State.OPEN
-    native_state: str | None = None
-    reference: str | None = None
-    url: str | None = None
-    author: str | None = None
+    native_state: Said | None = None
+    reference: Said | None = None
+    url: Said | None = None
+    author: Word | None = None
     """Pseudonym, from `Context.author`."""
     official: bool = False
     created_at: UTCDateTime | None = None
     published_at: UTCDateTime | None = None
     updated_at: UTCDateTime | None = None
     withdrawn_at: UTCDateTime | None = None
-    categories: tuple[Ref, ...] = ()
-    areas: tuple[Ref, ...] = ()
-    address: str | None = None
+    categories: tuple[Word, ...] = ()
+    areas: tuple[Word, ...] = ()
+    address: Said | None = None
     latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
     longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
-    amends: Ref | None = None
-    from_meeting: Ref | None = None
-    amount: int | None = None
+    amends: Word | None = None
+    from_meeting: Word | None = None
+    amount: Whole | None = None
     """What it costs in whole currency units (projects, investments)."""
     selected: bool | None = None
     """Won its participatory budget."""
-    video_url: str | None = None
+    video_url: Said | None = None
 
     @property
     def ref(self) -> Ref:
@@ -134,8 +161,8 @@ class Vote(Record):
 
     table = "votes"
     kind: Kind = "vote"
-    id: str
-    target: Ref
+    id: Word
+    target: Word
     positive: bool | None = None
     cast_at: UTCDateTime | None = None
     """Truncated to the hour by the platform (docs/platforms/consul.md 4.5)."""
@@ -146,14 +173,14 @@ class Comment(Record):
 
     table = "comments"
     kind: Kind = "comment"
-    id: str
-    target: Ref
+    id: Word
+    target: Word
     """The proposal it is about, also for replies."""
-    parent: Ref | None = None
+    parent: Word | None = None
     """The comment it answers, None at the first level."""
     text: Text = Text()
     alignment: Literal[-1, 0, 1] = 0
-    author: str | None = None
+    author: Word | None = None
     created_at: UTCDateTime | None = None
     updated_at: UTCDateTime | None = None
 
@@ -163,14 +190,14 @@ class Answer(Record):
 
     table = "answers"
     kind: Kind = "answer"
-    id: str
+    id: Word
     """Unique per kind; for an answer of which a proposal has at most one: the proposal's `kind-id`."""
-    target: Ref
+    target: Word
     state: State | None = None
-    native_state: str | None = None
+    native_state: Said | None = None
     texts: tuple[Text, ...] = ()
     answered_at: UTCDateTime | None = None
-    cost: str | None = None
+    cost: Said | None = None
 
 
 class Category(Record):
@@ -178,9 +205,9 @@ class Category(Record):
 
     table = "categories"
     kind: Kind = "category"
-    id: str
-    parent: Ref | None = None
-    space: Ref | None = None
+    id: Word
+    parent: Word | None = None
+    space: Word | None = None
     names: Names = {}
 
 
@@ -189,8 +216,8 @@ class Area(Record):
 
     table = "areas"
     kind: Kind
-    id: str
-    parent: Ref | None = None
+    id: Word
+    parent: Word | None = None
     names: Names = {}
 
 
@@ -199,11 +226,11 @@ class Attachment(Record):
 
     table = "attachments"
     kind: Literal["attachment", "image", "video", "audio", "document"] = "attachment"
-    id: str
-    owner: Ref
-    title: str | None = None
-    media_type: str | None = None
-    url: str | None = None
+    id: Word
+    owner: Word
+    title: Said | None = None
+    media_type: Said | None = None
+    url: Said | None = None
 
 
 class Author(Record):
@@ -211,6 +238,6 @@ class Author(Record):
 
     table = "authors"
     kind: AuthorKind = "person"
-    id: str
+    id: Word
     """The pseudonym itself: HMAC-SHA256(key of the instance, platform user id), hexadecimal."""
-    name: str | None = None
+    name: Said | None = None

@@ -39,11 +39,13 @@ _SANITISER = nh3.Cleaner(
     clean_content_tags={"script", "style"},
     strip_comments=True,
 )
-# C0/C1 controls but tab and line breaks; bidi overrides and isolates, which can make a text read as another one;
+# C0/C1 controls but tab and line breaks; bidi marks, overrides and isolates, which can make a text read as another one;
 # zero-width space, word joiner, BOM and invisible separators. Zero-width (non-)joiner stay: emoji and Persian need them.
 _INVISIBLE = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff]"
 )
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _ASCII_CONTROLS = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 127))
 _BLOCK_ENDS = frozenset(
     {"/p", "br", "/li", "/h1", "/h2", "/h3", "/h4", "/h5", "/h6", "/div", "/tr", "/blockquote", "hr"}
@@ -68,7 +70,12 @@ def tidy(value: str) -> str:
     if value.isascii():
         # The table is far quicker than the pattern, and most texts need only this.
         return value.translate(_ASCII_CONTROLS) if _has_control(value) else value
-    return _INVISIBLE.sub("", value)
+    return _INVISIBLE.sub("", value.replace("\u2028", "\n").replace("\u2029", "\n"))
+
+
+def storable(value: str) -> str:
+    """A text that both databases take: PostgreSQL has no NUL, and half a surrogate pair is no character in any encoding."""
+    return value if value.isascii() and "\0" not in value else _UNSTORABLE.sub("\ufffd", value)
 
 
 def _has_control(value: str) -> bool:
@@ -82,7 +89,8 @@ def clean_html(value: str) -> str:
         # As the sanitiser itself writes them, so that cleaning twice changes nothing.
         value = value.replace(">", "&gt;") if ">" in value else value
         return value.replace("\xa0", "&nbsp;") if "\xa0" in value else value
-    return _SANITISER.clean(value)
+    # Once more: an entity hides a character (`&#x202E;`) until the sanitiser has read it.
+    return tidy(_SANITISER.clean(value))
 
 
 def html_to_plain(safe: str) -> str:
@@ -91,7 +99,7 @@ def html_to_plain(safe: str) -> str:
         # The sanitiser writes every tag in one way, so plain replacing is right, and far quicker than a pattern.
         safe = _without_tags(safe)
     if "&" in safe:
-        safe = html_module.unescape(safe)
+        safe = tidy(html_module.unescape(safe))
     if "  " in safe or "\t" in safe:
         safe = _SPACES.sub(" ", safe)
     if "\n" in safe:

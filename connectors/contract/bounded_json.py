@@ -4,6 +4,7 @@ Three bytes of `[],` become eighty in memory, so that a limit in bytes as sent s
 counted here from above: a comma in a citizen's text counts as well, which is far from the limit for anything that a platform sends.
 """
 
+import json
 import re
 from typing import Any, Final
 
@@ -17,6 +18,13 @@ _COST = {b"[": 80, b"{": 120, b":": 110, b",": 80}
 # One wide character makes the whole text around it wide, and both forms are there for a moment.
 _WIDEST = re.compile(rb"[\xf0-\xf4]|\\u[dD][89abAB]")
 _WIDE = re.compile(rb"[\xc4-\xef]|\\u")
+# Escapes in the order they stand, so that a backslash that is escaped itself hides nothing: pairs first, then halves and NUL.
+_ESCAPES = re.compile(
+    rb"(?P<kept>\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u(?:[dD][89a-fA-F][0-9a-fA-F]{2}|0000)"
+)
+_SUSPECT = re.compile(rb"\\u(?:[dD][89a-fA-F]|0000)")
+_TOO_BIG = "out of range"
+"""How msgspec says that a number is beyond what a float can hold."""
 
 
 class TooCostly(ValueError):
@@ -24,7 +32,7 @@ class TooCostly(ValueError):
 
 
 def decode(body: bytes) -> Any:
-    """The value.
+    """The value; NUL and half of a surrogate pair, which JSON's grammar allows and no database takes, as U+FFFD.
 
     Raises:
         TooCostly: it is too large or too deep when decoded.
@@ -32,13 +40,32 @@ def decode(body: bytes) -> Any:
     """
     if cost_of(body) > BUDGET:
         raise TooCostly("too large when decoded")
+    if _SUSPECT.search(body):
+        # A server that cuts texts by UTF-16 units (Node, Java) writes such halves.
+        body = _ESCAPES.sub(lambda found: found["kept"] or b"\\ufffd", body)
     try:
         value = msgspec.json.decode(body)
     except RecursionError:
         raise TooCostly("nested too deeply") from None
+    except msgspec.ValidationError as error:
+        if _TOO_BIG not in str(error):
+            raise
+        value = _odd_numbers(body)
     if _too_deep(value):
         raise TooCostly("nested too deeply")
     return value
+
+
+def _odd_numbers(body: bytes) -> Any:
+    """JSON in which a number is beyond all bounds (1e400): one field of one record, and no reason to read nothing."""
+
+    def refuse(word: str) -> Any:
+        raise ValueError(f"{word} is not JSON")
+
+    try:
+        return json.loads(body, parse_constant=refuse)
+    except RecursionError:
+        raise TooCostly("nested too deeply") from None
 
 
 def cost_of(body: bytes) -> int:

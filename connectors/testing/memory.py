@@ -103,8 +103,7 @@ class MemoryStore:
                 self._evidence.add(ref)
                 row.missing += 1
         self._memory.update(page.memory)
-        if page.note:
-            self.notes.append(page.note)
+        self.notes += [each for each in (page.note, page.failed) if each]
         if page.next is not None:
             self._cursors[page.scope] = page.next
         if page.complete:

@@ -7,7 +7,7 @@ reply may arrive before what it answers. Written only by `core.store`; migrated 
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, BigInteger, Column, DateTime, Index, LargeBinary, Table, Text, TypeDecorator
+from sqlalchemy import JSON, BigInteger, Column, DateTime, Index, Integer, LargeBinary, Table, Text, TypeDecorator
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 from sqlmodel import Field, SQLModel
@@ -39,6 +39,11 @@ def json_column() -> Any:
 def moment(**options: Any) -> Any:
     """A nullable UTC moment."""
     return Field(default=None, sa_type=UTCMoment, **options)
+
+
+def counter() -> Any:
+    """A nullable counter of a platform: 64 bits in both databases (SQLite's INTEGER has them anyway)."""
+    return Field(default=None, sa_type=BigInteger().with_variant(Integer(), "sqlite"))  # type: ignore[call-overload]
 
 
 def long_text() -> Any:
@@ -112,10 +117,10 @@ class ProposalRow(Row, table=True):
     selected: bool | None = None
     video_url: str | None = None
     version: int = 1
-    supports: int | None = None
-    opposes: int | None = None
-    endorsements: int | None = None
-    comments: int | None = None
+    supports: int | None = counter()
+    opposes: int | None = counter()
+    endorsements: int | None = counter()
+    comments: int | None = counter()
 
 
 class ProposalTextRow(SQLModel, table=True):
@@ -149,10 +154,10 @@ class TallyRow(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "tally"
     proposal_key: str = Field(primary_key=True)
     seen_at: datetime = Field(primary_key=True, sa_type=UTCMoment)
-    supports: int | None = None
-    opposes: int | None = None
-    endorsements: int | None = None
-    comments: int | None = None
+    supports: int | None = counter()
+    opposes: int | None = counter()
+    endorsements: int | None = counter()
+    comments: int | None = counter()
 
 
 class ProposalCategoryRow(SQLModel, table=True):
@@ -186,10 +191,10 @@ class CommentRow(Row, table=True):
     author: str | None = None
     created_at: datetime | None = moment()
     updated_at: datetime | None = moment()
-    supports: int | None = None
-    opposes: int | None = None
-    endorsements: int | None = None
-    comments: int | None = None
+    supports: int | None = counter()
+    opposes: int | None = counter()
+    endorsements: int | None = counter()
+    comments: int | None = counter()
 
 
 class AnswerRow(Row, table=True):

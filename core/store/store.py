@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pydantic import ValidationError
 from sqlalchemy import Connection, Engine, Table, select, update
 from sqlmodel import SQLModel
 
 from ..clock import Clock
 from ..identity import Key, Ref, key
-from ..items import Cursor, Item, MappingError, Page
+from ..items import UNREADABLE, Cursor, Item, MappingError, Page
 from ..leases import Lease, writing
 from ..records import Record
 from ..schema.tables import ROWS, MemoryRow, table_of
@@ -216,7 +215,7 @@ class InstanceStore:
                     records = item.build()
                     self._declared(records[0] if records else None, reference)
                     built = self.rows.build(reference, records)
-                except (MappingError, ValidationError, ValueError, KeyError, TypeError, AttributeError) as error:
+                except UNREADABLE as error:
                     failed.append((item, *reason_of(error)))
                     continue
                 if row is None:

@@ -52,12 +52,15 @@ class PullEnd(StrEnum):
     BUSY = "busy"
     LEASE_LOST = "lease_lost"
     UNDECIDED = "undecided"
+    INCOMPLETE = "incomplete"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
 
 
-_WHOLE = frozenset({PullEnd.DONE, PullEnd.UNDECIDED})
-"""The outcomes of runs that read everything; any other one is continued by the next run."""
+_WHOLE = frozenset({PullEnd.DONE, PullEnd.UNDECIDED, PullEnd.INCOMPLETE})
+"""The outcomes of runs that read everything that could be read; any other one is continued by the next run."""
+_NAMED = 3
+"""So many parts that could not be read are named in the message of a run; all of them are in its notes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,8 @@ class PullOutcome:
     outcome: PullEnd = PullEnd.RUNNING
     message: str = ""
     notes: list[str] = field(default_factory=list[str])
+    unread: list[str] = field(default_factory=list[str])
+    """The parts that could not be read, and why."""
     pages: int = 0
     written: Written = field(default_factory=Written)
     gone: int = 0
@@ -91,7 +96,7 @@ class PullOutcome:
     @property
     def failed(self) -> bool:
         """Whether a script should take notice."""
-        return self.outcome in {PullEnd.FAILED, PullEnd.UNDECIDED, PullEnd.LEASE_LOST}
+        return self.outcome in {PullEnd.FAILED, PullEnd.UNDECIDED, PullEnd.INCOMPLETE, PullEnd.LEASE_LOST}
 
     def counts(self) -> dict[str, Any]:
         """The numbers of the journal."""
@@ -329,6 +334,10 @@ class Puller:
         if blocked:
             run.result.outcome = PullEnd.UNDECIDED
             run.result.message = "more is missing than a run may believe; see the notes"
+        elif run.result.unread:
+            more = len(run.result.unread) - _NAMED
+            told = "; ".join(run.result.unread[:_NAMED]) + (f"; and {more} more, see the notes" if more > 0 else "")
+            run.result.outcome, run.result.message = PullEnd.INCOMPLETE, f"everything else was read: {told}"
         else:
             run.result.outcome = PullEnd.DONE
         await asyncio.to_thread(store.sweeps.forget)
@@ -343,6 +352,9 @@ class Puller:
         run.result.requests = self._stats[run.name].requests
         if page.note:
             run.result.notes.append(page.note)
+        if page.failed and page.failed not in run.result.unread:
+            run.result.unread.append(page.failed)
+            run.result.notes.append(page.failed)
         if self.progress:
             self.progress(run.name, page, run.result)
 

@@ -146,7 +146,7 @@ def test_json_is_not_nested_too_deeply() -> None:
 @respx.mock
 @pytest.mark.parametrize(
     "body",
-    [b"[" * 50_000, b"1" * 5000, b"[1e999]", b'"\xff"', b"NaN", b'"\\ud800"', b"", b"\x00", b"[" * 500 + b"]" * 500],
+    [b"[" * 50_000, b"1" * 5000, b'"\xff"', b"NaN", b"[1e999, NaN]", b"", b"\x00", b"[" * 500 + b"]" * 500],
 )
 async def test_broken_json_is_malformed(clock: FakeClock, body: bytes) -> None:
     respx.get(f"{URL}/x").mock(

@@ -1,0 +1,127 @@
+"""Odd values of a platform, understood in one way everywhere: numbers, identifiers, times, and nodes that cannot be read at all.
+
+A value that no mapping can use is the trouble of its own record (quarantine), or, where nothing says whose it is, of a note; it is
+never the trouble of the page it came in.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from ...core.identity import Ref
+from ...core.items import UNREADABLE, Item, MappingError
+from ...core.records import LARGEST, Record, utc
+
+_DIGITS = re.compile(r"[0-9]{1,18}")
+
+
+def whole(text: Any) -> int | None:
+    """A number written in plain digits, of at most 18 of them; None: it is none ("²" and "٣" are digits to Python, and to nobody here)."""
+    return int(text) if isinstance(text, str) and _DIGITS.fullmatch(text) else None
+
+
+def counted(value: Any, field: str) -> int | None:
+    """A counter, or None where it is not shown.
+
+    Raises:
+        MappingError: it is no whole number, or beyond what both databases take.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise MappingError(field, "not a whole number")
+    if not -LARGEST <= value <= LARGEST:
+        raise MappingError(field, "too large")
+    return value
+
+
+def identity(node: Any, name: str = "id") -> str | None:
+    """The number that a platform knows a thing by, as text; None: there is none that could be asked for again.
+
+    All three platforms number what they hold (docs/platforms/decidim.md 1.7, consul.md 4.5, your-priorities.md 2).
+    """
+    value = node.get(name) if isinstance(node, Mapping) else None
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**18:
+        return str(value)
+    return value if isinstance(value, str) and whole(value) is not None else None
+
+
+def moment(value: Any, field: str) -> datetime | None:
+    """A time in UTC; None where there is none. Without a zone it is UTC, on every machine.
+
+    Raises:
+        MappingError: it is no time, or none that a platform can tell of.
+    """
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise MappingError(field, "not a time")
+    try:
+        found = datetime.fromisoformat(value)
+        return utc(found if found.tzinfo else found.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
+        raise MappingError(field, "not a time") from None
+
+
+def readable_moment(value: Any) -> datetime | None:
+    """As `moment`, and None for what is no time: where another place complains of it."""
+    try:
+        return moment(value, "")
+    except MappingError:
+        return None
+
+
+class Unread:
+    """Nodes of one pull that cannot be kept, as nothing says what they are: told once, by place."""
+
+    def __init__(self) -> None:
+        self._places: Counter[str] = Counter()
+
+    def add(self, place: str) -> None:
+        """One more."""
+        self._places[place] += 1
+
+    def note(self) -> str | None:
+        """What to say of them; None: nothing, or it was said."""
+        if not self._places:
+            return None
+        told = ", ".join(f"{count} in {place}" for place, count in sorted(self._places.items()))
+        self._places.clear()
+        return f"left out, as they have no number by which they could be known: {told}"
+
+
+def mapped(kind: str, node: Any, make: Callable[[], Item], unread: Unread, place: str) -> Item | None:
+    """The item of a node; one that goes to quarantine where it cannot even be looked at; None, and noted, where it has no number."""
+    own = identity(node)
+    if own is None:
+        unread.add(place)
+        return None
+    try:
+        return make()
+    except UNREADABLE as error:
+        return refused(f"{kind}/{own}", error)
+
+
+def refused(reference: Ref, error: Exception) -> Item:
+    """What goes to quarantine for this reason. Nothing of it is kept but its number: what may be kept is what could not be told."""
+
+    def build() -> Sequence[Record]:
+        raise error
+
+    return Item(reference, None, build, raw={"id": reference.partition("/")[2]})
+
+
+def flat(value: Any) -> list[Any]:
+    """The elements of a list; none where there is no list."""
+    return list(value) if isinstance(value, list | tuple) else []
+
+
+def inside(node: Any, *names: str) -> Any:
+    """What lies in an object below these names; None where anything on the way is no object."""
+    for name in names:
+        if not isinstance(node, Mapping):
+            return None
+        node = node.get(name)
+    return node
