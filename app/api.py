@@ -18,7 +18,9 @@ from ..config import Config
 from ..config import load as load_config
 from ..core.clock import Clock
 from ..core.privacy import check_key
-from ..core.schema.database import migrate, open_engine, parse_url, read_only
+from ..core.schema.database import migrate, open_engine, parse_url
+from ..core.schema.failures import DatabaseError
+from ..core.schema.read_only import ROW_LIMIT, SECONDS, read_only
 from ..sync.publish.outcome import RouteOutcome
 from ..sync.publish.publisher import Publisher
 from ..sync.pull.run import Options, Puller, PullOutcome
@@ -71,14 +73,16 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def rows(self, sql: str) -> list[dict[str, Any]]:
-        """What a SELECT on the views returns (docs/reference/views.md), a dictionary a row.
+    def rows(self, sql: str, *, limit: int = ROW_LIMIT, seconds: float = SECONDS) -> list[dict[str, Any]]:
+        """What a SELECT on the views returns (docs/reference/views.md), a dictionary a row; columns of equal name are `a`, `a_2`.
 
         Raises:
-            DatabaseError: the statement is wrong, or tries to write.
+            DatabaseError: the statement is wrong, tries to write, takes longer than `seconds`, or returns more than `limit` rows.
         """
-        columns, rows, _ = read_only(self._engine, sql)
-        return [dict(zip(columns, row, strict=True)) for row in rows]
+        found = read_only(self._engine, sql, limit, seconds=seconds)
+        if found.cut:
+            raise DatabaseError(f"query: more than {limit:,} rows; ask for less, or give a higher limit")
+        return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
 
     def close(self) -> None:
         """Close every connection."""

@@ -2,13 +2,19 @@
 
 import contextlib
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, MutableMapping
 from dataclasses import asdict
-from typing import Literal
+from typing import Any, Literal
 
 from ..core import events
+from ..core.redaction import redact, visible
 
 Format = Literal["console", "json"]
+
+
+def _safe(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """No secret, and nothing that a terminal would obey, in any value of a line."""
+    return {name: visible(redact(value)) if isinstance(value, str) else value for name, value in entry.items()}
 
 
 @contextlib.contextmanager
@@ -26,7 +32,7 @@ def logging_events(how: Format | None) -> Generator[None]:
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
     logger = structlog.wrap_logger(
-        structlog.PrintLogger(sys.stderr), processors=[structlog.processors.add_log_level, stamp, render]
+        structlog.PrintLogger(sys.stderr), processors=[structlog.processors.add_log_level, stamp, _safe, render]
     )
 
     def told(event: events.Event) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Engine, select, update
 
+from .redaction import redact
 from .schema.tables import InstanceRow, RunRow, table_of
 
 INSTANCE, RUN = table_of(InstanceRow), table_of(RunRow)
@@ -56,7 +57,11 @@ _ZERO = {
 
 
 def save_run(engine: Engine, run_id: int, **values: Any) -> None:
-    """Update a run."""
+    """Update a run. What it says is kept without secrets: everybody who may read the database may read it."""
+    if isinstance(values.get("message"), str):
+        values["message"] = redact(values["message"])
+    if values.get("notes"):
+        values["notes"] = [redact(str(each)) for each in values["notes"]]
     with engine.begin() as connection:
         connection.execute(update(RUN).where(RUN.c.id == run_id).values(**values))
 

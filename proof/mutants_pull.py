@@ -405,7 +405,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "hostile HTML is made safe",
         "core/text.py",
-        "    return _SANITISER.clean(value)",
+        "    return tidy(_SANITISER.clean(value))",
         "    return value",
         f"{_TEXT}test_hostile_html_is_made_safe",
     ),
@@ -510,9 +510,9 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "the text of a failed statement is never told",
-        "sync/net.py",
-        "the database failed ({type(error.orig).__name__})",
-        "the database failed ({error.orig})",
+        "core/schema/failures.py",
+        "an error of its own ({state or type(error).__name__})",
+        "an error of its own ({error})",
         f"{_NET}test_what_a_reader_raises_ends_its_own_run_and_no_other[reading-database]",
     ),
 )

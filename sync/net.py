@@ -2,7 +2,7 @@
 
 import asyncio
 
-from sqlalchemy.exc import DBAPIError
+from ..core.schema.failures import host_failure
 
 STOPPING = (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
 """What ends a run because somebody wants it to. Everything else is caught, also what is no `Exception`: a library that is written in
@@ -11,8 +11,9 @@ another language says so when it panics."""
 
 def unforeseen(instance: str, error: BaseException) -> str:
     """What is said of an error that nobody foresaw: where and of which kind it was, never its text, which may hold anything."""
-    if isinstance(error, DBAPIError):
-        return f"{instance}: the database failed ({type(error.orig).__name__}); what was committed before is kept"
+    known = host_failure(error)
+    if known is not None:
+        return f"{instance}: {known}"
     where = error.__traceback__
     while where is not None and where.tb_next is not None:
         where = where.tb_next

@@ -1,14 +1,15 @@
 """What all verbs share: the configuration, the database, tables, JSON, errors and the way they end."""
 
 import contextlib
+import os
 import sys
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any, NoReturn
 
 import msgspec
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -17,18 +18,52 @@ from sqlalchemy import Engine
 
 from ...config import Config, ConfigError, load
 from ...core.privacy import MissingKeyError, check_key
-from ...core.schema.database import DatabaseError, migrate, open_engine, parse_url
+from ...core.redaction import redact, visible, visible_json
+from ...core.schema.database import migrate, open_engine, parse_url
+from ...core.schema.failures import DatabaseError
 from .state import state
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_STOPPED = 130
+FILE_WIDTH = 160
+"""Columns of a table that goes into a file."""
+_NARROWEST = 40
+_GAP = 2
+_TEXT_WIDTH = 16
+"""A column of longer texts may be folded down to this; nothing else is."""
 
-out = Console(highlight=False)
-# A table that is cut off helps nobody: a narrow terminal wraps its lines instead, a file gets whole ones.
-if not sys.stdout.isatty() or out.width < 110:
-    out = Console(highlight=False, width=110 if sys.stdout.isatty() else 160)
-err = Console(stderr=True, highlight=False)
+
+class Edge(Console):
+    """Where everything leaves the program: no secret passes, and nothing that a terminal would obey."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*(_safe(each) for each in objects), **options)
+
+
+def _safe(thing: Any) -> Any:
+    if isinstance(thing, str):
+        return told(thing)
+    if isinstance(thing, Text):
+        safe = told(thing.plain)
+        return thing if safe == thing.plain else Text(safe, style=thing.style)
+    return thing
+
+
+def told(text: str) -> str:
+    """A text as it may be told to whoever watches."""
+    return visible(redact(text))
+
+
+def _width() -> int | None:
+    """Of the terminal, or as COLUMNS says; a file gets its own."""
+    if os.environ.get("COLUMNS", "").isdigit():
+        return max(_NARROWEST, int(os.environ["COLUMNS"]))
+    return None if sys.stdout.isatty() else FILE_WIDTH
+
+
+out = Edge(highlight=False, width=_width())
+err = Edge(stderr=True, highlight=False)
 
 
 def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
@@ -71,46 +106,114 @@ def chosen(config: Config, names: Sequence[str] | None) -> list[str]:
     return list(dict.fromkeys(names or config.instances))
 
 
-def print_json(value: Any) -> None:
-    """One JSON document on standard output."""
-    encoded = msgspec.json.encode(value, enc_hook=_plain)
-    sys.stdout.write(msgspec.json.format(encoded, indent=2).decode() + "\n")
+def print_json(value: Any, *, data: bool = False) -> None:
+    """One JSON document on standard output. `data`: what the database holds, which is printed as it is."""
+    encoded = msgspec.json.encode(value if data else _redacted(value), enc_hook=_plain)
+    sys.stdout.write(visible_json(msgspec.json.format(encoded, indent=2).decode()) + "\n")
     sys.stdout.flush()
 
 
+def _redacted(value: Any) -> Any:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {name: _redacted(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redacted(each) for each in value]
+    return value
+
+
 def _plain(value: Any) -> Any:
-    if isinstance(value, Path):
-        return str(value)
-    raise TypeError(type(value).__name__)
+    return str(value)
 
 
-def show(value: Any) -> str:
-    """A value as a person reads it."""
+def show(value: Any, *, grouped: bool = False) -> str:
+    """A value as a person reads it. `grouped`: a count, with its thousands apart; a year, an id or a coordinate is shown as it is."""
     if value is None:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, datetime):
         return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    if isinstance(value, float):
+    if grouped and isinstance(value, float):
         return f"{value:,.1f}"
-    if isinstance(value, int):
+    if grouped and isinstance(value, int):
         return f"{value:,}"
+    if isinstance(value, Mapping | list | tuple):
+        return msgspec.json.encode(value, enc_hook=_plain).decode()
     return str(value)
 
 
 def print_table(
-    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *, empty: str, title: str | None = None
+    rows: Sequence[Mapping[str, Any]],
+    columns: Mapping[str, str],
+    *,
+    empty: str,
+    title: str | None = None,
+    counts: Collection[str] = (),
+    data: bool = False,
 ) -> None:
-    """Rows as a table; `columns` maps keys to headings. What citizens typed is shown as text, never as markup."""
+    """Rows as a table; `columns` maps keys to headings. What citizens typed is shown as text, never as markup.
+
+    No number is ever shortened and no short text is cut: where the table is wider than there is room, columns without news and then the
+    last ones are left out, by name, and at the end each row is turned. `counts` are the columns whose thousands are set apart. `data`: what
+    somebody asked the database for; no column of it is left out, and it is printed as it is.
+    """
     if not rows:
         out.print(escape(empty))
         return
+    said = visible if data else told
+    cells = {name: [said(show(row.get(name), grouped=name in counts)) for row in rows] for name in columns}
+    heads = {name: visible(heading) for name, heading in columns.items()}
+    kept = list(columns) if data else _fitting(rows, heads, cells)
+    if _least(heads, cells, kept) > out.width:
+        _print_turned(heads, cells, len(rows), title)
+        return
     table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    for name, heading in columns.items():
+    for name in kept:
         numbers = all(isinstance(row.get(name), int | float) or row.get(name) is None for row in rows)
-        short = numbers or all(len(show(row.get(name))) <= 24 for row in rows)
-        table.add_column(heading, justify="right" if numbers else "left", overflow="fold", no_wrap=short)
-    for row in rows:
-        table.add_row(*(Text(show(row.get(name))) for name in columns))
+        short = numbers or not _foldable(cells[name])
+        table.add_column(heads[name], justify="right" if numbers else "left", overflow="fold", no_wrap=short)
+    for number in range(len(rows)):
+        table.add_row(*(Text(cells[name][number]) for name in kept))
     out.print(table)
+    left = [heads[name] for name in columns if name not in kept]
+    if left:
+        err.print(Text(f"no room for: {', '.join(left)}; a wider terminal or --json shows them", style="dim"))
+
+
+def _foldable(cells: Sequence[str]) -> bool:
+    return any(cell_len(each) > 24 for each in cells)
+
+
+def _least(heads: Mapping[str, str], cells: Mapping[str, Sequence[str]], names: Sequence[str]) -> int:
+    """The narrowest that these columns can be without shortening anything."""
+    total = _GAP * (len(names) - 1)
+    for name in names:
+        widest = max(cell_len(line) for each in cells[name] for line in (each.splitlines() or [""]))
+        total += max(cell_len(heads[name]), min(widest, _TEXT_WIDTH) if _foldable(cells[name]) else widest)
+    return total
+
+
+def _fitting(
+    rows: Sequence[Mapping[str, Any]], heads: Mapping[str, str], cells: Mapping[str, Sequence[str]]
+) -> list[str]:
+    """The columns that there is room for: the first stays, what holds nothing goes first, then the last of numbers, then the last."""
+    kept = list(heads)
+    while len(kept) > 2 and _least(heads, cells, kept) > out.width:
+        empty = [name for name in kept[1:] if all(row.get(name) in {None, 0, ""} for row in rows)]
+        numbers = [name for name in kept[1:] if all(isinstance(row.get(name), int | float) for row in rows)]
+        kept.remove((empty or numbers or kept)[-1])
+    return kept
+
+
+def _print_turned(heads: Mapping[str, str], cells: Mapping[str, Sequence[str]], count: int, title: str | None) -> None:
+    """Each row as lines of name and value."""
+    if title:
+        out.print(Text(title, style="italic"), soft_wrap=True)
+    wide = max(cell_len(each) for each in heads.values())
+    for number in range(count):
+        out.print(Text(f"-- {number + 1}", style="dim"))
+        for name, heading in heads.items():
+            padding = " " * (wide - cell_len(heading))
+            out.print(Text(f"{heading}{padding}  {cells[name][number]}"), soft_wrap=True)

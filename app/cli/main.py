@@ -3,7 +3,9 @@
 A verb's module is imported only when the verb is used, so that `--help` and a mistyped word answer at once.
 """
 
+import difflib
 import importlib
+import logging
 import os
 import sys
 import traceback
@@ -49,6 +51,14 @@ class _Verbs(TyperGroup):
             group = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
             group.command(name=cmd_name)(module.run)
         return _named(group, cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        word = args[0] if args else ""
+        if word and word not in VERBS and not word.startswith("-"):
+            close = difflib.get_close_matches(word, VERBS, n=1)
+            more = f"did you mean `civicsync {close[0]}`?" if close else "`civicsync --help` lists them"
+            ctx.fail(f"there is no verb {word!r}; {more}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):
@@ -105,11 +115,27 @@ def options(
 
 def main() -> None:
     """Run the program; whatever nobody foresaw ends in one line, with the way to tell us more."""
+    _quiet_library_logs()
     try:
         app()
+    except BrokenPipeError:
+        # Whoever read our output has enough of it (`| head`); there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except KeyboardInterrupt:
+        typer.echo("stopped", err=True)
+        sys.exit(130)
     except Exception as error:
+        from ...core.redaction import redact, visible
+        from ...core.schema.failures import host_failure
+
         if os.environ.get("CIVICSYNC_DEBUG"):
-            raise
+            typer.echo(visible(redact("".join(traceback.format_exception(error)))), err=True)
+            sys.exit(1)
+        known = host_failure(error)
+        if known is not None:
+            typer.echo(visible(redact(f"civicsync: {known}")), err=True)
+            sys.exit(1)
         where = traceback.extract_tb(error.__traceback__)[-1]
         typer.echo(
             f"civicsync: something unforeseen happened ({type(error).__name__} in {Path(where.filename).name}:{where.lineno}). What was "
@@ -117,3 +143,18 @@ def main() -> None:
             err=True,
         )
         sys.exit(1)
+
+
+def _quiet_library_logs() -> None:
+    """What libraries log when nobody asked (their last resort is standard error) passes the same edge as everything else."""
+
+    class Edge(logging.Formatter):
+        """A line without secrets, and nothing in it that a terminal would obey."""
+
+        def format(self, record: logging.LogRecord) -> str:
+            from ...core.redaction import redact, visible
+
+            return visible(redact(super().format(record)))
+
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(Edge())

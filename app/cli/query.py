@@ -1,17 +1,24 @@
 """`civicsync query`: SQL for analysts, read-only, as table, JSON or CSV."""
 
 import csv
+import re
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
-from ...core.schema.database import DatabaseError, read_only
-from .common import configuration, database, err, fail, print_json, print_table
+from ...core.redaction import visible
+from ...core.schema.failures import DatabaseError
+from ...core.schema.read_only import ROW_LIMIT, SECONDS, read_only
+from .common import EXIT_STOPPED, configuration, database, err, fail, print_json, print_table
 
 TABLE_LIMIT = 200
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = re.compile("(^|[\t\r\n;|\uff1b\uff0c])([ \u00a0\u3000]*)(?=[=+\\-@\uff1d\uff0b\uff0d\uff20])|^(?=[\t\r])")
+"""Before what a spreadsheet would run: a formula's first sign, also full-width, at the beginning of a cell or behind whatever else a
+spreadsheet may take for the end of one (a Dutch Excel splits at `;`, and then quotes that begin inside a cell do not count)."""
+_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
 
 def run(
@@ -22,36 +29,56 @@ def run(
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Print CSV (RFC 4180); cells that a spreadsheet would run get a ' before.")
     ] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", min=1, max=100_000_000, help="At most so many rows: 200 in a table, else 1,000,000."),
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=0.1, max=86_400, help="At most so many seconds.")
+    ] = SECONDS,
 ) -> None:
     """Ask the database with SQL; it can only be read. The views: docs/reference/views.md."""
     config = configuration()
-    limit = None if json or as_csv else TABLE_LIMIT
+    most = limit or (ROW_LIMIT if json or as_csv else TABLE_LIMIT)
     with database(config) as engine:
         try:
-            columns, rows, cut = read_only(engine, sql, limit)
+            found = read_only(engine, sql, most, seconds=timeout)
         except DatabaseError as error:
             fail(str(error))
+        except KeyboardInterrupt:
+            fail("stopped", EXIT_STOPPED)
+    named = [dict(zip(found.columns, map(_jsonable, row), strict=True)) for row in found.rows]
     if as_csv:
-        _print_csv(columns, rows)
+        _print_csv(found.columns, found.rows)
     elif json:
-        print_json([dict(zip(columns, map(_jsonable, row), strict=True)) for row in rows])
+        print_json(named, data=True)
     else:
-        named = [dict(zip(columns, map(_jsonable, row), strict=True)) for row in rows]
-        print_table(named, {name: name for name in columns}, empty="no rows")
-        if cut:
-            err.print(f"only the first {TABLE_LIMIT} rows are shown; --csv or --json give all", style="yellow")
+        print_table(named, {name: name for name in found.columns}, empty="no rows", data=True)
+    if found.cut:
+        more = "--limit allows more" if json or as_csv or limit else "--csv, --json or --limit give more"
+        err.print(f"only the first {most:,} rows are shown; {more}", style="yellow", markup=False)
 
 
 def _jsonable(value: Any) -> Any:
-    return value.hex() if isinstance(value, bytes | memoryview) else value
+    return bytes(value).hex() if isinstance(value, bytes | memoryview) else value
 
 
 def _print_csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     writer = csv.writer(sys.stdout)
-    writer.writerow(columns)
+    writer.writerow(_cell(name) for name in columns)
     for row in rows:
         writer.writerow(_cell(_jsonable(value)) for value in row)
 
 
 def _cell(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    """A value as a cell: a structure as JSON, and a text that a spreadsheet would run with a ' before it."""
+    if isinstance(value, dict | list):
+        value = msgspec.json.encode(value, enc_hook=str).decode()
+    if not isinstance(value, str):
+        return value
+    value = visible(value)
+    return value if _NUMBER.fullmatch(value) else _FORMULA.sub(_quoted, value)
+
+
+def _quoted(found: re.Match[str]) -> str:
+    return f"{found.group(1) or ''}{found.group(2) or ''}'"

@@ -3,7 +3,9 @@
 ConnectorError
 +-- Unreachable       nothing answers
 +-- Throttled         asked to slow down for longer than this run may wait
-+-- Refused           not allowed (401, 403, sign-in page)
++-- NotAllowed        not allowed (401, 403, a redirect)
+|   +-- Elsewhere     it is at another address, where nothing is sent that is meant for this one
+|   +-- SignInWanted  it wants somebody to sign in first
 +-- NotFound          404
 +-- Malformed         an answer that is not what the platform sends
 +-- Interface         the platform's interface is not the one probed; probing again may help
@@ -22,11 +24,13 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from ...core.items import MappingError
+from ...core.redaction import redact
 
 __all__ = [
     "CannotDo",
     "ConnectorError",
     "ContentRefused",
+    "Elsewhere",
     "Interface",
     "Malformed",
     "MappingError",
@@ -36,6 +40,7 @@ __all__ = [
     "NotFound",
     "NotLetIn",
     "NotThisPlatform",
+    "SignInWanted",
     "Throttled",
     "Unreachable",
     "WriteError",
@@ -49,9 +54,10 @@ class ConnectorError(Exception):
     """Something between civicsync and a platform went wrong. `hint` is the way out."""
 
     def __init__(self, message: str, *, hint: str = "", status: int | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        # It ends in tables, logs, the journal and the ledger: no secret gets that far.
+        self.message = redact(message)
+        super().__init__(self.message)
+        self.hint = redact(hint)
         self.status = status
 
     def __str__(self) -> str:
@@ -68,6 +74,14 @@ class Throttled(ConnectorError):
 
 class NotAllowed(ConnectorError):
     """The platform does not let us read this."""
+
+
+class Elsewhere(NotAllowed):
+    """The platform sends us to another address; what is meant for one host (a password above all) is sent to no other."""
+
+
+class SignInWanted(NotAllowed):
+    """The platform wants somebody to sign in before it shows this."""
 
 
 class NotFound(ConnectorError):

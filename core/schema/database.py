@@ -1,97 +1,253 @@
-"""The database: opening it, migrating it, and reading it without being able to write.
+"""The database: opening it and bringing its schema up to date. Reading it for analysts is in `core.schema.read_only`.
 
 SQLite by default (WAL, one writer), PostgreSQL for production; the same Alembic migrations on both. Views are made anew
 when their definition changed.
 """
 
-import re
+import contextlib
+import os
 import sqlite3
-from collections.abc import Sequence
+import stat
+import time
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import DBAPIError, NoSuchModuleError
 
+from ..redaction import conceal
+from .failures import DatabaseError, database_failure, driver_failure, first_line
 from .ledger_tables import METADATA
 from .views import VIEWS, fingerprint
 
+__all__ = ["HEAD", "DatabaseError", "file_of", "migrate", "open_engine", "parse_url", "place", "still_there"]
+
 HEAD = "0006"
-
-
-class DatabaseError(Exception):
-    """The database cannot be used; the text says why and what would help."""
+_LOCK = 0x6369766963
+"""The advisory lock under which the schema is made and migrated on PostgreSQL."""
+_SIDE_FILES = ("-wal", "-shm", "-journal")
 
 
 def parse_url(address: str, base: Path | None = None) -> URL:
     """A SQLAlchemy URL from what the configuration says; a relative SQLite path counts from `base`."""
     try:
         url = make_url(address)
-    except Exception as error:
+    except Exception:
         raise DatabaseError(
             "database: not an address; expected sqlite:///file.db or postgresql://user@host/name"
-        ) from error
+        ) from None
     if url.drivername in {"postgres", "postgresql"}:
         url = url.set(drivername="postgresql+psycopg")
-    if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:" and base is not None:
-        url = url.set(database=str((base / url.database).resolve()))
     if url.get_backend_name() not in {"sqlite", "postgresql"}:
         raise DatabaseError(f"database: {url.get_backend_name()} is not supported; use sqlite or postgresql")
+    if url.get_backend_name() == "sqlite":
+        if url.query or url.host or url.username:
+            raise DatabaseError("database: a SQLite address is sqlite:///file.db, without host, user or ?options")
+        if url.database and url.database != ":memory:" and base is not None:
+            url = url.set(database=str((base / url.database).resolve()))
+    for name, value in url.query.items():
+        if "pass" in name.lower() and name.lower() != "passfile":
+            conceal(*([value] if isinstance(value, str) else value))
+    if isinstance(url.query.get("password"), str):
+        # Where every other password of an address stands, too: whatever hides one hides it.
+        url = url.set(password=str(url.query["password"])).difference_update_query(["password"])
+    if url.password:
+        conceal(str(url.password))
     return url
 
 
+def place(url: URL) -> str:
+    """Which database it is, for people: kind, host and name; never a user, a password or an option."""
+    if url.get_backend_name() == "sqlite":
+        return f"sqlite:///{url.database or ':memory:'}"
+    port = f":{url.port}" if url.port else ""
+    return f"{url.get_backend_name()}://{url.host or 'localhost'}{port}/{url.database or ''}"
+
+
+def file_of(engine: Engine) -> Path | None:
+    """The file of a SQLite database; None where there is none."""
+    name = engine.url.database
+    return Path(name) if engine.dialect.name == "sqlite" and name and name != ":memory:" else None
+
+
+def side_files(file: Path) -> list[Path]:
+    """What lies beside a SQLite database while it is in use and holds parts of it."""
+    return [beside for suffix in _SIDE_FILES if (beside := file.with_name(file.name + suffix)).exists()]
+
+
 def open_engine(url: URL) -> Engine:
-    """An engine with the measured settings of each database.
+    """An engine with the measured settings of each database. Errors never show the values of a statement.
 
     Raises:
-        DatabaseError: the driver is missing or the folder does not exist.
+        DatabaseError: the driver is missing, the folder does not exist, or what is there is no file.
     """
     if url.get_backend_name() == "sqlite":
-        if url.database and url.database != ":memory:" and not Path(url.database).parent.is_dir():
-            raise DatabaseError(f"database: the folder {Path(url.database).parent} does not exist")
-        engine = create_engine(url, connect_args={"timeout": 60})
-        event.listen(engine, "connect", _sqlite_settings)
-        return engine
+        return _open_sqlite(url)
+    options = {} if "connect_timeout" in url.query else {"connect_timeout": 30}
     try:
-        return create_engine(url, pool_size=2, max_overflow=2, pool_pre_ping=True)
+        return create_engine(
+            url, pool_size=2, max_overflow=2, pool_pre_ping=True, hide_parameters=True, connect_args=options
+        )
     except (ImportError, NoSuchModuleError) as error:
         raise DatabaseError("database: PostgreSQL needs its driver; install civicsync[postgres]") from error
 
 
+def _open_sqlite(url: URL) -> Engine:
+    if not url.database or url.database == ":memory:":
+        engine = create_engine(url, connect_args={"timeout": 60}, hide_parameters=True)
+        event.listen(engine, "connect", _sqlite_settings)
+        return engine
+    file = Path(url.database)
+    if not file.parent.is_dir():
+        raise DatabaseError(f"database: the folder {file.parent} does not exist")
+    if not file.exists():
+        _make_private(file)
+    if not stat.S_ISREG(file.stat().st_mode):
+        raise DatabaseError(f"database: {file} is not a file; name one in `database:`")
+    only_read = not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK))
+    how = "mode=rw"  # never `rwc`: a database that was deleted under us must not come back empty
+    if only_read:
+        # Without a file of its own to note readers in, SQLite reads only what it is told nobody changes.
+        unchanged = not os.access(file.parent, os.W_OK) and not any(each.stat().st_size for each in side_files(file))
+        how = "immutable=1" if unchanged else "mode=ro"
+    address = f"file:{quote(str(file))}?{how}"
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(address, uri=True, timeout=60, check_same_thread=False)
+
+    engine = create_engine(url, creator=connect, hide_parameters=True)
+    event.listen(engine, "connect", _sqlite_reading if only_read else _sqlite_settings)
+    began = _identity(file)
+
+    def same_file(*_: Any) -> None:
+        if _identity(file) != began:
+            raise DatabaseError(_lost(file))
+
+    event.listen(engine, "checkout", same_file)
+    return engine
+
+
+def _make_private(file: Path) -> None:
+    """For its owner only from its first moment; SQLite gives its side files the permissions of the database."""
+    try:
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise DatabaseError(f"database: {file} cannot be made ({error.strerror or type(error).__name__})") from error
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _lost(file: Path) -> str:
+    return (
+        f"database: the file {file} was deleted, moved or replaced while it was in use, and what it held is not there any more; "
+        "put back a copy, or start civicsync again, which makes a new one"
+    )
+
+
+def still_there(engine: Engine) -> str | None:
+    """Why the database that was opened is not there any more; None while it is. Asks the file system only."""
+    if file_of(engine) is None:
+        return None
+    try:
+        with engine.connect():
+            return None
+    except DatabaseError as error:
+        return str(error)
+    except DBAPIError as error:
+        return f"database: {database_failure(error)}"
+
+
 def _sqlite_settings(connection: sqlite3.Connection, _: Any) -> None:
-    # 16 kB pages nearly double the insert rate of rows with texts, and only take effect on an empty file.
+    # 16 kB pages nearly double the insert rate of rows with texts, and only take effect on an empty file. What is deleted is overwritten
+    # whatever the library was built with: erasure is a promise.
     for pragma in (
         "page_size=16384",
         "journal_mode=WAL",
         "synchronous=NORMAL",
         "cache_size=-8000",
         "temp_store=MEMORY",
+        "secure_delete=ON",
     ):
+        _patiently(connection, f"PRAGMA {pragma}")
+
+
+def _sqlite_reading(connection: sqlite3.Connection, _: Any) -> None:
+    for pragma in ("query_only=ON", "cache_size=-8000", "temp_store=MEMORY"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _patiently(connection: sqlite3.Connection, statement: str, tries: int = 100) -> None:
+    """Two first starts at once: turning a new file to WAL fails at once where another process does so, whatever the time-out."""
+    for left in reversed(range(tries)):
+        try:
+            connection.execute(statement)
+            return
+        except sqlite3.OperationalError as error:
+            if not left or "locked" not in str(error):
+                raise
+            time.sleep(0.05)  # the process's own life: nothing of ours waits meanwhile
 
 
 def migrate(engine: Engine) -> None:
     """Bring the schema up to date; does nothing, quickly, when it is.
 
     Raises:
-        DatabaseError: the database cannot be reached, or was made by a newer civicsync.
+        DatabaseError: the database cannot be reached, is none, or was made by a newer civicsync.
     """
     try:
         with engine.connect() as connection:
+            if _is_current(connection):
+                return
+        with _alone(engine) as connection:
+            # Another process may have been quicker.
+            if _is_current(connection):
+                return
             current = _revision(connection)
-            views = _views_fingerprint(connection) if current == HEAD else None
-    except OperationalError as error:
-        raise DatabaseError(
-            f"database: cannot connect to {engine.url.render_as_string(hide_password=True)}: {_first_line(error)}"
-        ) from error
-    if current is None:
-        _create(engine)
-    elif current != HEAD:
-        _upgrade(engine)
-    if views != fingerprint():
-        with engine.begin() as connection:
+            if current is None:
+                _create(connection)
+            elif current != HEAD:
+                _drop_views(connection)  # PostgreSQL changes no column that a view shows
+                _upgrade(connection)
             _make_views(connection)
+    except DBAPIError as error:
+        raise DatabaseError(f"database {place(engine.url)}: {_why(error)}") from error
+    except sqlite3.Error as error:
+        raise DatabaseError(f"database {place(engine.url)}: {driver_failure(error)}") from error
+
+
+def _why(error: DBAPIError) -> str:
+    """In the first contact the server's own line helps: it names host, port, user and what is wrong with them."""
+    state = getattr(error.orig, "sqlstate", None)
+    if error.orig is not None and type(error.orig).__module__.partition(".")[0] == "psycopg" and not state:
+        return f"cannot connect: {first_line(error)}"
+    return database_failure(error)
+
+
+@contextlib.contextmanager
+def _alone(engine: Engine) -> Generator[Connection]:
+    """One transaction that no other process's first start can run beside."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        yield connection
+        connection.commit()
+
+
+def _is_current(connection: Connection) -> bool:
+    return _revision(connection) == HEAD and _views_fingerprint(connection) == fingerprint()
 
 
 def _revision(connection: Connection) -> str | None:
@@ -104,74 +260,40 @@ def _views_fingerprint(connection: Connection) -> str | None:
     return connection.execute(text("SELECT value FROM schema_info WHERE name = 'views'")).scalar()
 
 
-def _create(engine: Engine) -> None:
+def _create(connection: Connection) -> None:
     """Make a new database at once, as all migrations together would: loading Alembic costs a first pull its memory and half a second."""
-    with engine.begin() as connection:
-        METADATA.create_all(connection)
-        connection.execute(
-            text(
-                "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
-                "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
-            )
+    METADATA.create_all(connection)
+    connection.execute(
+        text(
+            "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
+            "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
         )
-        connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
+    )
+    connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
 
 
-def _upgrade(engine: Engine) -> None:
+def _upgrade(connection: Connection) -> None:
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        try:
-            command.upgrade(config, "head")
-        except CommandError as error:
-            raise DatabaseError(f"database: {error}; was it made by a newer civicsync?") from error
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise DatabaseError(f"database: {error}; was it made by a newer civicsync?") from error
+
+
+def _drop_views(connection: Connection) -> None:
+    for name in set(inspect(connection).get_view_names()) & set(VIEWS):
+        connection.execute(text(f'DROP VIEW "{name}"'))
 
 
 def _make_views(connection: Connection) -> None:
-    existing = set(inspect(connection).get_view_names())
-    for name in existing:
-        if name in VIEWS:
-            connection.execute(text(f'DROP VIEW "{name}"'))
+    _drop_views(connection)
     for name, sql in VIEWS.items():
         connection.execute(text(f'CREATE VIEW "{name}" AS {sql}'))
     connection.execute(text("DELETE FROM schema_info WHERE name = 'views'"))
     connection.execute(text("INSERT INTO schema_info (name, value) VALUES ('views', :value)"), {"value": fingerprint()})
-
-
-def read_only(engine: Engine, sql: str, limit: int | None = None) -> tuple[list[str], list[Sequence[Any]], bool]:
-    """Run an analyst's SQL so that it cannot write: column names, rows, and whether `limit` cut them.
-
-    Raises:
-        DatabaseError: the statement is wrong, or tries to write.
-    """
-    try:
-        with engine.connect() as connection:
-            if engine.dialect.name == "sqlite":
-                connection.exec_driver_sql("PRAGMA query_only=ON")
-            else:
-                connection.exec_driver_sql("SET TRANSACTION READ ONLY")
-            try:
-                result = connection.exec_driver_sql(sql)
-                if not result.returns_rows:
-                    raise DatabaseError("query: only statements that return rows are allowed")
-                rows = result.fetchmany(limit + 1) if limit is not None else result.fetchall()
-                cut = limit is not None and len(rows) > limit
-                return list(result.keys()), [tuple(row) for row in rows[:limit]], cut
-            finally:
-                connection.rollback()
-                if engine.dialect.name == "sqlite":
-                    connection.exec_driver_sql("PRAGMA query_only=OFF")
-    except DBAPIError as error:
-        message = _first_line(error)
-        if re.search(r"readonly|read-only|query_only", message):
-            message = "the database is only read here; a statement that writes is refused"
-        raise DatabaseError(f"query: {message}") from error
-
-
-def _first_line(error: DBAPIError) -> str:
-    return str(error.orig).strip().split("\n", 1)[0]
