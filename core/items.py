@@ -128,9 +128,9 @@ class Page:
     complete sweep that it did not look at: they are neither confirmed nor missing. `whole_of` names what things hang on (a proposal and
     its thread): everything public of `scope` that hangs on these is in this page, so whatever else is stored there is missing, as is
     what is named `absent`. `vouched` says that a gate which would have shown something of `scope` go said "nothing changed". `note` is
-    a clear word for `runs`. `failed` names a part that could not be read, and why: the rest is read, nothing of that part is judged, and the
-    run ends with a word and exit code 1. `done` names parts of the pull (besides a complete `scope`) that were read to their end: should
-    the run be interrupted after this page, the one that continues it is told so.
+    a clear word for `runs`. `failed` names a part that could not be read, and why: the rest is read, nothing of that part is judged, and
+    the run ends with a word and exit code 1. `done` names parts of the pull (besides a complete `scope`) that were read to their end:
+    should the run be interrupted after this page, the one that continues it is told so.
     """
 
     scope: str

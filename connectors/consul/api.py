@@ -58,9 +58,10 @@ class Api:
             answer = await self.transport.get("consul.json", headers={"Accept": "application/json", **self._headers})
             found = answer.json()
         except NotAllowed as error:
-            raise NotAllowed(
-                error.message, hint="a staging site? set basic_auth_user and basic_auth_password"
-            ) from error
+            if error.status != 401:
+                raise
+            hint = "a staging site? set basic_auth_user and basic_auth_password"
+            raise NotAllowed(error.message, hint=hint, status=401) from error
         except (NotFound, Malformed) as error:
             raise NotThisPlatform(f"{self.transport.url}/consul.json is not CONSUL's: {error.message}") from error
         if not isinstance(found, dict) or not isinstance(found.get("release"), str):

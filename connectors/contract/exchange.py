@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import IO, Any, Protocol
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import msgspec
 
 from .bounded_json import TooCostly, decode
-from .errors import Malformed
+from .errors import Elsewhere, Malformed, NotAllowed, SignInWanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +226,45 @@ def place_of(method: str, url: str) -> str:
     """Method, host and path: what of a request may be told to anybody."""
     parts = urlsplit(url)
     return f"{method} {parts.hostname or ''}{parts.path}".strip()
+
+
+_DEFAULT_PORT = {"https": 443, "http": 80}
+_SIGN_IN = "/users/sign_in"
+
+
+def site_of(url: str) -> tuple[str, int | None]:
+    """The host and port that an address belongs to: another port is another host. The default ports of http and https are one site.
+
+    Raises:
+        ValueError: it is no address.
+    """
+    parts = urlsplit(url)
+    return (parts.hostname or "").lower(), None if parts.port == _DEFAULT_PORT.get(parts.scheme) else parts.port
+
+
+def redirected(method: str, url: str, location: str | None, status: int) -> NotAllowed:
+    """What a redirect that is not followed means: another address, signing in, or another path."""
+    where = place_of(method, url)
+    try:
+        target = urljoin(url, location or "")
+        parts, away = urlsplit(target), site_of(target) != site_of(url)
+    except ValueError:
+        return NotAllowed(f"{where}: redirected to what is no address", status=status)
+    if away:
+        port = f":{parts.port}" if parts.port else ""
+        return Elsewhere(
+            f"{where}: redirected to {parts.scheme}://{parts.hostname or ''}{port}, which is not one of the configured hosts",
+            hint="if the site lives there now, set `url` to that address",
+            status=status,
+        )
+    if parts.path.rstrip("/").endswith(_SIGN_IN):
+        return SignInWanted(f"{where}: redirected to its sign-in page (status {status})", status=status)
+    hint = "is `url` the address it is known by (https, www, another path)?"
+    return NotAllowed(
+        f"{where}: redirected to {parts.scheme}://{parts.hostname or ''}{parts.path} (status {status})",
+        hint=hint,
+        status=status,
+    )
 
 
 def is_loopback(url: str) -> bool:

@@ -1,5 +1,6 @@
 """Settings of one instance that every platform has. A connector's own model derives from `InstanceSettings`."""
 
+import re
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -9,8 +10,12 @@ from ...core.durations import Interval, Schedule
 
 
 def _origin(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = parts = None
+    if parts is None or parts.scheme not in {"http", "https"} or not host or re.search(r"[\s\x00-\x1f\x7f\\]", value):
         raise ValueError("expected an address such as https://participa.example")
     if parts.query or parts.fragment or parts.username:
         raise ValueError("expected only scheme, host and path, without user, query or #")

@@ -46,8 +46,10 @@ __all__ = [
     "Reading",
     "Request",
     "Standing",
+    "StoresLate",
     "WriteContext",
     "Writer",
+    "stores_within",
 ]
 
 Voice = Literal["official", "participant"]
@@ -237,6 +239,23 @@ class KeepsText(Protocol):
     """Optional: where `keeps_text_when_withdrawn`, everybody can go on reading what was taken back, so its text is replaced before."""
 
     keeps_text_when_withdrawn: bool
+
+
+STORES_WITHIN = 3 * 3600.0
+"""Seconds after which a request that nobody answered is believed to be lost, where a writer says nothing else."""
+
+
+@runtime_checkable
+class StoresLate(Protocol):
+    """Optional: `stores_within` is for how many seconds after it was sent a write may still be under way (a queue, a gateway that gave up)
+    and then be stored. It has its reason in the platform's page under docs/platforms."""
+
+    stores_within: float
+
+
+def stores_within(writer: Writer) -> float:
+    """Seconds after which a write whose answer was lost is not stored any more."""
+    return writer.stores_within if isinstance(writer, StoresLate) else STORES_WITHIN
 
 
 @runtime_checkable

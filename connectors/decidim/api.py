@@ -17,6 +17,7 @@ from ..contract.errors import (
     NotFound,
     NotLetIn,
     NotThisPlatform,
+    SignInWanted,
 )
 from ..contract.exchange import Request
 from ..contract.reading import Context
@@ -40,7 +41,7 @@ class Api:
 
         Raises:
             Interface: a field or root is not there.
-            Refused: the site forces sign-in, and the configuration does not say how.
+            NotAllowed: the site forces sign-in, and the configuration does not say how.
             Malformed: no data at all.
         """
         data, errors = await self.ask_raw(document)
@@ -59,11 +60,11 @@ class Api:
         headers = {"Cookie": self._cookie} if self._cookie else None
         try:
             answer = await self.transport.graphql("api", document, headers=headers)
-        except NotAllowed as error:
+        except SignInWanted as error:
             hint = (
                 "the site lets only signed-in people read: set `sign_in: true` with a participant's email and password"
             )
-            raise NotAllowed(
+            raise SignInWanted(
                 error.message, hint=error.hint if self.settings.sign_in else hint, status=error.status
             ) from error
         return answer.data, answer.errors

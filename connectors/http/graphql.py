@@ -15,8 +15,8 @@ from gql import GraphQLRequest, gql
 from gql.transport.async_transport import AsyncTransport
 from graphql import ExecutionResult, GraphQLError
 
-from ..contract.errors import Malformed, NotAllowed
-from ..contract.exchange import GraphQLResponse, Response, Transport, place_of
+from ..contract.errors import Malformed
+from ..contract.exchange import GraphQLResponse, Response, Transport, place_of, redirected
 
 
 async def ask(
@@ -76,11 +76,7 @@ class _GraphQLChannel(AsyncTransport):
         answer = await self._transport.post_json(self._path, payload, params=self._params, headers=self._headers)
         self.answer = answer
         if 300 <= answer.status < 400:
-            raise NotAllowed(
-                f"{place_of('POST', answer.url)}: redirected (status {answer.status})",
-                hint="the site forces sign-in, or `url` is not the address it is known by (https, www, another domain)",
-                status=answer.status,
-            )
+            raise redirected("POST", answer.url, answer.headers.get("location"), answer.status)
         body = answer.json()
         if not isinstance(body, dict) or not ("data" in body or "errors" in body):
             raise Malformed(f"{place_of('POST', answer.url)}: not a GraphQL answer", status=answer.status)

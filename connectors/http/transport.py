@@ -47,7 +47,17 @@ from ..contract.errors import (
     Throttled,
     Unreachable,
 )
-from ..contract.exchange import Download, GraphQLResponse, Request, Response, Stats, is_loopback, place_of
+from ..contract.exchange import (
+    Download,
+    GraphQLResponse,
+    Request,
+    Response,
+    Stats,
+    is_loopback,
+    place_of,
+    redirected,
+    site_of,
+)
 from ..contract.settings import Politeness
 from . import body, pace
 from .certificates import certificate_words
@@ -66,8 +76,10 @@ MAX_REST = 86_400.0
 """No host is left alone for longer than a day because of one answer."""
 _IN_MEMORY = 4_000_000
 """A file up to this size is not written to disk."""
-_RETRY_STATUS = frozenset({429, 500, 502, 503, 504})
-_JUDGED_BY_WRITER = frozenset(range(300, 500)) - {429}
+_RETRY_STATUS = frozenset({408, 425, 500, 502, 503, 504, *range(520, 525)})
+"""What may pass by itself; 520 to 524 are what a proxy (Cloudflare) says of the server behind it."""
+_JUDGED_BY_WRITER = frozenset(range(300, 500)) - {408, 425, 429}
+_FILTERED = "a filter in front of the site may refuse civicsync's User-Agent: ask its operator to let it through"
 _BROKEN = (ValueError, ArithmeticError, EOFError, RecursionError, MemoryError, zlib.error, httpx.InvalidURL)
 """What libraries raise over an answer that was made to break them (UnicodeError and OverflowError are among these)."""
 
@@ -120,7 +132,6 @@ class HttpTransport:
         user_agent: str,
         politeness: Politeness | None = None,
         requests_per_minute: int | None = None,
-        extra_hosts: frozenset[str] = frozenset(),
         verify_tls: bool = True,
         keep_cookies: bool = False,
         backend: Any = None,
@@ -147,7 +158,7 @@ class HttpTransport:
         self._within = within
         self._backend = backend
         self._loopback = is_loopback(url)
-        self._hosts = {urlsplit(url).hostname, *extra_hosts}
+        self._site = site_of(url)
         self._keep_cookies = keep_cookies
         transport = backend
         if backend is not None and not isinstance(backend, httpx.AsyncBaseTransport):
@@ -188,7 +199,7 @@ class HttpTransport:
         With `json` a 200 that is not whole JSON (a login page, a cut answer) is asked again before it is an error.
 
         Raises:
-            Throttled, Unreachable, Refused, NotFound, Malformed: as `connectors.errors` says.
+            Throttled, Unreachable, NotAllowed, NotFound, Malformed: as `contract.errors` says.
         """
         exchange = _Exchange("GET", self._address(path), params, headers, None, allow, json)
         return await self._follow(exchange, redirects)
@@ -209,8 +220,11 @@ class HttpTransport:
                 return answer
             try:
                 target = urljoin(exchange.url, location)
+                away = site_of(target) != self._site
             except ValueError:
                 raise Malformed(f"{exchange.where}: redirected to what is no address", status=answer.status) from None
+            if away:
+                raise redirected(exchange.method, exchange.url, location, answer.status)
             exchange = replace(exchange, url=self._address(target), params=None)
         raise Malformed(f"{exchange.where}: redirected more than {MAX_REDIRECTS} times")
 
@@ -245,7 +259,7 @@ class HttpTransport:
         Raises:
             NotDone: it was never sent, or the platform asks to slow down (429, 503 with Retry-After).
             MaybeDone: it went out, and no answer, half an answer or a server error came back.
-            Refused: the address is not of a configured host.
+            NotAllowed: the address is not of a configured host.
         """
         url = self._address(request.path)
         where = place_of(request.method, url)
@@ -276,13 +290,13 @@ class HttpTransport:
         url = path if "://" in path else f"{self.url}/{path.lstrip('/')}"
         try:
             parts = urlsplit(url)
-            known = parts.hostname in self._hosts and parts.port != 0
+            known = site_of(url) == self._site and parts.port != 0
         except ValueError:
             raise NotAllowed("the platform names an address that is none") from None
         if not known:
             raise NotAllowed(
                 f"{place_of('', url)} is not one of the configured hosts",
-                hint="the instance redirects elsewhere: is `url` the address it is known by?",
+                hint="is `url` the address it is known by?",
             )
         if urlsplit(self.url).scheme == "https" and parts.scheme != "https":
             raise NotAllowed(f"{place_of('', url)}: refusing to go from https to plain http")
@@ -295,7 +309,7 @@ class HttpTransport:
         def wait(state: RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
             asked = error.wait if isinstance(error, _Again) else None
-            return asked if asked is not None else backoff(state)
+            return max(asked or 0.0, backoff(state))
 
         def stop(state: RetryCallState) -> bool:
             spent = self._clock.monotonic() - started + (state.upcoming_sleep or 0.0)
@@ -471,7 +485,8 @@ class HttpTransport:
         if status == 404:
             raise NotFound(f"{where}: not found", status=status)
         if status in {401, 403}:
-            raise NotAllowed(f"{where}: not allowed (status {status})", status=status)
+            hint = _FILTERED if status == 403 else ""
+            raise NotAllowed(f"{where}: not allowed (status {status})", hint=hint, status=status)
         raise Malformed(f"{where}: unexpected status {status}", status=status)
 
     def _retry_after(self, value: str | None) -> float | None:
@@ -481,7 +496,8 @@ class HttpTransport:
             wait = float(value) if value.strip().isdecimal() else self._until(value)
         except (TypeError, ValueError, ArithmeticError):
             return None
-        return min(max(0.0, wait), MAX_REST)
+        # No time at all, or one that is over where a clock is wrong, is not what a server means that has too much to do.
+        return min(wait, MAX_REST) if wait > 0 else None
 
     def _until(self, value: str) -> float:
         return (parsedate_to_datetime(value) - self._clock.now()).total_seconds()
@@ -505,7 +521,7 @@ class HttpTransport:
         `variables_as_text` sends the variables as a JSON string (CONSUL dialect A, docs/platforms/consul.md 1).
 
         Raises:
-            Refused: the platform answers with a redirect (to sign in).
+            NotAllowed: the platform answers with a redirect (`exchange.redirected`).
             and whatever `post_json` raises.
         """
         from .graphql import ask  # gql is large, and not every platform speaks GraphQL

@@ -7,8 +7,8 @@ only the caller knows what that proves.
 from collections.abc import Mapping
 from typing import Any, cast
 
-from ..contract.errors import ConnectorError, Malformed, NotAllowed, NotFound, Unreachable
-from ..contract.exchange import Response, Transport
+from ..contract.errors import ConnectorError, Malformed, NotFound, Unreachable
+from ..contract.exchange import Response, Transport, redirected
 
 HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}
 """Exactly this content type, also on GET, or the bot filter answers a page (docs/platforms/your-priorities.md 0.1)."""
@@ -28,7 +28,7 @@ class Api:
         """The JSON at a path.
 
         Raises:
-            Refused: 401, or a redirect.
+            NotAllowed: 401, or a redirect.
             Malformed: a status 200 that is not JSON.
             NotFound, Throttled, Unreachable: as `connectors.errors` says.
         """
@@ -67,11 +67,7 @@ class Api:
         except Malformed as error:
             raise self._explained(error) from None
         if 300 <= found.status < 400:
-            raise NotAllowed(
-                f"{path}: redirected (status {found.status})",
-                hint="is `url` the address the site is known by (https, no other name)?",
-                status=found.status,
-            )
+            raise redirected("GET", found.url, found.headers.get("location"), found.status)
         if found.status not in {200, 401}:
             raise Malformed(f"{path}: unexpected status {found.status}", status=found.status)
         return found
