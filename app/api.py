@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 from ..config import Config
 from ..config import load as load_config
 from ..core.clock import Clock
-from ..core.privacy import check_key
+from ..core.privacy import check_chosen_key
 from ..core.schema.database import migrate, open_engine, parse_url
 from ..core.schema.failures import DatabaseError
 from ..core.schema.read_only import ROW_LIMIT, SECONDS, read_only
@@ -104,7 +104,7 @@ def load(path: str | Path = "civicsync.yaml") -> Project:
     """
     file = Path(path)
     config = load_config(file)
-    check_key(config.privacy.key.get_secret_value())
+    check_chosen_key(config.privacy.key.get_secret_value())
     return Project(config, file.resolve().parent)
 
 

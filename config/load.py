@@ -6,7 +6,8 @@ YAML 1.2 (`country: NO` stays a string), duplicate keys are errors, secrets come
 import difflib
 import os
 import re
-from collections.abc import Mapping, Sequence
+import stat
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -18,24 +19,56 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from ..connectors.contract.exchange import is_loopback
-from ..connectors.registry import UnknownPlatform, resolve
+from ..connectors.registry import UnknownPlatform, platforms, resolve
 from ..core.durations import INTERVAL
+from ..core.redaction import conceal, redact, visible
 from .model import Config, RawConfig
+from .routes import SPACE
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _FILE = "file:"
+_LARGEST_CONFIGURATION = 1_000_000
+_LARGEST_SECRET = 64_000
+_MOST_NODES = 20_000
+"""Of a configuration with its aliases written out: a few lines of aliases of aliases are billions."""
 M = TypeVar("M", bound=BaseModel)
 _TYPES = {
     "dict_type": "expected a mapping (key: value)",
     "model_type": "expected a mapping (key: value)",
+    "model_attributes_type": "expected a mapping (key: value)",
     "list_type": "expected a list",
     "string_type": "expected text (put it in quotes)",
+    "string_unicode": "expected text",
     "int_parsing": "expected a whole number",
+    "int_parsing_size": "expected a smaller number",
     "int_type": "expected a whole number",
+    "int_from_float": "expected a whole number",
     "float_parsing": "expected a number",
+    "float_type": "expected a number",
+    "finite_number": "expected a number",
     "bool_parsing": "expected true or false",
     "bool_type": "expected true or false",
+    "invalid_key": "expected a name (put it in quotes)",
+    "recursion_loop": "this refers to itself",
 }
+_LIMITS = {
+    "greater_than_equal": ("ge", "expected at least {}"),
+    "greater_than": ("gt", "expected more than {}"),
+    "less_than_equal": ("le", "expected at most {}"),
+    "less_than": ("lt", "expected less than {}"),
+    "string_too_short": ("min_length", "expected a text of at least {} character(s)"),
+    "string_too_long": ("max_length", "expected a text of at most {} characters"),
+    "too_short": ("min_length", "expected at least {}"),
+    "too_long": ("max_length", "expected at most {}"),
+}
+_QUOTED = re.compile(r"'[^']{2,}'|\"[^\"]{2,}\"")
+_QUERY = re.compile(r"[?#].*", re.DOTALL)
+_LONGEST_SHOWN = 80
+_FORMS = {
+    INTERVAL: "expected an interval such as 90s, 15m, 6h or 1d",
+    SPACE: "expected a space as `discover` prints it, such as component/39 or group/31",
+}
+_SEE = "see docs/reference/config.md for what may stand here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +115,14 @@ class _Loader:
         self.environment = environment
         self.problems: list[Problem] = []
         self.tree: Any = None
+        self.nodes = 0
 
     def load(self) -> Config:
         self.tree = self._parse()
-        data = self._resolve(self.tree, ())
+        try:
+            data = self._resolve(self.tree, ())
+        except RecursionError:
+            raise ConfigError(str(self.file), [Problem("", 0, 0, "it is nested far too deep", "")]) from None
         self._stop_if_wrong()
         if not isinstance(data, dict):
             raise ConfigError(
@@ -101,6 +138,8 @@ class _Loader:
         self._check_routes(data)
         self._stop_if_wrong()
         assert raw is not None
+        for model in (raw, *ready.values()):
+            conceal(*_secrets(model))
         return Config.model_construct(None, **{**dict(raw), "instances": ready})
 
     def _check_routes(self, data: dict[str, Any]) -> None:
@@ -111,24 +150,33 @@ class _Loader:
             named = {side: end.get("instance") for side, end in ends.items() if isinstance(end, dict)}
             for side, instance in named.items():
                 if isinstance(instance, str) and instance not in known:
-                    self._problem(
-                        ("routes", name, side, "instance"), f"found {instance!r}", f"name one of: {', '.join(known)}"
-                    )
+                    where = ("routes", name, side, "instance")
+                    self._problem(where, self._shown(where, instance), f"name one of: {', '.join(map(str, known))}")
             if len(named) == 2 and len(set(named.values())) == 1:
                 where = ("routes", name, "to", "instance")
                 self._problem(where, "a route from an instance to itself", "name another instance")
+        peers = data.get("peers")
+        for name, peer in (peers if isinstance(peers, dict) else {}).items():
+            accounts = peer.get("accounts") if isinstance(peer, dict) else None
+            for instance in accounts if isinstance(accounts, dict) else ():
+                if instance not in known:
+                    self._problem(
+                        ("peers", name, "accounts", instance), "no such instance", f"name one of: {', '.join(known)}"
+                    )
+
+    def parsed(self) -> Any:
+        """The file as it was written, with its references."""
+        return self._parse()
 
     def _parse(self) -> Any:
         yaml = YAML(typ="rt")
         try:
-            return yaml.load(self.file.read_text(encoding="utf-8"))
+            return yaml.load(read_regular(self.file, _LARGEST_CONFIGURATION))
         except FileNotFoundError:
             hint = "`civicsync init` writes one; `--config FILE` names another"
             raise ConfigError(str(self.file), [Problem("", 0, 0, "no such file", hint)]) from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(
-                str(self.file), [Problem("", 0, 0, f"cannot be read ({type(error).__name__})", "")]
-            ) from None
+        except NotAText as error:
+            raise ConfigError(str(self.file), [Problem("", 0, 0, str(error), "")]) from None
         except DuplicateKeyError as error:
             mark = error.problem_mark
             text = str(error.problem).split(" with value", 1)[0]
@@ -137,30 +185,39 @@ class _Loader:
             )
         except MarkedYAMLError as error:
             mark = error.problem_mark
+            # What it quotes may be a password that begins like an alias or a tag.
+            text = _QUOTED.sub("…", str(error.problem))
+            hint = "a text with one of : # * & ! % @ ` in it stands in quotes"
             problem = Problem(
-                "", mark.line + 1 if mark else 0, mark.column + 1 if mark else 0, f"not YAML: {error.problem}", ""
+                "", mark.line + 1 if mark else 0, mark.column + 1 if mark else 0, f"not YAML: {text}", hint
             )
         except YAMLError as error:
             problem = Problem("", 0, 0, f"not YAML: {type(error).__name__}", "")
+        except RecursionError:
+            problem = Problem("", 0, 0, "not a configuration: it is nested far too deep", "")
+        except Exception as error:  # whatever the parser makes of a file that somebody chose by mistake
+            problem = Problem("", 0, 0, f"not YAML ({type(error).__name__})", "")
         raise ConfigError(str(self.file), [problem])
 
     def _instance(self, name: str, block: dict[str, Any]) -> Any:
         path = ("instances", name)
         platform = block.get("platform")
         if not isinstance(platform, str):
-            self._problem(
-                (*path, "platform"), "missing" if platform is None else f"found {platform!r}", "name the platform"
-            )
+            found = "missing" if platform is None else self._shown((*path, "platform"), platform)
+            self._problem((*path, "platform"), found, "name the platform")
             return None
         try:
             model = resolve(platform).settings
         except UnknownPlatform as error:
-            self._problem((*path, "platform"), str(error), "")
+            own = self._written((*path, "platform"))
+            hidden = isinstance(own, str) and is_reference(own)
+            found = self._shown((*path, "platform"), platform) if hidden else redact(str(error))
+            self._problem((*path, "platform"), found, f"use {', '.join(platforms())}" if hidden else "")
             return None
         settings = self._validated(model, block, path)
-        literal_is_fine = isinstance(block.get("url"), str) and is_loopback(block["url"])
+        literal_is_fine = isinstance(block.get("url"), str) and _is_here(block["url"])
         if not literal_is_fine:
-            self._check_secrets(model, self._node(path), path)
+            self._check_secrets(model, self._written(path), path)
         return settings
 
     def _validated(self, model: type[M], data: dict[str, Any], path: tuple[Any, ...]) -> M | None:
@@ -169,13 +226,21 @@ class _Loader:
         except ValidationError as error:
             for detail in error.errors(include_url=False):
                 where = tuple(step for step in (*path, *detail["loc"]) if step != "[key]")
-                found, expected = _explain(model, detail)
+                secret = _is_secret(model, detail["loc"])
+                shown = "found something else" if secret else self._shown(where, detail.get("input"))
+                found, expected = _explain(model, detail, shown)
                 self._problem(
                     where, found, expected, is_key=detail["type"] == "extra_forbidden" or "[key]" in detail["loc"]
                 )
             return None
 
     def _resolve(self, node: Any, path: tuple[Any, ...]) -> Any:
+        self.nodes += 1
+        if self.nodes > _MOST_NODES:
+            raise ConfigError(
+                str(self.file),
+                [Problem("", 0, 0, f"more than {_MOST_NODES:,} values", "aliases count as often as they stand")],
+            )
         if isinstance(node, CommentedMap):
             return {key: self._resolve(value, (*path, key)) for key, value in node.items()}
         if isinstance(node, CommentedSeq):
@@ -192,13 +257,46 @@ class _Loader:
         return self.environment.get(name, "")
 
     def _read_secret(self, name: str, path: tuple[Any, ...]) -> str:
-        place = (self.file.parent / Path(name).expanduser()).resolve()
         try:
-            return place.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = "does not exist" if isinstance(error, FileNotFoundError) else "cannot be read"
-            self._problem(path, f"the file {name} {reason}", "`civicsync init` makes one for privacy.key")
+            secret = read_regular(place_of_file(self.file, name), _LARGEST_SECRET).strip()
+        except FileNotFoundError:
+            # What is no secret needs no word about the key, and the other way round.
+            key = path == ("privacy", "key")
+            hint = "`civicsync init` makes one" if key else "it counts from the folder of the configuration"
+            self._problem(path, f"the file {redact(name)} does not exist", hint)
             return ""
+        except NotAText as error:
+            self._problem(
+                path, f"the file {redact(name)} {error}", "name a file that holds the secret and nothing else"
+            )
+            return ""
+        conceal(secret)
+        return secret
+
+    def _shown(self, path: tuple[Any, ...], value: Any) -> str:
+        """What was found, as far as it may be told: what a reference stands for is not; and no user, password or query of an address."""
+        own = self._written(path)
+        if isinstance(own, str) and is_reference(own):
+            return f"found what {redact(str(own))} stands for"
+        if value is None:
+            return "found nothing"
+        if not isinstance(value, str | int | float | bool):
+            return "found something else"
+        text = value if isinstance(value, str) else str(value)
+        if "://" in text:
+            text = _QUERY.sub("?…", redact(text))
+        text = visible(redact(text))
+        short = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+        return f"found {short!r}" if isinstance(value, str) else f"found {short}"
+
+    def _written(self, path: tuple[Any, ...]) -> Any:
+        node = self.tree
+        for step in path:
+            try:
+                node = node[step]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return node
 
     def _check_secrets(self, model: type[BaseModel], node: Any, path: tuple[Any, ...]) -> None:
         if not isinstance(node, Mapping):
@@ -212,12 +310,6 @@ class _Loader:
             for nested in annotations:
                 if isinstance(nested, type) and issubclass(nested, BaseModel):
                     self._check_secrets(nested, value, (*path, name))
-
-    def _node(self, path: tuple[Any, ...]) -> Any:
-        node = self.tree
-        for step in path:
-            node = node[step]
-        return node
 
     def _problem(self, path: tuple[Any, ...], found: str, expected: str, *, is_key: bool = False) -> None:
         line, column = self._place(path, is_key=is_key)
@@ -247,23 +339,131 @@ class _Loader:
             raise ConfigError(str(self.file), self.problems)
 
 
-def _explain(model: type[BaseModel], detail: Any) -> tuple[str, str]:
-    """What was found and what would be right; the value itself is shown only where it cannot be a secret."""
-    kind, place = detail["type"], detail["loc"]
+def _explain(model: type[BaseModel], detail: Any, shown: str) -> tuple[str, str]:
+    """What was found (`shown`) and what would be right, in our words."""
+    kind, place, limits = detail["type"], detail["loc"], detail.get("ctx") or {}
     if kind == "extra_forbidden":
         return "unknown key", _nearest(model, place)
     if kind == "missing":
         return "missing", "this key is required"
-    value = detail.get("input")
-    secret = any(word in str(step).lower() for step in place for word in ("key", "secret", "password", "token"))
-    shown = f"found {value!r}" if isinstance(value, str | int | float | bool) and not secret else "found something else"
-    if value is None:
-        shown = "found nothing"
-    if kind == "string_pattern_mismatch" and detail.get("ctx", {}).get("pattern") == INTERVAL:
-        return shown, "expected an interval such as 90s, 15m, 6h or 1d"
+    if kind == "string_pattern_mismatch":
+        if "[key]" in place:
+            return shown, "a name has small letters, digits and hyphens only"
+        return shown, _FORMS.get(str(limits.get("pattern")), _SEE)
     if "[key]" in place:
         return shown, "a name has small letters, digits and hyphens only"
-    return shown, _TYPES.get(kind, str(detail["msg"]).removeprefix("Value error, "))
+    if kind in {"literal_error", "enum"}:
+        words = re.sub(r"[\"']", "", str(limits.get("expected", ""))).replace(" or ", ", ")
+        return shown, f"expected {'one of: ' if ',' in words else ''}{words}"
+    if kind in _LIMITS:
+        name, words = _LIMITS[kind]
+        return shown, words.format(limits.get(name))
+    if kind == "value_error":
+        return shown, redact(str(detail["msg"]).removeprefix("Value error, "))
+    return shown, _TYPES.get(kind, _SEE)
+
+
+def _is_secret(model: type[BaseModel], place: tuple[Any, ...]) -> bool:
+    """Whether a secret stands there, or something that is called like one."""
+    if any(word in str(step).lower() for step in place for word in ("key", "secret", "password", "token")):
+        return True
+    for step in place:
+        info = {each.alias or own: each for own, each in model.model_fields.items()}.get(str(step))
+        if info is None:
+            return False
+        annotations = (info.annotation, *get_args(info.annotation))
+        if SecretStr in annotations or str(step) == "database":
+            return True
+        nested = next((a for a in annotations if isinstance(a, type) and issubclass(a, BaseModel)), None)
+        if nested is None:
+            return False
+        model = nested
+    return False
+
+
+def _secrets(model: BaseModel) -> Iterator[str]:
+    for _, value in model:
+        if isinstance(value, SecretStr):
+            yield value.get_secret_value()
+        elif isinstance(value, BaseModel):
+            yield from _secrets(value)
+
+
+def _is_here(url: str) -> bool:
+    try:
+        return is_loopback(url)
+    except ValueError:
+        return False
+
+
+class NotAText(Exception):
+    """A file that is no small text; why."""
+
+
+def read_regular(file: Path, largest: int) -> str:
+    """The text of a regular file: never a pipe, which may never end or never begin, and never a device.
+
+    Raises:
+        FileNotFoundError, NotAText.
+    """
+    try:
+        found = file.stat()
+        if not stat.S_ISREG(found.st_mode):
+            kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or a device"
+            raise NotAText(f"is {kind}, not a file")
+        with file.open("rb") as stream:
+            content = stream.read(largest + 1)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a name of a file"
+        raise NotAText(f"cannot be read ({reason or type(error).__name__})") from None
+    if len(content) > largest:
+        raise NotAText(f"is larger than {largest:,} bytes")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise NotAText("is not text in UTF-8") from None
+
+
+def place_of_file(configuration: Path, name: str) -> Path:
+    """Where a file lies that the configuration names: relative to it."""
+    try:
+        return configuration.resolve().parent / Path(name).expanduser()
+    except RuntimeError:  # ~nobody
+        return configuration.resolve().parent / name
+
+
+def is_reference(text: str) -> bool:
+    """Whether it stands for something outside the file."""
+    return text.startswith(_FILE) or _REFERENCE.search(text) is not None
+
+
+def written(configuration: Path) -> Any:
+    """The file as it was written, references and all.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    return _Loader(configuration, {}).parsed()
+
+
+def referenced_files(configuration: Path) -> dict[str, Path]:
+    """The files that hold secrets of a configuration, by the path of the key that names them."""
+    found: dict[str, Path] = {}
+
+    def look(node: Any, path: str) -> None:
+        for step, value in node.items() if isinstance(node, Mapping) else enumerate(node):
+            own = f"{path}.{step}" if path else str(step)
+            if isinstance(value, Mapping | list):
+                look(value, own)
+            elif isinstance(value, str) and (value.startswith(_FILE) or step == "oauth_tokens"):
+                found[own] = place_of_file(configuration, value.removeprefix(_FILE))
+
+    tree = written(configuration)
+    if isinstance(tree, Mapping):
+        look(tree, "")
+    return found
 
 
 def _nearest(model: type[BaseModel], place: tuple[Any, ...]) -> str:

@@ -11,7 +11,8 @@ from ..connectors.contract.settings import Settings
 from ..core.durations import Interval, Schedule
 from ..core.records import Kind, State
 
-SpaceRef = Annotated[str, Field(pattern=r"^[a-z_]+/[^\s/]+$", examples=["component/39", "group/31"])]
+SPACE = r"^[a-z_]+/[^\s/]+$"
+SpaceRef = Annotated[str, Field(pattern=SPACE, examples=["component/39", "group/31"])]
 
 
 def _listed(value: Any) -> Any:
@@ -146,10 +147,19 @@ class Route(Settings):
     max_per_day: Annotated[int, Field(ge=1)] = 300
     """At most so many new copies in 24 hours; the rest waits."""
     halt_above_per_hour: Annotated[int, Field(ge=1)] = 1000
-    """If the route ever made more than this in an hour, something is wrong: it halts until `civicsync review resume`."""
+    """If the route ever wrote more than this in an hour (copies, edits, withdrawals and answers together), something is wrong: it halts
+    until `civicsync review resume`."""
+    halt_above_percent: Annotated[float, Field(ge=0, le=100)] = 5.0
+    """If more of its copies than this are to be edited, taken back or answered within an hour, nobody having approved it, the route halts
+    before the first of these writes until `civicsync review resume` (at least 3 may always go; 100: never)."""
+    edits_per_hour: Annotated[int, Field(ge=1)] = 4
+    """However often an origin changes, its copy is changed at most so often in an hour; the newest text waits."""
     max_age: Interval | None = None
     """Never copy a proposal that was published longer ago than this."""
     follow: Follow = Follow()
     """What happens to a copy when its origin changes."""
+    twins: Literal["ask", "keep_first"] = "ask"
+    """More than one text of ours carries the marker of one copy: a person is asked (ask), or the one made first stays and the others are
+    taken back (keep_first)."""
     conflict: Literal["manual", "origin_wins", "target_wins"] = "manual"
     """A moderator changed the copy: stop and ask (manual), overwrite it, or leave it as it is from then on."""

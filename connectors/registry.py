@@ -39,9 +39,10 @@ def resolve(platform: str) -> Connector:
             f"unknown platform {platform!r}: use {', '.join(platforms())}, or package.module:CONNECTOR"
         )
     try:
-        return _checked(getattr(importlib.import_module(module), attribute), platform)
-    except (ImportError, AttributeError) as error:
-        raise UnknownPlatform(f"cannot load connector {platform!r}: {error}") from error
+        found = getattr(importlib.import_module(module), attribute)
+    except Exception as error:  # whatever importing somebody else's module does
+        raise UnknownPlatform(f"cannot load connector {platform!r} ({type(error).__name__})") from error
+    return _checked(found, platform)
 
 
 def _checked(found: Any, platform: str) -> Connector:

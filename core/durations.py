@@ -33,7 +33,7 @@ def _cron_days(part: str) -> str:
 
 
 def _schedule(value: str) -> str:
-    if re.fullmatch(r"\d+\s*(s|m|h|d)", value):
+    if re.fullmatch(INTERVAL, value) and seconds(value) > 0:
         return value
     fields = cron_fields(value)
     if fields is None:
@@ -42,16 +42,18 @@ def _schedule(value: str) -> str:
         from apscheduler.triggers.cron import CronTrigger
 
         CronTrigger(**fields, timezone="UTC")
-    except ValueError as error:
+    except (ValueError, TypeError, LookupError) as error:
         raise ValueError(f"not a cron line: {error}") from None
     return value
 
 
+INTERVAL = r"^\d{1,9}\s*(s|m|h|d)$"
+_LONGEST = timedelta(days=36_525)
 Schedule = Annotated[str, AfterValidator(_schedule), Field(examples=["15m", "30 2 * * *"])]
-INTERVAL = r"^\d+\s*(s|m|h|d)$"
 Interval = Annotated[str, Field(pattern=INTERVAL, examples=["15m", "6h"])]
 
 
 def seconds(interval: str) -> float:
-    """An interval such as `15m` in seconds."""
-    return timedelta(**{_UNITS[interval.strip()[-1]]: int(interval.strip()[:-1])}).total_seconds()
+    """An interval such as `15m` in seconds; more than a hundred years are a hundred years."""
+    given = timedelta(**{_UNITS[interval.strip()[-1]]: int(interval.strip()[:-1])})
+    return min(given, _LONGEST).total_seconds()

@@ -17,7 +17,7 @@ from rich.text import Text
 from sqlalchemy import Engine
 
 from ...config import Config, ConfigError, load
-from ...core.privacy import MissingKeyError, check_key
+from ...core.privacy import MissingKeyError, check_chosen_key
 from ...core.redaction import redact, visible, visible_json
 from ...core.schema.database import migrate, open_engine, parse_url
 from ...core.schema.failures import DatabaseError
@@ -76,7 +76,7 @@ def configuration() -> Config:
     """The configuration, or the end with every problem in it."""
     try:
         config = load(state.config_file)
-        check_key(config.privacy.key.get_secret_value())
+        check_chosen_key(config.privacy.key.get_secret_value())
     except ConfigError as error:
         fail("\n".join(error.lines()), EXIT_USAGE)
     except MissingKeyError as error:

@@ -5,7 +5,9 @@ from typing import Annotated
 import typer
 
 from ...config.schema import json_schema
+from ...config.shown import shown
 from .common import configuration, out, print_json
+from .state import state
 
 app = typer.Typer(help="Show the configuration, or its schema.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -15,7 +17,7 @@ def show(json: Annotated[bool, typer.Option("--json", help="Print JSON instead o
     """Print what was read, defaults included; secrets are starred out."""
     from ruamel.yaml import YAML
 
-    data = configuration().model_dump(mode="json")
+    data = shown(configuration(), state.config_file)
     if json:
         print_json(data)
         return

@@ -14,7 +14,7 @@ FILE = re.compile(r"`agora-connector/([\w.]+)`")
 FOLLOW = """
 import os, civicsync
 from agora import CONNECTOR, AgoraPlatform
-os.environ["CIVICSYNC_KEY"] = "k" * 64
+os.environ["CIVICSYNC_KEY"] = "0123456789abcdef" * 4
 project = civicsync.load("civicsync.yaml")
 [first] = civicsync.pull(project, "square", full=True)
 board = AgoraPlatform.of("http://agora.invalid")

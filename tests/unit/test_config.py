@@ -8,7 +8,7 @@ from civicsync.config import ConfigError, load
 from civicsync.core.durations import seconds
 from civicsync.core.privacy import MissingKeyError, check_key
 
-KEY = "k" * 64
+KEY = "0123456789abcdef" * 4
 GOOD = """\
 civicsync: 1
 operator: {name: Gemeente NO, contact: a@b.example}

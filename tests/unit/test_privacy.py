@@ -3,7 +3,7 @@
 import pytest
 
 from civicsync.core.ledger.marker import Signer, claims_marker, markers_in, without_markers
-from civicsync.core.privacy import MissingKeyError, pseudonymiser
+from civicsync.core.privacy import MissingKeyError, check_chosen_key, fingerprint_of, pseudonymiser
 
 KEY = "0123456789abcdef" * 4
 
@@ -21,6 +21,23 @@ def test_a_person_has_one_pseudonym_on_an_instance_and_another_one_elsewhere() -
 def test_no_pseudonym_is_made_with_a_key_that_protects_nobody(key: str) -> None:
     with pytest.raises(MissingKeyError):
         pseudonymiser(key, "west")
+
+
+@pytest.mark.parametrize("key", ["k" * 64, "ab" * 32, "changeme" * 4, "0123456789" * 7, "a" * 31 + "bcdefgh"])
+def test_a_key_that_can_be_guessed_is_refused(key: str) -> None:
+    with pytest.raises(MissingKeyError, match="too easily guessed.*Make one with") as caught:
+        check_chosen_key(key)
+    assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", [KEY, "Zq8vN2xWc5Lk7Rt1Yp4Hb9Md3Js6Fg0a", "9f86d081884c7d659a2feaa0c55ad015"])
+def test_a_key_made_by_chance_is_taken(key: str) -> None:
+    check_chosen_key(key)
+
+
+def test_the_fingerprint_of_a_key_tells_nothing_of_it() -> None:
+    assert fingerprint_of(KEY) == fingerprint_of(KEY) != fingerprint_of("f" * 64)
+    assert fingerprint_of(KEY) not in KEY and len(fingerprint_of(KEY)) == 24
 
 
 def test_a_signature_holds_for_one_origin_in_one_place_under_one_key() -> None:
