@@ -49,6 +49,21 @@ class CommentTree:
             self.ids.add(own)
             self.comments.append((node, parent))
 
+    def drop(self, deleted: Collection[str]) -> None:
+        """Take out deleted comments, which a release shows all the same, and what answers them: counted, and shown nowhere."""
+        kept: list[tuple[dict[str, Any], str | None]] = []
+        for node, parent in self.comments:
+            own = str(node["id"])
+            if own in deleted:
+                self.withheld.add(own)
+            elif parent in self.withheld:
+                self.withheld.add(own)
+                self.orphans += 1
+            else:
+                kept.append((node, parent))
+        self.comments = kept
+        self.ids -= self.withheld
+
     def whole(self, count: int) -> bool:
         """Whether nothing public can be missing. `count`: how many the platform says there are."""
         return not self.broken or len(self.comments) + self.orphans == count or (self.named and self.broken == [None])

@@ -19,6 +19,7 @@ from .comment_trees import MOST_SINGLES, CommentTree, CommentTrees
 from .dialects import Dialect
 from .mapping import Mapper, MappingError, comments_in, moment, target_of_url
 from .thread_pages import named_on_page
+from .unflagged import Unflagged
 
 KINDS = {"Proposals": "proposal", "Debates": "debate", "Budgets": "project"}
 """What people comment on in a component of each type."""
@@ -120,11 +121,14 @@ class CommentReader:
         self.open: dict[str, int] = dict(self.stored.memory(f"threads_open@{self.kind}") or {})
         """Threads that could not be read whole, and the highest comment that was known then."""
         self._before = (dict(self.marks), dict(self.open))
+        self.unflagged = Unflagged(api, dialect, self.stored.memory(unflagged_memory(self.kind)) or {})
         self._highest: int | None = None
         self._file: dict[str, list[Mapping[str, str]]] = {}
         self._known: dict[str, dict[str, str | None]] | None = None
         self._short = 0
         self._broken = 0
+        self._untold: dict[str, int] = {}
+        """Threads in which so many comments are deleted that nobody names."""
 
     @property
     def behind(self) -> list[str]:
@@ -142,8 +146,12 @@ class CommentReader:
             archive, note = await self._download()
             if note:
                 yield Page("open-data", note=note)
-        if archive is not None and behind:
-            for page in self._spoken_for(archive, behind):
+        if archive is not None and (behind or self.unflagged.applies):
+            self._take(archive)
+            for own in self.unflagged.exported(self._ids_in_file(), await self._stored()):
+                if own in self.counted.rows:
+                    self.marks.pop(own, None)
+            for page in self._spoken_for(behind):
                 yield page
         behind = self.behind
         if archive is not None and behind:
@@ -167,6 +175,9 @@ class CommentReader:
             found[self.counted.memory] = dict(self.marks)
         if self.open != self._before[1]:
             found[f"threads_open@{self.kind}"] = dict(self.open)
+        deleted = self.unflagged.told()
+        if deleted is not None:
+            found[unflagged_memory(self.kind)] = deleted
         self._before = (dict(self.marks), dict(self.open))
         return found
 
@@ -176,6 +187,11 @@ class CommentReader:
             notes.append(
                 f"comments of {self._short} {self.kind}s could not all be read, as one of them was deleted: "
                 "what nobody names can be missing"
+            )
+        if self._untold:
+            notes.append(
+                f"{sum(self._untold.values())} comments on {len(self._untold)} {self.kind}s are deleted, and this release does not say "
+                "which: they stay until a newer archive of open data tells"
             )
         if self._broken:
             notes.append(f"comments of {self._broken} {self.kind}s did not answer; the next run asks again")
@@ -192,12 +208,18 @@ class CommentReader:
             return None, f"comments one by one, open data could not be read: {error.message}"
         return rows, None
 
-    def _spoken_for(self, rows: Sequence[Mapping[str, str]], behind: Sequence[str]) -> Iterator[Page]:
-        """The threads that did not move after the newest row of the file, and have as many comments as the file has."""
+    def _take(self, rows: Sequence[Mapping[str, str]]) -> None:
+        """The rows of the file, by what they are on."""
         for row in rows:
             target = target_of_url(row.get("root_commentable_url", ""))
             if target is not None and target.startswith(f"{self.kind}/") and row.get("id", "").isdecimal():
                 self._file.setdefault(target.partition("/")[2], []).append(row)
+
+    def _ids_in_file(self) -> dict[str, list[str]]:
+        return {own: [row["id"] for row in rows] for own, rows in self._file.items()}
+
+    def _spoken_for(self, behind: Sequence[str]) -> Iterator[Page]:
+        """The threads that did not move after the newest row of the file, and have as many comments as the file has."""
         newest = self._newest()
         self._highest = max((int(row["id"]) for found in self._file.values() for row in found), default=0)
         items: list[Item] = []
@@ -270,6 +292,8 @@ class CommentReader:
                     for own, tree in trees.items():
                         if tree.broken:
                             await self._mend(component, own, tree)
+                        if self.unflagged.applies:
+                            await self._settle(component, own, tree)
                 except ConnectorError as error:
                     await self.alive(error)
                     self._broken += len(part)
@@ -287,7 +311,10 @@ class CommentReader:
             self.marks[own] = row.as_read
             if tree.whole(row.count):
                 targets.append(f"{self.kind}/{own}")
-                self.open.pop(own, None)
+                if own in self._untold:
+                    self.open[own] = self._highest or 0
+                else:
+                    self.open.pop(own, None)
             else:
                 self._short += 1
                 known = (self._known or {}).get(own, {})
@@ -304,13 +331,23 @@ class CommentReader:
             path = self.components[component].get("path")
             named = await named_on_page(self.api, f"{path}{own}") if path and self.kind != "project" else None
             if named is not None:
-                await self.trees.mend(tree, dict.fromkeys(named - tree.ids))
-                tree.named = len(named) <= MOST_SINGLES
+                await self.trees.mend(tree, dict.fromkeys(named.ids - tree.ids))
+                tree.named = len(named.ids) <= MOST_SINGLES
         floor = self.open.get(own, self._highest or 0)
         if not tree.whole(row.count) and floor:
             above = {str(each) for each in range(floor + 1, floor + 1 + _ABOVE)}
             await self.trees.find(tree, self.kind, component, own, above - tree.withheld)
         await self.trees.learn_authors([tree])
+
+    async def _settle(self, component: str, own: str, tree: CommentTree) -> None:
+        """Take out what is deleted and shown all the same."""
+        path = self.components[component].get("path") if self.kind != "project" else None
+        stored = (await self._stored()).get(own, {})
+        left = await self.unflagged.settle(
+            own, tree, self.counted.rows[own].count, stored, f"{path}{own}" if path else None
+        )
+        if left:
+            self._untold[own] = left
 
     async def _stored(self) -> dict[str, dict[str, str | None]]:
         """The stored comments of this kind by what they are on: ids, with the comment that each answers."""
@@ -343,8 +380,13 @@ class CommentReader:
         return items
 
 
-async def shown(trees: CommentTrees, stored: Stored, ids: Sequence[str]) -> set[str]:
-    """Which of these comments are shown: neither they nor what they answer is hidden or deleted."""
+def unflagged_memory(kind: str) -> str:
+    """The name of the memory of what is deleted and shown all the same, on the rows of a kind."""
+    return f"deleted_comments@{kind}"
+
+
+async def shown(trees: CommentTrees, stored: Stored, ids: Sequence[str], deleted: Collection[str] = ()) -> set[str]:
+    """Which of these comments are shown: neither they nor what they answer is hidden or deleted (`deleted` are known to be)."""
     if not ids:
         return set()
     above: dict[str, str] = {}
@@ -357,7 +399,7 @@ async def shown(trees: CommentTrees, stored: Stored, ids: Sequence[str]) -> set[
         while (parent := above.get(chain[-1])) and parent not in chain:
             chain.append(parent)
     readable = await trees.singles(list(dict.fromkeys(each for chain in chains.values() for each in chain)))
-    return {own for own, chain in chains.items() if all(each in readable for each in chain)}
+    return {own for own, chain in chains.items() if all(each in readable and each not in deleted for each in chain)}
 
 
 def _above(row: Mapping[str, str]) -> str | None:

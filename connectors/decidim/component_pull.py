@@ -163,6 +163,8 @@ class ComponentPull:
             await self._remember(scope)
         while True:
             page = await self._record_page(after)
+            if page["nodes"] and not self.known:
+                self.pull.open_data.must_tell()
             items = self._items(page["nodes"])
             further = self._further(page, after)
             after = page["pageInfo"].get("endCursor") or after

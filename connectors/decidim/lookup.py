@@ -170,7 +170,7 @@ class Lookup:
         """The comments at the first level of a proposal's public page, where ours stands; none where the page does not tell."""
         place = self.places.components.get(component)
         named = await named_on_page(self.api, f"{place.public}/{own}") if place is not None else None
-        return dict.fromkeys(named or ())
+        return dict.fromkeys(named.ids if named else ())
 
     async def _counted(self, component: str, own: str) -> int | None:
         """How many comments a proposal has; None: it is not there."""

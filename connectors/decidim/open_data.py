@@ -57,6 +57,12 @@ class OpenData:
             memory = {"second_source": False} if isinstance(error, NotFound) else {}
             yield Page("open-data", memory=memory, note=note)
             return
+        if not self.dialect.checked and not any(_is_id(row.get("id", "")) for row in exported):
+            # A site with proposals has some in a good file; what was known of the hidden ones stays known.
+            self.blank, self.zip_comments = True, None
+            note = "the site's open data names no proposal: what was known of moderated proposals and of amendments is kept"
+            yield Page("open-data", note=note)
+            return
         # It only adds: a file is made once, or dies, and knows nothing of later amendments (docs/platforms/decidim.md 5).
         self.learn(
             {
@@ -68,8 +74,7 @@ class OpenData:
         learned: dict[str, Any] = {"second_source": self.single_files or None, "amendments": dict(self.amendments)}
         if not self.dialect.checked:
             learned["second_source_at"] = self.api.clock.now().isoformat()
-            self.exported = {int(row["id"]) for row in exported if _is_id(row.get("id", ""))}
-            self.hidden = _Older(self.exported)
+            self.hidden = _Older({int(row["id"]) for row in exported if _is_id(row.get("id", ""))}, self.hidden)
         # A list of what is hidden is needed again by the run that continues this one.
         alone = self.single_files and self.dialect.checked
         yield Page("open-data", memory=learned, done=["second-source"] if alone else ())
@@ -80,8 +85,21 @@ class OpenData:
         at = self.stored.memory("second_source_at")
         return not isinstance(at, str) or self.api.clock.now() - datetime.fromisoformat(at) > _READ_AGAIN
 
-    exported: "set[int] | None" = None
+    blank = False
+    """Whether a file came that cannot be true: it names no proposal at all."""
     _untold = False
+
+    def must_tell(self) -> None:
+        """Proposals are about to be stored for the first time.
+
+        Raises:
+            Malformed: the interface shows moderated ones too, and the only file that tells them apart cannot be believed.
+        """
+        if self.blank and self.stored.memory("hidden") is None:
+            raise Malformed(
+                "the site's open data names no proposal, so nobody can tell which of them were moderated: none is stored",
+                hint="the site's nightly export has to run once; `open_data: false` stores all that its interface shows",
+            )
 
     def learn(self, amendments: Mapping[str, str]) -> None:
         """Emendations, and what they amend, as one more source names them."""
@@ -105,17 +123,20 @@ class OpenData:
 
 
 class _Older(set[str]):
-    """Hidden on unchecked releases: not exported although older than the newest that is."""
+    """Hidden on unchecked releases: not exported although older than the newest that is, or known before and newer (a file can be cut)."""
 
-    def __init__(self, exported: set[int]) -> None:
+    def __init__(self, exported: set[int], before: Collection[str]) -> None:
         super().__init__()
         self._exported = exported
+        self._before = frozenset(before)
         self.met: set[str] = set()
         self._newest = max(exported, default=0)
 
     def __contains__(self, own: object) -> bool:
         text = str(own)
-        hidden = _is_id(text) and int(text) < self._newest and int(text) not in self._exported
+        if not _is_id(text) or int(text) in self._exported:
+            return False
+        hidden = int(text) < self._newest or text in self._before
         if hidden:
             self.met.add(text)
         return hidden

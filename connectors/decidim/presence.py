@@ -4,7 +4,7 @@
 not answer, while what holds it does (docs/platforms/decidim.md 1.4, 2).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from ...core.identity import Ref, split_ref
@@ -28,11 +28,14 @@ class Listed(Protocol):
 class Presence:
     """Asks one site."""
 
-    def __init__(self, state: PullState, listed: Listed | None, locale: str) -> None:
-        """`listed`: None while nobody knows what the site lists; then nothing can be told."""
+    def __init__(
+        self, state: PullState, listed: Listed | None, locale: str, deleted: Callable[[], Collection[str]]
+    ) -> None:
+        """`listed`: None while nobody knows what the site lists; then nothing can be told. `deleted`: comments that are, and answer."""
         self.state = state
         self.listed = listed
         self.locale = locale
+        self.deleted = deleted
 
     async def of(self, refs: Sequence[Ref]) -> dict[Ref, bool | None]:
         """True, False or cannot tell, by reference."""
@@ -54,7 +57,8 @@ class Presence:
                 found |= self._budgets(asked)
             elif kind == "comment":
                 trees = CommentTrees(self.state.api, self.state.dialect, self.locale)
-                readable = await shown(trees, self.state.stored, [split_ref(each)[1] for each in asked])
+                own = [split_ref(each)[1] for each in asked]
+                readable = await shown(trees, self.state.stored, own, self.deleted())
                 found.update((each, split_ref(each)[1] in readable) for each in asked)
             elif kind == "taxonomy" and self.state.dialect.likes:
                 items = await taxonomies(self.state)

@@ -79,7 +79,8 @@ class DecidimReader:
         """Ask for single records, or for the list that would hold them; what cannot be asked for cannot be told."""
         if self._pull is None:
             return dict.fromkeys(refs)
-        return await Presence(self._pull.state, self._pull.tree(), self._pull.locale).of(refs)
+        pull = self._pull
+        return await Presence(pull.state, pull.tree(), pull.locale, pull.deleted_comments).of(refs)
 
     async def revisit(self, request: PullRequest, due: Sequence[Due]) -> AsyncIterator[Page]:
         """Read again, whole, what was confirmed longest ago."""
@@ -193,6 +194,10 @@ class DecidimPull:
         """What waits longest, in the components that this pull read."""
         async for page in Revisit(self.state, self.components, self._comments, self.wanted).pages(due):
             yield page
+
+    def deleted_comments(self) -> Collection[str]:
+        """Comments that are known to be deleted although this release shows them."""
+        return {own for kind in KINDS.values() for own in self._comments(kind).unflagged.ids}
 
     def tree(self) -> "SpaceTree | None":
         """The spaces as this pull saw them, if it came so far."""

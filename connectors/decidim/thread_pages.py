@@ -5,6 +5,7 @@ It names the withheld ones too, as placeholders; texts are better asked of the i
 
 import json
 import re
+from dataclasses import dataclass
 from html import unescape
 from typing import Any
 
@@ -13,11 +14,20 @@ from .api import Api
 
 _PLACE = re.compile(r"data-decidim-comments=(\"[^\"]*\"|'[^']*')")
 _NAMED = re.compile(r"data-comment-id=\\*[\"'](\d{1,18})\b|\bid=\\*[\"']comment_(\d{1,18})\b")
+_DATED = re.compile(r"\bdatetime=\\*[\"']")
 _SCRIPT = {"Accept": "text/javascript", "X-Requested-With": "XMLHttpRequest"}
 
 
-async def named_on_page(api: Api, path: str) -> set[str] | None:
-    """The ids of the comments at the first level of a page's thread, public or withheld; None where the page does not tell.
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The comments at the first level of a page's thread: all ids, and those of which only a placeholder is left (it has no date)."""
+
+    ids: frozenset[str] = frozenset()
+    withheld: frozenset[str] = frozenset()
+
+
+async def named_on_page(api: Api, path: str) -> Named | None:
+    """What a page's thread names; None where the page does not tell.
 
     Raises:
         Throttled: the site wants to be left alone.
@@ -36,7 +46,18 @@ async def named_on_page(api: Api, path: str) -> set[str] | None:
         return None
     if "javascript" not in script.media_type:
         return None
-    return {match[1] or match[2] for match in _NAMED.finditer(script.text)}
+    return _read(script.text)
+
+
+def _read(script: str) -> Named:
+    places: dict[str, tuple[int, int]] = {}
+    for match in _NAMED.finditer(script):
+        own = match[1] or match[2]
+        places[own] = (places.get(own, match.span())[0], match.end())
+    starts = sorted(places.items(), key=lambda each: each[1])
+    ends = [begin for _, (begin, _) in starts[1:]] + [len(script)]
+    dated = {own for (own, (_, begin)), end in zip(starts, ends, strict=True) if _DATED.search(script, begin, end)}
+    return Named(frozenset(places), frozenset(places) - dated)
 
 
 def _place(html: str) -> str | None:

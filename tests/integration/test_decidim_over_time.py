@@ -13,6 +13,7 @@ from sqlalchemy import Engine, text
 from civicsync.config.load import load
 from civicsync.connectors.decidim.sandbox import DecidimSandbox
 from civicsync.connectors.decidim.sandbox.model import Comment, Proposal
+from civicsync.connectors.testing.messages import Response
 from civicsync.core.clock import FakeClock
 from civicsync.core.text import rich
 from civicsync.sync.pull.run import Options, Puller, PullOutcome
@@ -68,7 +69,9 @@ class Over:
         carried = {own for row in proposals for own in row["categories"]}
         # Up to 0.28 a withdrawn proposal says so in the place of its answer's state: whether that was published nobody can tell.
         unclear = {
-            f"proposal/{r['id']}" for r in proposals if r["state"] == "withdrawn" and self.sandbox.line == "0.28"
+            f"proposal/{r['id']}"
+            for r in proposals
+            if r["state"] == "withdrawn" and self.sandbox.line in {"0.27", "0.28"}
         }
         names = {row["id"]: row["name"] for row in truth["categories"]}
         categories = {(names[own],) for own in names if self.listed or own in carried}
@@ -230,3 +233,118 @@ async def test_projects_move_no_date_and_are_read_every_time(over: Over, what: s
     await over.pull()
     PROJECTS[what](over)
     assert await over.runs_until_true(1) == 1
+
+
+UNCHECKED = ["0.27", "0.28.4", "0.29.0"]
+"""Releases whose interface shows everybody what was hidden or deleted (docs/platforms/decidim.md 0.1, 1.4)."""
+
+
+@pytest.fixture(params=UNCHECKED)
+def unchecked(request: pytest.FixtureRequest, sqlite: Engine, clock: FakeClock, tmp_path: Path) -> Over:
+    return Over(request.param, sqlite, clock, tmp_path)
+
+
+SHOWN_ALL_THE_SAME = (
+    "comment hidden",
+    "comment hidden with replies",
+    "comment of a debate hidden",
+    "comment deleted",
+    "comment of a debate deleted",
+    "comment deleted, then a new one beside it",
+    "new",
+    "edited",
+    "commented",
+)
+
+
+@pytest.mark.parametrize("what", SHOWN_ALL_THE_SAME)
+async def test_a_deleted_comment_that_the_release_goes_on_showing_is_gone_at_once(unchecked: Over, what: str) -> None:
+    """The number of comments does not count it, and the public page has only a placeholder."""
+    await unchecked.pull()
+    assert not unchecked.differences()
+    AT_ONCE[what](unchecked)
+    assert await unchecked.runs_until_true(1) == 1
+    # It stays so when the thread is read again for another reason.
+    for row in list(unchecked.sandbox.database.proposals["proposal"].values())[:20]:
+        unchecked.sandbox.change("comment", id=row.id)
+    assert await unchecked.runs_until_true(1) == 1
+
+
+async def test_where_the_page_does_not_tell_the_archive_does(unchecked: Over, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that is written otherwise names no placeholder: then the numbers do not fit, which is told, until the night's archive."""
+    monkeypatch.setattr(
+        unchecked.sandbox,
+        "_comments",
+        lambda request: Response.html("", 404),  # pyright: ignore[reportUnknownArgumentType, reportUnknownLambdaType]
+    )
+    await unchecked.pull()
+    comment = unchecked.comment(answered=True)
+    unchecked.sandbox.change("delete_comment", id=comment.id)
+    outcome = await unchecked.light()
+    assert any("does not say which" in note for note in outcome.notes), outcome.notes
+    assert unchecked.differences()
+    assert await unchecked.runs_until_true(2 * WITHIN) > 1
+    unchecked.sandbox.change("comment", id=comment.target.id)
+    assert await unchecked.runs_until_true(1) == 1
+
+
+async def test_what_was_deleted_before_the_first_archive_never_comes(
+    unchecked: Over, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that a file spoke for, read live afterwards, shows what was deleted before: it is in no file and was never stored."""
+    monkeypatch.setattr(
+        unchecked.sandbox,
+        "_comments",
+        lambda request: Response.html("", 404),  # pyright: ignore[reportUnknownArgumentType, reportUnknownLambdaType]
+    )
+    comment = unchecked.comment(answered=False)
+    unchecked.sandbox.change("delete_comment", id=comment.id)
+    unchecked.sandbox.export_open_data()
+    await unchecked.pull()
+    assert not unchecked.differences()
+    unchecked.sandbox.change("comment", id=comment.target.id)
+    assert await unchecked.runs_until_true(1) == 1
+
+
+async def test_what_only_the_nightly_archive_tells_is_gone_when_it_is_read(unchecked: Over) -> None:
+    """It is made every 24 hours, and read every 20."""
+    await unchecked.pull()
+    AT_ONCE["hidden"](unchecked)
+    assert await unchecked.runs_until_true(45) <= 45
+
+
+async def test_a_blank_archive_reveals_nothing_that_was_moderated(unchecked: Over) -> None:
+    unchecked.sandbox.change("hide", id=(hidden := unchecked.some(discussed=True)).id)
+    unchecked.sandbox.export_open_data()
+    await unchecked.pull()
+    assert not unchecked.differences()
+    unchecked.sandbox.files = dict.fromkeys(unchecked.sandbox.files, b"\n")
+    unchecked.sandbox.dead_export = True
+    for options in ({"full": True}, {}, {"full": True}):
+        unchecked.clock.advance(30 * 3600)
+        outcome = await unchecked.pull(**options)
+        assert any("names no proposal" in note for note in outcome.notes), outcome.notes
+        assert not unchecked.differences()
+    assert not unchecked.rows(
+        f"SELECT 1 FROM proposals WHERE kind = 'proposal' AND remote_id = '{hidden.id}' AND gone_at IS NULL"
+    )
+
+
+async def test_a_first_pull_beside_a_blank_archive_stores_no_proposal(unchecked: Over) -> None:
+    unchecked.sandbox.files = dict.fromkeys(unchecked.sandbox.files, b"\n")
+    outcome = await unchecked.pull()
+    assert any("none is stored" in note for note in outcome.notes), outcome
+    assert not unchecked.rows("SELECT 1 FROM proposals WHERE kind = 'proposal'")
+
+
+async def test_an_archive_that_was_cut_reveals_nothing_that_was_moderated(unchecked: Over) -> None:
+    rows = [r for r in unchecked.sandbox.database.proposals["proposal"].values() if unchecked.sandbox.is_public(r)]
+    unchecked.sandbox.change("hide", id=rows[-2].id)
+    unchecked.sandbox.export_open_data()
+    await unchecked.pull()
+    whole = unchecked.sandbox.files["proposals"]
+    unchecked.sandbox.files["proposals"] = whole[: len(whole) // 2]
+    unchecked.sandbox.dead_export = True
+    unchecked.clock.advance(30 * 3600)
+    await unchecked.pull(full=True)
+    assert not unchecked.differences()

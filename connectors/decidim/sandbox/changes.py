@@ -124,15 +124,11 @@ class Changes:
         row = self._row(id, kind)
         row.hidden = True
         self._moved(row)
-        if not self.sandbox.checked:
-            self.sandbox.export_open_data()
 
     def restore(self, id: Any, kind: str = "proposal") -> None:
         row = self._row(id, kind)
         row.hidden = row.deleted = False
         self._moved(row)
-        if not self.sandbox.checked:
-            self.sandbox.export_open_data()
 
     def delete(self, id: Any, kind: str = "proposal") -> None:
         row = self._row(id, kind)

@@ -12,6 +12,7 @@ from .wizard import Wizard
 
 _KINDS = {"processes": "process", "assemblies": "assembly", "participatory_processes": "process"}
 _PUBLIC = re.compile(r"(/(processes|assemblies)/([^/]+)/f/(\d+)/proposals)(?:/(new|\d+)(?:/(\w+))?)?")
+_DEBATE = re.compile(r"/(?:processes|assemblies)/[^/]+/f/(\d+)/debates/(\d{1,9})")
 _OFFICE = re.compile(r"(/admin/(participatory_processes|assemblies)/([^/]+)/components/(\d+)/manage/proposals)(/.*)?")
 _OAUTH = frozenset({"0.31", "0.32"})
 
@@ -74,6 +75,14 @@ class Site:
             if component is not None and component.published and component.space.published:
                 return self.wizard.answer(visit, component, match[1], match[5], match[6])
             return visit.missing()
+        match = _DEBATE.fullmatch(path)
+        if match is not None:
+            row = self.sandbox.database.proposals["debate"].get(int(match[2]))
+            return (
+                self.wizard.debate(visit, row)
+                if row is not None and row.component.id == int(match[1])
+                else visit.missing()
+            )
         match = _OFFICE.fullmatch(path)
         if match is not None:
             component = self._component(match[2], match[3], match[4])

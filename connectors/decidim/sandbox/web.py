@@ -6,6 +6,7 @@ import random
 import re
 import zipfile
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from ....core.text import plain_title
@@ -32,6 +33,7 @@ _FILES: dict[str, Callable[[Any], bytes]] = {
     "proposal_comments": comments_csv,
     "debate_comments": lambda sandbox: comments_csv(sandbox, "debate"),
 }
+_NIGHTLY = timedelta(hours=24)
 THROTTLE = 100
 THREADS = 3
 
@@ -75,6 +77,7 @@ class DecidimSandbox(Sandbox):
         self.costs = _COSTS[self.line]
         self.forced_sign_in = self.no_open_data = self.closed_interface = self.dead_export = False
         self.files: dict[str, bytes] = {}
+        self._made: datetime | None = None
         self._throttle = throttle
         self._minute: tuple[int, int] = (0, 0)
         self.city = City(self.seed)
@@ -113,6 +116,7 @@ class DecidimSandbox(Sandbox):
         """
         if self.dead_export and self.files:
             return
+        self._made = self.clock()
         if self.line in _ONE_ARCHIVE:
             self.files = {name: make(self) for name, make in _FILES.items() if name != "debate_comments"}
         else:
@@ -372,6 +376,8 @@ class DecidimSandbox(Sandbox):
                 return Response.redirect(f"http://{request.host}/rails/active_storage/disk/1/open-data.zip")
             if "/disk/" in path:
                 self.charge(0.3)
+                if self._made is None or self.clock() - self._made >= _NIGHTLY:
+                    self.export_open_data()
                 return Response(200, [("Content-Type", "application/zip")], self._zip(request.host))
             return Response.html("", 404)
         match = re.fullmatch(r"(?:/(\w\w))?/open-data/download(?:/(\w+))?", path)

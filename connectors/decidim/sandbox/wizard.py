@@ -216,18 +216,29 @@ class Wizard:
             return visit.missing()
         title, _ = self._shown(visit, row)
         body = on_page(self._stored(visit, row)[1], self._address)
-        told = {
-            "singleComment": "",
-            "commentableGid": f"proposal-{row.id}",
-            "commentsUrl": "/comments",
-            "order": "older",
-        }
-        thread = f'<div id="comments-for-Proposal-{row.id}" data-decidim-comments="{escape(json.dumps(told))}"></div>'
-        return visit.page(title, f'<h1>{escape(title)}</h1><div class="editor-content">{body}</div>{thread}')
+        return visit.page(title, f'<h1>{escape(title)}</h1><div class="editor-content">{body}</div>{_thread(row)}')
+
+    def debate(self, visit: Visit, row: Proposal) -> Response:
+        """The public page of a debate, which only its thread is asked of."""
+        if row.draft or row.deleted or not self.sandbox.is_public(row):
+            return visit.missing()
+        title, _ = self._shown(visit, row)
+        return visit.page(title, f"<h1>{escape(title)}</h1>{_thread(row)}")
 
     def _address(self, own: int) -> str:
         row = self.sandbox.database.proposals["proposal"].get(own)
         return self.sandbox.address_of(row) if row is not None else ""
+
+
+def _thread(row: Proposal) -> str:
+    """The place in a page where its comments are put."""
+    told = {
+        "singleComment": "",
+        "commentableGid": f"{'debate' if row.kind == 'debate' else 'proposal'}-{row.id}",
+        "commentsUrl": "/comments",
+        "order": "older",
+    }
+    return f'<div id="comments-for-{row.id}" data-decidim-comments="{escape(json.dumps(told))}"></div>'
 
 
 def _place(visit: Visit) -> tuple[float, float] | None:
