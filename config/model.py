@@ -18,6 +18,7 @@ def _time_zone(value: str) -> str:
     return value
 
 
+VERSIONS = r"^(kept|\d{1,9}\s*(s|m|h|d))$"
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 RouteName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 InstanceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -38,7 +39,11 @@ class Privacy(Settings):
     key: SecretStr
     """The secret that pseudonyms are made with; only as `${ENV_NAME}` or `file:path`. Losing it breaks the link between runs."""
     purge_gone_after: Interval = "30d"
-    """How long the texts of something that is gone from its platform are kept before only its key, date and reason remain."""
+    """How long the texts of something that is gone from its platform, and what waits in quarantine and was not shown again, are kept
+    before only key, date and reason remain. Every run does it, however it ends."""
+    versions: Annotated[str, Field(pattern=VERSIONS, examples=["kept", "90d"])] = "kept"
+    """How long earlier versions of a text are kept after they were replaced: `kept` as long as the proposal itself, or an interval
+    (`0d`: none)."""
 
 
 class Safety(Settings):
@@ -46,11 +51,20 @@ class Safety(Settings):
 
     max_gone_percent: Annotated[float, Field(ge=0, le=100)] = 5.0
     """A complete sweep that misses more of a scope than this marks nothing and asks (at least 3 may always go)."""
-    settle: Interval = "60s"
-    """A write whose answer was lost and that cannot be found is looked up again after this, before it is sent again. Servers store up to
-    40 seconds after what stands before them gave up: a shorter time risks a second copy."""
+    settle: Interval | None = None
+    """For so long after it was sent a write whose answer was lost may still be stored: it is looked up in growing steps, and sent again
+    only if it was absent twice, the second time after this. Unset: what the platform's connector knows, some hours. A shorter time
+    risks a second copy."""
     attempts: Annotated[int, Field(ge=1, le=100)] = 5
     """So often is one write tried in all before it waits for a person."""
+
+
+class Peer(Settings):
+    """Another civicsync that copies to the same platforms. Its copies are not copied on, and what it has copied is not copied again."""
+
+    accounts: dict[str, list[str]]
+    """By the name of an instance: the platform's numbers of the accounts that it writes with there; `official` where it writes in the
+    organisation's name. Markers that are not ours are believed in their texts alone."""
 
 
 class Frame(Settings):
@@ -68,6 +82,8 @@ class Frame(Settings):
     """When a run stops and asks."""
     time_zone: TimeZone = "UTC"
     """In which time zone cron lines of `every` are meant, for example Europe/Amsterdam."""
+    peers: dict[RouteName, Peer] = Field(default_factory=dict)
+    """Other deployments of civicsync on the same platforms, by a name of your choice."""
     routes: dict[RouteName, Route] = Field(default_factory=dict)
     """What is copied where, by a name of your choice (small letters, digits, hyphens)."""
 

@@ -31,3 +31,9 @@ def split_ref(reference: Ref) -> tuple[str, str]:
     if not slash or not remote_id:
         raise ValueError(f"not a reference: {reference!r}; expected kind/id, for example proposal/31")
     return kind, remote_id
+
+
+def by_number(reference: Ref) -> tuple[int, str]:
+    """For sorting references in the order in which they were made, where their numbers tell."""
+    own = split_ref(reference)[1]
+    return (int(own) if own.isascii() and own.isdigit() and len(own) < 20 else 0, reference)

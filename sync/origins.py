@@ -90,6 +90,8 @@ class OfficialAnswer:
     state: State
     texts: tuple[OriginText, ...]
     answered_at: datetime | None
+    since: datetime | None = None
+    """When it was given, or first seen where nobody tells."""
 
 
 class Seen(NamedTuple):
@@ -310,7 +312,9 @@ def newest_answers(engine: Engine, keys: Iterable[Key]) -> dict[Key, OfficialAns
                 )
                 state = State(row["state"] or row["proposal_state"])
                 if texts or state is not State.OPEN:
-                    found[row["target_key"]] = OfficialAnswer(row["key"], state, texts, row["answered_at"])
+                    found[row["target_key"]] = OfficialAnswer(
+                        row["key"], state, texts, row["answered_at"], row["answered_at"] or row["first_seen_at"]
+                    )
     return found
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, or_, select, update
+from sqlalchemy import Connection, Engine, func, null, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ..clock import Clock
@@ -35,6 +35,7 @@ from .states import (
     ENDED,
     KNOWINGLY,
     LANES,
+    LIVE,
     OPEN,
     OPERATION_MOVES,
     PUBLICATION_MOVES,
@@ -52,7 +53,9 @@ _DECIDED = (OperationState.SENT, OperationState.REFUSED, OperationState.REJECTED
 PUBLICATION, OPERATION, EVENT = table_of(PublicationRow), table_of(OperationRow), table_of(PublicationEventRow)
 ROUTE, ACCOUNT, BREAKER = table_of(RouteRow), table_of(ServiceAccountRow), table_of(BreakerRow)
 REFUSED = table_of(RefusedCredentialsRow)
-_KEPT_KNOWINGLY = ("reason_code", "error", "accepted_at", "first_sent_at")
+_AGAIN = 20
+"""Of so many that were sent more than once a run looks for a second copy."""
+_KEPT_KNOWINGLY = ("reason_code", "error", "accepted_at", "first_sent_at", "last_sent_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +102,11 @@ class Operation:
     notes: list[str] | None
     attempts: int
     lookups: int
+    older: bool
     accepted_at: datetime | None
     first_sent_at: datetime | None
+    last_sent_at: datetime | None
+    there: dict[str, Any] | None
     not_before: datetime | None
     reason_code: Reason
     error: str
@@ -205,6 +211,67 @@ class Ledger:
         query = select(func.count()).where(
             OPERATION.c.route == route, OPERATION.c.kind == OperationKind.CREATE, OPERATION.c.first_sent_at >= moment
         )
+        with self.engine.connect() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def written_since(self, route: str, moment: datetime) -> int:
+        """How many writes of any kind a route sent since a moment, and since a person let it go on."""
+        query = select(func.count()).where(OPERATION.c.route == route, OPERATION.c.first_sent_at >= moment)
+        with self.engine.connect() as connection:
+            return int(connection.execute(query.where(_not_excused(route))).scalar_one())
+
+    def edited_since(self, publication: str, moment: datetime) -> int:
+        """How many edits of one copy were sent since a moment."""
+        query = select(func.count()).where(
+            OPERATION.c.publication_id == publication,
+            OPERATION.c.kind == OperationKind.EDIT,
+            OPERATION.c.first_sent_at >= moment,
+        )
+        with self.engine.connect() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def sent_again_since(self, target: str, moment: datetime) -> list[Operation]:
+        """Creates that were sent more than once, the newest time since a moment, and are confirmed."""
+        query = (
+            select(OPERATION)
+            .where(
+                OPERATION.c.target_instance == target,
+                OPERATION.c.kind == OperationKind.CREATE,
+                OPERATION.c.state == OperationState.SENT,
+                OPERATION.c.attempts > 1,
+                OPERATION.c.lookups > 0,
+                OPERATION.c.last_sent_at >= moment,
+            )
+            .order_by(OPERATION.c.id.desc())
+            .limit(_AGAIN)
+        )
+        with self.engine.connect() as connection:
+            return [_operation(row) for row in connection.execute(query).mappings()]
+
+    def changes_since(self, route: str, moment: datetime) -> dict[str, int]:
+        """By kind, the changes of copies that a route sent since a moment or is about to send, and that no person approved.
+
+        An answer that is older than the copy belongs to its making, and what was wanted before a person let the route go on is excused.
+        """
+        about = OPERATION.c.state.in_((OperationState.APPROVED, OperationState.SENDING, OperationState.UNKNOWN))
+        query = (
+            select(OPERATION.c.kind, func.count())
+            .where(
+                OPERATION.c.route == route,
+                OPERATION.c.kind != OperationKind.CREATE,
+                OPERATION.c.decided_by.is_(None),
+                OPERATION.c.older.is_(False),
+                or_(about, OPERATION.c.first_sent_at >= moment),
+                _not_excused(route),
+            )
+            .group_by(OPERATION.c.kind)
+        )
+        with self.engine.connect() as connection:
+            return {str(kind): int(many) for kind, many in connection.execute(query)}
+
+    def copies_of(self, route: str) -> int:
+        """How many copies of a route are there, as far as is known."""
+        query = select(func.count()).where(PUBLICATION.c.route == route, PUBLICATION.c.state.in_(LIVE))
         with self.engine.connect() as connection:
             return int(connection.execute(query).scalar_one())
 
@@ -322,6 +389,7 @@ class Ledger:
             "reason_code": reason,
             "error": sentence,
             "payload": None,
+            "there": None,
             "changed_at": now,
         }
         connection.execute(update(OPERATION).where(OPERATION.c.id == own, OPERATION.c.state == before).values(values))
@@ -432,18 +500,32 @@ class Ledger:
             EVENT.insert(), {"publication_id": publication, "at": now, "what": what, "detail": detail[:2000]}
         )
 
+    def note_there(self, operation: Operation, there: Mapping[str, Any]) -> None:
+        """Keep what stands on the platform beside an operation that is still in the state in which it was read."""
+        with self._begin() as connection:
+            connection.execute(
+                update(OPERATION)
+                .where(OPERATION.c.id == operation.id, OPERATION.c.state == operation.state)
+                .values(there=dict(there))
+            )
+
     def forget_texts(self, before: datetime) -> None:
         """Drop the texts of what ended before a moment; what happened, when and where stays readable."""
         with self._begin() as connection:
             connection.execute(
                 update(PUBLICATION)
-                .where(PUBLICATION.c.state.in_(ENDED), PUBLICATION.c.changed_at < before, PUBLICATION.c.title != "")
+                # A publication without a title has a text all the same.
+                .where(
+                    PUBLICATION.c.state.in_(ENDED),
+                    PUBLICATION.c.changed_at < before,
+                    or_(PUBLICATION.c.title != "", PUBLICATION.c.sent_payload.is_not(null())),
+                )
                 .values(sent_payload=None, title="")
             )
             connection.execute(
                 update(OPERATION)
                 .where(OPERATION.c.state.in_(CLOSED), OPERATION.c.changed_at < before)
-                .values(payload=None)
+                .values(payload=None, there=None)
             )
 
     # Routes, accounts, breakers ---------------------------------------------------------------------------------------
@@ -516,6 +598,12 @@ class Ledger:
                 .where(BREAKER.c.host == host, or_(BREAKER.c.failures > 0, BREAKER.c.open_until.is_not(None)))
                 .values(failures=0, open_until=None)
             )
+
+
+def _not_excused(route: str) -> Any:
+    """That an operation was wanted after a person last let its route go on."""
+    resumed = select(ROUTE.c.resumed_at).where(ROUTE.c.name == route).scalar_subquery()
+    return or_(resumed.is_(None), OPERATION.c.created_at > resumed)
 
 
 def _publication(row: Mapping[Any, Any]) -> Publication:

@@ -14,6 +14,7 @@ import hashlib
 import hmac
 import html as html_module
 import re
+import unicodedata
 from dataclasses import dataclass
 
 from ..identity import Key, Ref
@@ -22,6 +23,13 @@ _ORIGIN = r"[a-z0-9][a-z0-9-]{0,62}/[a-z_]+/[A-Za-z0-9_.:-]{1,100}?"
 _BETWEEN = r"(?:\.|~|gid://[\w.-]{1,100}/Decidim::Proposals::Proposal/)"
 _MARKER = re.compile(rf"\[civicsync:({_ORIGIN}){_BETWEEN}([a-z2-7]{{16}})\]")
 _CLAIM = re.compile(r"\[\s*civicsync\s*:[^\]]{0,300}\]?", re.IGNORECASE)
+_TAG = re.compile(r"<[^<>]*>")
+_UNIT = re.compile(r"<[^<>]*>|&(?:amp;)*(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?|.", re.DOTALL)
+"""A tag, whatever is escaped (also more than once), or a character."""
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]"
+)
+"""Characters that are not seen where a text is shown."""
 _LETTERS = dict(zip("234567", "cdefgh", strict=True))
 """What a signature begins with instead of a digit: digits behind a sign are what platforms take for a number of theirs."""
 _DIGITS = {letter: digit for digit, letter in _LETTERS.items()}
@@ -101,13 +109,65 @@ def one_form(text: str) -> str:
 
 
 def claims_marker(text: str) -> bool:
-    """Whether a text holds anything that looks like a marker, well-formed or not."""
-    return "civicsync" in text.lower() and _CLAIM.search(text) is not None
+    """Whether a text (plain or HTML) holds anything that looks like a marker to whoever shows it, well-formed or not."""
+    return _suspicious(text) and any(_claims(text, markup=markup) for markup in (False, True))
 
 
 def without_markers(text: str) -> str:
-    """A text in which nothing can be taken for a marker."""
-    return _CLAIM.sub("", text) if claims_marker(text) else text
+    """A text in which nothing can be taken for a marker, nor after anything was taken away, unescaped or shown.
+
+    What is left when one is removed may be one again (`[civic[civicsync:x]sync:…]`): it goes on until there is none.
+    """
+    if not _suspicious(text):
+        return text
+    for _ in range(_DEEPEST):
+        before = text
+        for markup in (False, True):
+            for begin, end in reversed(_claims(text, markup=markup)):
+                text = text[:begin] + text[end:]
+        if text == before:
+            return text
+    # Nobody nests them so deep by chance: without a bracket nothing is a marker.
+    return "".join("(" if "[" in _as_shown(unit) else unit for unit in _UNIT.findall(text))
+
+
+def carries_only(text: str, marker: str) -> bool:
+    """Whether a text carries this marker once, and nothing else that could be taken for one."""
+    if not marker or text.count(marker) != 1:
+        return False
+    return not any(claims_marker(text.replace(marker, between)) for between in ("", "\n"))
+
+
+def _suspicious(text: str) -> bool:
+    """Whether it is worth looking closer."""
+    shown = _as_shown(text)
+    return any("civicsync" in each.casefold() for each in (shown, _TAG.sub("", shown), _as_shown(_TAG.sub("", text))))
+
+
+def _as_shown(text: str) -> str:
+    """A text unescaped as often as it was escaped, in plain letters, without what nobody sees."""
+    while "&" in text and (written := html_module.unescape(text)) != text:
+        text = written
+    if text.isascii():
+        return text if text.isprintable() else _UNSEEN.sub("", text)
+    return _UNSEEN.sub("", unicodedata.normalize("NFKC", text))
+
+
+def _claims(text: str, *, markup: bool) -> list[tuple[int, int]]:
+    """Where in a text something looks like a marker. `markup`: as it looks when its tags are not seen."""
+    shown, places, at = list[str](), list[int](), 0
+    for unit in _UNIT.findall(text):
+        seen = "" if markup and _TAG.fullmatch(unit) else _as_shown(unit)
+        shown.append(seen)
+        places += [at] * len(seen)
+        at += len(unit)
+    places.append(at)
+    found: list[tuple[int, int]] = []
+    for match in _CLAIM.finditer("".join(shown)):
+        last = places[match.end() - 1]
+        end = next((place for place in places[match.end() :] if place > last), at)
+        found.append((places[match.start()], end))
+    return found
 
 
 def _settled(signature: str) -> str:

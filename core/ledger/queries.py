@@ -13,6 +13,13 @@ def count_by_state(engine: Engine, route: str) -> dict[str, int]:
         return {str(state): int(number) for state, number in connection.execute(query)}
 
 
+def count_by_reason(engine: Engine, route: str, reason: Reason) -> int:
+    """How many publications of a route are as they are for this reason."""
+    query = select(func.count()).where(PUBLICATION.c.route == route, PUBLICATION.c.reason_code == reason)
+    with engine.connect() as connection:
+        return int(connection.execute(query).scalar_one())
+
+
 def reasons_told(engine: Engine, route: str) -> dict[str, int]:
     """Why publications of a route are refused, held or left alone, with how many of each, most frequent first."""
     columns = (PUBLICATION.c.state, PUBLICATION.c.reason_code, PUBLICATION.c.reason)

@@ -66,6 +66,7 @@ class OperationKind(_Explained):
     WITHDRAW = "withdraw", "Take the copy back."
     ANSWER = "answer", "Tell an official answer at the copy."
     ANSWER_BACK = "answer_back", "Tell an official answer, given to the copy, at its origin."
+    WITHDRAW_TWIN = "withdraw_twin", "Take a second text with the marker of the copy back; the copy stays."
 
 
 class Lane(_Explained):
@@ -74,6 +75,7 @@ class Lane(_Explained):
     TEXT = "text", "What the copy says, and whether it is there."
     ANSWER = "answer", "The answers told at the copy."
     ORIGIN = "origin", "The answers told at the origin."
+    TWIN = "twin", "A second text that carries the marker of the copy."
 
 
 LANES: Mapping[OperationKind, Lane] = {
@@ -82,6 +84,7 @@ LANES: Mapping[OperationKind, Lane] = {
     OperationKind.WITHDRAW: Lane.TEXT,
     OperationKind.ANSWER: Lane.ANSWER,
     OperationKind.ANSWER_BACK: Lane.ORIGIN,
+    OperationKind.WITHDRAW_TWIN: Lane.TWIN,
 }
 
 
@@ -126,6 +129,8 @@ class Reason(_Explained):
         "Its answer was lost, and no look-up could tell what became of it: a person looks before it is sent again.",
     )
     TWINS = "twins", "More than one text on its platform carries its marker."
+    MIXED_MARKERS = "mixed_markers", "The text of ours that carries its marker carries another copy's, too."
+    NOT_ONE_MARKER = "not_one_marker", "What was to be sent would not carry exactly one marker, its own."
     HARMLESS = "harmless", "Its answer was lost, and repeating it changes nothing."
     HALF_MADE = "half_made", "It was found as a draft, which is finished now."
     ASKED_AGAIN = "asked_again", "It was refused once; one refusal alone may be the answer to another request."
@@ -167,7 +172,7 @@ ENDED = (P.WITHDRAWN, P.CANCELLED, P.REFUSED, P.REJECTED, P.GONE)
 """Their texts need not be kept for ever."""
 _TOLD = (P.REFUSED, P.HELD, P.CONFLICT, P.STUCK, P.GONE)
 _WAITING = (P.HELD, P.CONFLICT, P.GONE, P.STUCK)
-_REASONS_TOLD = (Reason.EDIT_REFUSED, Reason.ANSWER_REFUSED, Reason.TWINS)
+_REASONS_TOLD = (Reason.EDIT_REFUSED, Reason.ANSWER_REFUSED, Reason.TWINS, Reason.NOT_ONE_MARKER)
 _ASKED = (*_REASONS_TOLD, Reason.ORIGIN_BACK)
 _P_QUEUED = (P.PLANNED, P.AWAITING_APPROVAL, P.APPROVED)
 
@@ -199,7 +204,7 @@ PUBLICATION_MOVES = _moves(
     ((P.APPROVED,), (P.SENDING,), (A.SENDING,)),
     ((P.SENDING,), (P.SENT, P.REFUSED, P.APPROVED, P.AWAITING_APPROVAL, P.UNKNOWN, P.CANCELLED), (A.SENDING,)),
     ((P.UNKNOWN,), (P.SENT, P.APPROVED, P.AWAITING_APPROVAL), (A.LOOKUP,)),
-    ((P.SENT,), (P.CONFLICT,), (A.SENDING,)),
+    ((P.SENT,), (P.CONFLICT,), (A.PLAN, A.SENDING)),
     ((P.CONFLICT,), (P.SENT,), (A.SENDING, A.PERSON)),
     (LIVE, (P.GONE,), (A.SENDING, A.PULL)),
     (LIVE, (P.WITHDRAWN, P.STUCK), (A.SENDING,)),

@@ -7,7 +7,7 @@ open operation per lane, and no two publications with the same copy.
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import Index, UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint, false
 from sqlmodel import Field, SQLModel
 
 from .tables import UTCMoment, json_column, long_text, moment
@@ -63,7 +63,7 @@ class OperationRow(SQLModel, table=True):
     target_instance: str
     """Where the write goes: for an answer back to the origin, the origin's instance."""
     kind: str
-    """create, edit, withdraw, answer or answer_back."""
+    """create, edit, withdraw, answer, answer_back or withdraw_twin."""
     lane: str
     open_lane: str | None = None
     """The lane while the operation is open, else null: one open operation per publication and lane."""
@@ -76,7 +76,13 @@ class OperationRow(SQLModel, table=True):
     """How often in a row the platform was asked what became of it, and could not tell or did not find what it had accepted."""
     accepted_at: datetime | None = moment()
     """When the platform's own answer said that it was taken; it is never sent again unless a person says so."""
+    older: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    """Of an answer: it was given before the copy was made, and belongs to its making."""
     first_sent_at: datetime | None = moment()
+    last_sent_at: datetime | None = moment()
+    """When its newest attempt went out: until long after that it may still be stored."""
+    there: Any = json_column()
+    """Of an edit: what stood on the platform when it was compared with what we wrote (`title`, `plain`, `print`), and `shown_to` whom."""
     not_before: datetime | None = moment()
     reason_code: str = Field(default="", sa_column_kwargs={"server_default": ""})
     error: str = long_text()
@@ -105,6 +111,8 @@ class RouteRow(SQLModel, table=True):
     fingerprint: str
     planned_at: datetime | None = moment()
     halted_at: datetime | None = moment()
+    resumed_at: datetime | None = moment()
+    """When a person last let it go on: what was wanted before that is not counted against it."""
     halted_reason: str = long_text()
 
 

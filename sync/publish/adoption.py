@@ -4,18 +4,20 @@ Asks the platform, and only to read; writes only the ledger.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, NamedTuple
 
 from ...config.routes import Route
 from ...connectors.contract.writing import Authored, CanFind, Copy, Reading
+from ...core.identity import Ref, by_number
 from ...core.ledger.ledger import SETTLED, DuplicateCopy, Ledger, Publication, copy_columns, publication_id, told
-from ...core.ledger.marker import Signer, markers_in
+from ...core.ledger.marker import Marker, Signer, markers_in
 from ...core.ledger.states import Lane, OperationState, PublicationState, Reason
 from ..origins import load_origins, new_origins
 from ..render.render import fingerprint
-from .sending import twins_told
+from .sending import tell_twins, twins_told, withdraw_twins
 
 _QUEUED = (PublicationState.PLANNED, PublicationState.AWAITING_APPROVAL, PublicationState.APPROVED)
 _UNDER_WAY = (PublicationState.SENDING, PublicationState.UNKNOWN)
@@ -40,11 +42,13 @@ async def adopt(
     routes: Mapping[str, str],
     *,
     stop_at_known: bool,
+    keep_first: Collection[str] = (),
 ) -> list[Adopted]:
     """Put copies of ours that the ledger does not know back into it, by their signed markers; returns what was found.
 
-    `routes`: by origin instance, the route that leads from there to `space`. `stop_at_known`: a ledger that was restored from a
-    backup lacks the newest only, so a run of known ones ends the search.
+    `routes`: by origin instance, the route that leads from there to `space`; `keep_first`: those of them where the copy made first stays
+    and others with its marker are taken back. `stop_at_known`: a ledger that was restored from a backup lacks the newest only, so a run
+    of known ones ends the search.
     """
     adopted, listed, run = list[Adopted](), list[Authored](), 0
     known = await asyncio.to_thread(ledger.copies)
@@ -55,44 +59,104 @@ async def adopt(
                 break
             continue
         listed.append(made)
-    # What is public goes before what was taken back with the same marker.
-    for made in sorted(listed, key=lambda each: each.copy.withdrawn):
-        own = await asyncio.to_thread(_recognised, ledger, signer, made, instance, space, routes)
-        if own is not None and own.copy_key is not None:
-            await asyncio.to_thread(_tell_twins, ledger, own, [made.copy.ref])
-        elif own is not None:
+    for marker, found in _candidates(signer, listed, instance, space).items():
+        route = routes.get(marker.origin.partition("/")[0])
+        if route is None:
+            continue
+        first = found.plain[0] if found.plain else None
+        if first is None:
+            await asyncio.to_thread(_ask_about_mixed, ledger, marker, found.mixed, instance, space, route)
+            continue
+        own = await asyncio.to_thread(_recognised, ledger, first, marker, instance, space, route)
+        if own is None:
+            continue
+        # What is public counts; what was taken back with the same marker does not.
+        standing = [each.copy.ref for each in found.plain if not each.copy.withdrawn]
+        asked = [each.copy.ref for each in found.mixed if not each.copy.withdrawn]
+        if own.copy_key is not None:
+            others = standing
+            await asyncio.to_thread(tell_twins, ledger, own, [*others, *asked])
+        else:
+            listed_too = [each for each in first.copy.twins if each not in asked]
+            others = list(dict.fromkeys(each for each in (*standing, *listed_too) if each != first.copy.ref))
             # A list shows a text in another form than the copy's own page, with which it is compared from now on.
-            reading = await read(made.copy)
-            taken = await asyncio.to_thread(_take_in, ledger, own, made, reading)
+            reading = await read(first.copy)
+            taken = await asyncio.to_thread(_take_in, ledger, own, first, reading, [*others, *asked])
             adopted += [taken] if taken is not None else []
+        if others and route in keep_first:
+            now = await asyncio.to_thread(ledger.publication, own.id)
+            await asyncio.to_thread(withdraw_twins, ledger, now or own, others)
     return adopted
 
 
+@dataclass(slots=True)
+class _Candidates:
+    """The texts of our account that carry one marker, the best first: public before taken back, the one made first before later ones.
+
+    `mixed`: those that carry the marker of another copy, too; whose copy such a text is nobody can tell.
+    """
+
+    plain: list[Authored] = field(default_factory=list[Authored])
+    mixed: list[Authored] = field(default_factory=list[Authored])
+
+
+def _candidates(signer: Signer, listed: Sequence[Authored], instance: str, space: str) -> dict[Marker, _Candidates]:
+    found: dict[Marker, _Candidates] = {}
+    for made in sorted(listed, key=lambda each: (each.copy.withdrawn, by_number(each.copy.ref))):
+        ours = list(dict.fromkeys(m for m in markers_in(made.text) if signer.is_ours(m, instance, space)))
+        for marker in ours if made.copy.complete else ():
+            each = found.setdefault(marker, _Candidates())
+            (each.mixed if len(ours) > 1 else each.plain).append(made)
+    return found
+
+
 def _recognised(
-    ledger: Ledger, signer: Signer, made: Authored, instance: str, space: str, routes: Mapping[str, str]
+    ledger: Ledger, made: Authored, marker: Marker, instance: str, space: str, route: str
 ) -> Publication | None:
-    """The publication whose copy this is; None where it is none of ours, or not to be touched."""
-    marker = next((m for m in markers_in(made.text) if signer.is_ours(m, instance, space)), None)
-    route = routes.get(marker.origin.partition("/")[0]) if marker is not None else None
-    if marker is None or route is None or not made.copy.complete:
-        return None
+    """The publication whose copy this is; None where it is not to be touched."""
     before = ledger.publication(publication_id(marker.origin, instance, space))
     if before is not None and before.state in _UNDER_WAY:
         return None  # just what a lookup is for
     if before is not None and made.copy.withdrawn and (before.copy_key is not None or _tried(ledger, before)):
         return None  # it was taken back, and a person had it made anew
-    return before or ledger.open_publication(
-        PublicationState.SENT,
+    return before or _opened(ledger, PublicationState.SENT, marker, made.title, instance, space, route)
+
+
+def _opened(
+    ledger: Ledger, state: PublicationState, marker: Marker, title: str, instance: str, space: str, route: str
+) -> Publication:
+    return ledger.open_publication(
+        state,
         route=route,
         origin_key=marker.origin,
         target_instance=instance,
         target_space=space,
         marker=str(marker),
-        title=made.title,
+        title=title,
     )
 
 
-def _take_in(ledger: Ledger, own: Publication, made: Authored, reading: Reading | None) -> Adopted | None:
+def _ask_about_mixed(
+    ledger: Ledger, marker: Marker, mixed: Sequence[Authored], instance: str, space: str, route: str
+) -> None:
+    """All that carries this marker carries another copy's, too: a person decides whether a copy is made."""
+    before = ledger.publication(publication_id(marker.origin, instance, space))
+    if before is not None and (before.copy_key is not None or before.state in _UNDER_WAY):
+        return
+    refs = ", ".join(each.copy.ref for each in mixed)
+    why = f"its marker stands in {refs}, beside the marker of another copy: look there whose copy that is"
+    own = before or _opened(ledger, PublicationState.HELD, marker, mixed[0].title, instance, space, route)
+    if any(event["detail"] == why for event in ledger.events(own.id)):
+        return  # a person has decided since
+    ledger.cancel(own, Lane.TEXT, Reason.MIXED_MARKERS, why)
+    ledger.update_publication(
+        own, event="held", detail=why, state=PublicationState.HELD, **told(Reason.MIXED_MARKERS, why)
+    )
+
+
+def _take_in(
+    ledger: Ledger, own: Publication, made: Authored, reading: Reading | None, twins: Sequence[Ref]
+) -> Adopted | None:
     tried = any(op.first_sent_at is not None for op in ledger.operations(publication=own.id))
     title = load_origins(ledger.engine, [own.origin_key]).get(own.origin_key)
     ledger.cancel(own, Lane.TEXT, Reason.COPY_THERE, "the copy is there already")
@@ -103,8 +167,8 @@ def _take_in(ledger: Ledger, own: Publication, made: Authored, reading: Reading 
     if title is not None and title.title:
         where["title"] = title.title
     state, why = _standing(reading)
-    if made.copy.twins:
-        why = told(Reason.TWINS, twins_told(made.copy.ref, made.copy.twins))
+    if twins:
+        why = told(Reason.TWINS, twins_told(made.copy.ref, twins))
     try:
         ledger.update_publication(own, event="adopted", detail=made.copy.url, state=state, **why, **where)
     except DuplicateCopy:
@@ -116,13 +180,6 @@ def _tried(ledger: Ledger, own: Publication) -> bool:
     """Whether this ledger knows that the publication had a copy."""
     done = ledger.operations(states=(OperationState.SENT,), publication=own.id)
     return any(op.lane is Lane.TEXT for op in done)
-
-
-def _tell_twins(ledger: Ledger, own: Publication, others: Sequence[str]) -> None:
-    """Tell a person once that there is another copy with the same marker."""
-    why = twins_told(own.remote_ref or "", others)
-    if all(event["detail"] != why for event in ledger.events(own.id)):
-        ledger.update_publication(own, event="twins", detail=why, **told(Reason.TWINS, why))
 
 
 def hold_older(ledger: Ledger, signer: Signer, name: str, route: Route, adopted: Sequence[Adopted]) -> int:

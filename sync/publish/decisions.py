@@ -4,7 +4,7 @@ Pure: made by `planning`, written down by `intents`, carried out by `sending`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -25,6 +25,7 @@ class Action(StrEnum):
     CREATE = "create"
     EDIT = "edit"
     WITHDRAW = "withdraw"
+    WITHDRAW_TWIN = "withdraw_twin"
     ANSWER = "answer"
     ANSWER_BACK = "answer_back"
     HOLD = "hold"
@@ -50,6 +51,8 @@ class Decision:
     payload_hash: str = ""
     marker: str = ""
     publication: Publication | None = None
+    older: bool = False
+    """Of an answer: it was given before the copy was made."""
 
 
 @dataclass(slots=True)
@@ -60,6 +63,10 @@ class Plan:
     decisions: list[Decision] = field(default_factory=list[Decision])
     skipped: dict[str, int] = field(default_factory=dict[str, int])
     waiting: int = 0
+    warnings: list[str] = field(default_factory=list[str])
+    """What was seen on the target and is not obeyed."""
+    strays: int = 0
+    """Copies of ours that a pull saw on the target and the ledger does not know."""
     fingerprint: str = ""
     began: datetime | None = None
 
@@ -82,6 +89,10 @@ def requests_of(decision: Decision, route: Route, writer: Writer) -> Sequence[Re
     copy = copy_of(own)
     if decision.action is Action.EDIT and decision.payload:
         return editing(writer).plan_edit(space, copy, draft_of(decision.payload))
+    if decision.action is Action.WITHDRAW_TWIN:
+        twins = [replace(copy, ref=each, url="") for each in (decision.payload or {}).get("refs", ())]
+        text = withdrawal_text(own)
+        return [request for twin in twins for request in withdrawing(writer).plan_withdraw(space, twin, text)]
     if decision.action is Action.WITHDRAW:
         return withdrawing(writer).plan_withdraw(space, copy, withdrawal_text(own))
     if decision.action in {Action.ANSWER, Action.ANSWER_BACK} and decision.payload:

@@ -17,6 +17,7 @@ from ...core.ledger.marker import Signer, claims_marker, markers_in
 from ...core.ledger.states import UNDER_WAY, OperationKind, Reason
 from ..origins import Origin
 from ..render.render import draft_of, fingerprint
+from .peers import Peers
 
 
 class Provenance(StrEnum):
@@ -39,8 +40,11 @@ class Classified:
 class Guards:
     """Judges the proposals of one instance; made anew for every run."""
 
-    def __init__(self, ledger: Ledger, signer: Signer, instance: str, spaces: Iterable[Ref] = ()) -> None:
-        """`spaces`: into which of its spaces routes lead."""
+    def __init__(
+        self, ledger: Ledger, signer: Signer, instance: str, spaces: Iterable[Ref] = (), peers: Peers | None = None
+    ) -> None:
+        """`spaces`: into which of its spaces routes lead; `peers`: who else copies to it."""
+        self._peers = peers
         self._spaces = tuple(spaces)
         self._signer = signer
         self._instance = instance
@@ -57,6 +61,9 @@ class Guards:
         """Whether this may be the origin of copies."""
         text = "\n".join(f"{each.title}\n{each.plain}\n{each.html}" for each in origin.texts)
         if claims_marker(text):
+            peer = self._peers.who_wrote(self._instance, origin.author) if self._peers is not None else None
+            if peer is not None and markers_in(text):
+                return Classified(Provenance.COPY, f"it is a copy that {peer} made")
             return self._judge_marker(text, official=origin.author is None)
         if fingerprint(origin.title, "") in self._pending:
             return Classified(Provenance.COPY, "it may be a copy that is just being made; the next run knows")

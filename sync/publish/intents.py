@@ -7,6 +7,8 @@ from ...core.ledger.ledger import SETTLED, Ledger, Publication, told
 from ...core.ledger.states import Lane, OperationKind, OperationState, PublicationState, Reason
 from .decisions import Action, Decision, Plan
 
+_MARKED = (Reason.FOREIGN_MARKER, Reason.DOUBTFUL_MARKER)
+"""Somebody wrote what looks like a marker into the origin: a person looks, whatever the route says."""
 _OPENED = {
     Action.HOLD: PublicationState.HELD,
     Action.REFUSE: PublicationState.REFUSED,
@@ -32,21 +34,25 @@ def write_down(ledger: Ledger, name: str, route: Route, decision: Decision, *, f
     match decision.action:
         case Action.CREATE:
             change = {"title": decision.title, **SETTLED}
-            _intend(ledger, own, decision, state, wanted=decision.why, change=change)
+            more, waits = _asked(decision, state)
+            _intend(ledger, own, decision, waits, wanted=decision.why, change=change, **more)
         case Action.EDIT:
             # Found again, and other than its origin: nobody knows any more who changed which.
             doubtful = own.sent_hash is None and route.conflict != "origin_wins"
             asks = own.state is PublicationState.CONFLICT or doubtful
-            more = {"error": decision.why} if asks else {}
-            waits = OperationState.AWAITING_APPROVAL if asks else state
+            more, waits = _asked(decision, state)
+            if asks:
+                more, waits = {**more, "error": decision.why}, OperationState.AWAITING_APPROVAL
             _intend(ledger, own, decision, waits, change={"title": decision.title}, **more)
         case Action.WITHDRAW:
             # Taking something back never waits for approval: the origin's author or moderator has decided.
             payload = {"reason": decision.why}
             ledger.intend(own, OperationKind.WITHDRAW, OperationState.APPROVED, payload=payload, notes=[decision.why])
+        case Action.WITHDRAW_TWIN:
+            _intend(ledger, own, decision, OperationState.APPROVED)
         case Action.ANSWER | Action.ANSWER_BACK:
             to = route.to.instance if decision.action is Action.ANSWER else route.source.instance
-            _intend(ledger, own, decision, state, target_instance=to)
+            _intend(ledger, own, decision, state, target_instance=to, older=decision.older)
         case Action.CONFIRM:
             hashed, payload = decision.payload_hash, decision.payload
             ledger.update_publication(
@@ -76,6 +82,13 @@ def _begins(route: Route, *, first: bool) -> OperationState:
     if first and plans_first(route):
         return OperationState.PLANNED
     return OperationState.APPROVED if route.approval == "automatic" else OperationState.AWAITING_APPROVAL
+
+
+def _asked(decision: Decision, state: OperationState) -> tuple[dict[str, Any], OperationState]:
+    """What an operation says beside its text, and where it begins: with a person where its origin carries a marker."""
+    if decision.reason not in _MARKED:
+        return {}, state
+    return {"reason_code": decision.reason, "error": decision.why}, OperationState.AWAITING_APPROVAL
 
 
 def _opened(ledger: Ledger, name: str, route: Route, decision: Decision, *, first: bool) -> Publication | None:

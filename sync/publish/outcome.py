@@ -40,13 +40,17 @@ class RouteOutcome:
     counts: dict[str, int] = field(default_factory=dict[str, int])
     left_alone: bool = False
     """The target failed so often that nothing was sent there, or not everything (the breaker is open)."""
+    twins: int = 0
+    """So many of its copies share their marker with another text on the target."""
     reasons: dict[str, int] = field(default_factory=dict[str, int])
     """Why copies were refused, held or left alone, and how often."""
 
     @property
     def failed(self) -> bool:
         """Whether a script should take notice."""
-        return self.left_alone or self.outcome in {RouteEnd.FAILED, RouteEnd.HALTED, RouteEnd.LEASE_LOST}
+        return (
+            self.left_alone or self.twins > 0 or self.outcome in {RouteEnd.FAILED, RouteEnd.HALTED, RouteEnd.LEASE_LOST}
+        )
 
 
 PublishProgress = Callable[[str, Operation, OperationState | None], None]

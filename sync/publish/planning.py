@@ -4,8 +4,6 @@
 """
 
 import hashlib
-import html as html_module
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -19,7 +17,7 @@ from ...config.routes import Route
 from ...connectors.contract.errors import CannotDo
 from ...connectors.contract.writing import Limits, Writer
 from ...connectors.registry import resolve
-from ...core.identity import Key
+from ...core.identity import Key, Ref, by_number
 from ...core.ledger.ledger import PUBLICATION, Ledger, Operation, Publication, publication_id
 from ...core.ledger.marker import Signer, markers_in
 from ...core.ledger.states import LANES, LIVE, UNDER_WAY, Lane, OperationKind, OperationState, PublicationState, Reason
@@ -46,16 +44,17 @@ from ..render.render import (
     prints,
     render,
     render_answer,
+    why_not_sent,
     with_draft,
 )
 from .decisions import Action, Decision, Plan
 from .guards import Classified, Guards, Provenance
+from .peers import Peers, named_address
 from .sending import twins_told
 
 _CHUNK = 200
 _AT_REST = (PublicationState.CANCELLED, PublicationState.REFUSED, PublicationState.HELD, PublicationState.REJECTED)
 _COPY = PROPOSAL.alias("copy")
-_ADDRESS = re.compile(r"https?://[^\s\"'<>()]+")
 _MARGIN = timedelta(minutes=10)
 """A pull stamps a change a little before it commits it; what changed this long before the last plan is looked at again."""
 
@@ -82,7 +81,8 @@ class Planner:
         self.limits = limits
         source = self.route.source.instance
         spaces = {route.to.space for route in config.routes.values() if route.to.instance == source}
-        self.guards = Guards(ledger, signer, source, spaces)
+        self.peers = Peers(config)
+        self.guards = Guards(ledger, signer, source, spaces, self.peers)
         self._certain = resolve(config.instances[source].platform).tells_languages
         self.origin_site = site_of(engine, config, self.route.source.instance)
         self.target_site = site_of(engine, config, self.route.to.instance)
@@ -94,6 +94,7 @@ class Planner:
         existing = self._existing(plan.fingerprint)
         self._follow(plan, existing)
         self._twins(plan)
+        self._strangers(plan)
         self._new(plan, now, room)
         if self.route.follow.answers_to_copies or self.route.follow.answers_to_origin:
             self._answers(plan)
@@ -236,16 +237,22 @@ class Planner:
                 why = "the origin says again what the copy says"
                 return self._decision(Action.CANCEL, own, origin, why, reason=Reason.SAYS_SO_ALREADY)
             return None
-        why = "the origin changed" if edit else "the origin changed before the copy was made"
+        why, reason = "the origin changed" if edit else "the origin changed before the copy was made", Reason.NONE
         if own.state is PublicationState.RELEASED:
             why = "a person let it through"
+        else:
+            # A changed text passes the same guards as a new one.
+            judged = self.guards.judge(origin)
+            if judged.provenance is Provenance.COPY:
+                return None
+            if judged.provenance is Provenance.HELD:
+                why, reason = judged.why, judged.reason
         if edit and own.sent_hash is None and own.copy_print in prints(rendered.draft):
             action, why = Action.CONFIRM, "the copy says what its origin says"
         elif edit and own.sent_hash is None and own.copy_print is not None:
             why = "it was found again and says something else than its origin"
-        return self._decision(
-            action, own, origin, why, notes=rendered.notes, payload=payload, payload_hash=digest, marker=own.marker
-        )
+        more = {"payload": payload, "payload_hash": digest, "marker": own.marker, "reason": reason}
+        return self._decision(action, own, origin, why, notes=rendered.notes, **more)
 
     def _decision(self, action: Action, own: Publication, origin: Origin | None, why: str, **more: Any) -> Decision:
         title = origin.title if origin is not None and origin.title else own.title
@@ -254,18 +261,28 @@ class Planner:
     def _twins(self, plan: Plan) -> None:
         """A second text of ours with the marker of a copy, seen by a pull: a late answer, or one that was stored after all."""
         to, accounts = self.route.to, self.ledger.accounts(self.route.to.instance)
+        twins: dict[str, tuple[Publication, list[Ref]]] = {}
         for marked in self._marked:
             if marked.author is not None and marked.author not in accounts:
                 continue  # anybody can paste a marker
             for marker in markers_in(marked.plain):
-                own = self.ledger.publication(publication_id(marker.origin, to.instance, to.space))
-                if own is None or own.copy_key in {None, marked.key} or own.route != self.name:
-                    continue
                 if not self.signer.is_ours(marker, to.instance, to.space):
                     continue
-                why = twins_told(own.remote_ref or "", [marked.key.partition("/")[2]])
-                if all(event["detail"] != why for event in self.ledger.events(own.id)):
-                    plan.decisions.append(self._decision(Action.FLAG, own, None, why, reason=Reason.TWINS))
+                own = self.ledger.publication(publication_id(marker.origin, to.instance, to.space))
+                if own is None or (own.copy_key is None and own.state in _AT_REST):
+                    plan.strays += 1
+                elif own.copy_key not in {None, marked.key} and own.route == self.name:
+                    twins.setdefault(own.id, (own, []))[1].append(marked.key.partition("/")[2])
+        done = self.ledger.last_hashes(self.name, Lane.TWIN) if twins else {}
+        for own, found in twins.values():
+            others = sorted(set(found), key=by_number)
+            why = twins_told(own.remote_ref or "", others)
+            if all(event["detail"] != why for event in self.ledger.events(own.id)):
+                plan.decisions.append(self._decision(Action.FLAG, own, None, why, reason=Reason.TWINS))
+            payload = {"refs": others}
+            if self.route.twins == "keep_first" and done.get(own.id) != hash_of(payload):
+                more = {"payload": payload, "payload_hash": hash_of(payload), "notes": (why,)}
+                plan.decisions.append(self._decision(Action.WITHDRAW_TWIN, own, None, why, **more))
 
     @cached_property
     def _marked(self) -> list[Marked]:
@@ -295,17 +312,36 @@ class Planner:
 
     @cached_property
     def _foreign(self) -> dict[str, Key]:
-        """What another civicsync made on the target: the addresses that its copies name, and their titles."""
+        """What another civicsync that we know made on the target, by the one address that each of its copies names."""
         to, found = self.route.to, dict[str, Key]()
         for marked in self._marked:
             foreign = [m for m in markers_in(marked.plain) if not self.signer.is_ours(m, to.instance, to.space)]
-            if foreign:
-                named = _ADDRESS.findall(f"{marked.plain} {html_module.unescape(marked.html)}")
-                found.update(dict.fromkeys((marked.title, *named), marked.key))
+            if foreign and self._known(marked):
+                found.update(dict.fromkeys(named_address(marked.plain, marked.html), marked.key))
         return found
 
+    def _known(self, marked: Marked) -> bool:
+        """Whether a text with somebody else's marker is of an account of ours (which it shares) or of a peer."""
+        to = self.route.to.instance
+        return marked.author in self.ledger.accounts(to) or self.peers.who_wrote(to, marked.author) is not None
+
+    def _strangers(self, plan: Plan) -> None:
+        """Markers of whom nobody knows: told, and obeyed in nothing."""
+        to = self.route.to
+        texts = {
+            each.key
+            for each in self._marked
+            for marker in markers_in(each.plain)
+            if not self.signer.is_ours(marker, to.instance, to.space) and not self._known(each)
+        }
+        if texts:
+            plan.warnings.append(
+                f"{len(texts)} texts on {to.instance} carry the marker of a civicsync that is not among `peers`, {min(texts)} for one: "
+                "they hold nothing back"
+            )
+
     def _twin(self, origin: Origin) -> Key | None:
-        return self._foreign.get(origin.url or "") or self._foreign.get(origin.title)
+        return self._foreign.get(origin.url or "")
 
     def _judge(self, origin: Origin) -> Decision | Classified:
         if origin.missing:
@@ -343,6 +379,8 @@ class Planner:
         marker = self.signer.marker(origin.key, self.route.to.instance, self.route.to.space)
         rendered = render(origin, self.route, self.origin_site, marker, self.limits, certain=self._certain)
         fitted = self.writer.fit(self.route.to.space, rendered.draft)
+        if why := why_not_sent(fitted.draft):
+            raise CannotRender(Reason.NOT_ONE_MARKER, why)
         return with_draft(rendered, fitted.draft, fitted.changes)
 
     # Answers ----------------------------------------------------------------------------------------------------------
@@ -385,7 +423,11 @@ class Planner:
             locale = (own.sent_payload or {}).get("locale") if action is Action.ANSWER else locales.get(own.origin_key)
             if locale in {None, UNKNOWN_LOCALE}:
                 locale = next(iter(self.limits.locales), None) if action is Action.ANSWER else None
-            payload = payload_of(render_answer(answer, site, marker, urls.get(own_key), locale))
+            draft = render_answer(answer, site, marker, urls.get(own_key), locale)
+            if why := why_not_sent(draft):
+                plan.skipped[f"an answer: {why}"] = plan.skipped.get(f"an answer: {why}", 0) + 1
+                continue
+            payload = payload_of(draft)
             digest = hash_of(payload)
             same = hashes(payload, str(marker), self.signer.before(answer.key, to, space))
             op = waiting.get(own.id)
@@ -403,6 +445,7 @@ class Planner:
                     payload_hash=digest,
                     marker=str(marker),
                     publication=own,
+                    older=answer.since is not None and own.sent_at is not None and answer.since <= own.sent_at,
                 )
             )
 

@@ -9,6 +9,8 @@ from ...core.ledger.ledger import Ledger, Operation
 from ...core.ledger.states import Lane, OperationKind, OperationState
 from .outcome import RouteEnd, RouteOutcome
 
+_ALWAYS = 3
+"""So many copies may always change within an hour."""
 _BEFORE_ANSWERS = (OperationState.APPROVED, OperationState.SENDING, OperationState.UNKNOWN)
 
 
@@ -38,9 +40,13 @@ class Queue:
         """Whether it may be sent now: its time has come, it overtakes nothing, and a new copy is within what its route allows."""
         if not self.is_due(operation) or await asyncio.to_thread(self.overtakes, operation):
             return False
-        if operation.kind is OperationKind.CREATE and operation.first_sent_at is None:
+        if operation.first_sent_at is not None:
+            return True
+        if not await asyncio.to_thread(self._may_write, operation.route):
+            return False
+        if operation.kind is OperationKind.CREATE:
             return await asyncio.to_thread(self._may_create, operation.route)
-        return True
+        return operation.kind is not OperationKind.EDIT or await asyncio.to_thread(self._may_edit, operation)
 
     def overtakes(self, operation: Operation) -> bool:
         """Whether an answer would overtake a text on its way to the same copy, which some platforms let nobody change once answered."""
@@ -56,20 +62,49 @@ class Queue:
         later = [op.not_before for op in waiting if op.not_before is not None and op.not_before > now]
         return (min(later) - now).total_seconds() if later else None
 
-    def _may_create(self, name: str) -> bool:
+    def _may_write(self, name: str) -> bool:
         (route, outcome), now = self.routes[name], self.ledger.clock.now()
-        if self.ledger.created_since(name, now - timedelta(hours=1)) >= route.halt_above_per_hour:
-            reason = f"more than {route.halt_above_per_hour} copies in an hour"
-            self.ledger.save_route(name, halted_at=now, halted_reason=reason)
-            outcome.outcome = RouteEnd.HALTED
-            outcome.message = f"{reason}; `civicsync review resume {name}` starts it again"
-            return False
+        if self.ledger.written_since(name, now - timedelta(hours=1)) < route.halt_above_per_hour:
+            return True
+        halt(self.ledger, outcome, f"more than {route.halt_above_per_hour} writes in an hour")
+        return False
+
+    def _may_edit(self, operation: Operation) -> bool:
+        (route, outcome), now = self.routes[operation.route], self.ledger.clock.now()
+        edits = self.ledger.edited_since(operation.publication_id, now - timedelta(hours=1))
+        if edits < route.edits_per_hour:
+            return True
+        outcome.message = "some copies were changed often enough for now (edits_per_hour): their newest text waits"
+        return False
+
+    def _may_create(self, name: str) -> bool:
+        route, outcome = self.routes[name]
         made = self._made.get(name, 0)
         if made >= route.max_per_run or not room_today(self.ledger, name, route):
             outcome.message = "the rest waits: max_per_run or max_per_day is reached"
             return False
         self._made[name] = made + 1
         return True
+
+
+def halt(ledger: Ledger, outcome: RouteOutcome, reason: str) -> None:
+    """Stop a route until a person lets it go on, and say so. Blocks."""
+    ledger.save_route(outcome.route, halted_at=ledger.clock.now(), halted_reason=reason)
+    outcome.outcome = RouteEnd.HALTED
+    outcome.message = f"{reason}; `civicsync review resume {outcome.route}` goes on"
+
+
+def too_many(ledger: Ledger, name: str, route: Route) -> str:
+    """Why a route must ask before it changes its copies: too many of them at once, by no person's word; empty where it may. Blocks."""
+    wanted = ledger.changes_since(name, ledger.clock.now() - timedelta(hours=1))
+    copies, changes = ledger.copies_of(name), sum(wanted.values())
+    if route.halt_above_percent >= 100 or changes <= max(_ALWAYS, int(copies * route.halt_above_percent / 100)):
+        return ""
+    told = ", ".join(f"{many} {kind}" for kind, many in sorted(wanted.items()))
+    return (
+        f"{changes} changes of its {copies} copies within an hour ({told}) are more than {route.halt_above_percent:g} %, and nobody "
+        f"approved them: none of what waits was sent; `civicsync publish --dry-run {name}` and `civicsync explain` show why"
+    )
 
 
 def _urgency(operation: Operation) -> tuple[bool, int]:

@@ -6,9 +6,9 @@ never sent again by itself: where it cannot be found, a person looks. Nothing he
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -38,7 +38,7 @@ from ...core.identity import Ref
 from ...core.ledger.ledger import SETTLED, DuplicateCopy, Ledger, Operation, Publication, copy_columns, told
 from ...core.ledger.marker import carries
 from ...core.ledger.states import Lane, OperationKind, OperationState, Reason, refusal_of
-from ..render.render import answer_of, blanked, draft_of, fingerprint, prints, shown
+from ..render.render import answer_of, blanked, draft_of, fingerprint, prints, shown, why_not_sent
 from .decisions import copy_of, editing, withdrawal_text, withdrawing
 
 _FOREIGN = "the platform named a copy that belongs to another proposal; it is looked up"
@@ -46,8 +46,12 @@ _BELIEVED = (2, 5)
 """After so many times a refusal of a text, or of the account or space, is believed: one alone may be the answer to another request."""
 _SLOW = 30.0
 """Seconds that a platform is left alone which asks to slow down without a word for how long."""
+_FIRST_LOOK = timedelta(minutes=1)
+"""After this an answer that was lost is looked up again: most of what is stored late is there by then (measured: 40 seconds)."""
 _LONGEST = timedelta(hours=1)
 """The longest distance between two look-ups."""
+_NEVER_WENT_OUT = (Reason.NOT_SENT, Reason.ASKED_AGAIN, Reason.HALF_MADE)
+"""Why a create is sent once more of which no earlier attempt can be on its way."""
 _OUTAGE = timedelta(days=1)
 """For so long a platform that does not answer at all may keep a look-up waiting, before a person is asked."""
 _SHOWN = 4
@@ -80,10 +84,11 @@ class SendingCounts:
 class Conflict(Exception):
     """Somebody changed or removed the copy; the text says what."""
 
-    def __init__(self, reason: Reason, why: str) -> None:
+    def __init__(self, reason: Reason, why: str, there: Reading | None = None) -> None:
         super().__init__(why)
         self.reason = reason
         self.why = why
+        self.there = there
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +99,21 @@ class Job:
     publication: Publication
     space: Ref
     conflict: str = "manual"
+    twins: str = "ask"
 
 
 class Sender:
     """Writes to one instance through one writer."""
 
     def __init__(self, ledger: Ledger, writer: Writer, *, settle: timedelta, attempts: int) -> None:
+        """`settle`: for so long after it was sent a write whose answer was lost may still be stored."""
         self.ledger = ledger
         self.writer = writer
         self.settle = settle
         self.attempts = attempts
         self.counts = SendingCounts()
+        self._just_looked_up: set[int] = set()
+        """What this run has asked for already."""
         self.trouble: str = ""
         """The newest failure of the platform itself, for the breaker; never one thing's trouble, nor the account's."""
         self.not_let_in: NotLetIn | None = None
@@ -119,13 +128,23 @@ class Sender:
         now = self.ledger.clock.now()
         op = job.operation
         claimed = await self._move(
-            op, OperationState.SENDING, attempts=op.attempts + 1, first_sent_at=op.first_sent_at or now, not_before=None
+            op,
+            OperationState.SENDING,
+            attempts=op.attempts + 1,
+            first_sent_at=op.first_sent_at or now,
+            last_sent_at=now,
+            not_before=None,
         )
         if claimed is None:
             return None
+        again = op.kind is OperationKind.CREATE and op.first_sent_at is not None
+        again = again and op.reason_code not in _NEVER_WENT_OUT and op.id not in self._just_looked_up
         job = replace(job, operation=claimed)
         self._listen()
         try:
+            if again and found is None and isinstance(self.writer, CanFind):
+                # An earlier attempt may have been stored since somebody said: send it again.
+                found = await self._find(job)
             return await self._carry_out(job, found)
         except Conflict as error:
             return await self._conflict(job, error)
@@ -153,12 +172,18 @@ class Sender:
     async def _carry_out(self, job: Job, found: Copy | None) -> Ended:
         match job.operation.kind:
             case OperationKind.CREATE:
+                if found is not None and found.complete:
+                    return await self._made(job, found)
                 draft = draft_of(job.operation.payload or {})
+                if why := why_not_sent(draft):
+                    return await self._refuse(job, why, Reason.NOT_ONE_MARKER)
                 return await self._made(job, await self.writer.create(job.space, draft, found))
             case OperationKind.EDIT:
                 return await self._edit(job)
             case OperationKind.WITHDRAW:
                 return await self._withdraw(job)
+            case OperationKind.WITHDRAW_TWIN:
+                return await self._withdraw_twins(job)
             case _:
                 return await self._answer(job)
 
@@ -171,11 +196,52 @@ class Sender:
         there = {**_there(job, copy, reading), "sent_at": self.ledger.clock.now()}
         if copy.twins:
             there |= told(Reason.TWINS, twins_told(copy.ref, copy.twins))
-        return await self._done(job, there, detail=copy.url or copy.ref)
+        ended = await self._done(job, there, detail=copy.url or copy.ref)
+        if ended is not None and copy.twins:
+            await self._mend_twins(job, copy.twins)
+        return ended
+
+    async def _mend_twins(self, job: Job, twins: Sequence[Ref]) -> None:
+        """As the route's rule says: the first one stays and the others are taken back, or a person is asked."""
+        if job.twins == "keep_first":
+            own = await asyncio.to_thread(self.ledger.publication, job.publication.id)
+            await asyncio.to_thread(withdraw_twins, self.ledger, own or job.publication, twins)
+
+    async def look_again(self, job: Job) -> None:
+        """Whether an earlier attempt of a create that was sent more than once was stored after all.
+
+        Raises:
+            ConnectorError: it cannot be told now.
+        """
+        own = job.publication
+        if not isinstance(self.writer, CanFind) or own.remote_ref is None or not own.sent_payload:
+            return
+        since = (job.operation.first_sent_at or job.operation.created_at) - _SKEW
+        copy = await self.writer.find(job.space, draft_of(own.sent_payload), since)
+        others = [ref for ref in (copy.ref, *copy.twins) if ref != own.remote_ref] if copy is not None else []
+        if others and await asyncio.to_thread(tell_twins, self.ledger, own, others):
+            await self._mend_twins(job, others)
+
+    async def _withdraw_twins(self, job: Job) -> Ended:
+        """Take back what carries the marker of a copy beside it, of our own account and as it stands now; the copy stays."""
+        own, text, kept = job.publication, withdrawal_text(job.publication), list[str]()
+        for reference in (job.operation.payload or {}).get("refs", ()):
+            twin = replace(copy_of(own), ref=reference, url="")
+            reading = await self.writer.read(twin)
+            if reference == own.remote_ref or reading is None or reading.withdrawn:
+                continue
+            if not carries(reading.plain, own.marker):
+                kept.append(f"{reference} says something else by now and stays")
+                continue
+            await self._text_kept(job, twin)
+            await withdrawing(self.writer).withdraw(job.space, twin, text)
+        why = "; ".join(kept)
+        settled = SETTLED if own.reason_code is Reason.TWINS and not kept else None
+        return await self._done(job, settled, detail=why or "the copy that was made first stays")
 
     async def _withdraw(self, job: Job) -> Ended:
         own, reason = job.publication, (job.operation.payload or {}).get("reason", "")
-        kept = await self._text_kept(job)
+        kept = await self._text_kept(job, copy_of(own))
         try:
             text = withdrawal_text(own, text_stays=kept != "")
             await withdrawing(self.writer).withdraw(job.space, copy_of(own), text)
@@ -197,14 +263,14 @@ class Sender:
     def _note(self, job: Job) -> Draft:
         return self.writer.fit(job.space, blanked(draft_of(job.publication.sent_payload or {}))).draft
 
-    async def _text_kept(self, job: Job) -> str:
+    async def _text_kept(self, job: Job, copy: Copy) -> str:
         """Where what is taken back stays readable, its text goes first; why it could not, or nothing where it is or will be gone."""
         if not (isinstance(self.writer, KeepsText) and self.writer.keeps_text_when_withdrawn):
             return ""
         if not isinstance(self.writer, CanEdit) or not job.publication.sent_payload:
             return "what it says is not known any more"
         try:
-            await self.writer.edit(job.space, copy_of(job.publication), self._note(job))
+            await self.writer.edit(job.space, copy, self._note(job))
         except NotLetIn:
             raise
         except (CannotDo, ContentRefused) as error:
@@ -221,21 +287,53 @@ class Sender:
         draft = draft_of(op.payload or {})
         copy = copy_of(own)
         before = await self.writer.read(copy)
-        if before is None:
-            raise Conflict(Reason.COPY_GONE, "the copy is not there any more: a moderator may have removed it")
-        seen = fingerprint(before.title, before.plain)
-        known = {own.copy_print, *prints(draft), *(prints(draft_of(own.sent_payload)) if own.sent_payload else ())}
-        changed = own.copy_print is not None and not shown(before.title, before.plain) & known
-        if changed and job.conflict != "origin_wins" and op.decided_by is None:
-            raise Conflict(Reason.COPY_CHANGED, "somebody changed the copy on its platform")
+        seen = self._unchanged(job, draft, before)
+        if why := why_not_sent(draft):
+            return await self._refuse(job, why, Reason.NOT_ONE_MARKER)
         after = await editing(self.writer).edit(job.space, copy, draft)
         reading = await self._reading(after)
         if reading is not None and fingerprint(reading.title, reading.plain) == seen and seen not in prints(draft):
             self._doubt(job, "the platform confirmed the new text, and still shows the old one")
         return await self._done(job, _there(job, after, reading))
 
+    def _unchanged(self, job: Job, draft: Draft, before: Reading | None) -> str:
+        """The fingerprint of what stands there, which is what we wrote, or what a person was shown when it was approved.
+
+        Raises:
+            Conflict: it is something else.
+        """
+        own, op = job.publication, job.operation
+        if before is None:
+            raise Conflict(Reason.COPY_GONE, "the copy is not there any more: a moderator may have removed it")
+        seen = fingerprint(before.title, before.plain)
+        known = {own.copy_print, *prints(draft), *(prints(draft_of(own.sent_payload)) if own.sent_payload else ())}
+        changed = own.copy_print is not None and not shown(before.title, before.plain) & known
+        there = op.there or {}
+        approved = op.decided_by is not None and there.get("shown_to") and there.get("print") == seen
+        if changed and job.conflict != "origin_wins" and not approved:
+            raise Conflict(Reason.COPY_CHANGED, "somebody changed the copy on its platform", before)
+        return seen
+
+    async def compare(self, job: Job) -> None:
+        """Before a person is asked about an edit: what stands on the platform is noted, and a conflict is one from then on.
+
+        Raises:
+            ConnectorError: it cannot be told now.
+        """
+        before = await self.writer.read(copy_of(job.publication))
+        try:
+            self._unchanged(job, draft_of(job.operation.payload or {}), before)
+        except Conflict as error:
+            if job.operation.reason_code is not error.reason or before is None:
+                await self._conflict(job, error)
+                return
+        if before is not None:
+            await asyncio.to_thread(self.ledger.note_there, job.operation, there_of(before))
+
     async def _answer(self, job: Job) -> Ended:
         answer = answer_of(job.operation.payload or {})
+        if why := why_not_sent(answer):
+            return await self._refuse(job, why, Reason.NOT_ONE_MARKER)
         return await self._done(job, None, detail=await self._tell(_answered(job), answer))
 
     async def _told(self, ref: Ref, answer: AnswerDraft) -> bool:
@@ -286,8 +384,8 @@ class Sender:
         self.counts.add(op.kind)
         return OperationState.SENT
 
-    async def _refuse(self, job: Job, why: str) -> Ended:
-        reason = refusal_of(job.operation.kind)
+    async def _refuse(self, job: Job, why: str, reason: Reason | None = None) -> Ended:
+        reason = reason or refusal_of(job.operation.kind)
         sentence = f"the edit was refused: {why}" if reason is Reason.EDIT_REFUSED else why
         self.counts.refused += 1
         change = told(reason, sentence)
@@ -371,7 +469,8 @@ class Sender:
         accepted = op.accepted_at
         if accepted is None and isinstance(error, MaybeDone) and error.accepted:
             accepted = self.ledger.clock.now()
-        await self._doubtful(op, reason, error.message, accepted_at=accepted, lookups=0)
+        now = self.ledger.clock.now()
+        await self._doubtful(op, reason, error.message, accepted_at=accepted, lookups=0, last_sent_at=now)
         return OperationState.UNKNOWN
 
     async def _doubtful(self, op: Operation, reason: Reason, why: str, **values: Any) -> None:
@@ -381,7 +480,7 @@ class Sender:
             reason=reason,
             sentence=why,
             change=told(reason, why) if op.kind is OperationKind.CREATE else None,
-            not_before=self.ledger.clock.now() + self.settle,
+            not_before=self.ledger.clock.now() + self._step,
             **values,
         )
 
@@ -393,7 +492,9 @@ class Sender:
         if error.reason is Reason.COPY_GONE or job.conflict == "target_wins":
             state = OperationState.CANCELLED
             change["sent_hash"] = op.payload_hash
-        await self._move(op, state, reason=error.reason, sentence=why, event="conflict", change=change)
+        there = there_of(error.there) if error.there is not None else None
+        more = {"there": there, "decided_by": None} if state is OperationState.AWAITING_APPROVAL else {}
+        await self._move(op, state, reason=error.reason, sentence=why, event="conflict", change=change, **more)
         return state
 
     # What became of it ------------------------------------------------------------------------------------------------
@@ -404,12 +505,16 @@ class Sender:
             job.operation, Reason.PROCESS_ENDED, "the process that was sending it ended before the answer came"
         )
 
-    async def resolve(self, job: Job) -> Ended:
-        """Ask the platform what became of an unknown operation; returns its new state (`unknown` if that cannot be told yet)."""
+    async def resolve(self, job: Job, *, anyway: bool = False) -> Ended:
+        """Ask the platform what became of an unknown operation; returns its new state (`unknown` if that cannot be told yet).
+
+        `anyway`: also before its time, because something else is about to be made there.
+        """
         self._listen()
         op = job.operation
-        if op.lookups and not self._due(op):
+        if op.lookups and not self._due(op) and not anyway:
             return OperationState.UNKNOWN  # it was asked already; the distances grow
+        self._just_looked_up.add(op.id)
         try:
             if op.kind is OperationKind.CREATE:
                 return await self._resolve_create(job)
@@ -428,9 +533,18 @@ class Sender:
         except DuplicateCopy:
             return await self._cannot_tell(op, "two publications claim the same copy")
 
+    @property
+    def _step(self) -> timedelta:
+        """The shortest distance between two look-ups."""
+        return min(_FIRST_LOOK, self.settle)
+
     def _due(self, op: Operation) -> bool:
-        """Whether it is surely settled: before that it may still arrive, for a server goes on after its client has left."""
+        """Whether the time for its next look-up has come."""
         return op.not_before is None or self.ledger.clock.now() >= op.not_before
+
+    def _settled_at(self, op: Operation) -> datetime:
+        """From when on it cannot be stored any more: before that it may still arrive, for a server goes on after its client has left."""
+        return (op.last_sent_at or op.first_sent_at or op.created_at) + self.settle
 
     async def _resolve_create(self, job: Job) -> Ended:
         op = job.operation
@@ -454,13 +568,19 @@ class Sender:
         return await self._absent(job, Reason.PROVEN_ABSENT, "it was looked up and is not there", None)
 
     async def _absent(self, job: Job, reason: Reason, why: str, change: dict[str, Any] | None) -> Ended:
-        """It was not found: it is sent again, unless it may still arrive or the platform had accepted it."""
+        """It was not found: it is sent again once it was absent twice, the second time when it cannot arrive any more.
+
+        What the platform had accepted is never sent again without a person.
+        """
         op = job.operation
         if not self._due(op):
+            if not op.lookups:
+                await self._looked_up(op, op.not_before)
             return OperationState.UNKNOWN
-        if op.accepted_at is None:
+        settled = self.ledger.clock.now() >= self._settled_at(op)
+        if op.accepted_at is None and settled and (op.lookups or not self.settle):
             return await self._again(job, reason, why, change)
-        if op.lookups + 1 < self.attempts:
+        if op.accepted_at is None or not settled or op.lookups + 1 < self.attempts:
             return await self._look_later(op)
         why = (
             f"the platform accepted it at {op.accepted_at:%Y-%m-%d %H:%M} UTC, and {op.lookups + 1} look-ups did not find it: look there; "
@@ -476,7 +596,8 @@ class Sender:
         waits = (
             self.trouble != "" and self.ledger.clock.now() - first < _OUTAGE
         )  # the platform is down: it will come back
-        if waits or op.lookups + 1 < self.attempts:
+        arrives = self.ledger.clock.now() < self._settled_at(op)
+        if waits or arrives or op.lookups + 1 < self.attempts:
             return await self._look_later(op)
         why = (
             f"its answer was lost, and {op.lookups + 1} look-ups could not tell whether it is there ({why}): look there; "
@@ -485,7 +606,12 @@ class Sender:
         return await self._ask_a_person(op, Reason.CANNOT_TELL, why, not_before=None)
 
     async def _look_later(self, op: Operation) -> Ended:
-        later = min(self.settle * 2 ** min(op.lookups + 1, 10), _LONGEST)
+        now, settled = self.ledger.clock.now(), self._settled_at(op)
+        later = now + min(self._step * 2 ** min(op.lookups + 1, 10), _LONGEST)
+        await self._looked_up(op, min(later, settled) if now < settled else later)
+        return OperationState.UNKNOWN
+
+    async def _looked_up(self, op: Operation, again: datetime | None) -> None:
         await self._move(
             op,
             OperationState.UNKNOWN,
@@ -493,9 +619,8 @@ class Sender:
             sentence=op.error,
             event=f"{op.kind}: looked up",
             lookups=op.lookups + 1,
-            not_before=self.ledger.clock.now() + later,
+            not_before=again,
         )
-        return OperationState.UNKNOWN
 
     async def _find(self, job: Job) -> Copy | None:
         op = job.operation
@@ -529,6 +654,28 @@ def _answered(job: Job) -> Ref:
 def twins_told(first: Ref, others: Iterable[Ref]) -> str:
     """That there is more than one copy, for a person to decide."""
     return f"its marker stands in {first} and also in {', '.join(others)}: decide there which one stays"
+
+
+def tell_twins(ledger: Ledger, own: Publication, others: Iterable[Ref]) -> bool:
+    """Tell a person once that other texts carry the marker of a copy; returns whether it was news. Blocks."""
+    why = twins_told(own.remote_ref or "", others)
+    if any(event["detail"] == why for event in ledger.events(own.id)):
+        return False
+    ledger.update_publication(own, event="twins", detail=why, **told(Reason.TWINS, why))
+    return True
+
+
+def withdraw_twins(ledger: Ledger, own: Publication, twins: Sequence[Ref]) -> None:
+    """Write down that these go and the copy stays (`twins: keep_first`). Blocks."""
+    why = f"{', '.join(twins)} carried the marker of {own.remote_ref}, which was made first"
+    payload = {"refs": list(twins)}
+    ledger.intend(own, OperationKind.WITHDRAW_TWIN, OperationState.APPROVED, payload=payload, notes=[why])
+
+
+def there_of(reading: Reading, shown_to: str = "") -> dict[str, Any]:
+    """What stands on the platform, as an operation keeps it for whoever decides."""
+    seen = fingerprint(reading.title, reading.plain)
+    return {"title": reading.title, "plain": reading.plain, "print": seen, "shown_to": shown_to}
 
 
 def _there(job: Job, copy: Copy, reading: Reading | None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from sqlalchemy import Engine
@@ -19,7 +19,7 @@ from ...config.model import Config
 from ...config.routes import Route
 from ...connectors.contract.errors import CannotDo, ConnectorError, NotLetIn, WrongCredentials
 from ...connectors.contract.reading import Context
-from ...connectors.contract.writing import CanFind, Limits, Writer
+from ...connectors.contract.writing import CanFind, Limits, Writer, stores_within
 from ...connectors.http.repeat import ask_again
 from ...core import events
 from ...core.clock import Clock
@@ -27,7 +27,7 @@ from ...core.durations import seconds
 from ...core.journal import instance_row
 from ...core.ledger.ledger import Ledger, Operation, told
 from ...core.ledger.marker import Signer
-from ...core.ledger.queries import count_by_state, reasons_told
+from ...core.ledger.queries import count_by_reason, count_by_state, reasons_told
 from ...core.ledger.states import QUEUED, UNDER_WAY, OperationKind, OperationState, PublicationState, Reason
 from ..credentials import Credentials
 from ..origins import unseen_copies
@@ -36,7 +36,7 @@ from .decisions import Action, copy_of, requests_of
 from .intents import plans_first, write_plan
 from .outcome import PublishProgress, RouteEnd, RouteOutcome
 from .planning import Planner
-from .queue import Queue, room_today
+from .queue import Queue, halt, room_today, too_many
 from .route_names import unknown_names
 from .sending import Ended, Job, Sender
 
@@ -50,6 +50,10 @@ _LOOKED_AFTER = 50
 """So many copies that no pull saw are asked for in a run."""
 _GOING_ON = (RouteEnd.DONE, RouteEnd.WAITING, RouteEnd.PARTIAL)
 """Ends of a route that a trouble with what is left for it may still change."""
+_COMPARED = 100
+"""So many edits that wait for a person are compared with what stands on the platform in a run; the others in the next one."""
+_HAUNTED = timedelta(days=2)
+"""For so long what was sent more than once is looked up again before something new is made there."""
 _PAUSES = (1.0, 3.0)
 _TO_SEND = (OperationState.APPROVED, OperationState.UNKNOWN)
 _Told = TypeVar("_Told")
@@ -83,7 +87,8 @@ class TargetRun:
         self.writer = writer
         self.context = context
         safety = self.config.safety
-        self.sender = Sender(ledger, writer, settle=timedelta(seconds=seconds(safety.settle)), attempts=safety.attempts)
+        settle = timedelta(seconds=stores_within(writer) if safety.settle is None else seconds(safety.settle))
+        self.sender = Sender(ledger, writer, settle=settle, attempts=safety.attempts)
         self.host = urlsplit(self.config.instances[instance].url).netloc
         self.message = ""
         self._patience = PATIENCE
@@ -92,6 +97,7 @@ class TargetRun:
         self._not_let_in = Counter[str]()
         self._credentials = Credentials(self.config, ledger)
         self._refused: dict[str, str] = {}
+        self._strays = 0
 
     async def run(self, outcomes: Sequence[RouteOutcome], dry_run: bool) -> None:
         """Everything for the routes that lead here.
@@ -107,16 +113,69 @@ class TargetRun:
         if not dry_run:
             await self._recover()
             await self._look_after(outcomes)
+            await self._look_up_before_planning(outcomes)
         for outcome in outcomes:
-            if await self._plan(outcome, dry_run) and dry_run:
+            planned = await self._plan(outcome, dry_run)
+            if planned and dry_run:
                 self._show(outcome)
+            elif planned:
+                await self._compare(outcome)
+                await asyncio.to_thread(self._ask_before_many, outcome)
         if dry_run:
             return
-        if await self._has(*_TO_SEND):
-            await self._introduce()
-            await self._adopt(outcomes)
-        await self._work(self._queue(outcomes))
+        if not self.message:
+            if self._strays or await self._has(*_TO_SEND):
+                await self._introduce()
+                await self._adopt(outcomes)
+            await self._look_for_twins(outcomes)
+            await self._work(self._queue(outcomes))
         await asyncio.to_thread(self._close, outcomes)
+
+    async def _look_up_before_planning(self, outcomes: Sequence[RouteOutcome]) -> None:
+        """What became of lost answers, for what is proven absent may not be wanted any more; halted routes are left alone."""
+        if not await self._has(OperationState.UNKNOWN):
+            return
+        going = [each for each in outcomes if not (await self._known(each.route)).get("halted_at")]
+        await self._introduce()
+        await self._look_up(self._queue(going))
+
+    async def _known(self, name: str) -> Mapping[str, Any]:
+        return await asyncio.to_thread(self.ledger.route, name) or {}
+
+    async def _compare(self, outcome: RouteOutcome) -> None:
+        """Whether a moderator changed what a person is about to be asked about: noted before, and shown by `review show`."""
+        asked = partial(self.ledger.operations, states=(OperationState.AWAITING_APPROVAL,), route=outcome.route)
+        new = [op for op in await asyncio.to_thread(asked) if op.kind is OperationKind.EDIT and op.there is None]
+        for op in new[:_COMPARED]:
+            job = await self._job(op)
+            if job is None or job.publication.remote_ref is None:
+                continue
+            try:
+                await self.sender.compare(job)
+            except ConnectorError:
+                return  # it cannot be told now; the next run asks, and sending compares in any case
+
+    def _ask_before_many(self, outcome: RouteOutcome) -> None:
+        """One tripwire over edits, withdrawals and answers, before the first of them goes out. Blocks."""
+        reason = too_many(self.ledger, outcome.route, self.config.routes[outcome.route])
+        if reason:
+            events.emit(events.Warned(self.instance, "too_many_changes"))
+            halt(self.ledger, outcome, reason)
+
+    async def _look_for_twins(self, outcomes: Sequence[RouteOutcome]) -> None:
+        """Before anything is made: what was sent more than once lately, for an earlier attempt may have been stored after all."""
+        queue = self._queue(outcomes)
+        waiting = await queue.operations(OperationState.APPROVED)
+        if not any(op.kind is OperationKind.CREATE for op in waiting):
+            return
+        for op in await asyncio.to_thread(self.ledger.sent_again_since, self.instance, self.clock.now() - _HAUNTED):
+            job = await self._job(op) if op.route in queue.routes else None
+            if job is None:
+                continue
+            try:
+                await self.sender.look_again(job)
+            except ConnectorError:
+                return  # the next run asks
 
     async def backwards(self, outcomes: Sequence[RouteOutcome]) -> None:
         """Tell the answers that copies got to their origins here."""
@@ -186,7 +245,9 @@ class TargetRun:
         route = self.config.routes.get(op.route)
         if own is None:
             return None
-        return Job(op, own, own.target_space, route.conflict if route is not None else "manual")
+        if route is None:
+            return Job(op, own, own.target_space)
+        return Job(op, own, own.target_space, route.conflict, route.twins)
 
     async def _look_after(self, outcomes: Sequence[RouteOutcome]) -> None:
         """Ask for the copies that no pull ever saw: hidden before the first one, they would count as there for ever."""
@@ -213,7 +274,7 @@ class TargetRun:
         known = await asyncio.to_thread(self.ledger.route, outcome.route)
         if known is not None and known["halted_at"] is not None and not dry_run:
             outcome.outcome = RouteEnd.HALTED
-            outcome.message = f"{known['halted_reason']}; `civicsync review resume {outcome.route}` starts it again"
+            outcome.message = f"{known['halted_reason']}; `civicsync review resume {outcome.route}` goes on"
             return False
         try:
             limits = await self._patient(lambda: self.writer.limits(route.to.space, route.to.voice))
@@ -229,7 +290,8 @@ class TargetRun:
         planner = Planner(self.config, engine, self.ledger, self.publisher.signer, name, self.writer, limits)
         plan = planner.plan(min(route.max_per_run, room_today(self.ledger, name, route)))
         outcome.plan = plan
-        outcome.warnings = unknown_names(engine, route)
+        self._strays += plan.strays
+        outcome.warnings = [*unknown_names(engine, route), *plan.warnings]
         for each in plan.decisions:
             events.emit(events.DecisionMade(name, each.action, each.reason))
         if dry_run:
@@ -257,7 +319,8 @@ class TargetRun:
     async def _adopt(self, outcomes: Sequence[RouteOutcome]) -> None:
         """Before anything new is made: what we made before and the ledger does not know (it was restored from a backup)."""
         waiting = await self._operations(*QUEUED)
-        if not isinstance(self.writer, CanFind) or not any(op.kind is OperationKind.CREATE for op in waiting):
+        wanted = self._strays or any(op.kind is OperationKind.CREATE for op in waiting)
+        if not isinstance(self.writer, CanFind) or not wanted:
             return
         spaces: dict[str, dict[str, str]] = {}
         for each in outcomes:
@@ -266,7 +329,15 @@ class TargetRun:
         signer = self.publisher.signer
         for space, routes in spaces.items():
             adopted = await adopt(
-                self.ledger, signer, self.writer, self.writer.read, self.instance, space, routes, stop_at_known=True
+                self.ledger,
+                signer,
+                self.writer,
+                self.writer.read,
+                self.instance,
+                space,
+                routes,
+                stop_at_known=not self._strays,
+                keep_first={name for name in routes.values() if self.config.routes[name].twins == "keep_first"},
             )
             for name in {each.publication.route for each in adopted}:
                 await asyncio.to_thread(hold_older, self.ledger, signer, name, self.config.routes[name], adopted)
@@ -275,8 +346,12 @@ class TargetRun:
 
     async def _work(self, queue: Queue) -> None:
         started = self.clock.monotonic()
+        waiting = await queue.operations(OperationState.APPROVED)
+        # Before something is made, whatever may be there already is looked up once more, also before its time.
+        anyway = any(op.kind is OperationKind.CREATE for op in waiting)
         while not self.publisher.stop.is_set():
-            progressed = await self._look_up(queue)
+            progressed = await self._look_up(queue, anyway=anyway)
+            anyway = False
             progressed |= await self._send_all(queue)
             if self.message or self.publisher.stop.is_set():
                 return
@@ -297,7 +372,7 @@ class TargetRun:
         for each in (sleeping, stopped):
             each.cancel()
 
-    async def _look_up(self, queue: Queue) -> bool:
+    async def _look_up(self, queue: Queue, *, anyway: bool = False) -> bool:
         progressed = False
         for op in await queue.operations(OperationState.UNKNOWN):
             job = await self._job(op)
@@ -305,7 +380,7 @@ class TargetRun:
                 continue
             if op.kind in queue.kept_out:
                 continue
-            state = await self.sender.resolve(job)
+            state = await self.sender.resolve(job, anyway=anyway and op.kind is OperationKind.CREATE)
             await self._keep_out(op, self.sender.not_let_in)
             unknown = state is OperationState.UNKNOWN
             progressed |= not unknown
@@ -396,6 +471,9 @@ class TargetRun:
         for outcome in outcomes:
             outcome.counts = _sum(outcome.counts, count_by_state(engine, outcome.route))
             outcome.reasons = reasons_told(engine, outcome.route)
+            outcome.twins = count_by_reason(engine, outcome.route, Reason.TWINS)
+            if outcome.twins:
+                events.emit(events.Warned(self.instance, "twins"))
             self._say_what_is_left(outcome)
 
     def _say_what_is_left(self, outcome: RouteOutcome) -> None:
@@ -404,8 +482,14 @@ class TargetRun:
             return
         states = (OperationState.APPROVED, *UNDER_WAY)
         left = self.ledger.operations(states=states, target=self.instance, route=outcome.route)
+        later = [op.not_before for op in left if op.not_before is not None]
+        looked_up = left and all(op.state is OperationState.UNKNOWN for op in left) and not self.message
         if self.publisher.stop.is_set() and left:
             outcome.outcome, outcome.message = RouteEnd.STOPPED, "stopped; the next run goes on from there"
+        elif looked_up and later and not self._broken_off and not outcome.message:
+            outcome.outcome = RouteEnd.WAITING
+            when = f"{min(later):%H:%M} UTC"
+            outcome.message = f"{len(left)} were sent and not answered: looked up again from {when} on; nothing is sent twice"
         elif left:
             outcome.left_alone |= self._broken_off
             kept = {self._refused[op.kind] for op in left if op.kind in self._refused}

@@ -20,7 +20,7 @@ from markupsafe import Markup
 from ...config.routes import Route
 from ...connectors.contract.writing import AnswerDraft, Draft, Limits, LocalText
 from ...core.identity import Ref
-from ...core.ledger.marker import Marker, one_form, without_markers
+from ...core.ledger.marker import Marker, carries_only, claims_marker, one_form, without_markers
 from ...core.ledger.states import Reason
 from ...core.records import UNKNOWN_LOCALE
 from ...core.text import clean_html, cut_at_sentence, cut_at_word, html_to_plain, plain_title, plain_to_html
@@ -150,7 +150,7 @@ def render(
         area=_mapped(origin.areas, route.areas),
         latitude=origin.latitude,
         longitude=origin.longitude,
-        address=origin.address,
+        address=without_markers(origin.address) if origin.address else origin.address,
     )
     return Rendered(draft, tuple(dict.fromkeys(notes)))
 
@@ -202,8 +202,10 @@ def _local(
     notes: list[str] = []
     values = _values(origin, text, route, site)
     try:
-        title = plain_title(_PLAIN.from_string(route.title).render(values))
-        body = clean_html(_HTML.from_string(route.body).render({**values, "body": Markup(without_markers(text.html))}))
+        # What a template puts together may be a marker though none of its parts was one.
+        title = without_markers(plain_title(_PLAIN.from_string(route.title).render(values)))
+        whole = _HTML.from_string(route.body).render({**values, "body": Markup(without_markers(text.html))})
+        body = clean_html(without_markers(clean_html(whole)))
     except (TemplateError, ArithmeticError, TypeError, ValueError, OverflowError) as error:
         raise CannotRender(
             Reason.TEMPLATE_FAILS, f"the route's template fails on it: {type(error).__name__}"
@@ -235,8 +237,8 @@ def _values(origin: Origin, text: OriginText, route: Route, site: Site) -> dict[
         "plain": without_markers(text.plain),
         "author": _author(origin, route) or "",
         "state": origin.state.value,
-        "reference": origin.reference or "",
-        "space": origin.space,
+        "reference": without_markers(origin.reference or ""),
+        "space": without_markers(origin.space),
         "instance": site.name,
         "url": origin.url or site.url,
         "created": (origin.published_at or origin.created_at),
@@ -252,9 +254,10 @@ def _author(origin: Origin, route: Route) -> str | None:
 def _sentence(origin: Origin, text: OriginText, route: Route, site: Site, voice: str) -> str:
     """Where the text comes from, as one line."""
     if route.attribution is None:
-        return plain_title(phrases.attribution(voice, site.name, _author(origin, route)))
+        return plain_title(without_markers(phrases.attribution(voice, site.name, _author(origin, route))))
     try:
-        return plain_title(_PLAIN.from_string(route.attribution).render(_values(origin, text, route, site)))
+        values = _values(origin, text, route, site)
+        return plain_title(without_markers(_PLAIN.from_string(route.attribution).render(values)))
     except (TemplateError, ArithmeticError, TypeError, ValueError, OverflowError) as error:
         raise CannotRender(
             Reason.TEMPLATE_FAILS, f"the route's attribution fails on it: {type(error).__name__}"
@@ -365,6 +368,19 @@ def readable(html: str) -> str:
     else:
         html = html.replace("<p>", "\n\n<p>").replace("</p>", "</p>\n")
     return _EMPTY_LINES.sub("\n\n", html_to_plain(html)).strip()
+
+
+def why_not_sent(draft: Draft | AnswerDraft) -> str:
+    """Why a text must not go out: it would not carry exactly one marker, its own; empty where it may."""
+    for locale, text in draft.texts.items():
+        for name, said in (("html", text.html), ("plain text", text.plain)):
+            if not carries_only(said, draft.marker):
+                return f"its text in {locale} ({name}) would not carry exactly one marker, its own"
+        if claims_marker(text.title) or claims_marker(text.summary):
+            return f"its title or summary in {locale} would carry what looks like a marker"
+    if isinstance(draft, Draft) and claims_marker(draft.address or ""):
+        return "its address would carry what looks like a marker"
+    return ""
 
 
 def blanked(draft: Draft) -> Draft:

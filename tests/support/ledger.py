@@ -38,6 +38,7 @@ class Desk:
 
     def configure(self, **route: Any) -> None:
         """Give the route other keys."""
+        peers = route.pop("peers", {})
         keys = {"approval": "automatic", "first_run": "send", **route}
         ends = {"from": {"instance": "a", "where": keys.pop("where", {})}, "to": {"instance": "b", "space": SPACE}}
         platform = "civicsync.connectors.testing.fake:CONNECTOR"
@@ -47,6 +48,7 @@ class Desk:
                 "operator": {"name": "test", "contact": "t@example.org"},
                 "privacy": {"key": KEY},
                 "instances": {name: {"platform": platform, "url": f"https://{name}.example"} for name in "ab"},
+                "peers": peers,
                 "routes": {ROUTE: {**ends, **keys}},
             }
         )

@@ -10,11 +10,12 @@ from civicsync.connectors.contract.errors import CannotDo
 from civicsync.connectors.contract.writing import Limits
 from civicsync.core.ledger.ledger import Publication
 from civicsync.core.ledger.states import OperationKind, OperationState, PublicationState, Reason
+from civicsync.core.privacy import pseudonymiser
 from civicsync.core.records import State
 from civicsync.core.schema.tables import AuthorRow, table_of
 from civicsync.sync.publish.decisions import Action, Decision
 from civicsync.sync.render.render import draft_of, fingerprint
-from tests.support.ledger import ROUTE, Desk
+from tests.support.ledger import KEY, ROUTE, Desk
 from tests.support.writers import ScriptedWriter
 
 K, W, P = OperationKind, OperationState, PublicationState
@@ -79,13 +80,39 @@ def test_a_pending_write_is_not_published_back(desk: Desk) -> None:
     assert [each for each in desk.planned().decisions if each.origin == "a/proposal/9"] == []
 
 
-@pytest.mark.parametrize("how", ["address", "title"])
-def test_a_copy_that_another_civicsync_made_is_not_made_twice(desk: Desk, how: str) -> None:
-    foreign = "[civicsync:a/proposal/1~aaaaaaaaaaaaaaaa]"
-    body = f"Van https://a.example/posts/1 {foreign}" if how == "address" else f"Van elders {foreign}"
-    desk.origin(70, body, instance="b", title="Anders" if how == "address" else "Meer bomen 1")
+FOREIGN = "[civicsync:a/proposal/1~aaaaaaaaaaaaaaaa]"
+
+
+@pytest.mark.parametrize("who", ["peer", "official", "ours"])
+def test_a_copy_that_a_civicsync_we_know_made_is_not_made_twice(desk: Desk, who: str) -> None:
+    desk.configure(peers={"provincie": {"accounts": {"b": ["official" if who == "official" else "77"]}}})
+    desk.ledger.remember_account("b", "robot")
+    author = {"peer": pseudonymiser(KEY, "b")("77"), "official": None, "ours": "robot"}[who]
+    desk.origin(70, f"Van https://a.example/posts/1 {FOREIGN}", instance="b", title="Anders", author=author)
     desk.origin(1)
     assert (only(desk).action, only(desk).reason) == (Action.HOLD, Reason.TWIN)
+
+
+def test_a_foreign_marker_of_whom_nobody_knows_is_told_and_holds_nothing(desk: Desk) -> None:
+    """One post with hundreds of guessed addresses had every new proposal held."""
+    addresses = " ".join(f"https://a.example/posts/{number}" for number in range(1, 395))
+    desk.origin(70, f"{addresses} {FOREIGN}", instance="b", title="Meer bomen 1")
+    for number in range(1, 6):
+        desk.origin(number)
+    plan = desk.planned()
+    assert [each.action for each in plan.decisions] == [Action.CREATE] * 5
+    assert "1 texts on b carry the marker of a civicsync that is not among `peers`, b/proposal/70" in plan.warnings[0]
+
+
+def test_a_peers_marker_is_believed_for_the_one_address_before_it(desk: Desk) -> None:
+    desk.configure(peers={"provincie": {"accounts": {"b": ["77"]}}})
+    author = pseudonymiser(KEY, "b")("77")
+    desk.origin(
+        70, f"Zie https://a.example/posts/2. Van https://a.example/posts/1 {FOREIGN}", instance="b", author=author
+    )
+    for number in (1, 2):
+        desk.origin(number)
+    assert [each.action for each in desk.planned().decisions] == [Action.HOLD, Action.CREATE]
 
 
 def test_a_marked_text_of_our_own_making_is_no_twin(desk: Desk) -> None:

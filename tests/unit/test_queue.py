@@ -86,7 +86,7 @@ async def test_halt_above_per_hour_stops_the_route_until_a_person_starts_it_agai
     assert outcome.outcome is RouteEnd.HALTED
     known = desk.ledger.route(ROUTE)
     assert known is not None
-    assert (known["halted_at"], known["halted_reason"]) == (desk.clock.now(), "more than 2 copies in an hour")
+    assert (known["halted_at"], known["halted_reason"]) == (desk.clock.now(), "more than 2 writes in an hour")
     assert await here.operations(W.APPROVED) == [], "nothing of a halted route is sent, no edits either"
 
 

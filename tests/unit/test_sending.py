@@ -1,5 +1,6 @@
 """Each rule of carrying out one operation: what a platform's word ends in, and what is asked before anything is sent again."""
 
+import itertools
 from dataclasses import replace
 from datetime import timedelta
 
@@ -18,11 +19,11 @@ from civicsync.connectors.contract.errors import (
     WrongCredentials,
     platform_failed,
 )
-from civicsync.connectors.contract.writing import Copy, Reading
+from civicsync.connectors.contract.writing import Copy, LocalText, Reading
 from civicsync.core.ledger.states import OperationKind, OperationState, PublicationState, Reason
-from civicsync.sync.publish.sending import Job
+from civicsync.sync.publish.sending import Job, Sender, there_of
 from civicsync.sync.render.render import fingerprint, payload_of
-from tests.support.ledger import Desk
+from tests.support.ledger import SPACE, Desk
 from tests.support.writers import COPY, HALF, BareWriter, ScriptedWriter
 
 K, W, P = OperationKind, OperationState, PublicationState
@@ -101,6 +102,110 @@ async def test_absence_is_believed_only_after_settling(desk: Desk) -> None:
     assert writer.calls == ["find", "find"], "asked, never made anew by itself"
 
 
+async def _until_sent_again(desk: Desk, writer: ScriptedWriter) -> list[float]:
+    """Seconds after the lost answer at which it was looked up, until it may be sent again."""
+    job, moments, began = desk.job(), list[float](), desk.clock.now()
+    sender = Sender(desk.ledger, writer, settle=timedelta(hours=3), attempts=20)
+    assert await sender.send(job) is W.UNKNOWN
+    for _ in range(20):
+        moments.append((desk.clock.now() - began).total_seconds())
+        if await sender.resolve(desk.now(job)) is not W.UNKNOWN:
+            break
+        until = desk.now(job).operation.not_before
+        assert until is not None
+        desk.clock.advance((until - desk.clock.now()).total_seconds())
+    assert desk.now(job).operation.reason_code is Reason.PROVEN_ABSENT
+    return moments
+
+
+async def test_a_lost_answer_is_settled_in_growing_steps_that_end_after_hours(desk: Desk) -> None:
+    moments = await _until_sent_again(desk, ScriptedWriter(create=[MaybeDone("504", status=504)]))
+    assert moments[:4] == [0, 60, 300, 780]
+    steps = [after - before for before, after in itertools.pairwise(moments)]
+    assert steps[:-1] == sorted(steps[:-1]), "each after a longer while"
+    assert moments[-1] == 3 * 3600, "and the last one when it cannot arrive any more"
+
+
+async def test_absence_is_believed_only_the_second_time(desk: Desk) -> None:
+    """A process that was killed hours ago: one look is one look, however late."""
+    job = desk.job(state=W.UNKNOWN, attempts=1, last_sent_at=desk.clock.now() - timedelta(days=1))
+    writer = ScriptedWriter()
+    assert await desk.sender(writer).resolve(job) is W.UNKNOWN
+    desk.clock.advance(20)
+    assert await desk.sender(writer).resolve(desk.now(job)) is W.APPROVED
+
+
+async def test_before_it_is_sent_again_an_earlier_attempt_is_looked_up(desk: Desk) -> None:
+    """Also where a person said so: it may have been stored since."""
+    job = desk.job(attempts=1, first_sent_at=desk.clock.now() - timedelta(hours=5), decided_by="ann")
+    writer = ScriptedWriter(reading(desk), find=[COPY])
+    assert await desk.sender(writer).send(job) is W.SENT
+    assert "create" not in writer.calls
+
+
+async def test_before_something_else_is_made_a_lost_answer_is_looked_up_before_its_time(desk: Desk) -> None:
+    later = desk.clock.now() + timedelta(hours=1)
+    job = desk.job(state=W.UNKNOWN, attempts=1, lookups=3, not_before=later)
+    writer = ScriptedWriter(reading(desk), find=[COPY])
+    assert await desk.sender(writer).resolve(job) is W.UNKNOWN
+    assert writer.calls == []
+    assert await desk.sender(writer).resolve(job, anyway=True) is W.SENT
+
+
+async def test_an_attempt_that_is_stored_after_all_is_told_as_a_twin(desk: Desk) -> None:
+    job = desk.job(K.CREATE, W.APPROVED, attempts=1)
+    writer = ScriptedWriter(reading(desk))
+    assert await desk.sender(writer).send(job) is W.SENT
+    late = ScriptedWriter(find=[Copy("proposal/1", "", twins=("proposal/9",))])
+    await desk.sender(late).look_again(desk.now(job))
+    own = desk.again(job.publication)
+    assert (own.reason_code, "proposal/9" in own.reason) == (Reason.TWINS, True)
+    assert desk.ledger.operations(publication=own.id) == [], "a person is asked"
+
+
+async def test_the_copy_that_was_made_first_stays_where_the_route_says_so(desk: Desk) -> None:
+    job = replace(desk.job(attempts=1), twins="keep_first")
+    twins = ScriptedWriter(reading(desk), create=[Copy("proposal/1", "", twins=("proposal/9",))])
+    assert await desk.sender(twins).send(job) is W.SENT
+    [taking_back] = desk.ledger.operations(publication=job.publication.id)
+    assert (taking_back.kind, taking_back.payload) == (K.WITHDRAW_TWIN, {"refs": ["proposal/9"]})
+
+    class Watching(ScriptedWriter):
+        gone: str = ""
+
+        async def withdraw(self, space: str, copy: Copy, reason: str) -> None:
+            self.gone += copy.ref
+
+    writer, own = Watching(reading(desk)), desk.again(job.publication)
+    assert await desk.sender(writer).send(Job(taking_back, own, SPACE)) is W.SENT
+    assert writer.gone == "proposal/9"
+    assert (desk.again(own).state, desk.again(own).copy_key) == (P.SENT, "b/proposal/1")
+    assert desk.again(own).reason_code is Reason.NONE
+
+
+async def test_a_twin_that_says_something_else_by_now_is_not_taken_back(desk: Desk) -> None:
+    own = desk.publication(reason_code=Reason.TWINS, reason="x")
+    op = desk.operation(own, K.WITHDRAW_TWIN, payload={"refs": ["proposal/9"]})
+    writer = ScriptedWriter(Reading("Van een burger", "Zonder merk."))
+    assert await desk.sender(writer).send(Job(op, own, SPACE)) is W.SENT
+    assert "withdraw" not in writer.calls
+    assert desk.again(own).reason_code is Reason.TWINS
+
+
+@pytest.mark.parametrize("kind", [K.CREATE, K.EDIT, K.ANSWER])
+async def test_what_would_not_carry_exactly_one_marker_its_own_is_never_sent(desk: Desk, kind: OperationKind) -> None:
+    draft, other = desk.draft(), desk.marker(2)
+    main = replace(draft.main, html=f"{draft.main.html}{other}", plain=f"{draft.main.plain} {other}")
+    payload = payload_of(replace(draft, texts={"nl": main}))
+    if kind is K.ANSWER:
+        words = LocalText("", f"<p>Ja. {other}</p>", f"Ja. {other}")
+        payload = payload_of(replace(desk.answer(), texts={"nl": words}))
+    job, writer = desk.job(kind, payload=payload), ScriptedWriter(reading(desk))
+    assert await desk.sender(writer).send(job) is W.REFUSED
+    assert {"create", "edit", "answer", "comment"} & set(writer.calls) == set()
+    assert desk.now(job).operation.reason_code is Reason.NOT_ONE_MARKER
+
+
 async def test_a_copy_whose_answer_was_lost_is_found_and_not_made_again(desk: Desk) -> None:
     job = desk.job(state=W.UNKNOWN, attempts=1)
     writer = ScriptedWriter(reading(desk), find=[COPY])
@@ -148,7 +253,8 @@ async def _looked_up(desk: Desk, job: Job, writer: BareWriter, attempts: int = 5
 async def test_a_look_up_that_cannot_tell_is_asked_again_after_growing_distances_and_then_a_person_is(
     desk: Desk, writer: BareWriter
 ) -> None:
-    moments, now = await _looked_up(desk, desk.job(state=W.UNKNOWN, attempts=1), writer)
+    before = desk.clock.now() - timedelta(seconds=10)
+    moments, now = await _looked_up(desk, desk.job(state=W.UNKNOWN, attempts=1, last_sent_at=before), writer)
     assert moments == [0, 20, 60, 140, 300]
     assert (now.operation.state, now.operation.reason_code) == (W.AWAITING_APPROVAL, Reason.CANNOT_TELL)
     assert (now.publication.state, now.publication.reason_code) == (P.AWAITING_APPROVAL, Reason.CANNOT_TELL)
@@ -398,7 +504,7 @@ async def test_when_the_attempts_are_used_up_a_person_is_asked(desk: Desk, kind:
 
 
 async def test_what_was_proven_absent_too_often_waits_for_a_person(desk: Desk) -> None:
-    job = desk.job(state=W.UNKNOWN, attempts=5)
+    job = desk.job(state=W.UNKNOWN, attempts=5, lookups=1, last_sent_at=desk.clock.now() - timedelta(seconds=10))
     writer = ScriptedWriter()
     assert await desk.sender(writer).resolve(job) is W.AWAITING_APPROVAL
     assert writer.calls == ["find"]
@@ -434,8 +540,23 @@ async def test_a_copy_that_a_moderator_changed_stays_for_good_where_the_target_w
 
 
 async def test_a_moderators_text_is_overwritten_where_a_person_said_so(desk: Desk) -> None:
+    """Only over the text that this person was shown."""
     changed = Reading("Meer bomen", "Ingekort.")
-    assert await desk.sender(ScriptedWriter(changed)).send(edit_job(desk, decided_by="ann")) is W.SENT
+    job = edit_job(desk, decided_by="ann", there=there_of(changed, "ann"))
+    assert await desk.sender(ScriptedWriter(changed)).send(job) is W.SENT
+
+
+@pytest.mark.parametrize("there", [None, there_of(Reading("Meer bomen", "Ingekort."), "ann"), "not shown"])
+async def test_an_approval_counts_only_for_what_was_shown(desk: Desk, there: object) -> None:
+    now = Reading("Meer bomen", "Nog eens anders.")
+    noted = there_of(now) if there == "not shown" else there
+    job = edit_job(desk, decided_by="ann", there=noted)
+    writer = ScriptedWriter(now)
+    assert await desk.sender(writer).send(job) is W.AWAITING_APPROVAL
+    assert writer.calls == ["read"]
+    after = desk.now(job)
+    assert (after.publication.state, after.operation.decided_by) == (P.CONFLICT, None)
+    assert after.operation.there == there_of(now)
 
 
 async def test_a_moderators_text_is_overwritten_where_the_origin_wins(desk: Desk) -> None:

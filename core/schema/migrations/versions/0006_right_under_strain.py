@@ -2,12 +2,14 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB
 
 from civicsync.core.schema.views import VIEWS
 
 revision = "0006"
 down_revision = "0005"
 
+_JSON = sa.JSON().with_variant(JSONB(), "postgresql")
 _COUNTERS = ("supports", "opposes", "endorsements", "comments")
 
 
@@ -22,5 +24,23 @@ def _wider_counters() -> None:
             op.alter_column(table, counter, type_=sa.BigInteger())
 
 
+def _what_is_known_of_a_write() -> None:
+    """When its newest attempt went out, what a person was shown of an edit, and since when a route goes on."""
+    op.add_column("operation", sa.Column("last_sent_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("operation", sa.Column("there", _JSON, nullable=True))
+    op.add_column("operation", sa.Column("older", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.add_column("route", sa.Column("resumed_at", sa.DateTime(timezone=True), nullable=True))
+
+
+def _who_an_instance_is_and_what_was_purged() -> None:
+    """Without `purged_at` everything that is gone for long enough is purged once more, which harms nothing."""
+    for table in ("proposal", "comment", "answer"):
+        op.add_column(table, sa.Column("purged_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("instance", sa.Column("identity", sa.String(), nullable=True))
+    op.add_column("instance", sa.Column("limited_to", _JSON, nullable=True))
+
+
 def upgrade() -> None:
     _wider_counters()
+    _what_is_known_of_a_write()
+    _who_an_instance_is_and_what_was_purged()
