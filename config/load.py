@@ -22,7 +22,7 @@ from ..connectors.contract.exchange import is_loopback
 from ..connectors.registry import UnknownPlatform, platforms, resolve
 from ..core.durations import INTERVAL
 from ..core.redaction import conceal, redact, visible
-from .model import Config, RawConfig
+from .model import VERSIONS, Config, RawConfig
 from .routes import SPACE
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -65,6 +65,7 @@ _QUOTED = re.compile(r"'[^']{2,}'|\"[^\"]{2,}\"")
 _QUERY = re.compile(r"[?#].*", re.DOTALL)
 _LONGEST_SHOWN = 80
 _FORMS = {
+    VERSIONS: "expected `kept`, or an interval such as 90d",
     INTERVAL: "expected an interval such as 90s, 15m, 6h or 1d",
     SPACE: "expected a space as `discover` prints it, such as component/39 or group/31",
 }

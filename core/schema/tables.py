@@ -121,6 +121,8 @@ class ProposalRow(Row, table=True):
     opposes: int | None = counter()
     endorsements: int | None = counter()
     comments: int | None = counter()
+    purged_at: datetime | None = moment()
+    """When what people typed was removed; it holds while it is later than `gone_at`."""
 
 
 class ProposalTextRow(SQLModel, table=True):
@@ -195,6 +197,7 @@ class CommentRow(Row, table=True):
     opposes: int | None = counter()
     endorsements: int | None = counter()
     comments: int | None = counter()
+    purged_at: datetime | None = moment()
 
 
 class AnswerRow(Row, table=True):
@@ -209,6 +212,7 @@ class AnswerRow(Row, table=True):
     texts: Any = json_column()
     answered_at: datetime | None = moment()
     cost: str | None = None
+    purged_at: datetime | None = moment()
 
 
 class CategoryRow(Row, table=True):
@@ -282,6 +286,10 @@ class InstanceRow(SQLModel, table=True):
     probed_at: datetime | None = moment()
     last_full_at: datetime | None = moment()
     last_success_at: datetime | None = moment()
+    identity: str | None = None
+    """What the platform itself calls this deployment (`Probe.identity`); None where it tells nothing that stays."""
+    limited_to: Any = json_column()
+    """The spaces that the last whole run was limited to (`spaces`, `groups` …), so that a change is noticed."""
 
 
 class RunRow(SQLModel, table=True):

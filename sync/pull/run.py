@@ -29,7 +29,7 @@ from ...core.durations import seconds
 from ...core.identity import Ref
 from ...core.leases import Lease, LeaseLost
 from ...core.ledger.ledger import Ledger
-from ...core.store.retention import purge
+from ...core.store.retention import Keeping, purge
 from ...core.store.store import InstanceStore, Written
 from ..credentials import Credentials
 from ..net import STOPPING, unforeseen
@@ -263,6 +263,7 @@ class Puller:
             result.outcome, result.message = PullEnd.FAILED, unforeseen(name, error)
         result.seconds = round(self.clock.monotonic() - started, 3)
         await asyncio.to_thread(self._close, run_id, name, full or first, result)
+        await asyncio.to_thread(self._purge, name, lease)
 
     def _full_is_due(self, name: str, row: Any) -> bool:
         if row is None or row["last_full_at"] is None:
@@ -423,8 +424,6 @@ class Puller:
             if full:
                 row["last_full_at"] = now
             journal.save_instance(self.engine, row)
-            after = timedelta(seconds=seconds(self.config.privacy.purge_gone_after))
-            purge(self.engine, name, now, after)
         journal.save_run(
             self.engine,
             run_id,
@@ -434,6 +433,14 @@ class Puller:
             notes=result.notes,
             **result.counts(),
         )
+
+    def _purge(self, name: str, lease: Lease) -> None:
+        """Erasure waits for nobody: whatever became of the run, what is due goes. Where the lease was lost, whoever has it does it."""
+        privacy, settings = self.config.privacy, self.config.instances[name]
+        versions = None if privacy.versions == "kept" else timedelta(seconds=seconds(privacy.versions))
+        keeping = Keeping(timedelta(seconds=seconds(privacy.purge_gone_after)), versions, settings.names == "public")
+        with contextlib.suppress(LeaseLost):
+            purge(self.engine, name, self.clock.now(), keeping, lease=lease)
 
 
 def save_probe(engine: Engine, config: Config, name: str, probe: Probe, clock: Clock) -> None:
