@@ -1,9 +1,11 @@
 """`civicsync review`: what waits for a person: approve, reject, look at the exact text and what changes."""
 
+import asyncio
 import difflib
 import getpass
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -11,11 +13,13 @@ from rich.text import Text
 from sqlalchemy import Engine
 
 from ...config import Config
+from ...connectors.contract.errors import ConnectorError
+from ...connectors.contract.writing import Reading
 from ...core.clock import Clock
 from ...core.ledger.ledger import Ledger, Operation, Publication
 from ...core.ledger.states import OperationKind, OperationState, waits_for_person
-from ...sync.publish.review import Reviewer
-from ...sync.render.render import draft_of
+from ...sync.publish.review import Reviewer, Ruling, look
+from ...sync.render.render import draft_of, fingerprint
 from .common import EXIT_FAILED, EXIT_USAGE, configuration, database, fail, out, print_json, print_table
 from .publish import chosen_routes
 
@@ -52,20 +56,26 @@ def list_(route: OfRoute = None, json: Json = False) -> None:
 def show(
     own: Annotated[str, typer.Argument(metavar="ID", help="The id that `review list` shows.")], json: Json = False
 ) -> None:
-    """Show one of them whole; for an edit also the difference to what the copy says now."""
+    """Show one of them whole, with what stands on the platform now; for an edit also the difference between both."""
     config = configuration()
     with database(config) as engine:
-        ledger = Ledger(engine, Clock())
+        reviewer = Reviewer(config, engine, Clock(), _who())
+        ledger = reviewer.ledger
         publication = _publication(ledger, own)
         op = _open(ledger, publication)
+        now, trouble = _now(config, publication)
+        if op is not None:
+            reviewer.show(publication, op, now)
         events = ledger.events(publication.id)
-    story = _story(publication, op)
+    story = _story(publication, op, now) | {"trouble": trouble}
     if json:
         print_json({**story, "events": events})
         return
     for name in ("id", "route", "action", "state", "origin", "target", "copy", "why"):
         if story[name]:
             out.print(Text(f"{name:8} {story[name]}"), soft_wrap=True)
+    if trouble:
+        out.print(Text(f"! what stands there cannot be told now: {trouble}", style="yellow"), soft_wrap=True)
     for note in story["notes"]:
         out.print(Text(f"! {note}", style="yellow"), soft_wrap=True)
     for line in story["diff"]:
@@ -79,6 +89,9 @@ def show(
             else ""
         )
         out.print(Text(line, style=style), soft_wrap=True)
+    if story["now"] and not story["diff"]:
+        out.print(Text(f"\n[there now] {story['now']['title']}", style="bold"), soft_wrap=True)
+        out.print(Text(story["now"]["plain"]), soft_wrap=True)
     if not story["diff"]:
         for locale, text in story["texts"].items():
             out.print(Text(f"\n[{locale}] {text['title']}", style="bold"), soft_wrap=True)
@@ -121,7 +134,7 @@ def resume(routes: Annotated[list[str], typer.Argument(help="Routes that were ha
     with database(config) as engine:
         ledger = Ledger(engine, Clock())
         for name in chosen_routes(config, routes):
-            ledger.save_route(name, halted_at=None, halted_reason="")
+            ledger.save_route(name, halted_at=None, halted_reason="", resumed_at=ledger.clock.now())
             for instance in (config.routes[name].to.instance, config.routes[name].source.instance):
                 ledger.try_again(instance)
     _print_results([{"id": name, "outcome": "resumed"} for name in routes], json, whole=True)
@@ -142,8 +155,12 @@ def _decide(
             publication = _publication(reviewer.ledger, own)
             if route is not None and publication.route != route:
                 continue
-            ruling = reviewer.approve(publication) if approved else reviewer.reject(publication, reason)
-            whole &= ruling.taken
+            approve, reject = partial(reviewer.approve, named=not everything), partial(reviewer.reject, reason=reason)
+            ruling = (approve if approved else reject)(publication)
+            # Whoever approves everything approves what can be approved so.
+            whole &= ruling.taken or (
+                everything and ruling in {Ruling.ONLY_REOPENED, Ruling.NAME_IT, Ruling.LOOK_FIRST}
+            )
             results.append({"id": own, "outcome": ruling})
     _print_results(results, json, whole=whole)
 
@@ -193,21 +210,37 @@ def _line(own: Publication, op: Operation | None) -> dict[str, Any]:
     }
 
 
-def _story(own: Publication, op: Operation | None) -> dict[str, Any]:
+def _now(config: Config, own: Publication) -> tuple[Reading | None, str]:
+    """What stands on the platform, and why that cannot be told."""
+    if own.remote_ref is None or own.target_instance not in config.instances:
+        return None, ""
+    try:
+        return asyncio.run(look(config, own, Clock())), ""
+    except ConnectorError as error:
+        return None, str(error)
+
+
+def _story(own: Publication, op: Operation | None, now: Reading | None) -> dict[str, Any]:
     texts = _texts(op.payload if op is not None else own.sent_payload)
     diff: list[str] = []
     if op is not None and op.kind is OperationKind.EDIT:
         old = _texts(own.sent_payload)
+        main = (op.payload or {}).get("locale")
+        changed = now is not None and fingerprint(now.title, now.plain) != own.copy_print
         for locale, text in texts.items():
-            before = old.get(locale, {"title": "", "plain": ""})
-            now, then = (f"{each['title']}\n\n{each['plain']}".splitlines() for each in (before, text))
-            diff += difflib.unified_diff(now, then, "copy now", f"copy then [{locale}]", lineterm="")
+            before, name = old.get(locale, {"title": "", "plain": ""}), "copy as it was sent"
+            if now is not None and locale == main:
+                # Unchanged it is what was sent, which has the links written out as the new text has.
+                before, name = {"title": now.title, "plain": now.plain} if changed else before, "copy now"
+            there, then = (f"{each['title']}\n\n{each['plain']}".splitlines() for each in (before, text))
+            diff += difflib.unified_diff(there, then, name, f"copy then [{locale}]", lineterm="")
     return {
         **_line(own, op),
         "target": f"{own.target_instance}/{own.target_space}",
         "copy": own.url or own.remote_ref,
         "notes": list(op.notes or ()) if op is not None else [],
         "texts": texts,
+        "now": {"title": now.title, "plain": now.plain} if now is not None else None,
         "diff": diff,
     }
 

@@ -1,14 +1,22 @@
-"""What people decide about publications: approve, reject, reopen. Sends nothing: the next `publish` does."""
+"""What people decide about publications: approve, reject, reopen. Sends nothing: the next `publish` does.
 
+An approval counts for what its person was shown: over a moderator's text only after `review show`, and no more once the text changed.
+"""
+
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Self
 
 from sqlalchemy import Engine
 
 from ...config.model import Config
+from ...connectors.contract.writing import Reading
+from ...connectors.open import open_writer, user_agent
 from ...core.clock import Clock
 from ...core.ledger.ledger import SETTLED, Ledger, Operation, Publication, told
-from ...core.ledger.states import QUEUED, Lane, OperationKind, OperationState, PublicationState, Reason
+from ...core.ledger.states import KNOWINGLY, QUEUED, Lane, OperationKind, OperationState, PublicationState, Reason
+from .decisions import copy_of
+from .sending import there_of
 
 _ANEW: dict[str, Any] = {
     "remote_ref": None,
@@ -53,6 +61,10 @@ class Ruling(StrEnum):
     REJECTED = "rejected", True
     REOPENED = "reopened: the next publish makes the copy", True
     NOTHING_WAITS = "not waiting for anybody", False
+    LOOK_FIRST = "not approved: somebody changed the copy, and you did not see how; `review show` it first", False
+    CHANGED_SINCE = "not approved: its text changed since it was shown to you; `review show` it again", False
+    NAME_IT = "not approved with all others: it may be public already; look there, then name its id", False
+    ONLY_REOPENED = "not approved: its copy was removed or taken back; only `review reopen ID` makes one anew", False
     NOT_REOPENED = "not reopened: there is nothing to make anew", False
 
 
@@ -64,9 +76,37 @@ class Reviewer:
         self.ledger = Ledger(engine, clock)
         self.who = who
 
-    def approve(self, own: Publication) -> Ruling:
-        """Let through what waits: writes that await approval, texts that were held, edits over a moderator's text."""
+    def show(self, own: Publication, op: Operation, now: Reading | None) -> None:
+        """Note that this person was shown the operation, and what stands on the platform now (None: that cannot be told)."""
+        if now is not None and op.kind is OperationKind.EDIT:
+            self.ledger.note_there(op, there_of(now, self.who))
+        self.ledger.update_publication(own, event="shown", detail=self._shown(op))
+
+    def _shown(self, op: Operation) -> str:
+        return f"to {self.who}: {op.kind} {op.payload_hash}"
+
+    def _not_shown(self, own: Publication, op: Operation, *, named: bool) -> Ruling | None:
+        """Why this operation cannot be approved by this person as it is."""
+        if op.reason_code in KNOWINGLY and not named:
+            return Ruling.NAME_IT
+        if op.kind is OperationKind.EDIT and Reason.COPY_CHANGED in {op.reason_code, own.reason_code}:
+            shown_to = (op.there or {}).get("shown_to")
+            if shown_to != self.who:
+                return Ruling.LOOK_FIRST
+        mine = [each["detail"] for each in self.ledger.events(own.id) if each["what"] == "shown"]
+        mine = [each for each in mine if each.startswith(f"to {self.who}: {op.kind} ")]
+        return Ruling.CHANGED_SINCE if mine and mine[-1] != self._shown(op) else None
+
+    def approve(self, own: Publication, *, named: bool = True) -> Ruling:
+        """Let through what waits: writes that await approval, texts that were held, edits over a moderator's text they were shown.
+
+        What was removed or taken back is never made anew by it. `named`: by its id, not with all others.
+        """
         waiting = self.ledger.operations(states=_ASKED, publication=own.id)
+        for op in waiting:
+            refused = self._not_shown(own, op, named=named)
+            if refused is not None:
+                return refused
         for op in waiting:
             change = SETTLED if op.kind is OperationKind.CREATE else None
             by = f"by {self.who}"
@@ -82,6 +122,11 @@ class Reviewer:
             )
         if waiting:
             return Ruling.APPROVED
+        if (
+            own.state in {PublicationState.GONE, PublicationState.WITHDRAWN}
+            or own.reason_code is Reason.OLDER_THAN_FOUND
+        ):
+            return Ruling.ONLY_REOPENED
         if own.state is PublicationState.HELD:
             self._decide(own, "approved", PublicationState.RELEASED, SETTLED)
             return Ruling.RELEASED
@@ -96,8 +141,6 @@ class Reviewer:
         if own.reason_code is Reason.TWINS:
             self._decide(own, "approved", None, SETTLED)
             return Ruling.SEEN
-        if own.state in {PublicationState.GONE, PublicationState.WITHDRAWN}:
-            return self.reopen(own)
         return Ruling.NOTHING_WAITS
 
     def reject(self, own: Publication, reason: str) -> Ruling:
@@ -157,7 +200,8 @@ class Reviewer:
 
     def reopen(self, own: Publication) -> Ruling:
         """Make a copy anew."""
-        if own.state not in _REOPENED:
+        held = own.state is PublicationState.HELD and own.reason_code is Reason.OLDER_THAN_FOUND
+        if own.state not in _REOPENED and not held:
             return Ruling.NOT_REOPENED
         self._decide(own, "reopened", PublicationState.RELEASED, {**SETTLED, **_ANEW})
         return Ruling.REOPENED
@@ -166,3 +210,22 @@ class Reviewer:
         self, own: Publication, event: str, state: PublicationState | None, values: dict[str, Any], detail: str = ""
     ) -> None:
         self.ledger.update_publication(own, event=event, detail=detail or f"by {self.who}", state=state, **values)
+
+
+async def look(
+    config: Config, own: Publication, clock: Clock, backends: Mapping[str, Any] | None = None
+) -> Reading | None:
+    """What stands on the platform in place of the copy now; None: nothing. Writes nothing.
+
+    Raises:
+        ConnectorError: that cannot be told now.
+    """
+    async with open_writer(
+        own.target_instance,
+        config.instances[own.target_instance],
+        secret=config.privacy.key.get_secret_value(),
+        agent=user_agent(config.operator.name, config.operator.contact),
+        clock=clock,
+        backend=(backends or {}).get(own.target_instance),
+    ) as (writer, _):
+        return await writer.read(copy_of(own))

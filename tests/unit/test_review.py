@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import Engine
 
+from civicsync.connectors.contract.writing import Reading
 from civicsync.core.ledger.states import OperationKind, OperationState, PublicationState, Reason
 from civicsync.sync.publish.review import Reviewer, Ruling
 from tests.support.ledger import Desk
@@ -41,14 +42,15 @@ def test_what_is_under_way_is_not_approved_again(desk: Desk, ann: Reviewer, stat
 
 def test_an_approved_edit_over_a_moderators_text_keeps_the_conflict_until_it_is_sent(desk: Desk, ann: Reviewer) -> None:
     own = desk.publication(P.CONFLICT, reason_code=Reason.COPY_CHANGED, reason="x")
-    desk.operation(own, K.EDIT, W.AWAITING_APPROVAL)
+    op = desk.operation(own, K.EDIT, W.AWAITING_APPROVAL)
+    ann.show(own, op, Reading("Meer bomen", "Ingekort."))
     assert ann.approve(own) == "approved"
     assert (desk.again(own).state, desk.again(own).reason_code) == (P.CONFLICT, Reason.COPY_CHANGED)
 
 
 @pytest.mark.parametrize(
     ("before", "after"),
-    [(P.HELD, P.RELEASED), (P.STUCK, P.SENT), (P.GONE, P.RELEASED), (P.WITHDRAWN, P.RELEASED), (P.SENT, P.SENT)],
+    [(P.HELD, P.RELEASED), (P.STUCK, P.SENT), (P.SENT, P.SENT)],
 )
 def test_approving_what_stands_without_an_operation(
     desk: Desk, ann: Reviewer, before: PublicationState, after: PublicationState
@@ -57,6 +59,54 @@ def test_approving_what_stands_without_an_operation(
     ann.approve(own)
     assert desk.again(own).state is after
     assert desk.ledger.operations(publication=own.id) == [], "the next run decides what is made"
+
+
+@pytest.mark.parametrize("shown", [None, "bob"])
+def test_a_moderators_text_is_overwritten_only_by_whom_it_was_shown_to(
+    desk: Desk, ann: Reviewer, shown: str | None
+) -> None:
+    own = desk.publication(P.CONFLICT, reason_code=Reason.COPY_CHANGED, reason="x")
+    op = desk.operation(own, K.EDIT, W.AWAITING_APPROVAL, reason_code=Reason.COPY_CHANGED)
+    if shown:
+        Reviewer(desk.config, desk.engine, desk.clock, shown).show(own, op, Reading("Meer bomen", "Ingekort."))
+    assert ann.approve(own) is Ruling.LOOK_FIRST
+    assert [each.state for each in desk.ledger.operations(publication=own.id)] == [W.AWAITING_APPROVAL]
+
+
+def test_a_text_that_changed_since_it_was_shown_is_not_approved(desk: Desk, ann: Reviewer) -> None:
+    own = desk.publication(P.AWAITING_APPROVAL)
+    op = desk.operation(own, K.CREATE, W.AWAITING_APPROVAL)
+    ann.show(own, op, None)
+    desk.ledger.intend(own, K.CREATE, W.AWAITING_APPROVAL, payload_hash="newer", payload={})
+    assert ann.approve(own) is Ruling.CHANGED_SINCE
+    [newer] = desk.ledger.operations(publication=own.id)
+    ann.show(own, newer, None)
+    assert ann.approve(own) == "approved"
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [(P.GONE, Reason.COPY_GONE), (P.WITHDRAWN, Reason.ORIGIN_BACK), (P.HELD, Reason.OLDER_THAN_FOUND)],
+)
+@pytest.mark.parametrize("named", [True, False])
+def test_approving_never_makes_anew_what_was_removed(
+    desk: Desk, ann: Reviewer, state: PublicationState, reason: Reason, *, named: bool
+) -> None:
+    own = desk.publication(state, reason_code=reason, reason="x")
+    assert ann.approve(own, named=named) is Ruling.ONLY_REOPENED
+    assert desk.again(own).state is state
+    assert ann.reopen(own) is Ruling.REOPENED
+    assert desk.again(own).state is P.RELEASED
+
+
+@pytest.mark.parametrize("reason", [Reason.ACCEPTED_NOT_FOUND, Reason.CANNOT_TELL])
+def test_what_may_be_public_already_is_not_sent_again_with_all_others(
+    desk: Desk, ann: Reviewer, reason: Reason
+) -> None:
+    own = desk.publication(P.AWAITING_APPROVAL, reason_code=reason, reason="x")
+    desk.operation(own, K.CREATE, W.AWAITING_APPROVAL, reason_code=reason)
+    assert ann.approve(own, named=False) is Ruling.NAME_IT
+    assert ann.approve(own) == "approved"
 
 
 def test_a_refused_edit_is_tried_again_when_a_person_says_so(desk: Desk, ann: Reviewer) -> None:
