@@ -65,7 +65,10 @@ class Item:
 
     def kept(self) -> dict[str, Any]:
         """The allow-listed raw form, for quarantine: as it came, but for what no database takes."""
-        kept = _kept(dict(self.raw() if callable(self.raw) else self.raw), _DEEPEST)
+        try:
+            kept = _kept(dict(self.raw() if callable(self.raw) else self.raw), _DEEPEST)
+        except UNREADABLE:
+            return {}
         return kept if isinstance(kept, dict) else {}
 
 

@@ -21,6 +21,7 @@ from ..contract.errors import (
 )
 from ..contract.exchange import Response
 from ..contract.reading import Context
+from ..contract.values import identity, inside
 from .dialects import ALIVE, DIALECTS, FINGERPRINT, SINGULAR, Dialect, Shape, by_id_document, ids_per_request
 from .mapping import normal
 from .settings import ConsulSettings
@@ -36,6 +37,14 @@ def authorization(settings: ConsulSettings) -> dict[str, str]:
         return {}
     pair = f"{settings.basic_auth_user.get_secret_value()}:{settings.basic_auth_password.get_secret_value()}"
     return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
+
+
+class Spoiled(Malformed):
+    """A GraphQL answer with an error in it; `data` is what came beside, with nulls where something is wrong."""
+
+    def __init__(self, message: str, data: dict[str, Any]) -> None:
+        super().__init__(message, status=200)
+        self.data = data
 
 
 class Api:
@@ -66,12 +75,13 @@ class Api:
             raise NotThisPlatform(f"{self.transport.url}/consul.json is not CONSUL's: {error.message}") from error
         if not isinstance(found, dict) or not isinstance(found.get("release"), str):
             raise NotThisPlatform(f"{self.transport.url}/consul.json names no release")
-        return found["release"], found.get("features") or {}
+        features = found.get("features")
+        return found["release"], features if isinstance(features, dict) else {}
 
     async def dialect(self) -> Dialect:
         """Which interface answers; a fork may keep an old release number, so the interface itself is asked."""
         data = await self.ask(FINGERPRINT, DIALECTS["B"])
-        root = ((data.get("__schema") or {}).get("queryType") or {}).get("name")
+        root = inside(data, "__schema", "queryType", "name")
         if root == "QueryType":
             return DIALECTS["A"]
         return DIALECTS["C" if data.get("__type") else "B"]
@@ -94,7 +104,7 @@ class Api:
 
         Raises:
             Interface: a field is not there; the instance was upgraded or is a fork.
-            Malformed: any other error: no partial answer is believed.
+            Spoiled: any other error: no partial answer is believed, unless the caller knows what the holes in it mean.
             NotFound: in B and C, one of the ids is not there.
         """
         params = {"locale": self.locale} if self.locale else None
@@ -103,14 +113,25 @@ class Api:
         )
         if answer.errors:
             first = answer.errors[0]
-            code = (first.get("extensions") or {}).get("code") if isinstance(first, dict) else None
+            code = inside(first, "extensions", "code")
             if code in {"undefinedField", "argumentNotAccepted"}:
                 raise Interface("the interface has changed since it was probed", hint="`civicsync check` looks again")
             text = str(first.get("message"))[:200] if isinstance(first, dict) else "unknown error"
-            raise Malformed(f"GraphQL answered with an error: {text}")
+            raise Spoiled(
+                f"GraphQL answered with an error: {text}", answer.data if isinstance(answer.data, dict) else {}
+            )
         if not isinstance(answer.data, dict):
             raise Malformed("GraphQL answered without data")
         return answer.data
+
+    async def pages(self, document: str, dialect: Dialect) -> dict[str, Any]:
+        """The data of a document of lists, where a null is a row that the server fails on (`mapping.page_of`). Raises as `ask`."""
+        try:
+            return await self.ask(document, dialect)
+        except Spoiled as error:
+            if not any(error.data.values()):
+                raise
+            return error.data
 
     async def by_id(
         self, dialect: Dialect, shape: Shape, ids: Sequence[str], budget: str | None = None
@@ -127,8 +148,8 @@ class Api:
             batch, asked = batches.pop()
             try:
                 data = await self.ask(by_id_document(dialect, asked, batch, budget), dialect)
-            except (NotFound, Unreachable) as error:
-                if error.status not in {404, 500}:
+            except (NotFound, Unreachable, Spoiled) as error:
+                if error.status not in {200, 404, 500}:
                     raise
                 up = up or await self.is_up(dialect, budget if shape.collection == "investments" else None)
                 half = len(batch) // 2
@@ -141,11 +162,28 @@ class Api:
                 else:
                     self.broken.add(f"{SINGULAR[shape.collection]}/{batch[0]}")
                 continue
-            rows = data["budget"] if shape.collection == "investments" else data
+            rows = data.get("budget") if shape.collection == "investments" else data
             for position, each in enumerate(batch):
-                node = rows.get(f"r{position}")
-                found[each] = normal(node, dialect) if isinstance(node, dict) else None
+                self._take(found, each, rows, position, dialect, f"{SINGULAR[shape.collection]}/{each}")
         return found
+
+    def _take(
+        self,
+        found: dict[str, dict[str, Any] | None],
+        own: str,
+        rows: Any,
+        position: int,
+        dialect: Dialect,
+        reference: Ref,
+    ) -> None:
+        """One record of an answer. Only null is the word for what is not shown; anything else but the record itself tells nothing."""
+        node = rows.get(f"r{position}", rows) if isinstance(rows, dict) else rows
+        if isinstance(node, dict) and identity(node) == own:
+            found[own] = normal(node, dialect)
+        elif node is None and rows is not None:
+            found[own] = None
+        else:
+            self.broken.add(reference)
 
     async def one_by_one(self, dialect: Dialect, shape: Shape, ids: Sequence[str]) -> dict[str, dict[str, Any] | None]:
         """Single records in as few requests as there are, without looking for the culprit where one is not there.
@@ -159,8 +197,7 @@ class Api:
             batch = ids[start : start + size]
             data = await self.ask(by_id_document(dialect, shape, batch), dialect)
             for position, each in enumerate(batch):
-                node = data.get(f"r{position}")
-                found[each] = normal(node, dialect) if isinstance(node, dict) else None
+                self._take(found, each, data, position, dialect, f"{SINGULAR[shape.collection]}/{each}")
         return found
 
     async def is_up(self, dialect: Dialect, budget: str | None = None) -> bool:

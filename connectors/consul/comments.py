@@ -9,16 +9,19 @@ from dataclasses import replace
 from typing import Any
 
 from ...core.identity import Ref, split_ref
-from ..contract.errors import Malformed, NotFound, Unreachable
+from ..contract.errors import EndlessList, Malformed, NotFound, Unreachable
 from ..contract.reading import Item, Page, PullRequest
-from .api import Api
+from ..contract.values import inside, whole
+from .api import Api, Spoiled
 from .dialects import B_RECORDS, Dialect, Shape, comments_of_document, pages_document, targets_per_request
 from .light_sweep import Light, LightSweep
-from .mapping import KIND, Mapper, identifier, nodes
+from .mapping import KIND, Mapper, identifier, page_of
 
 SCOPE = "comments"
 DUE = "threads_due"
 """The memory of threads whose number changed and that were not read yet: their new number is stored before they are."""
+GIVEN_UP = 3
+"""So many threads in a row that the server fails on: then it is no single one."""
 Target = tuple[str, str]
 """Collection and id of what is commented."""
 _COLLECTION = {"Proposal": "proposals", "Debate": "debates", "Budget::Investment": "investments"}
@@ -52,6 +55,9 @@ class CommentReader:
         self.others: set[str] = set()
         """Comments of drafts and polls, by id."""
         self.failed = False
+        self.unsure = False
+        """Whether the list of all comments kept changing, or has holes: then none is missing."""
+        self.holes = 0
         self.left: list[Target] = []
         """Threads that the server failed on: they are due still."""
 
@@ -85,7 +91,9 @@ class CommentReader:
                 async for page in self._lost(sorted(present - ids - self.others)):
                     yield page
             refs = [f"comment/{own}" for own in present - self.others]
-            yield Page(SCOPE, present=refs, complete=True, memory={"comments_read": True, **self.still_due()})
+            failed = f"comments: the server fails on {self.holes} of them" if self.holes else None
+            memory = {"comments_read": True, **self.still_due()}
+            yield Page(SCOPE, present=refs, complete=not self.unsure, memory=memory, failed=failed)
             return
         moved = {target: counts.get(target, 0) for target in self.due(light, known)}
         async for page in self.threads(moved, set()):
@@ -109,11 +117,11 @@ class CommentReader:
         shape = Shape("comments", names=self.names)
         rows = self.dialect.page or B_RECORDS
         pages = shape.pages_per_request(self.dialect)
-        goes_on = True
+        goes_on, still = True, 0
         while goes_on:
             parts = [(f"p{i}", shape, offset + i * rows, rows) for i in range(pages)]
             try:
-                data = await self.api.ask(pages_document(self.dialect, parts), self.dialect)
+                data = await self.api.pages(pages_document(self.dialect, parts), self.dialect)
             except Unreachable as error:
                 if error.status != 500 or not await self.api.is_up(self.dialect):
                     raise
@@ -122,12 +130,14 @@ class CommentReader:
                 return
             items: dict[str, Item] = {}
             for i in range(pages):
-                connection = data.get(f"p{i}")
-                if not isinstance(connection, dict):
-                    raise Malformed("comments: the answer holds no such list")
-                for node in nodes(connection, self.dialect):
+                page = page_of(data.get(f"p{i}"), self.dialect, SCOPE)
+                before = len(ids) + len(self.others)
+                for node in page.rows:
                     self._take(node, items, ids)
-                goes_on = bool((connection.get("pageInfo") or {}).get("hasNextPage"))
+                goes_on = page.goes_on
+                still = still + 1 if goes_on and len(ids) + len(self.others) == before else 0
+                if still > 1:
+                    raise EndlessList(SCOPE)
                 if not goes_on:
                     break
             offset += pages * rows
@@ -139,7 +149,7 @@ class CommentReader:
         """Whole threads, with how many comments each should have. Those that were surely read whole are named so."""
         size = targets_per_request(self.dialect)
         waiting = [target for target in targets if target[0] != "investments" or self.sweep.budget is not None]
-        again, nameless = set[Target](), set[Target]()
+        again, nameless, in_a_row = set[Target](), set[Target](), 0
         while waiting:
             batch: list[tuple[str, str, int]] = []
             asked: list[Target] = []
@@ -149,12 +159,15 @@ class CommentReader:
                 batch += [(*target, offset) for offset in self._offsets(targets[target])]
             try:
                 shown, single = await self._asked(batch, size, anonymous=not nameless.isdisjoint(asked))
-            except (NotFound, Unreachable) as error:
+            except (NotFound, Unreachable, Malformed) as error:
                 # One of them went meanwhile, or holds a comment whose author is really gone (docs/platforms/consul.md 4.2).
-                if error.status not in {404, 500} or not await self.api.is_up(self.dialect):
+                if error.status not in {200, 404, 500} or not await self.api.is_up(self.dialect):
                     raise
-                if len(asked) == 1 and error.status == 500:
+                if len(asked) == 1 and error.status != 404:
                     if asked[0] in nameless:
+                        in_a_row += 1
+                        if in_a_row == GIVEN_UP:
+                            raise  # then it is no single one
                         self.api.broken.add(f"{KIND[asked[0][0]]}/{asked[0][1]}")
                         self.left.append(asked[0])
                         continue
@@ -166,6 +179,7 @@ class CommentReader:
                     waiting = [*asked[:half], *asked[half:], *waiting]
                     size = max(1, min(size, half))
                 continue
+            in_a_row = 0
             items: dict[str, Item] = {}
             whole: list[Ref] = []
             for target in asked:
@@ -190,6 +204,7 @@ class CommentReader:
         """The comments of these threads by id, and which threads came in one piece."""
         shown: dict[Target, dict[str, dict[str, Any]]] = {}
         pieces: dict[Target, int] = {}
+        still: dict[Target, int] = {}
         rest = list(batch)
         while rest:
             now, rest = rest[:size], rest[size:]
@@ -197,21 +212,29 @@ class CommentReader:
             data = await self.api.ask(document, self.dialect)
             for position, (collection, own, offset) in enumerate(now):
                 target = (collection, own)
-                answer = data.get(f"t{position}") or {}
-                answer = answer if collection != "investments" else answer.get("investment") or {}
-                connection = answer.get("comments") or {}
-                pieces[target] = pieces.get(target, 0) + 1
+                answer = data.get(f"t{position}")
+                answer = answer if collection != "investments" else inside(answer, "investment")
                 thread = shown.setdefault(target, {})
-                thread.update((identifier(node), node) for node in nodes(connection, self.dialect))
+                page = page_of(inside(answer, "comments"), self.dialect, f"comments of {KIND[collection]}/{own}")
+                # A thread with a hole in it was not read in one piece.
+                pieces[target] = pieces.get(target, 0) + 1 + page.holes + page.nameless
+                before = len(thread)
+                thread.update((identifier(node), node) for node in page.rows)
                 following = offset + (self.dialect.page or 0)
-                goes_on = bool((connection.get("pageInfo") or {}).get("hasNextPage"))
+                goes_on = page.goes_on
+                still[target] = still.get(target, 0) + 1 if goes_on and len(thread) == before else 0
+                if still[target] > 1:
+                    raise EndlessList(f"comments of {KIND[collection]}/{own}")
                 if goes_on and following > offset and (collection, own, following) not in batch:
                     rest.append((collection, own, following))
         return shown, {target for target, count in pieces.items() if count == 1}
 
     async def _ids(self, seen: set[str]) -> set[str]:
         """Every id there is: a light sweep, repeated until it agrees with what was read or with itself."""
-        return set((await self.sweep.settle({SCOPE: seen})).rows[SCOPE])
+        light = await self.sweep.settle({SCOPE: seen})
+        self.unsure = SCOPE not in light.settled
+        self.holes = light.holes.get(SCOPE, 0)
+        return set(light.rows[SCOPE])
 
     async def _lost(self, lost: Sequence[str]) -> AsyncIterator[Page]:
         """Comments that moved between the pages while the flat list was read."""
@@ -232,11 +255,13 @@ class CommentReader:
         try:
             data = await self.api.one_by_one(self.dialect, Shape(SCOPE, names=self.names), list(due))
             gone = [own for own, node in data.items() if node is None]
-        except (NotFound, Unreachable) as error:
-            if error.status not in {404, 500}:
+        except (NotFound, Unreachable, Spoiled) as error:
+            if error.status not in {200, 404, 500}:
                 raise
             # Which of them? A light sweep of all ids tells it in a request or two; halving the batch would take many.
-            there = (await self.sweep.settle({SCOPE: set()})).rows[SCOPE].keys()
+            light = await self.sweep.settle({SCOPE: set()})
+            # Where the list itself has holes nothing that it does not show is gone.
+            there = light.rows[SCOPE].keys() if SCOPE in light.settled else due.keys()
             data = await self.api.by_id(
                 self.dialect, Shape(SCOPE, names=self.names), [own for own in due if own in there]
             )
@@ -269,7 +294,7 @@ class CommentReader:
             ids.add(own)
             self.found[target] = self.found.get(target, 0) + 1
         if collection in self.collections:
-            items[own] = replace(self.mapper.item(SCOPE, node), untold=untold)
+            items.update((own, replace(item, untold=untold)) for item in self.mapper.items(SCOPE, [node]))
 
 
 def counts_in(light: Light) -> dict[Target, int]:
@@ -283,7 +308,7 @@ def known_counts(known: Mapping[str, Mapping[str, str]]) -> dict[Target, int]:
     for name, tokens in known.items():
         position = 0 if name == "investments" else 1
         for own, mark in tokens.items():
-            part = mark.split("|")[position]
-            if part != "0" and part.isdigit():
-                counts[name, own] = int(part)
+            count = whole(mark.split("|")[position])
+            if count:
+                counts[name, own] = count
     return counts

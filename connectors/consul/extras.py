@@ -11,8 +11,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from ..contract.values import inside
 from .api import Api
-from .dialects import SHORT, TEXTS, Dialect, Shape
+from .dialects import SHORT, SINGULAR, TEXTS, Dialect, Shape
 from .mapping import TRANSLATIONS, listed
 
 
@@ -43,13 +44,16 @@ class Extras:
         every: dict[str, dict[str, dict[str, Any]]] = {str(row.get("id")): {} for row in rows}
         while waiting:
             found = await self._ask(Shape(name, part=part, after=after), waiting, budget)
+            still = set[str]()
             for own, node in found.items():
+                before = len(every[own])
                 every[own].update((str(each.get("id")), each) for each in listed(node.get(part)))
-            waiting = [
-                row
-                for row in waiting
-                if ((found.get(str(row.get("id"))) or {}).get(part, {}).get("pageInfo") or {}).get("hasNextPage")
-            ]
+                still |= {own} if len(every[own]) == before else set()
+            waiting = [row for row in waiting if inside(found.get(str(row.get("id"))), part, "pageInfo", "hasNextPage")]
+            # A list that says it goes on and brings nothing new is not asked for ever.
+            endless = [str(row.get("id")) for row in waiting if str(row.get("id")) in still]
+            self.api.broken.update(f"{SINGULAR[name]}/{own}" for own in endless)
+            waiting = [row for row in waiting if str(row.get("id")) not in still]
             after += self.dialect.page or 0
         for row in rows:
             own = every[str(row.get("id"))]

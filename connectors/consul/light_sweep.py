@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...core.store.change_tokens import ChangeTokens
-from ..contract.errors import Malformed
+from ..contract.errors import EndlessList
+from ..contract.values import inside
 from .api import Api
 from .dialects import Dialect, Shape, pages_document
-from .mapping import KIND, identifier, nodes, token
+from .mapping import KIND, identifier, page_of, token
 
 Rows = MutableMapping[str, Any]
 """By id: the token of a row that has one, which holds its counters; else the row itself."""
@@ -31,6 +32,17 @@ class Light:
 
     rows: dict[str, Rows] = field(default_factory=dict[str, Rows])
     settled: set[str] = field(default_factory=set[str])
+    holes: dict[str, int] = field(default_factory=dict[str, int])
+    """How many rows of a collection the server fails on, or shows without a number: which they are nobody knows, so none is missing."""
+    failed: dict[str, str] = field(default_factory=dict[str, str])
+    """Collections that could not be swept at all, and why."""
+
+    def update(self, other: "Light") -> None:
+        """With what another sweep saw."""
+        self.rows |= other.rows
+        self.settled |= other.settled
+        self.holes |= other.holes
+        self.failed |= other.failed
 
 
 class LightSweep:
@@ -41,6 +53,10 @@ class LightSweep:
         self.dialect = dialect
         self.budget = budget
         self._paged: set[str] = set()
+        self.holes: dict[str, int] = {}
+        """Of the last sweep, by collection: rows that the server fails on."""
+        self.nameless: dict[str, int] = {}
+        """And rows without a number."""
 
     async def settle(self, expected: Mapping[str, AbstractSet[str]]) -> Light:
         """Sweep these collections until each saw the same ids twice in a row; `expected` are the ids known before."""
@@ -62,17 +78,22 @@ class LightSweep:
                 else:
                     light.rows.setdefault(name, _empty(name)).update(rows[name])
                 last[name] = seen
+                light.holes[name] = self.holes.get(name, 0)
+                if light.holes[name] or self.nameless.get(name):
+                    light.settled.discard(name)
         return light
 
     async def sweep(self, sizes: Mapping[str, int]) -> dict[str, Rows]:
         """One sweep; `sizes` are the numbers of rows to expect."""
         found: dict[str, Rows] = {name: _empty(name) for name in sizes}
+        self.holes, self.nameless = {}, {}
+        still = dict.fromkeys(sizes, 0)
         page = self.dialect.page or _PART
         self._paged = {name for name, size in sizes.items() if self.dialect.page is not None or size > WHOLE}
         whole = [name for name in sizes if name not in self._paged]
         if whole:
             parts = [(name, Shape(name, light=True), 0, None) for name in whole]
-            data = await self.api.ask(pages_document(self.dialect, parts, self.budget), self.dialect)
+            data = await self.api.pages(pages_document(self.dialect, parts, self.budget), self.dialect)
             for name in whole:
                 self._take(found[name], data, name, name)
         sizes = {name: size for name, size in sizes.items() if name in self._paged}
@@ -81,9 +102,14 @@ class LightSweep:
         while offsets:
             batch, offsets = offsets[: self.dialect.light_pages], offsets[self.dialect.light_pages :]
             parts = [(f"p{i}", Shape(name, light=True), at, page) for i, (name, at) in enumerate(batch)]
-            data = await self.api.ask(pages_document(self.dialect, parts, self.budget), self.dialect)
+            data = await self.api.pages(pages_document(self.dialect, parts, self.budget), self.dialect)
             for i, (name, at) in enumerate(batch):
+                before = len(found[name])
                 goes_on = self._take(found[name], data, f"p{i}", name)
+                # Rows move between pages, so that one may bring nothing new; two in a row do not.
+                still[name] = still[name] + 1 if goes_on and len(found[name]) == before else 0
+                if still[name] > 1:
+                    raise EndlessList(name)
                 if goes_on and at + page >= more[name]:
                     # More than expected: as many pages again as were read, so that a surprise costs few requests.
                     ahead = min(self.dialect.light_pages, max(1, more[name] // page))
@@ -94,15 +120,16 @@ class LightSweep:
     def _take(self, rows: Rows, data: Mapping[str, Any], alias: str, name: str) -> bool:
         connection = data.get(alias)
         if name == "investments":
-            connection = (connection or {}).get("investments")
-        if not isinstance(connection, dict):
-            raise Malformed(f"{name}: the answer holds no such list")
-        for node in nodes(connection, self.dialect):
+            connection = inside(connection, "investments")
+        page = page_of(connection, self.dialect, name)
+        self.holes[name] = self.holes.get(name, 0) + page.holes
+        self.nameless[name] = self.nameless.get(name, 0) + page.nameless
+        for node in page.rows:
             mark: Any = node
             if name in KIND:
                 mark = "" if name == "comments" else token(name, node)
             rows[identifier(node)] = mark
-        return bool((connection.get("pageInfo") or {}).get("hasNextPage"))
+        return page.goes_on
 
 
 def _empty(name: str) -> Rows:

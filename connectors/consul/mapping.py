@@ -6,9 +6,10 @@ look like.
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from functools import lru_cache
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
@@ -30,7 +31,10 @@ from ...core.records import (
     Vote,
 )
 from ...core.text import plain_title, rich, simple
+from ..contract.errors import EndlessList, Malformed
 from ..contract.reading import Context
+from ..contract.values import Unread, counted, flat, identity, inside, mapped, readable_moment, whole
+from ..contract.values import moment as time_of
 from .dialects import CAMEL, Dialect
 
 MAPPING = b"consul-2"
@@ -39,7 +43,7 @@ TRANSLATIONS = "translations"
 KIND = {"proposals": "proposal", "debates": "debate", "comments": "comment", "investments": "investment"}
 _TARGETS = {"Proposal": "proposal", "Debate": "debate", "Budget::Investment": "investment"}
 _FEASIBILITY = {"undecided": State.OPEN, "feasible": State.EVALUATING, "unfeasible": State.REJECTED}
-_MOMENT = re.compile(r"^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2}) ?(UTC|Z|[+-]\d{2}:?\d{2})$")
+_MOMENT = re.compile(r"^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2}) ?(UTC|Z|[+-]\d{2}:?\d{2})?$")
 _COUNTS = frozenset({"cachedVotesUp", "cachedVotesDown", "commentsCount"})
 _ALLOWED = frozenset(
     {
@@ -52,14 +56,41 @@ _ALLOWED = frozenset(
 _NESTED = {"tags": ("id", "name", "kind"), "milestones": ("id", "title", "description", "publicationDate")}
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A page of a list. `holes`: rows that are null, which none is that is merely hidden; `nameless`: rows without a number."""
+
+    rows: list[dict[str, Any]]
+    holes: int
+    nameless: int
+    goes_on: bool
+
+
+def page_of(connection: Any, dialect: Dialect, what: str) -> Listed:
+    """The rows of a connection, in dialect C's names.
+
+    Raises:
+        Malformed: there is no list, which is not an empty one.
+        EndlessList: nothing is on the page, and it says that there is more.
+    """
+    found = inside(connection, "edges" if dialect.snake else "nodes")
+    if not isinstance(found, list):
+        raise Malformed(f"{what}: the answer holds no such list", status=200)
+    every = [inside(edge, "node") for edge in found] if dialect.snake else found
+    rows = [row for row in every if identity(row) is not None]
+    holes = sum(1 for row in every if not isinstance(row, dict))
+    goes_on = inside(connection, "pageInfo", "hasNextPage") is True
+    if goes_on and not found:
+        raise EndlessList(what)
+    return Listed([normal(row, dialect) for row in rows], holes, len(every) - holes - len(rows), goes_on)
+
+
 def nodes(connection: Any, dialect: Dialect) -> list[dict[str, Any]]:
     """The rows of a connection, in dialect C's names; null rows are left out."""
     if not isinstance(connection, dict):
         return []
-    if dialect.snake:
-        rows = [edge.get("node") for edge in connection.get("edges") or () if isinstance(edge, dict)]
-    else:
-        rows = connection.get("nodes") or []
+    found = flat(connection.get("edges" if dialect.snake else "nodes"))
+    rows = [inside(edge, "node") for edge in found] if dialect.snake else found
     return [normal(row, dialect) for row in rows if isinstance(row, dict)]
 
 
@@ -67,7 +98,7 @@ def listed(connection: Any) -> list[dict[str, Any]]:
     """The rows of a list inside a node."""
     if not isinstance(connection, dict):
         return []
-    found = connection.get("nodes") or [edge.get("node") for edge in connection.get("edges") or () if edge]
+    found = flat(connection.get("nodes")) or [inside(edge, "node") for edge in flat(connection.get("edges"))]
     return [row for row in found if isinstance(row, dict)]
 
 
@@ -80,18 +111,19 @@ def normal(node: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
 
 def number(node: Mapping[str, Any], name: str) -> int | None:
     """A counter, or None where it is not shown."""
-    value = node.get(name)
-    if value is None or isinstance(value, int):
-        return value
-    raise MappingError(name, "not a whole number")
+    return counted(node.get(name), name)
 
 
 def identifier(node: Mapping[str, Any]) -> str:
     """The id: a number in A, text in B and C."""
-    value = node.get("id")
-    if isinstance(value, int) or (isinstance(value, str) and value):
-        return str(value)
-    raise MappingError("id", "missing")
+    return _number(node, "id")
+
+
+def _number(node: Mapping[str, Any], name: str) -> str:
+    value = identity(node, name)
+    if value is None:
+        raise MappingError(name, "missing")
+    return value
 
 
 def moment(node: Mapping[str, Any], name: str) -> datetime | None:
@@ -111,11 +143,8 @@ def _moment(value: str) -> datetime | None:
     match = _MOMENT.match(value)
     if match is None:
         return None
-    zone = "+00:00" if match[3] in {"UTC", "Z"} else match[3]
-    try:
-        return datetime.fromisoformat(f"{match[1]}T{match[2]}{zone}").astimezone(UTC)
-    except ValueError:
-        return None
+    zone = "" if match[3] in {"UTC", "Z", None} else match[3]
+    return readable_moment(f"{match[1]}T{match[2]}{zone}")
 
 
 def token(collection: str, node: Mapping[str, Any]) -> str:
@@ -137,7 +166,7 @@ def counters(collection: str, node: Mapping[str, Any]) -> Counters:
 
 def counters_in(collection: str, mark: str) -> Counters:
     """The public counters that a token tells."""
-    values = [int(part) if part.isdigit() else None for part in mark.split("|")]
+    values = [whole(part) for part in mark.split("|")]
     if collection == "investments":
         return Counters(comments=values[0])
     return Counters(supports=values[0], opposes=values[3] if collection == "debates" else None, comments=values[1])
@@ -152,21 +181,38 @@ class Mapper:
         self.budget = budget
         self.url = context.transport.url
         self._salt = f"{locale}|{budget}|".encode()
+        self.unread = Unread()
+
+    def items(self, collection: str, rows: Iterable[dict[str, Any]]) -> list[Item]:
+        """Rows as items; what cannot be looked at goes to quarantine, or where it has no number to `unread`."""
+        kind = _kind(collection)
+        made = (
+            mapped(
+                kind,
+                node,
+                partial(self.item, collection, node),
+                self.unread,
+                collection,
+                partial(self.raw, collection, node),
+            )
+            for node in rows
+        )
+        return [item for item in made if item is not None]
 
     def item(self, collection: str, node: dict[str, Any]) -> Item:
-        """One row as an item; the mapping itself happens only when its digest is new."""
-        kind = KIND.get(collection) or {"geozones": "geozone", "budgets": "budget", "votes": "vote"}[collection]
+        """One row as an item; the mapping itself happens only when its digest is new.
+
+        Raises:
+            MappingError, or another of `core.items.UNREADABLE`.
+        """
         hasher = hashlib.blake2b(self._salt, digest_size=16, key=MAPPING)
         hasher.update(msgspec.json.encode([value for name, value in node.items() if name not in _COUNTS]))
         found, mark = None, None
         if collection in KIND:
-            try:
-                found = counters(collection, node)
-            except (MappingError, ValueError):
-                found = None
+            found = counters(collection, node)
             mark = token(collection, node) if collection != "comments" else None
         return Item(
-            f"{kind}/{node.get('id')}",
+            f"{_kind(collection)}/{node.get('id')}",
             hasher.digest(),
             lambda: self._built(collection, node),
             found,
@@ -212,11 +258,10 @@ class Mapper:
 
     def _proposals(self, raw: Mapping[str, Any]) -> list[Record]:
         own = identifier(raw)
-        if not isinstance(raw.get("cachedVotesUp"), int | None):
-            raise MappingError("cachedVotesUp", "not a whole number")
+        counters("proposals", raw)
         retired = moment(raw, "retiredAt")
         state = f"retired: {raw.get('retiredReason') or 'no reason'}"
-        why = plain_title(raw.get("retiredExplanation"))
+        why = plain_title(_typed(raw, "retiredExplanation"))
         categories = self._categories(raw)
         records: list[Record] = [
             Proposal(
@@ -229,7 +274,7 @@ class Mapper:
                 author=raw.get("author"),
                 created_at=moment(raw, "publicCreatedAt"),
                 withdrawn_at=retired,
-                areas=(f"geozone/{raw['geozoneId']}",) if raw.get("geozoneId") is not None else (),
+                areas=(f"geozone/{_number(raw, 'geozoneId')}",) if raw.get("geozoneId") is not None else (),
                 categories=tuple(category.ref for category in categories),
                 video_url=_web_address(raw.get("videoUrl")),
             ),
@@ -241,7 +286,7 @@ class Mapper:
         found: list[Category] = []
         for tag in raw.get("tags") or ():
             kind = "category" if tag.get("kind") == "category" else "tag"
-            found.append(Category(kind=kind, id=identifier(tag), names={self.locale: plain_title(tag.get("name"))}))
+            found.append(Category(kind=kind, id=identifier(tag), names={self.locale: plain_title(_typed(tag, "name"))}))
         return found
 
     def _milestones(self, raw: Mapping[str, Any], target: Ref) -> list[Answer]:
@@ -250,17 +295,16 @@ class Mapper:
     def _texts(self, raw: Mapping[str, Any]) -> tuple[Text, ...]:
         """The text in the main language, and those in further ones that were asked for."""
         others = (
-            rich(locale, each.get("title"), _body(each)) for locale, each in (raw.get(TRANSLATIONS) or {}).items()
+            rich(locale, _typed(each, "title"), _body(each)) for locale, each in (raw.get(TRANSLATIONS) or {}).items()
         )
-        return (rich(self.locale, raw.get("title"), _body(raw)), *(text for text in others if text.title or text.plain))
+        return (
+            rich(self.locale, _typed(raw, "title"), _body(raw)),
+            *(text for text in others if text.title or text.plain),
+        )
 
     def _milestone(self, raw: Mapping[str, Any], target: Ref) -> Answer:
-        date = raw.get("publicationDate")
-        try:
-            when = datetime.fromisoformat(date).replace(tzinfo=UTC) if date else None
-        except (TypeError, ValueError):
-            raise MappingError("milestones.publicationDate", "not a date") from None
-        text = rich(self.locale, raw.get("title"), raw.get("description"))
+        when = time_of(raw.get("publicationDate"), "milestones.publicationDate")
+        text = rich(self.locale, _typed(raw, "title"), _typed(raw, "description"))
         return Answer(kind="milestone", id=identifier(raw), target=target, texts=(text,), answered_at=when)
 
     def _debates(self, raw: Mapping[str, Any]) -> list[Record]:
@@ -285,7 +329,8 @@ class Mapper:
         own = identifier(raw)
         counters("investments", raw)
         price = raw.get("price")
-        if price is not None and not str(price).isdigit():
+        amount = whole(str(price))
+        if price is not None and amount is None:
             raise MappingError("price", "not a whole number")
         feasibility = raw.get("feasibility")
         return [
@@ -298,8 +343,8 @@ class Mapper:
                 native_state=feasibility,
                 url=f"{self.url}/budgets/{self.budget}/investments/{own}" if self.budget else None,
                 author=raw.get("author"),
-                address=plain_title(raw.get("location")) or None,
-                amount=int(price) if price is not None else None,
+                address=plain_title(_typed(raw, "location")) or None,
+                amount=amount,
             ),
             *self._milestones(raw, f"investment/{own}"),
         ]
@@ -309,13 +354,15 @@ class Mapper:
         if kind is None:
             raise MappingError("commentableType", "a comment on something that is not pulled")
         parents = str(raw.get("ancestry") or "").split("/")
+        if parents[-1] and whole(parents[-1]) is None:
+            raise MappingError("ancestry", "not a number")
         counters("comments", raw)
         return [
             Comment(
                 id=identifier(raw),
-                target=f"{kind}/{raw.get('commentableId')}",
+                target=f"{kind}/{_number(raw, 'commentableId')}",
                 parent=f"comment/{parents[-1]}" if parents[-1] else None,
-                text=simple(self.locale, None, raw.get("body")),
+                text=simple(self.locale, None, _typed(raw, "body")),
                 author=raw.get("author"),
                 created_at=moment(raw, "publicCreatedAt"),
             )
@@ -323,18 +370,18 @@ class Mapper:
 
     def _budgets(self, raw: Mapping[str, Any]) -> list[Record]:
         own = identifier(raw)
-        names = {self.locale: plain_title(raw.get("name"))}
+        names = {self.locale: plain_title(_typed(raw, "name"))}
         return [Space(kind="budget", id=own, names=names, status=raw.get("phase"), url=f"{self.url}/budgets/{own}")]
 
     def _geozones(self, raw: Mapping[str, Any]) -> list[Record]:
-        return [Area(kind="geozone", id=identifier(raw), names={self.locale: plain_title(raw.get("name"))})]
+        return [Area(kind="geozone", id=identifier(raw), names={self.locale: plain_title(_typed(raw, "name"))})]
 
     def _votes(self, raw: Mapping[str, Any]) -> list[Record]:
         kind = {**_TARGETS, "Comment": "comment"}.get(str(raw.get("votableType")))
         if kind is None:
             raise MappingError("votableType", "a vote on something that is not pulled")
         flag = raw.get("voteFlag")
-        target = f"{kind}/{raw.get('votableId')}"
+        target = f"{kind}/{_number(raw, 'votableId')}"
         return [Vote(id=identifier(raw), target=target, positive=flag, cast_at=moment(raw, "publicCreatedAt"))]
 
 
@@ -343,9 +390,20 @@ def remap(context: Context, reference: Ref, raw: Mapping[str, Any]) -> Sequence[
     return Mapper(context, (context.settings.locales or ["und"])[0]).build(raw)
 
 
+def _kind(collection: str) -> str:
+    return KIND.get(collection) or {"geozones": "geozone", "budgets": "budget", "votes": "vote"}[collection]
+
+
+def _typed(raw: Mapping[str, Any], name: str) -> str:
+    value = raw.get(name)
+    if value is None or isinstance(value, str):
+        return value or ""
+    raise MappingError(name, "not a text")
+
+
 def _body(raw: Mapping[str, Any]) -> str:
     """A proposal's summary stands above its description, as on its page."""
-    summary, description = raw.get("summary") or "", raw.get("description") or ""
+    summary, description = _typed(raw, "summary"), _typed(raw, "description")
     return f"<p>{_escaped(summary)}</p>{description}" if summary.strip() else description
 
 

@@ -13,8 +13,9 @@ from ...core.identity import Ref, split_ref
 from ...core.items import Refs
 from ...core.records import Space
 from ...core.store.change_tokens import ChangeTokens, by_id
-from ..contract.errors import Malformed, NotFound, Unreachable
+from ..contract.errors import ConnectorError, EndlessList, Malformed, NotFound, Unreachable
 from ..contract.reading import Context, Due, Item, Page, Probe, PullRequest
+from ..contract.values import identity, inside
 from .api import Api
 from .capabilities import capabilities, strategy, warnings
 from .comments import DUE, CommentReader, Target, counts_in
@@ -32,7 +33,7 @@ from .dialects import (
 from .drafts import Drafts
 from .extras import Extras
 from .light_sweep import Light, LightSweep, Rows
-from .mapping import KIND, Mapper, counters_in, identifier, nodes
+from .mapping import KIND, Mapper, counters_in, identifier, nodes, page_of
 from .settings import ConsulSettings
 
 COLLECTION = {kind: collection for collection, kind in KIND.items()} | {
@@ -63,8 +64,8 @@ class ConsulReader:
         start, offered = await self.api.languages()
         language = self.api.locale or start
         data = await self.api.ask(extras_document(dialect), dialect)
-        budgets = [identifier(node) for node in nodes(data.get("budgets"), dialect)]
-        if ((data.get("budgets") or {}).get("pageInfo") or {}).get("hasNextPage"):
+        budgets = [own for node in nodes(data.get("budgets"), dialect) if (own := identity(node)) is not None]
+        if inside(data, "budgets", "pageInfo", "hasNextPage"):
             budgets = list((await LightSweep(self.api, dialect, None).sweep({"budgets": len(budgets)}))["budgets"])
         facts = {
             "dialect": dialect.name,
@@ -139,8 +140,10 @@ class ConsulReader:
                 return dict.fromkeys(ids, False if closed else None)
         if dialect.name == "B" and collection in {"comments", "votes"}:
             # Its single look-ups show what is not public as well (docs/platforms/consul.md 4.1); its lists are one statement.
-            rows = (await LightSweep(self.api, dialect, None).sweep({collection: 0}))[collection]
-            return {own: own in rows for own in ids}
+            sweep = LightSweep(self.api, dialect, None)
+            rows = (await sweep.sweep({collection: 0}))[collection]
+            absent = None if sweep.holes.get(collection) or sweep.nameless.get(collection) else False
+            return {own: True if own in rows else absent for own in ids}
         shape = Shape(collection, light=True)
         if collection == "comments":
             shape = Shape(collection, only=("commentableId", "commentableType"))
@@ -216,11 +219,11 @@ class ConsulPull:
             read_all.discard("investments")
         resumed = {name for name in read_all if self.stored.cursor(name) is not None}
         if "proposals" in read_all and not self.drafts.include:
-            async for page in self._sort_out(known["proposals"]):
+            async for page in self._part("proposals", self._sort_out(known["proposals"])):
                 yield page
         for name in self.collections:
             if name in read_all:
-                async for page in self._records(name, len(known[name])):
+                async for page in self._part(name, self._records(name, len(known[name]))):
                     yield page
         for name in resumed:
             known[name] = by_id(await self.stored.tokens(name))
@@ -228,10 +231,13 @@ class ConsulPull:
         if "proposals" in expected and self.drafts.asked:
             expected["proposals"] |= self.drafts.asked.keys()
         light = self.light = await self._settled({**expected, **{name: set[str]() for name in small}}, known)
-        for name in small:
-            items = [self.mapper.item(name, node) for node in light.rows[name].values()]
+        for name, why in light.failed.items():
+            yield Page(name, failed=f"{name} could not be read: {why}")
+        for name in [each for each in small if each in light.rows]:
+            items = self.mapper.items(name, light.rows[name].values())
             memory = {"budgets_known": sorted(self.once | set(self.budgets), key=int)} if name == "budgets" else {}
-            yield Page(name, items, complete=True, memory=memory)
+            yield Page(name, items, complete=name in light.settled, memory=memory, failed=_holes(name, light))
+        open_ = [name for name in open_ if name in light.rows]
         comments = self._comments()
         due = comments.due(light, known)
         if due:
@@ -239,15 +245,34 @@ class ConsulPull:
             yield Page("comments", memory={DUE: [list(each) for each in due]})
         for name in open_:
             trusted = self.seen.get(name, ChangeTokens()) if name in read_all and name not in resumed else None
-            async for page in self._changed(name, light, known[name], trusted):
+            async for page in self._part(name, self._changed(name, light, known[name], trusted)):
                 yield page
-        async for page in comments.pages(light, known):
+        async for page in self._part("comments", comments.pages(light, known)):
             yield page
         if self.reader.settings.votes and self.dialect.name != "A" and "votes" not in done:
-            async for page in self._records("votes", 0):
+            async for page in self._part("votes", self._records("votes", 0)):
                 yield page
+        yield Page("sections", note=self.mapper.unread.note())
         for each in sorted(self.api.broken):
-            yield Page("sections", note=f"{each}: {_BROKEN}")
+            yield Page("sections", failed=f"{each}: {_BROKEN}")
+
+    async def _part(self, name: str, pages: AsyncIterator[Page]) -> AsyncIterator[Page]:
+        """A part of the pull; where it cannot be read, and the site answers all the same, it is named, and the rest is read."""
+        try:
+            async for page in pages:
+                yield page
+        except (Malformed, NotFound, Unreachable) as error:
+            await self._alive(error)
+            yield Page(name, failed=f"{name} could not be read: {error.message}")
+
+    async def _alive(self, error: ConnectorError) -> None:
+        """Raises the error where the site answers nothing at all."""
+        if isinstance(error, Unreachable) and error.status is None:
+            raise error
+        try:
+            await self.api.is_up(self.dialect)
+        except ConnectorError:
+            raise error from None
 
     async def _choose(self) -> None:
         """Only the spaces that are asked for.
@@ -299,20 +324,43 @@ class ConsulPull:
         asked = {n: ids for n, ids in expected.items() if n != "investments" or self.sweep.budget is not None}
         try:
             light = await self.sweep.settle(asked)
-        except NotFound:
+        except NotFound as error:
             if "investments" not in asked:
                 raise
+            await self._alive(error)
             await self._refresh_budgets()
             asked = {n: ids for n, ids in asked.items() if n != "investments" or self.sweep.budget is not None}
-            light = await self.sweep.settle(asked)
+            light = await self._singly(asked)
+        except (Malformed, Unreachable) as error:
+            await self._alive(error)
+            light = await self._singly(asked)
         if "budgets" in light.rows and not self.closed:
             self._use_budgets(list(light.rows["budgets"]))
         if "investments" in expected and "investments" not in light.rows:
             more = Light({"investments": ChangeTokens()}, {"investments"})
             if self.sweep.budget is not None:
-                more = await self.sweep.settle({"investments": known["investments"].keys()})
-            light.rows |= more.rows
-            light.settled |= more.settled
+                more = await self._singly({"investments": known["investments"].keys()})
+            if "investments" not in light.failed:
+                light.update(more)
+        return light
+
+    async def _singly(self, expected: Mapping[str, AbstractSet[str]]) -> Light:
+        """Each collection in a light sweep of its own: one that breaks hides no other.
+
+        Raises:
+            ConnectorError: none of them could be read.
+        """
+        light = Light()
+        failure: ConnectorError | None = None
+        for name, ids in expected.items():
+            try:
+                light.update(await self.sweep.settle({name: ids}))
+            except (Malformed, NotFound, Unreachable) as error:
+                await self._alive(error)
+                light.failed[name] = error.message
+                failure = error
+        if failure is not None and not light.rows:
+            raise failure
         return light
 
     def _comments(self) -> CommentReader:
@@ -351,6 +399,7 @@ class ConsulPull:
         cursor = self.stored.cursor(name)
         offset = int(cursor["offset"]) if cursor else 0
         seen = self.seen.setdefault(name, ChangeTokens())
+        still = 0
         goes_on = not (cursor and cursor.get("ended"))
         while goes_on:
             data = await self._page_of_records(shape, offset, rows, pages)
@@ -360,6 +409,9 @@ class ConsulPull:
                 )
                 return
             found, goes_on = self._answered(name, data, pages)
+            still = still + 1 if goes_on and all(identifier(row) in seen for row in found) else 0
+            if still > 1:
+                raise EndlessList(name)
             items = await self._items(name, found)
             offset += pages * rows
             kept = await self._public(name, items)
@@ -374,14 +426,14 @@ class ConsulPull:
         """One request of whole records; None: one of them breaks it, though the interface answers."""
         parts = [(f"p{i}", shape, offset + i * rows, rows) for i in range(pages)]
         try:
-            return await self.api.ask(pages_document(self.dialect, parts, self.sweep.budget), self.dialect)
+            return await self.api.pages(pages_document(self.dialect, parts, self.sweep.budget), self.dialect)
         except NotFound:
             if shape.collection != "investments":
                 raise
             await self._refresh_budgets()
             if self.sweep.budget is None:
                 return {f"p{i}": {"investments": {"nodes": []}} for i in range(pages)}
-            return await self.api.ask(pages_document(self.dialect, parts, self.sweep.budget), self.dialect)
+            return await self.api.pages(pages_document(self.dialect, parts, self.sweep.budget), self.dialect)
         except Unreachable as error:
             if error.status != 500 or shape.collection == "votes" or not await self.api.is_up(self.dialect):
                 raise
@@ -393,11 +445,11 @@ class ConsulPull:
         goes_on = True
         for i in range(pages):
             connection = data.get(f"p{i}")
-            connection = (connection or {}).get("investments") if name == "investments" else connection
-            if not isinstance(connection, dict):
-                raise Malformed(f"{name}: the answer holds no such list")
-            found += nodes(connection, self.dialect)
-            goes_on = bool((connection.get("pageInfo") or {}).get("hasNextPage"))
+            page = page_of(
+                inside(connection, "investments") if name == "investments" else connection, self.dialect, name
+            )
+            found += page.rows
+            goes_on = page.goes_on
             if not goes_on:
                 break
         return found, goes_on
@@ -411,7 +463,7 @@ class ConsulPull:
             if name in ANSWERED and self.dialect.name == "C":
                 row.setdefault("milestones", {"nodes": []})
         await self.extras.add(name, found, self.sweep.budget)
-        return {item.ref: item for item in (self.mapper.item(name, node) for node in found)}
+        return {item.ref: item for item in self.mapper.items(name, found)}
 
     async def _changed(
         self, name: str, light: Light, known: Mapping[str, str], trusted: ChangeTokens | None
@@ -462,7 +514,9 @@ class ConsulPull:
         ]
         pending = {split_ref(each)[1] for each in self.stored.pending(name)}
         unread = {own: None for own in rows if own not in read and own not in pending}
-        note = None if name in light.settled else f"{name}: the list kept changing; what is missing is judged next time"
+        note, failed = None, _holes(name, light)
+        if name not in light.settled and failed is None:
+            note = f"{name}: the list kept changing; what is missing is judged next time"
         memory: dict[str, Any] = {f"read@{name}": True}
         if name == "proposals":
             note = " ".join(filter(None, (note, self.drafts.note()))) or None
@@ -480,6 +534,7 @@ class ConsulPull:
             total=len(rows),
             memory=memory,
             note=note,
+            failed=failed,
         )
 
     def _unchanged_drafts(self, marks: Mapping[str, str]) -> set[str]:
@@ -529,7 +584,7 @@ class ConsulPull:
                 async for page in self._through_list(collection, waiting):
                     yield page
         if self.api.broken:
-            yield Page("sections", note=f"{', '.join(sorted(self.api.broken))}: {_BROKEN}")
+            yield Page("sections", failed=f"{', '.join(sorted(self.api.broken))}: {_BROKEN}")
 
     async def _through_list(self, name: str, waiting: set[Ref]) -> AsyncIterator[Page]:
         """Pages of the list, from where the last run stopped, until all that is due was shown, at most once round."""
@@ -582,6 +637,16 @@ class ConsulPull:
 
     def _at_once(self, collection: str) -> int:
         return ids_per_request(self.dialect, self._shape(collection, surely=True))
+
+
+def _holes(name: str, light: Light) -> str | None:
+    """What is said of rows that the server fails on."""
+    count = light.holes.get(name, 0)
+    return (
+        f"{name}: the server fails on {count} of them, and does not say on which; nothing of it was marked as gone"
+        if count
+        else None
+    )
 
 
 def _target(ref: Ref | None) -> Target | None:

@@ -8,6 +8,7 @@ ConnectorError
 |   +-- SignInWanted  it wants somebody to sign in first
 +-- NotFound          404
 +-- Malformed         an answer that is not what the platform sends
+|   +-- EndlessList   a list that says it goes on, and does not
 +-- Interface         the platform's interface is not the one probed; probing again may help
 +-- NotThisPlatform   something else answers there
 +-- WriteError        a write did not end with the platform's word that it is done
@@ -31,6 +32,7 @@ __all__ = [
     "ConnectorError",
     "ContentRefused",
     "Elsewhere",
+    "EndlessList",
     "Interface",
     "Malformed",
     "MappingError",
@@ -90,6 +92,17 @@ class NotFound(ConnectorError):
 
 class Malformed(ConnectorError):
     """The answer is not what this platform sends: a login page, a cut answer, another format."""
+
+
+class EndlessList(Malformed):
+    """A list says that it goes on and does not: an empty page with a next one, a cursor that stands still or comes again."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what}: the list does not go on",
+            hint="a cache in front of the platform may ignore what is asked",
+            status=200,
+        )
 
 
 class Interface(ConnectorError):

@@ -64,8 +64,11 @@ class InstanceSettings(Settings):
     confirm_within: Interval = "24h"
     """How old the last confirmation of any record may get. Each run spends a few requests on what was confirmed longest ago (5, or 5 %
     of those of a full run), and more where this would be passed. What has copies elsewhere is confirmed within 6 hours."""
+    named_before: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] | None = None
+    """After `civicsync instances rename`: the name that its pseudonyms were made with."""
     spaces: list[str] = []
-    """Only these spaces, as `discover` prints them (kind/id); empty: all public ones."""
+    """Only these spaces, as `discover` prints them (kind/id); empty: all public ones. What is left out later is removed like what is
+    gone."""
     locales: list[str] = []
     """Languages to read where the platform needs to be asked per language; the first is the main one."""
     names: Literal["never", "public"] = "never"
@@ -75,3 +78,7 @@ class InstanceSettings(Settings):
     politeness: Politeness = Politeness()
     verify_tls: bool = True
     """Only for a test installation with a self-signed certificate may this be false."""
+
+    def limits(self) -> list[list[str]]:
+        """The choices of spaces that this configuration makes, each as references; what is kept lies in one of every choice."""
+        return [list(self.spaces)] if self.spaces else []

@@ -92,7 +92,14 @@ class Unread:
         return f"left out, as they have no number by which they could be known: {told}"
 
 
-def mapped(kind: str, node: Any, make: Callable[[], Item], unread: Unread, place: str) -> Item | None:
+def mapped(
+    kind: str,
+    node: Any,
+    make: Callable[[], Item],
+    unread: Unread,
+    place: str,
+    raw: Callable[[], Mapping[str, Any]] | None = None,
+) -> Item | None:
     """The item of a node; one that goes to quarantine where it cannot even be looked at; None, and noted, where it has no number."""
     own = identity(node)
     if own is None:
@@ -101,16 +108,18 @@ def mapped(kind: str, node: Any, make: Callable[[], Item], unread: Unread, place
     try:
         return make()
     except UNREADABLE as error:
-        return refused(f"{kind}/{own}", error)
+        return refused(f"{kind}/{own}", error, raw)
 
 
-def refused(reference: Ref, error: Exception) -> Item:
-    """What goes to quarantine for this reason. Nothing of it is kept but its number: what may be kept is what could not be told."""
+def refused(
+    reference: Ref, error: Exception, raw: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None = None
+) -> Item:
+    """What goes to quarantine for this reason. `raw`: what may be kept of it, or is to be found out; nothing but its number else."""
 
     def build() -> Sequence[Record]:
         raise error
 
-    return Item(reference, None, build, raw={"id": reference.partition("/")[2]})
+    return Item(reference, None, build, raw=raw if raw is not None else {"id": reference.partition("/")[2]})
 
 
 def flat(value: Any) -> list[Any]:

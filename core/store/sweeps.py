@@ -12,7 +12,7 @@ from itertools import chain, islice
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, delete, null, select, update
+from sqlalchemy import Connection, Engine, delete, func, null, select, update
 
 from ..identity import Ref
 from ..items import Cursor, Page
@@ -90,10 +90,14 @@ class Sweeps:
         pages = table_of(SweepPageRow)
         mine = {"instance": self.instance, "scope": scope}
         if scope not in self._pages:
-            self._pages[scope] = max(0, self._page_counts.get(scope, 0)) if scope in self._resumed else 0
-            if scope not in self._resumed:
-                mine_or_silent = pages.c.scope.in_((scope, _SILENT + scope))
-                connection.execute(delete(pages).where(pages.c.instance == self.instance, mine_or_silent))
+            of_sweep = (pages.c.instance == self.instance, pages.c.scope.in_((scope, _SILENT + scope)))
+            if scope in self._resumed:
+                # A sweep may have shown more after the last page that said where it goes on.
+                last = connection.execute(select(func.max(pages.c.page)).where(*of_sweep)).scalar()
+                self._pages[scope] = 0 if last is None else int(last) + 1
+            else:
+                self._pages[scope] = 0
+                connection.execute(delete(pages).where(*of_sweep))
         shown = chain((item.ref for item in page.items), page.present)
         for name, references in ((scope, shown), (_SILENT + scope, iter(page.silent))):
             while refs := list(islice(references, _BLOB)):

@@ -1,0 +1,268 @@
+"""What a CONSUL may send and should not: each is told, hides nothing else, ends, and makes nothing of ours go."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from civicsync.connectors.consul.api import Api
+from civicsync.connectors.testing.messages import Request, Response
+from tests.support.altered import City, alias, each
+
+ERROR = {"message": "Cannot return null for non-nullable field Proposal.id", "path": ["p0", "nodes", 0, "id"]}
+
+
+@pytest.fixture
+def city(tmp_path: Path) -> City:
+    return City("consul", tmp_path, comments_each=2.0)
+
+
+def nodes(data: Any, name: str, document: str) -> list[list[Any]]:
+    """The lists of rows of this collection in an answer."""
+    found: list[list[Any]] = []
+    inner = (data or {}).get("data") or {}
+    for one in (*alias(document, name), name):
+        connection = inner.get(one)
+        if isinstance(connection, dict) and isinstance(connection.get("nodes"), list):
+            found.append(connection["nodes"])
+    return found
+
+
+def test_a_row_that_the_server_fails_on_is_named_and_hides_nothing(city: City) -> None:
+    city.pull()
+    before = {kind: city.alive(kind) for kind in ("proposal", "debate", "investment", "comment")}
+
+    def spoil(request: Request, document: str, data: Any) -> None:
+        for rows in nodes(data, "proposals", document):
+            if rows:
+                rows[0] = None
+                data["errors"] = [ERROR]
+
+    city.change = spoil
+    for _ in range(3):
+        outcome = city.pull(full=True)
+        assert (outcome.outcome, outcome.failed) == ("incomplete", True)
+        assert "proposals: the server fails on" in outcome.message
+        assert {kind: city.alive(kind) for kind in before} == before
+    city.change = None
+    assert city.pull(full=True).outcome == "done"
+
+
+@pytest.mark.parametrize("part", ["comments", "debates", "geozones", "budgets"])
+def test_a_list_that_fails_is_named_and_the_rest_is_read(tmp_path: Path, part: str) -> None:
+    whole = City("consul", tmp_path / "whole")
+    whole.pull()
+    kinds = {"debates": "debate", "comments": "comment"}
+    expected = {kind: whole.alive(kind) for kind in ("proposal", "debate", "investment", "comment")}
+    city = City("consul", tmp_path / "broken")
+
+    def fail(request: Request, document: str, data: Any) -> Response | None:
+        probing = "query Extras" in document
+        asked = f"{part}(" in document or f"{part}{{" in document
+        return Response.json({"status": 500, "error": "Internal Server Error"}, 500) if asked and not probing else None
+
+    city.change = fail
+    for _ in range(2):
+        outcome = city.pull()
+        assert outcome.outcome == "incomplete" and outcome.failed, outcome
+        assert part in outcome.message
+    hidden = {kinds.get(part), "comment"} if part != "comments" else {"comment"}
+    for kind, there in expected.items():
+        if kind not in hidden and not (part == "budgets" and kind == "investment"):
+            assert city.alive(kind) == there, kind
+    city.change = None
+    assert city.pull(full=True).outcome == "done"
+    assert {kind: city.alive(kind) for kind in expected} == expected
+
+
+@pytest.mark.parametrize("kind", ["light", "records", "comments", "thread"])
+@pytest.mark.parametrize("how", ["empty page with a next one", "the same page for ever"])
+def test_a_list_that_does_not_go_on_ends_with_a_word(tmp_path: Path, kind: str, how: str) -> None:
+    city = City("consul", tmp_path, comments_each=2.0)
+    city.pull()
+    marks = {
+        "light": "cachedVotesUp commentsCount retiredAt}",
+        "records": "summary",
+        "comments": "comments(first",
+        "thread": "CommentsOf",
+    }
+    kept: dict[str, Any] = {}
+
+    def endless(request: Request, document: str, data: Any) -> None:
+        if marks[kind] not in document:
+            return
+        for name, connection in data["data"].items():
+            connection = connection if kind != "thread" else (connection or {}).get("comments")
+            if isinstance(connection, dict) and "pageInfo" in connection:
+                connection["pageInfo"]["hasNextPage"] = True
+                if how == "empty page with a next one":
+                    connection["nodes"] = []
+                else:
+                    connection["nodes"] = kept.setdefault(name if kind == "thread" else kind, connection["nodes"])
+
+    alive = city.alive(), city.alive("comment")
+    city.change = endless
+    outcome = city.pull(full=True)
+    if kind != "thread":
+        assert outcome.failed and "the list does not go on" in outcome.message, outcome
+    assert city.asked < 120
+    assert (city.alive(), city.alive("comment")) == alive
+
+
+def test_no_list_is_no_empty_list(city: City) -> None:
+    city.pull()
+    alive = {kind: city.alive(kind) for kind in ("proposal", "debate", "investment", "comment")}
+
+    def empty(request: Request, document: str, data: Any) -> None:
+        if "query Pages" in document:
+            for connection in data["data"].values():
+                if isinstance(connection, dict) and "nodes" in connection:
+                    connection["nodes"] = None
+
+    city.change = empty
+    for _ in range(3):
+        outcome = city.pull(full=True)
+        assert outcome.failed, outcome
+    assert {kind: city.alive(kind) for kind in alive} == alive
+
+
+ODD: dict[str, dict[str, Any]] = {
+    "a time of year 1": {"publicCreatedAt": "0001-01-01 00:00:00 +0200"},
+    "a time of year 9999": {"publicCreatedAt": "9999-12-31T23:59:59-05:00"},
+    "a counter of 2^70": {"cachedVotesUp": 2**70},
+    "a counter of 3.5": {"cachedVotesUp": 3.5},
+    "a number for a title": {"title": 5},
+    "a list for a body": {"description": [1]},
+    "a far area": {"geozoneId": {"id": 1}},
+    "a superscript": {"geozoneId": "²"},
+    "a text for a counter": {"commentsCount": "x"},
+}
+
+
+@pytest.mark.parametrize("what", list(ODD))
+def test_a_record_with_an_odd_value_goes_to_quarantine_and_nothing_else(
+    engine: Engine, tmp_path: Path, what: str
+) -> None:
+    city = City("consul", tmp_path, engine)
+    city.pull()
+    everything = city.alive()
+    victim = sorted(city.alive(), key=int)[0]
+
+    def odd(request: Request, document: str, data: Any) -> None:
+        def change(node: dict[str, Any]) -> None:
+            if str(node.get("id")) == victim and "publicCreatedAt" in node and "summary" in node:
+                node.update(ODD[what])
+
+        each(data, change)
+
+    city.change = odd
+    outcome = city.pull(full=True)
+    assert outcome.outcome == "done", outcome
+    assert list(city.quarantined()) == [f"proposal/{victim}"]
+    assert city.alive() == everything
+    city.change = None
+    assert city.pull(full=True).outcome == "done" and not city.quarantined()
+
+
+def test_an_amount_beyond_64_bits_goes_to_quarantine(engine: Engine, tmp_path: Path) -> None:
+    city = City("consul", tmp_path, engine)
+
+    def odd(request: Request, document: str, data: Any) -> None:
+        each(data, lambda node: node.update(price="100000000000000000000") if "price" in node else None)
+
+    city.change = odd
+    assert city.pull().outcome == "done"
+    assert city.quarantined() and {each.split("/")[0] for each in city.quarantined()} == {"investment"}
+    assert city.alive()
+
+
+def test_nul_and_half_a_surrogate_are_replaced_in_both_databases(engine: Engine, tmp_path: Path) -> None:
+    city = City("consul", tmp_path, engine)
+
+    def odd(request: Request, document: str, data: Any) -> None:
+        def change(node: dict[str, Any]) -> None:
+            for name in ("title", "summary", "body", "name", "retiredReason", "feasibility", "phase"):
+                if isinstance(node.get(name), str):
+                    node[name] = f"{node[name]}\0 \ud83d"
+
+        each(data, change)
+
+    city.change = odd
+    assert city.pull().outcome == "done"
+    titles = [title for (title,) in city.rows("SELECT title FROM proposals WHERE kind = 'proposal'")]
+    assert titles and {title[-3:] for title in titles if title} == {"\ufffd \ufffd"}
+
+
+def test_a_row_without_a_number_is_one_note(city: City) -> None:
+    city.pull()
+    alive = city.alive(), city.alive("comment")
+
+    def nameless(request: Request, document: str, data: Any) -> None:
+        for name in ("proposals", "comments"):
+            for rows in nodes(data, name, document):
+                rows += [{"id": None, "cachedVotesUp": 1, "commentableType": "Proposal"}] if rows else []
+
+    city.change = nameless
+    outcome = city.pull(full=True)
+    assert outcome.outcome == "done", outcome
+    assert len([note for note in outcome.notes if "no number" in note]) <= 1
+    assert (city.alive(), city.alive("comment")) == alive
+
+
+def test_what_cannot_be_told_of_single_records_is_not_gone(city: City) -> None:
+    """A question that is answered with an error, a list or another record is no answer."""
+    city.pull()
+    victim = sorted(city.alive(), key=int)[0]
+
+    for instead in ([], "x", {"id": "999999"}, 5):
+
+        def hide(request: Request, document: str, data: Any, instead: Any = instead) -> None:
+            for rows in nodes(data, "proposals", document):
+                rows[:] = [row for row in rows if str(row["id"]) != victim]
+            for one in alias(document, f'proposal\\(id:"{victim}"\\)'):
+                data["data"][one] = instead
+
+        city.change = hide
+        for _ in range(2):
+            city.pull(full=True)
+            assert victim in city.alive()
+
+
+def test_29_february(tmp_path: Path) -> None:
+    from datetime import UTC, datetime
+
+    city = City("consul", tmp_path)
+    city.clock.advance((datetime(2028, 2, 29, 12, tzinfo=UTC) - city.clock.now()).total_seconds())
+    assert city.pull().outcome == "done"
+    assert city.alive() and city.pull().outcome == "done"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [[], {"release": 5}, {"release": "2.5.1", "features": []}, {"release": "2.5.1", "features": {"proposals": []}}],
+)
+def test_an_odd_table_of_contents_is_declared(tmp_path: Path, answer: Any) -> None:
+    city = City("consul", tmp_path)
+    city.change = lambda request, document, data: Response.json(answer) if request.path == "/consul.json" else None
+    outcome = city.pull()
+    assert outcome.outcome in {"done", "failed"} and (outcome.outcome == "done" or "consul.json" in outcome.message)
+
+
+def test_only_null_is_the_word_for_gone() -> None:
+    api = Api.__new__(Api)
+    api.broken = set()
+    from civicsync.connectors.consul.dialects import DIALECTS
+
+    found: dict[str, dict[str, Any] | None] = {}
+    for own, rows in (
+        ("1", {"r0": None}),
+        ("2", {"r0": {"id": "2"}}),
+        ("3", {"r0": []}),
+        ("4", {}),
+        ("5", None),
+        ("6", {"r0": {"id": "7"}}),
+    ):
+        api._take(found, own, rows, 0, DIALECTS["C"], f"proposal/{own}")  # pyright: ignore[reportPrivateUsage]
+    assert found == {"1": None, "2": {"id": "2"}}
+    assert api.broken == {"proposal/3", "proposal/4", "proposal/5", "proposal/6"}
