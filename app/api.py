@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 from ..config import Config
 from ..config import load as load_config
 from ..core.clock import Clock
+from ..core.instances import check_fingerprint
 from ..core.privacy import check_chosen_key
 from ..core.schema.database import migrate, open_engine, parse_url
 from ..core.schema.failures import DatabaseError
@@ -57,10 +58,15 @@ class Project:
         return list(self.config.routes)
 
     def engine(self) -> Engine:
-        """The migrated database, to be disposed of by whoever asked for it."""
+        """The migrated database, to be disposed of by whoever asked for it.
+
+        Raises:
+            DatabaseError: it cannot be opened. OtherKey: its pseudonyms were made with another key.
+        """
         engine = open_engine(parse_url(self.config.database, self.folder))
         try:
             migrate(engine)
+            check_fingerprint(engine, self.config.privacy.key.get_secret_value())
         except BaseException:
             engine.dispose()
             raise

@@ -134,7 +134,7 @@ def context_of(
     name: str, settings: InstanceSettings, transport: HttpTransport, *, secret: str | None, clock: Clock
 ) -> Context:
     """What a connector is given to read an instance."""
-    pseudonym = _nobody if secret is None else pseudonymiser(secret, name)
+    pseudonym = _nobody if secret is None else pseudonymiser(secret, settings.named_before or name)
     return Context(name, settings, transport, pseudonym, clock, settings.names == "public")
 
 

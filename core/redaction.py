@@ -20,7 +20,7 @@ _WORDS = r"pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|access[_-]?key|p
 _USER = re.compile(r"(?P<scheme>\b[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^\s/?#'\"]*)@")
 # Not the separating sign alone: in prose "the password: it is wrong" is no secret.
 _FIELD = re.compile(rf"(?P<name>(?<![A-Za-z0-9])[A-Za-z0-9_-]*(?:{_WORDS}))=(?P<value>[^\s&;'\"<>]+)", re.IGNORECASE)
-_BEARER = re.compile(r"\b(?P<name>Bearer|Basic)\s+(?:[A-Za-z0-9+/]{6,}={1,2}|[A-Za-z0-9._~-]*\d[A-Za-z0-9+/=._~-]{7,})")
+_BEARER = re.compile(r"\b(?P<name>Bearer|Basic)\s+(?:[A-Za-z0-9+/]{6,}={1,2}|(?=[^\s'\"]*\d)[A-Za-z0-9+/=._~-]{8,})")
 
 _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters but tab and line feed, what turns the direction of writing, and halves of surrogates, which cannot be written."""

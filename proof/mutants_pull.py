@@ -319,7 +319,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "children go with their proposal",
         "core/store/tombstones.py",
-        "        _bury_inside(connection, [key(store.instance, reference) for reference in verdict.gone], now)",
+        "        bury_inside(connection, [key(store.instance, reference) for reference in verdict.gone], now)",
         "        pass",
         f"{_STORE}test_tombstones_take_their_children_and_come_back[sqlite]",
     ),

@@ -3,20 +3,27 @@
 import asyncio
 import os
 import stat
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
 from ...config import Config
-from ...connectors.contract.errors import ConnectorError
+from ...config.load import referenced_files
+from ...connectors.contract.errors import ConnectorError, NotFound
 from ...connectors.contract.reading import Probe
+from ...core import journal as journal
 from ...core.clock import Clock
+from ...core.instances import twins
+from ...core.schema.database import file_of, side_files
+from ...core.schema.failures import database_failure
+from ...core.store.exclusion import known_spaces
 from ...sync.publish.route_check import RouteCheck, check_route
+from ...sync.pull.recognise import check_known
 from ...sync.pull.run import Puller, save_probe
-from .common import EXIT_FAILED, chosen, configuration, database, out, print_json
+from .common import EXIT_FAILED, chosen, configuration, database, err, out, print_json
 from .state import state
 
 
@@ -31,18 +38,34 @@ def run(
         clock = Clock()
         puller = Puller(config, engine, clock)
         results = asyncio.run(_probe_all(puller, names))
+        results = {name: _known(config, engine, name, result) for name, result in results.items()}
         routes = [
             name for name, route in config.routes.items() if {route.source.instance, route.to.instance} & set(names)
         ]
         checks = asyncio.run(_check_routes(config, engine, routes, clock))
-        for name, probe in results.items():
-            if isinstance(probe, Probe):
-                save_probe(engine, config, name, probe, clock)
-    warnings = _file_warnings(config)
+        warnings = _file_warnings(config, engine)
+        try:
+            for name, probe in results.items():
+                if isinstance(probe, Probe):
+                    save_probe(engine, config, name, probe, clock)
+        except DBAPIError as error:
+            warnings.append(f"what was found is not remembered: {database_failure(error)}")
     rows = [_row(config, name, result) for name, result in results.items()]
+    twin_rows = [
+        {
+            "instance": f"{first} and {second}",
+            "ok": False,
+            "error": f"both are {config.instances[second].url}: everything would be stored twice, and told twice",
+            "hint": "keep one of them; `spaces` limits what it reads",
+        }
+        for first, second in twins({name: each.url for name, each in config.instances.items()})
+    ]
+    rows += twin_rows
     route_rows = [_route_row(each) for each in checks]
     if json:
         print_json([*rows, *route_rows])
+        for warning in warnings:
+            err.print(Text(f"! {warning}", style="yellow"), soft_wrap=True)
     else:
         for row in rows:
             _print(row)
@@ -58,12 +81,32 @@ async def _probe_all(puller: Puller, names: list[str]) -> dict[str, Probe | Conn
     async def one(name: str) -> Probe | ConnectorError:
         try:
             async with puller.reader(name) as (reader, _):
-                return await reader.probe()
+                probe = await reader.probe()
+                named = {each for limit in puller.config.instances[name].limits() for each in limit}
+                if named:
+                    there = {each.ref for each in await reader.discover(probe)}
+                    there |= await asyncio.to_thread(known_spaces, puller.engine, name)  # closed since: no mistake
+                    unknown = sorted(named - there)
+                    if unknown:
+                        raise NotFound(
+                            f"there is no public {', '.join(unknown)}: nothing would be read of it",
+                            hint=f"`civicsync discover {name}` lists what there is; correct `spaces` (or `groups`, `communities`)",
+                        )
+                return probe
         except ConnectorError as error:
             return error
 
     found = await asyncio.gather(*(one(name) for name in names))
     return dict(zip(names, found, strict=True))
+
+
+def _known(config: Config, engine: Engine, name: str, result: Probe | ConnectorError) -> Probe | ConnectorError:
+    """Whether it is still the instance whose data is stored under its name."""
+    try:
+        check_known(engine, name, journal.instance_row(engine, name), config.instances[name])
+    except ConnectorError as error:
+        return error
+    return result
 
 
 async def _check_routes(config: Config, engine: Engine, names: list[str], clock: Clock) -> list[RouteCheck]:
@@ -132,12 +175,22 @@ def _print(row: dict[str, Any]) -> None:
     _print_abilities(row)
 
 
-def _file_warnings(config: Config) -> list[str]:
+def _file_warnings(config: Config, engine: Engine) -> list[str]:
+    """Every file that holds secrets or people's texts and that others on this machine can read."""
     warnings: list[str] = []
     folder = state.config_file.resolve().parent
-    for file in folder.glob("*.key"):
-        if os.name == "posix" and stat.S_IMODE(Path(file).stat().st_mode) & 0o077:
-            warnings.append(f"{file.name} can be read by others on this machine; chmod 600 {file.name}")
+    files = dict.fromkeys(sorted(folder.glob("*.key")), "")
+    files |= {place: f" ({key})" for key, place in referenced_files(state.config_file).items()}
+    database = file_of(engine)
+    if database is not None:
+        files |= dict.fromkeys([database, *side_files(database)], " (the database)")
+    for file, what in files.items():
+        try:
+            open_to = stat.S_IMODE(file.stat().st_mode) & 0o077 if os.name == "posix" else 0
+        except OSError:
+            continue  # the tokens of OAuth before the first login; whatever else is missing was told when the file was read
+        if open_to:
+            warnings.append(f"{file.name}{what} can be read or changed by others on this machine; chmod 600 {file}")
     for name, settings in config.instances.items():
         if not settings.verify_tls:
             warnings.append(f"{name}: TLS certificates are not verified; only for a test installation")

@@ -17,6 +17,7 @@ from rich.text import Text
 from sqlalchemy import Engine
 
 from ...config import Config, ConfigError, load
+from ...core.instances import OtherKey, check_fingerprint
 from ...core.privacy import MissingKeyError, check_chosen_key
 from ...core.redaction import redact, visible, visible_json
 from ...core.schema.database import migrate, open_engine, parse_url
@@ -89,10 +90,16 @@ def database(config: Config) -> Generator[Engine, None, None]:
     """The migrated database, or the end with a reason."""
     try:
         engine = open_engine(parse_url(config.database, state.config_file.resolve().parent))
-        migrate(engine)
     except DatabaseError as error:
         fail(str(error))
     try:
+        try:
+            migrate(engine)
+            check_fingerprint(engine, config.privacy.key.get_secret_value())
+        except DatabaseError as error:
+            fail(str(error))
+        except OtherKey as error:
+            fail(f"{state.config_file}: {error}", EXIT_USAGE)
         yield engine
     finally:
         engine.dispose()
@@ -169,7 +176,13 @@ def print_table(
     if _least(heads, cells, kept) > out.width:
         _print_turned(heads, cells, len(rows), title)
         return
-    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    table = Table(
+        title=None if title is None else told(title),
+        title_justify="left",
+        header_style="bold",
+        box=None,
+        pad_edge=False,
+    )
     for name in kept:
         numbers = all(isinstance(row.get(name), int | float) or row.get(name) is None for row in rows)
         short = numbers or not _foldable(cells[name])
@@ -179,7 +192,9 @@ def print_table(
     out.print(table)
     left = [heads[name] for name in columns if name not in kept]
     if left:
-        err.print(Text(f"no room for: {', '.join(left)}; a wider terminal or --json shows them", style="dim"))
+        err.print(
+            Text(f"no room for: {', '.join(left)}; a wider terminal or --json shows them", style="dim"), soft_wrap=True
+        )
 
 
 def _foldable(cells: Sequence[str]) -> bool:

@@ -29,6 +29,7 @@ VERBS = {
     "runs": "Show the newest runs: what they did, what they cost, how they ended.",
     "query": "Ask the database with SQL; it can only be read.",
     "explain": "Tell where a proposal came from and what was seen of it when.",
+    "instances": "What is stored of whom: list, rename, forget.",
     "quarantine": "Records that could not be understood: list, show, replay.",
     "demo": "Watch it work: three toy cities on this machine, one database, proposals that cross between them.",
     "sandbox": "Serve a toy city that behaves like a real platform.",

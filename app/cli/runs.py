@@ -40,4 +40,4 @@ def run(
         return
     for row in rows:
         row["word"] = "; ".join(part for part in (row["message"], *(row["notes"] or ())) if part)
-    print_table(rows, COLUMNS, empty="no runs yet; start one with `civicsync sync`")
+    print_table(rows, COLUMNS, empty="no runs yet; start one with `civicsync sync`", counts=COLUMNS.keys() - {"id"})

@@ -40,7 +40,7 @@ def run(
     if json:
         print_json(rows)
     else:
-        print_table(rows, COLUMNS, empty="no instances")
+        print_table(rows, COLUMNS, empty="no instances", counts=COLUMNS.keys())
 
 
 def _ago(moment: datetime | None) -> str:

@@ -1,6 +1,7 @@
 """`civicsync sync`: pull instances into the database, with progress, and a table of what happened."""
 
 import asyncio
+import re
 import sys
 from typing import Annotated, Any
 
@@ -17,13 +18,26 @@ from rich.progress import (
 from sqlalchemy import Engine
 
 from ...config import Config
+from ...config.routes import SPACE
 from ...connectors.contract.reading import Page
 from ...core import journal as journal
 from ...core.clock import Clock
 from ...core.store.statistics import totals
 from ...sync.pull.run import Options, PullEnd, Puller, PullOutcome
 from ..stopping import stop_on_signals
-from .common import EXIT_FAILED, EXIT_STOPPED, chosen, configuration, database, err, out, print_json, print_table
+from .common import (
+    EXIT_FAILED,
+    EXIT_STOPPED,
+    EXIT_USAGE,
+    chosen,
+    configuration,
+    database,
+    err,
+    fail,
+    out,
+    print_json,
+    print_table,
+)
 
 COLUMNS = {
     "instance": "instance",
@@ -59,6 +73,9 @@ def run(
     """Pull proposals, supports, comments and answers into the database."""
     config = configuration()
     names = chosen(config, instances)
+    for each in space or ():
+        if not re.fullmatch(SPACE, each):
+            fail(f"--space {each!r} names no space; `civicsync discover` prints them, such as component/39", EXIT_USAGE)
     wanted = Options(full=full, spaces=tuple(space or ()), limit=limit, accept_missing=accept_missing)
     with database(config) as engine:
         outcomes = asyncio.run(_pull(config, engine, names, wanted, quiet=json))
@@ -66,7 +83,7 @@ def run(
     if json:
         print_json(rows)
     else:
-        print_table(rows, COLUMNS, empty="nothing to do")
+        print_table(rows, COLUMNS, empty="nothing to do", counts=COLUMNS.keys())
         _say(outcomes)
     if any(each.failed for each in outcomes):
         raise typer.Exit(EXIT_FAILED)

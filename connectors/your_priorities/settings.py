@@ -27,3 +27,8 @@ class YourPrioritiesSettings(InstanceSettings):
     answers_as_arguments: bool = False
     """Whether an official answer is told as an argument *for* where the account is no admin of the group. Arguments are the
     only way to say something that pages show, and every one of them is for or against; false: nothing is told there."""
+
+    def limits(self) -> list[list[str]]:
+        """`groups` and `communities` together are one choice, `spaces` another."""
+        chosen = [f"group/{own}" for own in self.groups] + [f"community/{own}" for own in self.communities]
+        return [*([chosen] if chosen else []), *super().limits()]

@@ -286,10 +286,10 @@ class InstanceRow(SQLModel, table=True):
     probed_at: datetime | None = moment()
     last_full_at: datetime | None = moment()
     last_success_at: datetime | None = moment()
-    identity: str | None = None
-    """What the platform itself calls this deployment (`Probe.identity`); None where it tells nothing that stays."""
+    pseudonyms_of: str | None = None
+    """The name that its pseudonyms were made with, where it was renamed since."""
     limited_to: Any = json_column()
-    """The spaces that the last whole run was limited to (`spaces`, `groups` …), so that a change is noticed."""
+    """The choices of spaces (`InstanceSettings.limits`) of the last whole run, so that a change is noticed."""
 
 
 class RunRow(SQLModel, table=True):

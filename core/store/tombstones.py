@@ -193,8 +193,8 @@ def record_judgement(store: InstanceStore, verdict: Judgement) -> None:
         for reference, reason in verdict.gone.items():
             table = table_of(store.kinds.row_class(reference))
             where = (table.c.key == key(store.instance, reference), table.c.gone_at.is_(None))
-            connection.execute(update(table).where(*where).values(**_buried(now, reason)))
-        _bury_inside(connection, [key(store.instance, reference) for reference in verdict.gone], now)
+            connection.execute(update(table).where(*where).values(**buried(now, reason)))
+        bury_inside(connection, [key(store.instance, reference) for reference in verdict.gone], now)
 
 
 def clear_missing(store: InstanceStore, present: Collection[Ref]) -> None:
@@ -231,13 +231,14 @@ def bury_unused(store: InstanceStore) -> int:
                 table.c.key.not_in(parents),
             )
             result = connection.execute(
-                update(table).where(*where).values(**_buried(now, "nothing carries it any more"))
+                update(table).where(*where).values(**buried(now, "nothing carries it any more"))
             )
             total += max(0, result.rowcount)
     return total
 
 
-def _buried(now: datetime, reason: str) -> dict[str, Any]:
+def buried(now: datetime, reason: str) -> dict[str, Any]:
+    """What is written into a row that is gone."""
     return {
         "gone_at": now,
         "gone_reason": reason,
@@ -248,7 +249,7 @@ def _buried(now: datetime, reason: str) -> dict[str, Any]:
     }
 
 
-def _bury_inside(connection: Connection, keys: Sequence[Key], now: datetime) -> None:
+def bury_inside(connection: Connection, keys: Sequence[Key], now: datetime) -> None:
     """Whatever lies in these spaces, however deep, and whatever hangs on these proposals."""
     why = "went with what it belongs to"
     parts = [(table_of(row_class), _holder(table_of(row_class))) for row_class in ROWS.values()]
@@ -260,7 +261,7 @@ def _bury_inside(connection: Connection, keys: Sequence[Key], now: datetime) -> 
             for part in chunks(keys):
                 where = (table.c[holder].in_(part), table.c.gone_at.is_(None))
                 below += connection.execute(select(table.c.key).where(*where)).scalars()
-                connection.execute(update(table).where(*where).values(**_buried(now, why)))
+                connection.execute(update(table).where(*where).values(**buried(now, why)))
         keys = below
 
 

@@ -9,7 +9,7 @@ import contextlib
 import gc
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ import msgspec
 from sqlalchemy import Engine
 
 from ...config.model import Config
-from ...connectors.contract.errors import ConnectorError, Interface, Throttled, WrongCredentials
+from ...connectors.contract.errors import ConnectorError, Interface, NotFound, Throttled, WrongCredentials
 from ...connectors.contract.exchange import Stats, Transport
 from ...connectors.contract.reading import Connector, Page, Probe, PullRequest, Reader
 from ...connectors.open import open_reader, user_agent
@@ -26,18 +26,22 @@ from ...connectors.registry import resolve
 from ...core import events, journal
 from ...core.clock import Clock
 from ...core.durations import seconds
-from ...core.identity import Ref
+from ...core.identity import Ref, key
+from ...core.instances import place_of_address
 from ...core.leases import Lease, LeaseLost
 from ...core.ledger.ledger import Ledger
+from ...core.store.exclusion import bury_left_out, inside
 from ...core.store.retention import Keeping, purge
 from ...core.store.store import InstanceStore, Written
 from ..credentials import Credentials
 from ..net import STOPPING, unforeseen
+from .recognise import check_known, check_moved
 from .revisit import Budget, revisit
 from .sweep import confirm_shown, judge
 
 _SIGN_IN = "read"
 """For what a pull signs in, where a site lets only signed-in people read."""
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 _STOPPED = "stopped; what was read is kept, the next run goes on from there"
 
 
@@ -168,6 +172,24 @@ class Puller:
         ) as (reader, context):
             yield reader, context.transport
 
+    async def moved(self, name: str) -> str:
+        """Believe that an instance answers at another address now, once its oldest proposals are there; returns the address it had.
+
+        Raises:
+            ConnectorError: another city or another platform answers there, or it could not be asked.
+        """
+        row = await asyncio.to_thread(journal.instance_row, self.engine, name)
+        settings = self.config.instances[name]
+        await asyncio.to_thread(partial(check_known, self.engine, name, row, settings, moved=True))
+        async with self.reader(name) as (reader, _):
+            probe = await reader.probe()
+            if row is not None and place_of_address(row["url"]) != place_of_address(settings.url):
+                await check_moved(self.engine, name, reader, probe, row, settings)
+        # Read whole the next time: no gate of the old address says anything about the new one.
+        await asyncio.to_thread(save_probe, self.engine, self.config, name, probe, self.clock)
+        await asyncio.to_thread(journal.save_instance, self.engine, {"name": name, "last_full_at": _LONG_AGO})
+        return str(row["url"]) if row is not None else settings.url
+
     async def pull_all(self, names: list[str], options: Options) -> list[PullOutcome]:
         """Pull several instances side by side: one stream per host."""
         return list(await asyncio.gather(*(self.pull(name, options) for name in names)))
@@ -221,20 +243,24 @@ class Puller:
     async def _recorded(self, name: str, options: Options, lease: Lease, result: PullOutcome, started: float) -> None:
         """One run with its line in the journal, which is closed however the run ends."""
         row = await asyncio.to_thread(journal.instance_row, self.engine, name)
+        settings = self.config.instances[name]
         # A first pull finds nothing stored, so it reads everything without being told; and if it was interrupted, what it had
         # finished need not be read again.
         first = row is None or row["last_full_at"] is None
-        full = options.full or (not first and self._full_is_due(name, row))
+        # What the configuration lets in again was not looked at meanwhile: no gate knows it.
+        chosen_anew = row is not None and not first and (row["limited_to"] or []) != settings.limits()
+        full = options.full or chosen_anew or (not first and self._full_is_due(name, row))
         before = await asyncio.to_thread(journal.last_run, self.engine, name)
         # An interrupted run is continued by the next one, as full as it was. Whoever asks for more than it read, or for certain
         # spaces now, is not answered with what it read a while ago.
         continues = False
         if before is not None and before["outcome"] not in _WHOLE and not options.spaces:
-            continues = bool(before["full"]) or not options.full
+            continues = (bool(before["full"]) or not options.full) and not chosen_anew
             full = full or (continues and bool(before["full"]))
         run_id = await asyncio.to_thread(journal.start_run, self.engine, name, self.clock.now(), full=full)
         events.emit(events.RunStarted("pull", name, full))
         try:
+            await asyncio.to_thread(check_known, self.engine, name, row, settings)
             await asyncio.to_thread(self._credentials().ask_for, name, _SIGN_IN)
             async with self.reader(name, lease.check) as (reader, transport):
                 self._stats[name] = transport.stats
@@ -283,17 +309,37 @@ class Puller:
             anew = replace(run, full=True, continues=False)
             await self._pages(anew, reader, await self._probe(run.name, reader))
 
+    def _store(self, run: _Run, probe: Probe) -> InstanceStore:
+        locales = self.config.instances[run.name].locales or list(probe.locales)
+        kinds = self.connector(run.name).kinds
+        return InstanceStore(self.engine, run.name, locales, self.clock, kinds=kinds, lease=run.lease)
+
+    async def _leave_out(self, run: _Run, store: InstanceStore) -> None:
+        """Before anything is judged: what the configuration leaves out now is no riddle; and nobody reads it by `--space`."""
+        limits = self.config.instances[run.name].limits()
+        lost = await asyncio.to_thread(bury_left_out, store, limits)
+        if lost:
+            run.result.gone += lost
+            after = self.config.privacy.purge_gone_after
+            run.result.notes.append(
+                f"{lost} proposals lie in spaces that the configuration leaves out now: they are gone here, their texts go after {after}"
+            )
+        for limit in limits if run.options.spaces else ():
+            allowed = await asyncio.to_thread(inside, self.engine, run.name, limit)
+            outside = [each for each in run.options.spaces if key(run.name, each) not in allowed]
+            if outside:
+                raise NotFound(
+                    f"{', '.join(outside)} is left out in the configuration", hint=f"it names only {', '.join(limit)}"
+                )
+
     async def _probe(self, name: str, reader: Reader) -> Probe:
         probe = await reader.probe()
         await asyncio.to_thread(save_probe, self.engine, self.config, name, probe, self.clock)
         return probe
 
     async def _pages(self, run: _Run, reader: Reader, probe: Probe) -> None:
-        locales = self.config.instances[run.name].locales or list(probe.locales)
-        kinds = self.connector(run.name).kinds
-        store = await asyncio.to_thread(
-            partial(InstanceStore, self.engine, run.name, locales, self.clock, kinds=kinds, lease=run.lease)
-        )
+        store = await asyncio.to_thread(self._store, run, probe)
+        await self._leave_out(run, store)
         # What an interrupted run swept to its end is judged by the run that continues it.
         finished = await asyncio.to_thread(store.sweeps.begin, self.clock.now(), continues=run.continues)
         request = PullRequest(
@@ -423,6 +469,7 @@ class Puller:
             row: dict[str, Any] = {"name": name, "last_success_at": now}
             if full:
                 row["last_full_at"] = now
+                row["limited_to"] = self.config.instances[name].limits()
             journal.save_instance(self.engine, row)
         journal.save_run(
             self.engine,
@@ -452,6 +499,7 @@ def save_probe(engine: Engine, config: Config, name: str, probe: Probe, clock: C
             "name": name,
             "platform": settings.platform,
             "url": settings.url,
+            "pseudonyms_of": settings.named_before,
             "title": probe.title,
             "version": probe.version,
             "dialect": probe.dialect,

@@ -36,7 +36,7 @@ def _who_an_instance_is_and_what_was_purged() -> None:
     """Without `purged_at` everything that is gone for long enough is purged once more, which harms nothing."""
     for table in ("proposal", "comment", "answer"):
         op.add_column(table, sa.Column("purged_at", sa.DateTime(timezone=True), nullable=True))
-    op.add_column("instance", sa.Column("identity", sa.String(), nullable=True))
+    op.add_column("instance", sa.Column("pseudonyms_of", sa.String(), nullable=True))
     op.add_column("instance", sa.Column("limited_to", _JSON, nullable=True))
 
 
