@@ -169,6 +169,10 @@ class DecidimPull:
         memory: dict[str, Any] = {"first_component": self._first()}
         if closed != (self.stored.memory(CLOSED) or []):
             memory[CLOSED] = closed
+        # What is back after it was closed moved no date: what was in it went with it and is read anew.
+        known = set(await self.stored.tokens("spaces"))
+        gates = (f"gate@component/{own}" for own in self.wanted if f"component/{own}" not in known)
+        memory.update((gate, None) for gate in gates if self.stored.memory(gate) is not None)
         yield Page("spaces", self._spaces(tree), complete=True, memory=memory)
         if self.dialect.likes and (self.request.full or self.stored.memory("taxonomies") is None):
             async for page in self._taxonomies():

@@ -489,7 +489,9 @@ class TargetRun:
         elif looked_up and later and not self._broken_off and not outcome.message:
             outcome.outcome = RouteEnd.WAITING
             when = f"{min(later):%H:%M} UTC"
-            outcome.message = f"{len(left)} were sent and not answered: looked up again from {when} on; nothing is sent twice"
+            outcome.message = (
+                f"{len(left)} were sent and not answered: looked up again from {when} on; nothing is sent twice"
+            )
         elif left:
             outcome.left_alone |= self._broken_off
             kept = {self._refused[op.kind] for op in left if op.kind in self._refused}

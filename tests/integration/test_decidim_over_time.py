@@ -235,6 +235,32 @@ async def test_projects_move_no_date_and_are_read_every_time(over: Over, what: s
     assert await over.runs_until_true(1) == 1
 
 
+CLOSINGS: dict[str, tuple[Happening, Happening]] = {
+    "component unpublished": (
+        lambda o: o.sandbox.change("unpublish", component=7),
+        lambda o: o.sandbox.change("publish", component=7),
+    ),
+    "component in the trash": (
+        lambda o: o.sandbox.change("trash_component", component=7),
+        lambda o: o.sandbox.change("restore_component", component=7),
+    ),
+    "space made private": (
+        lambda o: o.sandbox.change("open_space", kind="assembly", id=1, public=False),
+        lambda o: o.sandbox.change("open_space", kind="assembly", id=1, public=True),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", CLOSINGS)
+async def test_what_is_opened_again_is_there_again_though_no_date_moved(over: Over, what: str) -> None:
+    close, reopen = CLOSINGS[what]
+    await over.pull()
+    close(over)
+    await over.runs_until_true(WITHIN)
+    reopen(over)
+    assert await over.runs_until_true(1) == 1
+
+
 UNCHECKED = ["0.27", "0.28.4", "0.29.0"]
 """Releases whose interface shows everybody what was hidden or deleted (docs/platforms/decidim.md 0.1, 1.4)."""
 

@@ -78,7 +78,9 @@ class Discussion:
             found = self._sandbox.database.proposals[_ROWS[kind]].get(number)
             if found is not None and not found.draft and not found.deleted:
                 self._sandbox.charge(self._sandbox.costs.single)
-                if found.hidden or (_ROWS[kind] == "project" and self._interface.version == "0.28.6"):
+                if (found.hidden and self._interface.checked) or (
+                    _ROWS[kind] == "project" and self._interface.version == "0.28.6"
+                ):
                     # Projects are for signed-in people only there (docs/platforms/decidim.md 1.4).
                     return self._interface.gone(_ROWS[kind].title(), "unauthorized")
                 return Typed(_ROWS[kind].title(), found)

@@ -77,7 +77,7 @@ class DecidimSandbox(Sandbox):
         self.costs = _COSTS[self.line]
         self.forced_sign_in = self.no_open_data = self.closed_interface = self.dead_export = False
         self.files: dict[str, bytes] = {}
-        self._made: datetime | None = None
+        self.exported_at: datetime | None = None
         self._throttle = throttle
         self._minute: tuple[int, int] = (0, 0)
         self.city = City(self.seed)
@@ -116,7 +116,7 @@ class DecidimSandbox(Sandbox):
         """
         if self.dead_export and self.files:
             return
-        self._made = self.clock()
+        self.exported_at = self.clock()
         if self.line in _ONE_ARCHIVE:
             self.files = {name: make(self) for name, make in _FILES.items() if name != "debate_comments"}
         else:
@@ -376,7 +376,7 @@ class DecidimSandbox(Sandbox):
                 return Response.redirect(f"http://{request.host}/rails/active_storage/disk/1/open-data.zip")
             if "/disk/" in path:
                 self.charge(0.3)
-                if self._made is None or self.clock() - self._made >= _NIGHTLY:
+                if self.exported_at is None or self.clock() - self.exported_at >= _NIGHTLY:
                     self.export_open_data()
                 return Response(200, [("Content-Type", "application/zip")], self._zip(request.host))
             return Response.html("", 404)
