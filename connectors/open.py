@@ -18,6 +18,7 @@ from .contract.errors import CannotDo
 from .contract.reading import Connector, Context, Reader
 from .contract.settings import InstanceSettings
 from .contract.writing import WriteContext, Writer
+from .http.pace import PACES, Paces
 from .http.transport import HttpTransport
 from .registry import resolve
 
@@ -42,6 +43,7 @@ def open_transport(
     on_wait: OnWait | None = None,
     before_request: Callable[[], None] | None = None,
     connector: Connector | None = None,
+    paces: Paces = PACES,
 ) -> HttpTransport:
     """A transport for one instance, as polite as its platform asks; to be closed by whoever asked for it.
 
@@ -60,6 +62,7 @@ def open_transport(
         backend=backend,
         on_wait=on_wait,
         before_request=before_request,
+        paces=paces,
     )
 
 
@@ -75,8 +78,9 @@ async def open_reader(
     on_wait: OnWait | None = None,
     before_request: Callable[[], None] | None = None,
     connector: Connector | None = None,
+    paces: Paces = PACES,
 ) -> AsyncGenerator[tuple[Reader, Context]]:
-    """A reader of an instance and what it was given, closed at the end.
+    """A reader of an instance and what it was given, closed at the end. `paces`: other ones than this process keeps per host.
 
     `secret` makes the pseudonyms; with None everybody is nobody, for whoever only looks and stores nothing.
     """
@@ -89,6 +93,7 @@ async def open_reader(
         on_wait=on_wait,
         before_request=before_request,
         connector=connector,
+        paces=paces,
     ) as transport:
         context = context_of(name, settings, transport, secret=secret, clock=clock)
         yield connector.reader(context), context

@@ -376,8 +376,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "after its grace period nothing that was typed stays",
         "core/store/retention.py",
-        'blank = {"title": "", "author": None, "address": None,',
-        'blank = {"title": "", "author": None,',
+        '            "address": None,\n',
+        "",
         f"{_STORE}test_after_its_grace_period_only_key_date_and_reason_stay[sqlite]",
     ),
     # Nobody's data leaks, nothing that was typed runs.

@@ -2,24 +2,25 @@
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
-from pydantic import ValidationError
 from rich.text import Text
 
 from ...connectors.contract.errors import ConnectorError, NotThisPlatform
+from ...connectors.contract.exchange import is_loopback
 from ...connectors.contract.reading import Connector, Probe
 from ...connectors.contract.settings import InstanceSettings
+from ...connectors.http.pace import Paces
 from ...connectors.open import open_reader, user_agent
 from ...connectors.registry import platforms, resolve
 from ...core.clock import Clock
 from ...core.records import Space
 from ...core.store.rows import RowMaker
-from .common import EXIT_FAILED, EXIT_USAGE, configuration, err, fail, out, print_json, print_table
+from .common import EXIT_USAGE, configuration, err, fail, out, print_json, print_table
 from .state import state
 
 COLUMNS = {"space": "space", "name": "name", "type": "type", "parent": "inside", "status": "status"}
@@ -35,6 +36,19 @@ class Found:
     spaces: Sequence[Space]
 
 
+PATIENCE = 20.0
+"""Seconds that one request may take while it is not known who answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Why a platform is not what answers. `reached`: something did answer."""
+
+    platform: str
+    why: str
+    reached: bool
+
+
 def run(
     address: Annotated[
         str, typer.Argument(help="An address such as https://participa.example, or the name of an instance.")
@@ -42,20 +56,37 @@ def run(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Find out which platform answers at an address, what it holds, and what to write in the configuration."""
-    if "://" in address:
-        candidates = [(resolve(name), {"platform": name, "url": address}) for name in platforms()]
-        name = re.sub(r"[^a-z0-9]+", "-", (urlsplit(address).hostname or "").lower()).strip("-") or "my-instance"
+    if _is_address(address):
+        places = _places(address)
         agent = user_agent("civicsync discover", "")
+        name = re.sub(r"[^a-z0-9]+", "-", (urlsplit(places[0]).hostname or "").lower()).strip("-") or "my-instance"
+        tries = [[(resolve(each), {"platform": each, "url": place}) for each in platforms()] for place in places]
     else:
         config = configuration()
         if address not in config.instances:
-            fail(f"no instance {address!r} in {state.config_file}; an address starts with https://", EXIT_USAGE)
+            fail(
+                f"no instance {address!r} in {state.config_file}; there are: {', '.join(config.instances)}. An address has a dot in it",
+                EXIT_USAGE,
+            )
         settings = config.instances[address]
-        candidates = [(resolve(settings.platform), settings.model_dump())]
-        name, agent = address, user_agent(config.operator.name, config.operator.contact)
-    found, reasons = asyncio.run(_discover(candidates, agent))
+        tries = [[(resolve(settings.platform), settings.model_dump())]]
+        name, agent, places = address, user_agent(config.operator.name, config.operator.contact), [settings.url]
+    failed: list[Failed] = []
+    found = None
+    silent = set[tuple[str, str]]()
+    for place, candidates in zip(places, tries, strict=True):
+        if urlsplit(place)[:2] in silent:
+            continue  # its start page does not answer either
+        if not json:
+            err.print(Text(f"asking {place} …", style="dim"), soft_wrap=True)
+        found, why = asyncio.run(_discover(candidates, agent))
+        failed += why
+        if found is not None:
+            break
+        if not any(each.reached for each in why):
+            silent.add(urlsplit(place)[:2])
     if found is None:
-        fail("\n".join([f"no known platform answers at {address}", *reasons]), EXIT_FAILED)
+        fail("\n".join([f"no known platform answers at {places[0]}", *_reasons(failed), *_advice(places, failed)]))
     rows = _rows(found)
     if json:
         print_json(_as_json(found, name, rows))
@@ -63,31 +94,94 @@ def run(
     _print(found, name, rows)
 
 
-async def _discover(candidates: list[tuple[Connector, dict[str, Any]]], agent: str) -> tuple[Found | None, list[str]]:
-    reasons: list[str] = []
-    for connector, values in candidates:
-        patience = {"timeout": 20.0, "give_up_after": 20.0}
+def _is_address(text: str) -> bool:
+    """Whether it can be no name of an instance: those have neither dot nor colon nor slash."""
+    return any(sign in text for sign in ".:/") or text == "localhost"
+
+
+def _places(address: str) -> list[str]:
+    """The addresses to ask, in order: as it was given, encrypted first where no scheme was; and the start page of what was pasted.
+
+    An address that names a user ends the program: nothing of it belongs into a configuration.
+    """
+    schemes = [""] if "://" in address else ["https://", "http://"]
+    if schemes != [""] and is_loopback(f"http://{address}"):
+        schemes.reverse()
+    places: list[str] = []
+    for scheme in schemes:
         try:
-            settings = connector.settings.model_validate({"politeness": patience, **values})
-        except ValidationError as error:
-            reasons.append(f"  {connector.platform}: {error.errors()[0]['msg'].removeprefix('Value error, ')}")
-            continue
-        async with open_reader("discover", settings, secret=None, agent=agent, clock=Clock()) as (reader, _):
-            try:
-                probe = await reader.probe()
-            except NotThisPlatform as error:
-                reasons.append(f"  {connector.platform}: {error.message}")
-                continue
-            except ConnectorError as error:
-                reasons.append(f"  {connector.platform}: {error}")
-                continue
-            spaces: Sequence[Space] = ()
-            try:
-                spaces = await reader.discover(probe)
-            except ConnectorError as error:
-                err.print(Text(f"its spaces could not be listed: {error}", style="yellow"), soft_wrap=True)
-            return Found(connector, settings, probe, spaces), reasons
-    return None, reasons
+            parts = urlsplit(scheme + address)
+            if parts.username is not None:
+                fail(
+                    "leave user and password out of the address; they have keys of their own in the configuration",
+                    EXIT_USAGE,
+                )
+            odd = re.search(r"[\s\\]", address) is not None
+            whole = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and not odd
+        except ValueError:
+            whole = False
+            parts = None
+        if parts is None or not whole:
+            fail(f"{address!r} is no address; expected one such as https://participa.example", EXIT_USAGE)
+        root = f"{parts.scheme}://{parts.netloc}"
+        places += [f"{root}{parts.path}".rstrip("/"), root]
+    return list(dict.fromkeys(places))
+
+
+async def _discover(
+    candidates: Sequence[tuple[Connector, dict[str, Any]]], agent: str
+) -> tuple[Found | None, list[Failed]]:
+    """Ask for all platforms side by side; the first that is recognised ends the others."""
+    asked = [asyncio.ensure_future(_ask(connector, values, agent)) for connector, values in candidates]
+    failed: list[Failed] = []
+    try:
+        for following in asyncio.as_completed(asked):
+            result = await following
+            if isinstance(result, Found):
+                return result, failed
+            failed.append(result)
+    finally:
+        for each in asked:
+            each.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+    return None, failed
+
+
+async def _ask(connector: Connector, values: Mapping[str, Any], agent: str) -> Found | Failed:
+    patience = {"timeout": PATIENCE, "give_up_after": PATIENCE}
+    settings = connector.settings.model_validate({"politeness": patience, **values})
+    # With a pace of its own: nobody waits for another platform's answer that will never come.
+    opened = open_reader("discover", settings, secret=None, agent=agent, clock=Clock(), paces=Paces())
+    async with opened as (reader, context):
+        try:
+            probe = await reader.probe()
+        except ConnectorError as error:
+            reached = bool(context.transport.stats.statuses)
+            return Failed(
+                connector.platform, error.message if isinstance(error, NotThisPlatform) else str(error), reached
+            )
+        spaces: Sequence[Space] = ()
+        try:
+            spaces = await reader.discover(probe)
+        except ConnectorError as error:
+            err.print(Text(f"its spaces could not be listed: {error}", style="yellow"), soft_wrap=True)
+        return Found(connector, settings, probe, spaces)
+
+
+def _reasons(failed: Sequence[Failed]) -> list[str]:
+    """One line per platform; one for all where nothing connects."""
+    # Which path was asked for first does not matter where nothing connects.
+    lines = list(dict.fromkeys(f"  {each.why.partition(': ')[2] or each.why}" for each in failed if not each.reached))
+    return lines + list(dict.fromkeys(f"  {each.platform}: {each.why}" for each in failed if each.reached))
+
+
+def _advice(places: Sequence[str], failed: Sequence[Failed]) -> list[str]:
+    if not any(each.reached for each in failed):
+        return []
+    advice = ["something answers there: is this the site that people use, and its start page?"]
+    if any("400" in each.why for each in failed) and places[0].startswith("http://"):
+        advice.append(f"this may be https: try https://{places[0].removeprefix('http://')}")
+    return advice
 
 
 def _rows(found: Found) -> list[dict[str, Any]]:

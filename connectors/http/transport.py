@@ -61,6 +61,7 @@ from ..contract.exchange import (
 from ..contract.settings import Politeness
 from . import body, pace
 from .certificates import certificate_words
+from .connecting import no_connection
 
 MAX_REDIRECTS = 5
 MAX_ATTEMPTS = 6
@@ -394,9 +395,12 @@ class HttpTransport:
             words = certificate_words(error)
             if words is not None:
                 raise _NotSent(Unreachable(f"{where}: {words[0]}", hint=words[1])) from error
-            raise _Again(
-                Unreachable(f"{where}: cannot connect ({_reason(error)})", hint="is the address right?")
-            ) from error
+            why = no_connection(error, exchange.url)
+            final = Unreachable(f"{where}: {why.words}", hint=why.hint)
+            # Where nothing ever answered, a wrong address is likelier than a server that is being restarted.
+            if not why.heals and not self.stats.statuses:
+                raise _NotSent(final) from error
+            raise _Again(final) from error
         except (httpx.HTTPError, OSError, EOFError, body.Cut) as error:
             raise _Again(Unreachable(f"{where}: the connection broke ({type(error).__name__})")) from error
         except body.BadEncoding as error:
@@ -544,7 +548,3 @@ def _runtime(headers: Mapping[str, str]) -> float | None:
     except (KeyError, ValueError):
         return None
     return seconds if math.isfinite(seconds) and 0 < seconds < 3600 else None
-
-
-def _reason(error: Exception) -> str:
-    return str(error).split("\n", 1)[0][:120] or type(error).__name__
