@@ -7,7 +7,7 @@ import difflib
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -101,19 +101,25 @@ class ConfigError(Exception):
         return result
 
 
-def load(file: Path, environment: Mapping[str, str] | None = None) -> Config:
+def load(file: Path, environment: Mapping[str, str] | None = None, *, only: Collection[str] = ()) -> Config:
     """Read and validate a configuration file.
+
+    Args:
+        file: the YAML.
+        environment: where `${NAME}` is looked up; the process's own if None.
+        only: the instances that matter now. What an environment variable or a file should say of any other and does not is left out.
 
     Raises:
         ConfigError: with every problem that was found.
     """
-    return _Loader(file, os.environ if environment is None else environment).load()
+    return _Loader(file, os.environ if environment is None else environment, only).load()
 
 
 class _Loader:
-    def __init__(self, file: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, file: Path, environment: Mapping[str, str], only: Collection[str] = ()) -> None:
         self.file = file
         self.environment = environment
+        self.only = only
         self.problems: list[Problem] = []
         self.tree: Any = None
         self.nodes = 0
@@ -248,9 +254,17 @@ class _Loader:
             return [self._resolve(value, (*path, index)) for index, value in enumerate(node)]
         if not isinstance(node, str):
             return node
+        if self.only and path[:1] == ("instances",) and path[1] not in self.only and self._unset(node):
+            return None
         if node.startswith(_FILE):
             return self._read_secret(node.removeprefix(_FILE), path)
         return _REFERENCE.sub(lambda match: self._variable(match.group(1), path), str(node))
+
+    def _unset(self, text: str) -> bool:
+        """Whether it stands for something that is not there."""
+        if text.startswith(_FILE):
+            return not place_of_file(self.file, text.removeprefix(_FILE)).exists()
+        return any(match[1] not in self.environment for match in _REFERENCE.finditer(text))
 
     def _variable(self, name: str, path: tuple[Any, ...]) -> str:
         if name not in self.environment:

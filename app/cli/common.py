@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Collection, Generator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import msgspec
 import typer
@@ -73,10 +73,14 @@ def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
     raise typer.Exit(code)
 
 
-def configuration() -> Config:
-    """The configuration, or the end with every problem in it."""
+NO_INSTANCE: Final = ("",)
+"""For verbs that ask the database only: no account has to be known."""
+
+
+def configuration(only: Sequence[str] | None = None) -> Config:
+    """The configuration, or the end with every problem in it; `only`: the instances that this is about, all if none is named."""
     try:
-        config = load(state.config_file)
+        config = load(state.config_file, only=only or ())
         check_chosen_key(config.privacy.key.get_secret_value())
     except ConfigError as error:
         fail("\n".join(error.lines()), EXIT_USAGE)

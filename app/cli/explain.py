@@ -11,7 +11,7 @@ from ...core.ledger.ledger import Ledger, Publication
 from ...core.schema.tables import ProposalRow, table_of
 from ...core.store.confirmations import confirmation
 from ...core.store.history import find_proposals, history_of
-from .common import configuration, database, fail, out, print_json, print_table, show
+from .common import NO_INSTANCE, configuration, database, fail, out, print_json, print_table, show
 
 _BY = {
     "shown": "its platform showed it",
@@ -31,7 +31,7 @@ def run(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Tell where a proposal came from and what was seen of it when."""
-    config = configuration()
+    config = configuration(NO_INSTANCE)
     with database(config) as engine:
         ledger = Ledger(engine, Clock())
         publication = ledger.publication(proposal)

@@ -12,7 +12,7 @@ import typer
 from ...core.redaction import visible
 from ...core.schema.failures import DatabaseError
 from ...core.schema.read_only import ROW_LIMIT, SECONDS, read_only
-from .common import EXIT_STOPPED, configuration, database, err, fail, print_json, print_table
+from .common import EXIT_STOPPED, NO_INSTANCE, configuration, database, err, fail, print_json, print_table
 
 TABLE_LIMIT = 200
 _FORMULA = re.compile("(^|[\t\r\n;|\uff1b\uff0c])([ \u00a0\u3000]*)(?=[=+\\-@\uff1d\uff0b\uff0d\uff20])|^(?=[\t\r])")
@@ -38,7 +38,7 @@ def run(
     ] = SECONDS,
 ) -> None:
     """Ask the database with SQL; it can only be read. The views: docs/reference/views.md."""
-    config = configuration()
+    config = configuration(NO_INSTANCE)
     most = limit or (ROW_LIMIT if json or as_csv else TABLE_LIMIT)
     with database(config) as engine:
         try:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ...core import journal as journal
-from .common import chosen, configuration, database, print_json, print_table
+from .common import NO_INSTANCE, chosen, configuration, database, print_json, print_table
 
 COLUMNS = {
     "id": "run",
@@ -32,7 +32,7 @@ def run(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the newest runs: what they did, what they cost, how they ended."""
-    config = configuration()
+    config = configuration(NO_INSTANCE)
     with database(config) as engine:
         rows = journal.runs(engine, chosen(config, instances) if instances else (), limit)
     if json:

@@ -10,7 +10,7 @@ from ...core import journal as journal
 from ...core.clock import Clock
 from ...core.store.confirmations import oldest
 from ...core.store.statistics import totals
-from .common import chosen, configuration, database, print_json, print_table
+from .common import NO_INSTANCE, chosen, configuration, database, print_json, print_table
 
 COLUMNS = {
     "instance": "instance",
@@ -34,7 +34,7 @@ def run(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what is in the database and how the last runs went."""
-    config = configuration()
+    config = configuration(NO_INSTANCE)
     with database(config) as engine:
         rows = [_row(engine, name, config.instances[name].platform) for name in chosen(config, instances)]
     if json:

@@ -71,7 +71,7 @@ def run(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Pull proposals, supports, comments and answers into the database."""
-    config = configuration()
+    config = configuration(instances)
     names = chosen(config, instances)
     for each in space or ():
         if not re.fullmatch(SPACE, each):

@@ -94,6 +94,16 @@ def test_a_toy_city_on_loopback_may_show_its_password(tmp_path: Path) -> None:
     assert load(write(tmp_path, text), {"KEY": KEY}).instances["ideas"].url == "http://127.0.0.1:4000"
 
 
+def test_what_another_instance_lacks_is_no_matter_of_this_one(tmp_path: Path) -> None:
+    text = GOOD + '    login: "${NOT_SET}"\n    password: file:none.password\n'
+    text += "  other: {platform: your-priorities, url: 'https://other.example'}\n"
+    found = load(write(tmp_path, text), {"KEY": KEY}, only=["other"]).instances
+    assert found["ideas"].password is None and list(found) == ["ideas", "other"]
+    with pytest.raises(ConfigError) as caught:
+        load(write(tmp_path, text), {"KEY": KEY}, only=["ideas"])
+    assert len(caught.value.lines()) == 2
+
+
 def test_missing_variables_and_files(tmp_path: Path) -> None:
     [line] = problems(tmp_path, GOOD.replace("KEY}", "NOT_SET}"))
     assert "the environment variable NOT_SET is not set" in line
