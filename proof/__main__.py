@@ -351,6 +351,7 @@ ROWS: dict[str, Callable[[], list[Row]]] = {
     "following": publish_rows.followed,
     "dropped": publish_rows.dropped,
     "rewritten": publish_rows.rewritten,
+    "late": publish_rows.late,
 }
 
 

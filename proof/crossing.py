@@ -45,6 +45,14 @@ WRITE_FAULTS = {
     "slow": "slow",
     "duplicate reply": "duplicate_reply",
 }
+UNLIMITED = {
+    "max_per_run": 100_000,
+    "max_per_day": 100_000,
+    "halt_above_per_hour": 100_000,
+    "halt_above_percent": 100,
+    "edits_per_hour": 1000,
+}
+"""What asks a person before much is written has tests of its own."""
 _ports = itertools.count(30_000)
 
 
@@ -106,7 +114,6 @@ class Crossing:
             )
         self.backends: dict[str, Any] = {"city": self.sandbox}
         url = f"http://127.0.0.1:{next(_ports)}"
-        caps = {"max_per_run": 100_000, "max_per_day": 100_000, "halt_above_per_hour": 100_000}
         to = {"instance": "city", "space": SPACES[platform], **({"as": voice} if voice else {})}
         whole: dict[str, Any] = {
             "civicsync": 1,
@@ -123,7 +130,7 @@ class Crossing:
                     "to": to,
                     "approval": "automatic",
                     "first_run": "send",
-                    **caps,
+                    **UNLIMITED,
                     **route,
                 }
             },
@@ -157,6 +164,10 @@ class Crossing:
             self.clock.advance(3600)
             outcome = self.publish()
         return outcome
+
+    def arrive(self, gateway: Any) -> None:
+        """Let arrive what a gateway holds back and is due by now."""
+        asyncio.run(gateway.deliver())
 
     def copies(self) -> Counter[str]:
         """How often each title is public on the target."""

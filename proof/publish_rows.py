@@ -15,6 +15,8 @@ from benchmarks.race import serving
 from civicsync.connectors.registry import resolve
 from proof.crossing import WRITE_FAULTS, dropping, exactly_once, killed_at_every_state, whole_life
 from proof.hostile import hostile as attacked
+from proof.late import DELAYS
+from proof.late import late as stored_late
 from proof.rewritten import rewritten as through_a_gateway
 from proof.row import Row
 from proof.three_cities import following, races
@@ -89,6 +91,21 @@ def rewritten() -> list[Row]:
             figure = f"{COUNT} publications ({strikes}): {result.problem or 'one copy each, kept true'}"
             what = f"rewritten, late and lost, {platform} {version} {voice or ''}".rstrip()
             rows.append(Row(what, "one copy each, kept true, nothing stored twice", figure, not result.problem))
+    return rows
+
+
+def late() -> list[Row]:
+    """Each writer and release behind a gateway that answers 504 at once and hands the write on seconds, minutes or hours later."""
+    rows: list[Row] = []
+    for platform in PLATFORMS:
+        for version, voice in ((each, voice) for each in resolve(platform).versions for voice in VOICES[platform]):
+            with tempfile.TemporaryDirectory() as folder:
+                result = stored_late(Path(folder), platform, version, voice, COUNT)
+            delays = ", ".join(f"{each.total_seconds():g}" for each in DELAYS)
+            figure = f"{COUNT} publications, {sum(result.struck.values())} answers lost and stored after {delays} s, {result.runs} runs"
+            bar = "one public copy each, never two for longer than a run"
+            what = f"stored late, {platform} {version} {voice or ''}".rstrip()
+            rows.append(Row(what, bar, f"{figure}: {result.problem or 'one copy each'}", not result.problem))
     return rows
 
 

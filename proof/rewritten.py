@@ -7,7 +7,7 @@ meet every single request: a form's page, each of its steps, the look-up after i
 import random
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ _NUMBER = re.compile(r"wijk(?: |\+|%20)(\d{4})")
 _QUESTIONS = {"/api", "/graphql"}
 _BAD_GATEWAY = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 _ODD = "Zie ook ~2 en ~14, vraag @admin of #bomen, lees {url}/proposals/2 en /_proposals; 2 &amp; 3 is 😀."
+_FAULTS = ("late", "lost", "never")
 _Asked = tuple[Any, bytes]
 
 
@@ -40,8 +41,18 @@ class Gateway:
     `created`: how many rows the platform stored for each number, whatever it said and whatever became of them afterwards.
     """
 
-    def __init__(self, crossing: Crossing, seed: int, chance: float) -> None:
-        """`chance`: of a fault, for each request."""
+    def __init__(
+        self,
+        crossing: Crossing,
+        seed: int,
+        chance: float,
+        *,
+        late: Sequence[timedelta] = (LATE,),
+        faults: Sequence[str] = _FAULTS,
+    ) -> None:
+        """`chance`: of a fault, for each request; `late`: how long after it gave up it hands a request on; `faults`: what meets a write."""
+        self.late = late
+        self.faults = faults
         self.platform = crossing.sandbox
         self.clock = crossing.clock
         self.chance = chance
@@ -66,14 +77,23 @@ class Gateway:
             return
         self.struck[what] += 1
         if what == "late":
-            self._waiting.append(_Waiting(self.clock.now() + LATE, asked))
+            self._waiting.append(_Waiting(self.clock.now() + self._dice.choice(self.late), asked))
         elif what == "lost":
             await self._pass(asked, _nowhere)
-        if what in {"late", "lost"} and (self.struck["look-up"] == 0 or self._dice.random() < 0.5):
+        if (
+            self.faults == _FAULTS
+            and what in {"late", "lost"}
+            and (self.struck["look-up"] == 0 or self._dice.random() < 0.5)
+        ):
             # The look-up after the form meets the same gateway.
             self._blind_until = self.clock.now() + timedelta(seconds=20)
         await send({"type": "http.response.start", "status": 502, "headers": [(b"content-type", b"text/html")]})
         await send({"type": "http.response.body", "body": _BAD_GATEWAY})
+
+    @property
+    def waiting(self) -> int:
+        """How many requests it still holds back."""
+        return len(self._waiting)
 
     async def deliver(self) -> None:
         """Let arrive what is due by now."""
@@ -90,7 +110,9 @@ class Gateway:
             return "look-up"
         if self._dice.random() >= self.chance:
             return ""
-        return self._dice.choice(("late", "lost", "never")) if writes else "page"
+        if not writes:
+            return "page" if self.faults == _FAULTS else ""
+        return self._dice.choice(self.faults)
 
     async def _pass(self, asked: _Asked, send: Any) -> None:
         scope, body = asked

@@ -67,7 +67,7 @@ def show(
         if op is not None:
             reviewer.show(publication, op, now)
         events = ledger.events(publication.id)
-    story = _story(publication, op, now) | {"trouble": trouble}
+    story: dict[str, Any] = {**_story(publication, op, now), "trouble": trouble}
     if json:
         print_json({**story, "events": events})
         return

@@ -47,6 +47,8 @@ class ConsulWriter:
 
     keeps_text_when_withdrawn = True
     """A retired proposal stays readable whole, for everybody (docs/platforms/consul.md 10b): its text is to be replaced before."""
+    stores_within = 3 * 3600.0
+    """Nothing in a form of the site grows old; only what stands before it bounds how late it comes (docs/platforms/consul.md 15)."""
 
     def __init__(self, context: WriteContext) -> None:
         self.context = context
@@ -59,6 +61,8 @@ class ConsulWriter:
         self._office: str | None = None
         """Who the person of the document is, once a copy of ours told it."""
         self._published: set[str] = set()
+        self._made: set[str] = set()
+        """What the site named in answer to our own forms in this run."""
 
     # Before writing
 
@@ -124,6 +128,7 @@ class ConsulWriter:
             raise MaybeDone(f"the site answered with {copy.ref}, which is not what was sent", accepted=True)
         if copy.how.get("voice") == "official":
             self._office = made.author
+            self._made.add(made.own)
 
     async def _names(self, draft: Draft) -> dict[str, str]:
         if draft.category is None:
@@ -167,26 +172,24 @@ class ConsulWriter:
             async with aclosing(self.lookup.public_list(self.session, since)) as everybodys:
                 async for each in everybodys:
                     new = carries(each.text, draft.marker) and f"proposal/{each.own}" not in listed
-                    if new and self._is_the_offices(each, draft, person):
+                    if new and self._is_the_offices(each, person):
                         mine.append(copy_at(self.session.base, each.own, draft.locale, "official", complete=True))
         return _best(mine)
 
-    def _is_the_offices(self, found: Written, draft: Draft, person: str | None) -> bool:
-        """Whether a public proposal with our marker is the organisation's: anybody can put a marker into a text that he has read.
+    def _is_the_offices(self, found: Written, person: str | None) -> bool:
+        """Whether a public proposal with our marker is the organisation's: anybody can put a marker, and a title, into a text.
 
         Raises:
             NotDone: nothing tells it.
         """
-        if found.author is not None and found.author in {person, self._office}:
+        if found.own in self._made or (found.author is not None and found.author in {person, self._office}):
             return True
         if found.author is not None and self._office is not None:
             return False
         # The interface does not tell who the person of the document is, nor whoever keeps his activity private.
-        if found.title.strip() in {text.title.strip() for text in draft.texts.values()}:
-            return True
         raise NotDone(
-            f"proposal/{found.own} carries the marker of this copy under another title, and whether it is ours cannot be told",
-            hint="look at it there: if somebody pasted the marker into a text, ask a moderator",
+            f"proposal/{found.own} carries the marker of this copy, and whether it is ours cannot be told",
+            hint="look at it there; with `login` as the account of the person of `management`, its own list tells",
         )
 
     async def _found(self, each: Written, locale: str | None, voice: str) -> Copy:
@@ -215,13 +218,16 @@ class ConsulWriter:
     async def authored(self, space: Ref) -> AsyncIterator[Authored]:
         """Everything that the account of `login` wrote; last what moderators hid, which must not be made again either.
 
-        Without `login`, everything that carries a marker, whoever wrote it: nothing tells who the person of `management` is.
+        Without `login`, everything that carries a marker; that it is ours is said only of whom a copy of this run told to be the person
+        of `management`, for nothing else tells who that is.
         """
         _only_proposals(space)
         if self.settings.login is None and self.settings.management is not None:
             await self.admin_forms.enter()
-            async for made in self._authored(_each(await self.lookup.marked())):
-                yield made
+            marked = await self.lookup.marked()
+            ours = {each.own for each in marked if self._office is not None and each.author == self._office} | self._made
+            async for made in self._authored(_each(marked)):
+                yield replace(made, ours=split_ref(made.copy.ref)[1] in ours)
             return
         person, address = await self.session.author()
         listed: set[str] = set()

@@ -158,6 +158,8 @@ class Authored:
     text: str
     """Everything in which a marker may stand."""
     created_at: datetime | None = None
+    ours: bool = True
+    """False: it carries a marker, and nothing tells whether our account wrote it; a person is asked."""
 
 
 @dataclass(frozen=True, slots=True)

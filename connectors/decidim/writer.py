@@ -50,6 +50,9 @@ async def taken(what: str) -> AsyncGenerator[None]:
 class DecidimWriter:
     """Writes to one organization; implements all of `connectors.contract.writing`."""
 
+    stores_within = 3 * 3600.0
+    """What a request proves who sent it with is good for two hours at most, a session for 30 minutes (docs/platforms/decidim.md 11)."""
+
     def __init__(self, context: WriteContext) -> None:
         self.context = context
         self.account = ServiceAccount(context)

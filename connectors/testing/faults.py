@@ -22,6 +22,8 @@ Send = Callable[[Message], Awaitable[None]]
 
 # Answered without asking the platform.
 INSTEAD = frozenset({"429", "429_retry_after", "500", "503", "html_200"})
+# Answered at once by what stands before the platform, which gets the request `seconds` later: a queue, an overloaded gateway.
+LATE = "late"
 # Carried out on the connection, before or after the platform did its work.
 WIRE = frozenset(
     {
@@ -35,7 +37,7 @@ WIRE = frozenset(
         "hang",
     }
 )
-KINDS = INSTEAD | WIRE
+KINDS = INSTEAD | WIRE | {LATE}
 
 LOGIN_PAGE = (
     "<!DOCTYPE html><html><head><title>Sign in</title></head><body><form action='/login' method='post'>"
@@ -129,6 +131,9 @@ def instead(fault: Fault) -> Response:
         case "503":
             page = "<!DOCTYPE html><html><body><h1>Down for maintenance</h1></body></html>"
             return Response.html(page, fault.status or 503, wait)
+        case "late":
+            page = "<html><head><title>504 Gateway Time-out</title></head><body><h1>504 Gateway Time-out</h1></body></html>"
+            return Response.html(page, fault.status or 504, wait)
         case "html_200":
             return Response.html(LOGIN_PAGE, fault.status or 200)
         case _:

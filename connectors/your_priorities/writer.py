@@ -38,6 +38,10 @@ _HIDDEN = "deleted, hidden by a moderator, or not ours"
 class YourPrioritiesWriter:
     """Writes to one instance; implements all of `connectors.contract.writing`."""
 
+    stores_within = 3 * 3600.0
+    """A post needs nothing but the session, which lasts; only what stands before the site bounds how late it comes
+    (docs/platforms/your-priorities.md 14)."""
+
     def __init__(self, context: WriteContext) -> None:
         self.context = context
         self.session = WebSession(context)

@@ -130,6 +130,7 @@ class Reason(_Explained):
     )
     TWINS = "twins", "More than one text on its platform carries its marker."
     MIXED_MARKERS = "mixed_markers", "The text of ours that carries its marker carries another copy's, too."
+    UNPROVEN = "unproven", "A text there carries its marker, and nothing tells whether our account wrote it."
     NOT_ONE_MARKER = "not_one_marker", "What was to be sent would not carry exactly one marker, its own."
     HARMLESS = "harmless", "Its answer was lost, and repeating it changes nothing."
     HALF_MADE = "half_made", "It was found as a draft, which is finished now."

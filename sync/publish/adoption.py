@@ -65,7 +65,7 @@ async def adopt(
             continue
         first = found.plain[0] if found.plain else None
         if first is None:
-            await asyncio.to_thread(_ask_about_mixed, ledger, marker, found.mixed, instance, space, route)
+            await asyncio.to_thread(_ask, ledger, marker, found, instance, space, route)
             continue
         own = await asyncio.to_thread(_recognised, ledger, first, marker, instance, space, route)
         if own is None:
@@ -93,11 +93,13 @@ async def adopt(
 class _Candidates:
     """The texts of our account that carry one marker, the best first: public before taken back, the one made first before later ones.
 
-    `mixed`: those that carry the marker of another copy, too; whose copy such a text is nobody can tell.
+    `mixed`: those that carry the marker of another copy, too; whose copy such a text is nobody can tell. `unproven`: those of which
+    nothing tells who wrote them.
     """
 
     plain: list[Authored] = field(default_factory=list[Authored])
     mixed: list[Authored] = field(default_factory=list[Authored])
+    unproven: list[Authored] = field(default_factory=list[Authored])
 
 
 def _candidates(signer: Signer, listed: Sequence[Authored], instance: str, space: str) -> dict[Marker, _Candidates]:
@@ -106,7 +108,7 @@ def _candidates(signer: Signer, listed: Sequence[Authored], instance: str, space
         ours = list(dict.fromkeys(m for m in markers_in(made.text) if signer.is_ours(m, instance, space)))
         for marker in ours if made.copy.complete else ():
             each = found.setdefault(marker, _Candidates())
-            (each.mixed if len(ours) > 1 else each.plain).append(made)
+            (each.unproven if not made.ours else each.mixed if len(ours) > 1 else each.plain).append(made)
     return found
 
 
@@ -136,22 +138,22 @@ def _opened(
     )
 
 
-def _ask_about_mixed(
-    ledger: Ledger, marker: Marker, mixed: Sequence[Authored], instance: str, space: str, route: str
-) -> None:
-    """All that carries this marker carries another copy's, too: a person decides whether a copy is made."""
+def _ask(ledger: Ledger, marker: Marker, found: _Candidates, instance: str, space: str, route: str) -> None:
+    """No text with this marker is surely its copy: a person decides whether one is made."""
     before = ledger.publication(publication_id(marker.origin, instance, space))
     if before is not None and (before.copy_key is not None or before.state in _UNDER_WAY):
         return
-    refs = ", ".join(each.copy.ref for each in mixed)
-    why = f"its marker stands in {refs}, beside the marker of another copy: look there whose copy that is"
-    own = before or _opened(ledger, PublicationState.HELD, marker, mixed[0].title, instance, space, route)
+    texts = found.mixed or found.unproven
+    refs, reason = ", ".join(each.copy.ref for each in texts), Reason.MIXED_MARKERS if found.mixed else Reason.UNPROVEN
+    beside = "beside the marker of another copy: look there whose copy that is"
+    why = (
+        f"its marker stands in {refs}, {beside if found.mixed else 'and nothing tells whether our account wrote that'}"
+    )
+    own = before or _opened(ledger, PublicationState.HELD, marker, texts[0].title, instance, space, route)
     if any(event["detail"] == why for event in ledger.events(own.id)):
         return  # a person has decided since
-    ledger.cancel(own, Lane.TEXT, Reason.MIXED_MARKERS, why)
-    ledger.update_publication(
-        own, event="held", detail=why, state=PublicationState.HELD, **told(Reason.MIXED_MARKERS, why)
-    )
+    ledger.cancel(own, Lane.TEXT, reason, why)
+    ledger.update_publication(own, event="held", detail=why, state=PublicationState.HELD, **told(reason, why))
 
 
 def _take_in(

@@ -371,19 +371,40 @@ async def test_a_session_that_ended_is_started_again() -> None:
 
 @pytest.mark.parametrize("version", ["2.2.2", "2.5.1"])
 async def test_another_persons_copy_in_the_organisations_name(version: str) -> None:
-    """It is found in the public list, and cannot be changed by us."""
+    """It is found in the public list once a copy has told who that person is, and cannot be changed by us."""
     async with city(version) as there:
         person = there.sandbox.database.tables["users"].by_id[4]
         person.values.update(document="99999999R", document_type="1")
         there.writer.settings.management.__dict__["document_number"] = type(there.writer.settings.login)("99999999r")
+        person.values["public_activity"] = True
+        before = MARKER.replace("/31", "/30")
+        text = LocalText("Nog meer bomen", BODY.replace(MARKER, before), before, "Nog meer bomen.")
+        first = there.writer.fit(SPACE, Draft("nl", {"nl": text}, before, "official")).draft
+        await there.writer.create(SPACE, first)
         draft = there.writer.fit(SPACE, a_draft("official")).draft
         there.sandbox.plant(Fault("reset_after_store", match=STEPS["official", "create"]))
         copy = await settled(there, draft)
-        assert there.only.author == 4
+        assert [row.author for row in there.copies(MARKER)] == [4]
         with pytest.raises(CannotDo):
             await there.writer.edit(SPACE, copy, draft)
         with pytest.raises(CannotDo):
             await there.writer.withdraw(SPACE, copy, "weg")
+
+
+@pytest.mark.parametrize("public", [True, False], ids=["shown", "private"])
+async def test_a_marker_is_not_believed_whoever_wrote_it_with_whatever_title(public: bool) -> None:
+    """Anybody can paste a marker, and the title: the author must be ours, and where nothing tells that a person is asked."""
+    async with city("2.5.1") as there:
+        person = there.sandbox.database.tables["users"].by_id[4]
+        person.values.update(document="99999999R", document_type="1")
+        there.writer.settings.management.__dict__["document_number"] = type(there.writer.settings.login)("99999999r")
+        since, draft = there.clock.now(), there.writer.fit(SPACE, a_draft("official")).draft
+        own = there.sandbox.change("add_proposal", title=draft.main.title)
+        row = there.sandbox.database.tables["proposals"].by_id[int(own)]
+        row.texts[there.sandbox.locale]["description"] = draft.main.html
+        there.sandbox.database.tables["users"].by_id[1].values["public_activity"] = public
+        with pytest.raises(NotDone, match=f"proposal/{own} carries the marker of this copy, and whether it is ours"):
+            await there.writer.find(SPACE, draft, since)
 
 
 async def test_rebuilding_lists_what_the_account_wrote() -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from civicsync.config.model import Safety
-from civicsync.core.durations import seconds
+from civicsync.connectors.contract.writing import STORES_WITHIN
+from civicsync.connectors.registry import platforms, resolve
+from proof.late import DELAYS, late
 from proof.rewritten import LATE, rewritten
 
 WRITERS = [
@@ -36,5 +38,19 @@ def test_one_copy_each_kept_true_and_nothing_stored_twice(
     assert {"late", "lost"} & result.struck.keys()
 
 
+@pytest.mark.parametrize(("platform", "version", "voice"), WRITERS)
+def test_one_public_copy_each_however_late_it_is_stored(
+    tmp_path: Path, platform: str, version: str, voice: str | None
+) -> None:
+    """Answered 504 at once, handed on after 5 s, 40 s, 10 minutes or 2 hours."""
+    result = late(tmp_path, platform, version, voice, 8, chance=0.25)
+    assert result.problem == ""
+    assert result.struck["late"]
+
+
 def test_what_servers_store_late_is_waited_for_by_default() -> None:
-    assert seconds(Safety().settle) > LATE.total_seconds()
+    assert Safety().settle is None, "each platform's own number"
+    for platform in platforms():
+        writer = resolve(platform).writer
+        assert writer is not None
+        assert getattr(writer, "stores_within", STORES_WITHIN) > max(LATE, *DELAYS).total_seconds()

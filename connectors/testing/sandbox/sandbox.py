@@ -13,12 +13,12 @@ from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import format_datetime
 from typing import Any, ClassVar
 
 from ....core.clock import Clock
-from ..faults import INSTEAD, KINDS, Fault, Faults, Message, Receive, Send, Wire, cut, encoded, instead
+from ..faults import INSTEAD, KINDS, LATE, Fault, Faults, Message, Receive, Send, Wire, cut, encoded, instead
 from ..messages import Request, Response
 
 Operation = Callable[..., Any]
@@ -95,6 +95,7 @@ class Sandbox(ABC):
         self._charged = 0.0
         self._seen = 0
         self._changes: list[_Change] = []
+        self._late: list[tuple[datetime, Request]] = []
 
     # What a platform says of itself
 
@@ -159,6 +160,14 @@ class Sandbox(ABC):
             raise ValueError(f"unknown operation {op!r}; there are {', '.join(sorted(known))}")
         return known[op](**arguments)
 
+    def deliver(self) -> None:
+        """Let arrive what a gateway held back and hands on by now (the fault `late`); every request does, and a look from outside."""
+        now = self.clock()
+        due = [request for at, request in self._late if at <= now]
+        self._late = [(at, request) for at, request in self._late if at > now]
+        for request in due:
+            self._unless_silent(request)
+
     def schedule(self, after: int, op: str, **arguments: Any) -> None:
         """Run a named change just before the `after`-th request from now (1: the next one).
 
@@ -213,6 +222,7 @@ class Sandbox(ABC):
         fault: Fault | None = None
         try:
             self._apply_changes()
+            self.deliver()
             fault = self.faults.pick(request)
             response = await self._answer_with(fault, request, wire)
         except Exception:
@@ -238,6 +248,9 @@ class Sandbox(ABC):
             response = self._unless_silent(request)
             return response if response is not None else await wire.hang()
         kind = fault.kind
+        if kind == LATE:
+            self._late.append((self.clock() + timedelta(seconds=fault.seconds), request))
+            return instead(fault)
         if kind in INSTEAD:
             return instead(fault)
         if kind == "reset":
@@ -290,6 +303,7 @@ class Sandbox(ABC):
     def _controlled(self, step: str, request: Request) -> Response:
         match step:
             case "GET truth":
+                self.deliver()
                 return Response.json(self.truth())
             case "GET stats":
                 return Response.json(self.report())
