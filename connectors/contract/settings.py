@@ -43,7 +43,8 @@ class Politeness(Settings):
     deadline: Annotated[float, Field(gt=0, le=86_400)] = 300.0
     """Seconds after which an answer that is not whole yet is given up, however steadily it comes."""
     give_up_after: Annotated[float, Field(gt=0, le=86_400)] = 300.0
-    """Seconds that retries of one request may take in all before the run stops (what it has is kept)."""
+    """Seconds that retries of one request may take in all, and those of all requests of a run that came to nothing together: after that
+    nothing is tried again in this run (what it has is kept)."""
     max_response_mb: Annotated[int, Field(ge=1, le=4096)] = 32
     """A larger answer is refused, as sent or as unpacked. It is read in memory; what it takes there when decoded is bounded as well."""
     max_file_mb: Annotated[int, Field(ge=1, le=65_536)] = 512

@@ -13,6 +13,7 @@ from typing import Any
 from ...core.identity import Ref
 from ...core.items import UNREADABLE, Item, MappingError
 from ...core.records import LARGEST, Record, utc
+from .errors import EndlessList
 
 _DIGITS = re.compile(r"[0-9]{1,18}")
 
@@ -71,6 +72,29 @@ def readable_moment(value: Any) -> datetime | None:
         return moment(value, "")
     except MappingError:
         return None
+
+
+MOST_PAGES = 10_000
+"""So many pages of one list are read: no city has so much, and a list that is made up while it is read has more."""
+
+
+class Progress:
+    """Whether a list goes on, told page by page."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self._pages = self._still = 0
+
+    def page(self, *, new: bool, goes_on: bool) -> None:
+        """One more page; `new`: something on it was on no page before.
+
+        Raises:
+            EndlessList: it says that it goes on, and twice in a row it did not; or it has no end.
+        """
+        self._pages += 1
+        self._still = 0 if new else self._still + 1
+        if goes_on and (self._still > 1 or self._pages >= MOST_PAGES):
+            raise EndlessList(self.what)
 
 
 class Unread:

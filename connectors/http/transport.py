@@ -161,6 +161,8 @@ class HttpTransport:
         self._loopback = is_loopback(url)
         self._site = site_of(url)
         self._keep_cookies = keep_cookies
+        self._wasted = 0.0
+        """Seconds that requests took which came to nothing: when they are as many as one may take, no other one is tried again."""
         transport = backend
         if backend is not None and not isinstance(backend, httpx.AsyncBaseTransport):
             transport = httpx.ASGITransport(app=backend, raise_app_exceptions=True)
@@ -313,7 +315,7 @@ class HttpTransport:
             return max(asked or 0.0, backoff(state))
 
         def stop(state: RetryCallState) -> bool:
-            spent = self._clock.monotonic() - started + (state.upcoming_sleep or 0.0)
+            spent = self._wasted + self._clock.monotonic() - started + (state.upcoming_sleep or 0.0)
             return stop_after_attempt(MAX_ATTEMPTS)(state) or spent > self._politeness.give_up_after
 
         retrying = AsyncRetrying(
@@ -332,6 +334,7 @@ class HttpTransport:
                     answer = await self._once(exchange)
                     return self._decoded(answer) if exchange.json and answer.status == 200 else answer
         except (_Again, _NotSent) as error:
+            self._wasted += self._clock.monotonic() - started
             raise error.final from error.__cause__
         raise AssertionError("unreachable: tenacity either returns or raises")
 

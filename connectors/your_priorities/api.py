@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from ..contract.errors import ConnectorError, Malformed, NotFound, Unreachable
 from ..contract.exchange import Response, Transport, redirected
+from ..contract.values import identity
 
 HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}
 """Exactly this content type, also on GET, or the bot filter answers a page (docs/platforms/your-priorities.md 0.1)."""
@@ -38,7 +39,13 @@ class Api:
     async def maybe(self, path: str, **params: str) -> Any:
         """The JSON at a path, or None where the platform says 401. Raises the rest of what `get` raises."""
         found = await self._answer(path, params, frozenset({401}))
-        return None if found.status == 401 else found.json()
+        if found.status == 401:
+            return None
+        value = found.json()
+        if value is None:
+            # Nothing, with status 200, is not the platform's word for what it does not show.
+            raise Malformed(f"{path}: an empty answer", status=200)
+        return value
 
     async def asked(self, path: str, **params: str) -> Any:
         """The JSON of one thing asked for by its number, or None where the platform says that it shows none (401, rarely 404)."""
@@ -87,6 +94,24 @@ def rows(value: Any, where: str) -> list[Any]:
     if not isinstance(value, list):
         raise Malformed(f"{where}: expected a list, got {type(value).__name__}", status=200)
     return cast(list[Any], value)
+
+
+class Objects(list[dict[str, Any]]):
+    """The objects of a list that have a number; `holes` counts its other elements, of which nobody knows what they are."""
+
+    holes: int = 0
+
+
+def objects(value: Any, where: str) -> Objects:
+    """The objects in a list.
+
+    Raises:
+        Malformed: it is no list.
+    """
+    every = rows(value, where)
+    found = Objects(each for each in every if identity(each) is not None)
+    found.holes = len(every) - len(found)
+    return found
 
 
 def table(value: Any, where: str) -> dict[str, Any]:

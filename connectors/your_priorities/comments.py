@@ -12,7 +12,7 @@ from ...core.identity import split_ref
 from ..contract.errors import Malformed, Unreachable
 from ..contract.reading import Cursor, Item, Page
 from . import dialects
-from .api import Api, rows
+from .api import Api, Objects, objects
 from .group_state import GroupState, mark_read
 
 BATCH_POSTS = 20
@@ -58,13 +58,16 @@ class CommentReader:
         items: list[Item] = []
         batch: list[str] = []
         empty: set[str] = set()
+        holed: set[str] = set()
         for position, own in enumerate(work):
             found = await self._asked(own)
             if found is None:
                 self.unread.add(own)
             else:
-                items += [self.group.mapper.point(one, configuration) for one in found]
+                items += self.group.mapper.many("point", found, lambda one: self.group.mapper.point(one, configuration))
+                self.group.mapper.missed("arguments", found.holes)
                 batch.append(own)
+                holed |= {own} if found.holes else set()
                 empty |= set() if found else {own}
             if len(batch) < BATCH_POSTS and len(items) < BATCH_POINTS and position < len(work) - 1:
                 continue
@@ -72,10 +75,11 @@ class CommentReader:
             for item in items:
                 self.group.seen.post_of[split_ref(item.ref)[1]] = str(item.token)
             at: Cursor = {"all": True, "after": int(own)} if everything else {"read": sorted(earlier)}
-            note = f"{self.group.points_scope}: {'; '.join(self.failed)}" if self.failed else None
+            failed = f"{self.group.points_scope}: {'; '.join(self.failed)}" if self.failed else None
             self.failed.clear()
-            whole = [f"proposal/{one}" for one in batch]
-            yield Page(self.group.points_scope, items, next=at, whole_of=whole, note=note)
+            whole = [f"proposal/{one}" for one in batch if one not in holed]
+            self.unread |= holed
+            yield Page(self.group.points_scope, items, next=at, whole_of=whole, failed=failed)
             yield Page(
                 self.group.scope,
                 [
@@ -89,7 +93,7 @@ class CommentReader:
             own for post, listed in comments.items() if post not in read or post in self.unread for own in listed
         ]
 
-    async def _asked(self, own: str) -> list[Any] | None:
+    async def _asked(self, own: str) -> Objects | None:
         """The arguments of one post; None also where the server fails on them, unless it fails again and again."""
         try:
             found = await points(self.group.api, own)
@@ -112,7 +116,7 @@ class CommentReader:
         return counter != read and (stored or counter != "0" or bool(read))
 
 
-async def points(api: Api, post: str) -> list[Any] | None:
+async def points(api: Api, post: str) -> Objects | None:
     """All public arguments of a post and the comments on them; None when the post is not there (401).
 
     Raises:
@@ -121,5 +125,7 @@ async def points(api: Api, post: str) -> list[Any] | None:
     answer = await api.asked(dialects.points(post), latestPointCreatedAt=dialects.EPOCH)
     if answer is None:
         return None
-    found = rows(answer, f"points of post {post}")
-    return [one for one in found if not one.get("deleted") and one.get("status", "published") == "published"]
+    every = objects(answer, f"points of post {post}")
+    found = Objects(one for one in every if not one.get("deleted") and one.get("status", "published") == "published")
+    found.holes = every.holes
+    return found

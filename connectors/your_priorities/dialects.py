@@ -104,5 +104,5 @@ def group_type(node: Mapping[str, Any]) -> str:
         return "link"
     try:
         return GROUP_TYPES.get(int(number or 0), "ideas")
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return "ideas"

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...core.identity import Ref
-from ..contract.errors import Malformed, Unreachable
+from ..contract.errors import ConnectorError, Malformed, NotAllowed, Unreachable
+from ..contract.values import identity
 from . import dialects
-from .api import Api, rows, table
+from .api import Api, Objects, objects, table
 from .settings import YourPrioritiesSettings
 
 _ENTRY = re.compile(r"<loc>[^<]*/(community|group)/(\d+)</loc>")
@@ -32,6 +33,8 @@ class Discovered:
     refused: list[str] = field(default_factory=list[str])
     broken: dict[Ref, str] = field(default_factory=dict[Ref, str])
     """Communities that the server fails on, with why."""
+    holes: int = 0
+    """Elements of the lists of groups that are none."""
     sitemap: bool | None = None
     """Whether the site map could be read; None where it was not needed."""
 
@@ -50,7 +53,7 @@ class GroupDiscovery:
             found.groups[str(own)] = None
         communities = [str(own) for own in self.settings.communities]
         here = boot.get("community")
-        if not communities and isinstance(here, dict) and here.get("id") is not None:
+        if not communities and isinstance(here, dict) and identity(here) is not None:
             communities = [str(here["id"])]
         if self.settings.groups and not self.settings.communities:
             return found
@@ -71,32 +74,50 @@ class GroupDiscovery:
             own = waiting.pop(0)
             if own in found.communities:
                 continue
+            inside: list[str] = []
             try:
                 node = await self.api.asked(dialects.community(own))
-            except (Malformed, Unreachable) as error:
-                # One that the server fails on hides no other; where nothing connects or two fail, it is not this one.
-                if found.broken or (isinstance(error, Unreachable) and error.status is None):
+                if node is not None:
+                    inside = await self._community(found, own, table(node, f"community/{own}"))
+            except (Malformed, NotAllowed, Unreachable) as error:
+                # One that the server fails on hides no other; where nothing connects, or nothing answers, it is not this one.
+                if isinstance(error, Unreachable) and error.status is None:
                     raise
+                await self.alive(error)
+                found.communities.pop(own, None)
                 found.broken[f"community/{own}"] = error.message
                 continue
             if node is None:
                 found.refused.append(f"community/{own}")
                 continue
-            node = table(node, f"community/{own}")
-            found.communities[own] = node
-            if node.get("is_community_folder"):
-                inside = await self.api.maybe(dialects.community_folder(own))
-                waiting += [
-                    str(one["id"])
-                    for one in rows((inside or {}).get("Communities", []), f"community/{own}")
-                    if one.get("access") == 0
-                ]
-            await self._groups(found, own, rows(node.get("Groups", []), f"community/{own}"))
+            waiting += inside
 
-    async def _groups(self, found: Discovered, community: str, nodes: Iterable[Any]) -> None:
+    async def alive(self, error: ConnectorError) -> None:
+        """Raises the error where the site answers nothing at all."""
+        try:
+            await self.api.get(dialects.DOMAIN)
+        except ConnectorError:
+            raise error from None
+
+    async def _community(self, found: Discovered, own: str, node: Mapping[str, Any]) -> list[str]:
+        """Take a community's page with its groups; returns the communities that are in it."""
+        if identity(node) != own:
+            raise Malformed(f"community/{own}: another one was answered", status=200)
+        found.communities[own] = node
+        waiting: list[str] = []
+        if node.get("is_community_folder"):
+            inside = await self.api.maybe(dialects.community_folder(own))
+            listed = objects(table(inside or {}, f"community/{own}").get("Communities", []), f"community/{own}")
+            waiting += [str(one["id"]) for one in listed if one.get("access") == 0]
+        await self._groups(found, own, objects(node.get("Groups", []), f"community/{own}"))
+        return waiting
+
+    async def _groups(self, found: Discovered, community: str, nodes: Objects) -> None:
+        found.holes += nodes.holes
         for node in nodes:
             own = str(node.get("id"))
-            if node.get("access") not in dialects.PUBLIC:
+            access = node.get("access")
+            if not isinstance(access, int) or access not in dialects.PUBLIC:
                 found.closed.append(f"group/{own}")
                 continue
             if own in found.nodes:
@@ -106,8 +127,8 @@ class GroupDiscovery:
             if node.get("is_group_folder"):
                 inside = await self.api.maybe(dialects.group_folder(own))
                 if inside is not None:
-                    folder = table(inside, f"group/{own}").get("group") or {}
-                    await self._groups(found, community, rows(folder.get("Groups", []), f"group/{own}"))
+                    folder = table(table(inside, f"group/{own}").get("group") or {}, f"group/{own}")
+                    await self._groups(found, community, objects(folder.get("Groups", []), f"group/{own}"))
 
     async def _sitemap(self, found: Discovered) -> dict[str, list[str]]:
         text = await self.api.text(dialects.SITEMAP)
@@ -123,6 +144,6 @@ class GroupDiscovery:
         """Those of the site map, and those on the start page that it does not have yet."""
         own = str(found.domain["id"])
         node = await self.api.maybe(dialects.domain(own))
-        shown = rows(table(node, f"domain/{own}").get("Communities", []), f"domain/{own}") if node is not None else []
+        shown = objects(table(node, f"domain/{own}").get("Communities", []), f"domain/{own}") if node else []
         fresh = [str(one["id"]) for one in shown if one.get("access") == 0]
         return list(dict.fromkeys([*listed, *fresh]))

@@ -10,8 +10,9 @@ from typing import Any
 
 from ..contract.errors import Malformed
 from ..contract.reading import Item, Page
+from ..contract.values import Progress, identity, readable_moment
 from . import dialects
-from .api import Api, rows, table
+from .api import Api, Objects, objects, table
 from .group_state import GroupState
 from .mapping import MAPPING
 
@@ -39,20 +40,26 @@ class Feed:
         before: str | None = unfinished.get("before")
         top: Mapping[str, Any] | None = unfinished.get("top")
         known = {each.partition("/")[2] for each in await self.group.stored.tokens(self.group.scope)}
-        limit = _moment(newest) - OVERLAP if newest else None
+        known_to = readable_moment(newest)
+        limit = known_to - OVERLAP if known_to is not None else None
+        progress, met = Progress(f"the feed of group/{self.group.own}"), set[str]()
         while True:
             activities = await self._page("groups", self.group.own, before)
-            top = top or ({"id": activities[0].get("id"), "at": activities[0].get("created_at")} if activities else {})
-            oldest = _moment(activities[-1].get("created_at")) if activities else None
+            times = _times(activities)
+            top = top or ({"id": activities[0].get("id"), "at": _written(max(times))} if times else {})
+            oldest = min(times) if times else None
             same = bool(activities) and before is None and activities[0].get("id") == self.state.get("top")
             ended = oldest is None or same or (limit is not None and oldest < limit)
+            ids = {str(one.get("id")) for one in activities}
+            progress.page(new=not ids <= met, goes_on=not ended)
+            met |= ids
             if oldest is not None:
                 before = _stepped(oldest, before)
             done = {"by": MAPPING.decode(), "newest": top.get("at") or newest, "top": top.get("id")}
             kept = (
                 done if ended else {**self.state, "by": MAPPING.decode(), "unfinished": {"before": before, "top": top}}
             )
-            items = [item for item in map(self.group.mapper.status_change, activities) if item is not None]
+            items = self._changes(activities)
             # First what it speaks of, then how far it was read: a run that dies in between must come this way again.
             async for page in self._odd(activities, known):
                 yield page
@@ -63,23 +70,32 @@ class Feed:
         async for page in self._past():
             yield page
 
-    async def _page(self, scope: str, own: str, before: str | None) -> list[Mapping[str, Any]]:
+    def _changes(self, activities: Sequence[Any]) -> list[Item]:
+        return self.group.mapper.many("status_change", activities, self.group.mapper.status_change)
+
+    async def _page(self, scope: str, own: str, before: str | None) -> Objects:
         path = dialects.activities(scope, own)
         params = {"beforeDate": before} if before is not None else {}
-        answer = table(await self.group.api.get(path, **params), path)
-        return [table(one, path) for one in rows(answer.get("activities"), path)]
+        found = objects(table(await self.group.api.get(path, **params), path).get("activities"), path)
+        self.group.mapper.missed("activities", found.holes)
+        return found
 
-    async def _odd(self, activities: list[Mapping[str, Any]], known: set[str]) -> AsyncIterator[Page]:
+    async def _odd(self, activities: Sequence[Mapping[str, Any]], known: set[str]) -> AsyncIterator[Page]:
         """Posts the feed speaks of and no list shows: their official status is none that has a list (0.3)."""
         found: list[Item] = []
         for one in activities:
-            own = str(one.get("post_id"))
-            if one.get("type") != "activity.post.new" or not isinstance(one.get("Post"), dict) or own in known:
+            own = identity(one, "post_id")
+            if (
+                own is None
+                or one.get("type") != "activity.post.new"
+                or not isinstance(one.get("Post"), dict)
+                or own in known
+            ):
                 continue
             known.add(own)
             node = await self.group.single(own)
             if node is not None:
-                found.append(self.group.item(node))
+                found += self.group.items([node])
         if found:
             yield Page(self.group.scope, found, next=self.group.cursor())
 
@@ -87,38 +103,41 @@ class Feed:
         """Official texts of posts that were moved here, or are shown again."""
         for own in sorted(self.group.late):
             activities = await feed_of(self.group.api, own)
-            items = [item for item in map(self.group.mapper.status_change, activities or ()) if item is not None]
+            items = self._changes(activities or ())
             if items:
                 yield Page(self.scope, items)
 
 
-async def feed_of(api: Api, post: str) -> Sequence[Any] | None:
+async def feed_of(api: Api, post: str) -> Objects | None:
     """All activities of a post (R21), newest first; None when the post is not there.
 
     Raises:
         Malformed: an answer is no list, or does not go back in time.
     """
-    path, found, before = dialects.activities("posts", post), list[Any](), dict[str, str]()
-    known: set[Any] = set()
+    path, found, before = dialects.activities("posts", post), Objects(), dict[str, str]()
+    known, progress = set[str](), Progress(f"the feed of proposal/{post}")
     while True:
         answer = await api.asked(path, **before)
         if answer is None:
             return None
-        listed = [table(one, path) for one in rows(table(answer, path).get("activities"), path)]
-        fresh = [one for one in listed if one.get("id") not in known]
+        listed = objects(table(answer, path).get("activities"), path)
+        found.holes += listed.holes
+        fresh = [one for one in listed if str(one.get("id")) not in known]
         found += fresh
-        known |= {one.get("id") for one in fresh}
-        if len(listed) < dialects.PAGE or not fresh:
+        known |= {str(one.get("id")) for one in fresh}
+        if len(listed) + listed.holes < dialects.PAGE or not fresh:
             return found
-        following = _stepped(_moment(listed[-1].get("created_at")), before.get("beforeDate"))
+        progress.page(new=True, goes_on=True)
+        times = _times(listed)
+        if not times:
+            raise Malformed(f"{path}: not a time", status=200)
+        following = _stepped(min(times), before.get("beforeDate"))
         before = {"beforeDate": following}
 
 
-def _moment(value: Any) -> datetime:
-    try:
-        return datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        raise Malformed("activities: not a time", status=200) from None
+def _times(activities: Sequence[Mapping[str, Any]]) -> list[datetime]:
+    """When these were; what is no time is left out, as another one tells how far the feed was read."""
+    return [at for one in activities if (at := readable_moment(one.get("created_at"))) is not None]
 
 
 def _stepped(oldest: datetime, before: str | None) -> str:

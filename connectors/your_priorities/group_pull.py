@@ -9,6 +9,7 @@ from typing import Any
 from ...core.identity import split_ref
 from ..contract.errors import ConnectorError, Malformed, NotAllowed, NotFound, Unreachable
 from ..contract.reading import Page
+from ..contract.values import identity
 from . import dialects
 from .api import table
 from .comments import CommentReader
@@ -40,7 +41,9 @@ class GroupPull:
         node = table(answer, f"group/{self.group.own}")
         page = table(node.get("group"), f"group/{self.group.own}")
         self.group.seen.flags[self.group.own] = flags(page)
-        yield Page("spaces", [self.group.mapper.space("group", page)], memory=self._placed(page))
+        if identity(page) != self.group.own:
+            raise Malformed(f"group/{self.group.own}: another one was answered", status=200)
+        yield Page("spaces", self.group.mapper.spaces("group", [page]), memory=self._placed(page))
         yield self._categories(page)
         kind = dialects.group_type(page)
         if kind in {"folder", "link"} and not page.get("counter_posts"):
@@ -65,8 +68,9 @@ class GroupPull:
 
     def _placed(self, node: Mapping[str, Any]) -> dict[str, Any]:
         """What is to be remembered of where this group is, if that is new."""
-        seen, own, above = self.group.seen, self.group.own, node.get("community_id")
+        seen, own = self.group.seen, self.group.own
         remembered = self.group.stored.memory(COMMUNITIES) or {}
+        above = identity(node, "community_id")
         if above is not None:
             seen.community_of[own] = str(above)
         if above is None or remembered.get(own) == str(above):
@@ -75,9 +79,10 @@ class GroupPull:
 
     def _categories(self, node: Mapping[str, Any]) -> Page:
         listed = categories({"group": node}, self.group.own)
-        items = [self.group.mapper.category(one, self.group.own) for one in listed]
+        items = self.group.mapper.many("category", listed, lambda one: self.group.mapper.category(one, self.group.own))
+        self.group.mapper.missed("categories", listed.holes)
         self.group.seen.group_of_category.update((split_ref(item.ref)[1], self.group.own) for item in items)
-        return Page(f"categories@group/{self.group.own}", items, complete=True)
+        return Page(f"categories@group/{self.group.own}", items, complete=not listed.holes)
 
     async def _posts(self, node: Mapping[str, Any], hidden: bool, *, only_open: bool) -> AsyncIterator[Page]:
         cursor = self.group.stored.cursor(self.group.scope) or {}

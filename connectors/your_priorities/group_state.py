@@ -10,7 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from ...core.identity import split_ref
+from ..contract.errors import Malformed
 from ..contract.reading import Cursor, Item, PullRequest, Stored
+from ..contract.values import identity
 from . import dialects
 from .api import Api, table
 from .mapping import Mapper
@@ -92,8 +94,16 @@ class GroupState:
         """Where the posts' sweep stands once its lists are read."""
         return {"phase": "points", "settled": self.settled, "late": sorted(self.late)}
 
+    def items(self, posts: Iterable[Mapping[str, Any]]) -> list[Item]:
+        """Posts as items."""
+        return self.mapper.many("proposal", posts, self.item)
+
     def item(self, node: Mapping[str, Any]) -> Item:
-        """A post as an item, with what is remembered of its arguments."""
+        """A post as an item, with what is remembered of its arguments.
+
+        Raises:
+            MappingError, or another of `core.items.UNREADABLE`.
+        """
         own = str(node.get("id"))
         self.seen.group_of[own] = self.own
         # Shown again, arguments that were hidden for a while are to be read anew.
@@ -106,6 +116,8 @@ class GroupState:
         if answer is None:
             return None
         node = table(answer, f"post {own}")
+        if identity(node) != own:
+            raise Malformed(f"post {own}: another one was answered", status=200)
         group = str(node.get("group_id"))
         return node if group == self.own or group not in self.groups else None
 

@@ -6,13 +6,13 @@ shown and did not is asked for by its number.
 """
 
 from collections.abc import AsyncIterator, Mapping
-from datetime import datetime
 from typing import Any
 
 from ..contract.errors import Malformed, NotAllowed
 from ..contract.reading import Cursor, Item, Page
+from ..contract.values import Progress, readable_moment
 from . import dialects
-from .api import rows, table
+from .api import Objects, objects, table
 from .group_state import GroupState
 
 WALKS = 3
@@ -33,6 +33,8 @@ class Lists:
         self.total = total if isinstance(total, int) else None
         self.seen: set[str] = set()
         self.calm = True
+        self.holes = 0
+        """Elements of the lists, in this walk, that are no posts."""
         newest = (group.stored.memory(f"answers@group/{group.own}") or {}).get("newest")
         self.newest = newest if isinstance(newest, str) else None
 
@@ -40,13 +42,14 @@ class Lists:
         """One or more walks, then what no list showed."""
         resumed = bool(cursor)
         for walk in range(WALKS):
-            self.calm = True
+            self.calm, self.holes = True, 0
             async for page in self._walk(cursor, walk):
                 yield page
             if self.calm:
                 break
             cursor, resumed = {}, False
-        self.group.settled = self.calm
+        # Which posts the holes are nobody knows, so none is missing.
+        self.group.settled = self.calm and not self.holes
         found: list[Item] = []
         if not resumed:
             found = await self._unlisted()
@@ -64,15 +67,17 @@ class Lists:
             distinct = int(cursor.get("distinct", 0)) if resumed else 0
             high = int(cursor.get("high", 0)) if resumed else 0
             here: set[str] = set()
-            goes_on = True
+            goes_on, progress = True, Progress(f"{status} posts of group/{self.group.own}")
             while goes_on:
                 posts, total = await self._page(status, offset, walk)
-                offset += len(posts)
+                offset += len(posts) + posts.holes
                 high = max(high, total)
-                goes_on = len(posts) >= dialects.PAGE and offset < total
+                goes_on = len(posts) + posts.holes >= dialects.PAGE and offset < total
                 ids = {str(post.get("id")) for post in posts}
+                progress.page(new=not ids <= here, goes_on=goes_on)
                 here |= ids
-                if total < high or (not goes_on and distinct + len(here) != total):
+                self.holes += posts.holes
+                if total < high or (not goes_on and distinct + len(here) + self.holes != total):
                     self.calm = False
                 at = {
                     "phase": "lists",
@@ -82,12 +87,14 @@ class Lists:
                     "high": high,
                     "late": sorted(self.group.late),
                 }
-                fresh = [self._item(post) for post in posts if str(post.get("id")) not in self.seen]
+                fresh = [post for post in posts if str(post.get("id")) not in self.seen]
+                for post in fresh:
+                    self._note_late(post)
                 self.seen |= ids
                 if posts:
-                    yield Page(self.group.scope, fresh, next=at, total=self.total)
+                    yield Page(self.group.scope, self.group.items(fresh), next=at, total=self.total)
 
-    async def _page(self, status: str, offset: int, walk: int) -> tuple[list[Any], int]:
+    async def _page(self, status: str, offset: int, walk: int) -> tuple[Objects, int]:
         path = dialects.posts(self.group.own, self.order, status)
         params = {"offset": str(offset)}
         if walk:
@@ -101,15 +108,16 @@ class Lists:
             )
         node = table(answer, path)
         total = node.get("totalPostsCount")
-        if not isinstance(total, int):
+        if not isinstance(total, int) or isinstance(total, bool):
             raise Malformed(f"{path}: no totalPostsCount", status=200)
-        return [table(post, path) for post in rows(node.get("posts"), path)], total
+        found = objects(node.get("posts"), path)
+        self.group.mapper.missed("posts", found.holes)
+        return found, total
 
-    def _item(self, post: Mapping[str, Any]) -> Item:
+    def _note_late(self, post: Mapping[str, Any]) -> None:
         own = str(post.get("id"))
         if own not in self.group.known and self.newest is not None and _before(post.get("created_at"), self.newest):
             self.group.late.add(own)
-        return self.group.item(post)
 
     async def _unlisted(self) -> list[Item]:
         """What was known and no list showed: still there with an odd status, moved, or gone.
@@ -127,10 +135,8 @@ class Lists:
                 if gone == ASK and not found:
                     break
                 continue
-            found.append(self.group.item(node))
-            contradictions += (
-                node.get("official_status") in dialects.LISTED and str(node.get("group_id")) == self.group.own
-            )
+            found += self.group.items([node])
+            contradictions += _listed(node.get("official_status")) and str(node.get("group_id")) == self.group.own
             if contradictions >= DOUBTS:
                 raise Malformed(
                     f"the lists of group/{self.group.own} leave out posts that are there",
@@ -141,7 +147,9 @@ class Lists:
 
 
 def _before(created: Any, newest: str) -> bool:
-    try:
-        return datetime.fromisoformat(created) < datetime.fromisoformat(newest)
-    except (TypeError, ValueError):
-        return False
+    one, other = readable_moment(created), readable_moment(newest)
+    return one is not None and other is not None and one < other
+
+
+def _listed(status: Any) -> bool:
+    return isinstance(status, int) and status in dialects.LISTED

@@ -5,14 +5,14 @@ Never copied: `data` (contact details), IP addresses, user agents, the votes of 
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, cast
 
 import msgspec
 
 from ...core.identity import Ref
-from ...core.items import Item, MappingError
+from ...core.items import UNREADABLE, Item, MappingError
 from ...core.records import (
     UNKNOWN_LOCALE,
     Answer,
@@ -27,7 +27,10 @@ from ...core.records import (
     State,
 )
 from ...core.text import plain_title, simple
+from ..contract.bounded_json import decode
 from ..contract.reading import Context
+from ..contract.values import Unread, counted, identity, refused
+from ..contract.values import moment as time_of
 from .dialects import group_type
 
 MAPPING = b"your-priorities-1"
@@ -75,28 +78,20 @@ def shows_author(configuration: Mapping[str, Any], public_data: Any) -> bool:
 
 def identifier(node: Mapping[str, Any], name: str = "id") -> str:
     """A number as text."""
-    value = node.get(name)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    raise MappingError(name, "missing or not a number")
+    value = identity(node, name)
+    if value is None:
+        raise MappingError(name, "missing or not a number")
+    return value
 
 
 def count(node: Mapping[str, Any], name: str) -> int | None:
     """A counter, or None where the node has none."""
-    value = node.get(name)
-    return value if isinstance(value, int) else None
+    return counted(node.get(name), name)
 
 
 def moment(node: Mapping[str, Any], name: str) -> datetime | None:
     """A time as the platform writes it: ISO 8601, UTC, milliseconds."""
-    value = node.get(name)
-    if value is None:
-        return None
-    try:
-        found = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        raise MappingError(name, "not a time") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return time_of(node.get(name), name)
 
 
 def typed(node: Mapping[str, Any], name: str) -> str:
@@ -113,7 +108,7 @@ def place(value: Any) -> list[float] | None:
         return None
     try:
         found = [float(value["latitude"]), float(value["longitude"])]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
     return found if abs(found[0]) <= 90 and abs(found[1]) <= 180 else None
 
@@ -123,9 +118,10 @@ def picture(images: Any) -> dict[str, Any] | None:
     if not isinstance(images, list) or not images or not isinstance(images[-1], dict):
         return None
     current = cast(dict[str, Any], images[-1])
+    written = current.get("formats")
     try:
-        formats = msgspec.json.decode(current.get("formats") or "[]")
-    except (msgspec.DecodeError, TypeError):
+        formats = decode(written.encode()) if isinstance(written, str) else None
+    except ValueError:
         return None
     address = formats[0] if isinstance(formats, list) and formats else None
     # A query would be a signature or a size: such an address does not last.
@@ -157,6 +153,25 @@ class Mapper:
         self.context = context
         self.url = context.transport.url
         self.names = context.keep_names
+        self.unread = Unread()
+
+    def many(self, kind: str, found: Iterable[Any], make: Callable[[Any], Item | None]) -> list[Item]:
+        """Nodes as items; what cannot be looked at goes to quarantine, or where it has no number to `unread`."""
+        made: list[Item | None] = []
+        for each in found:
+            try:
+                made.append(make(each))
+            except UNREADABLE as error:
+                own = identity(each)
+                made.append(None if own is None else refused(f"{kind}/{own}", error))
+                if own is None:
+                    self.unread.add(kind)
+        return [item for item in made if item is not None]
+
+    def missed(self, kind: str, holes: int) -> None:
+        """So many elements of a list had no number."""
+        for _ in range(holes):
+            self.unread.add(kind)
 
     def post(self, node: Mapping[str, Any], token: str | None) -> Item:
         """One post of a list, or asked for alone."""
@@ -172,7 +187,7 @@ class Mapper:
             opposes=None if hidden else count(node, "counter_endorsements_down"),
             comments=None if hides_debate(configuration) else count(node, "counter_points"),
         )
-        reference = f"proposal/{raw['id']}"
+        reference = f"proposal/{identifier(node)}"
         return Item(reference, _digest(raw, name), lambda: self.build_post(raw, name), counters, token, raw)
 
     def point(self, node: Mapping[str, Any], configuration: Mapping[str, Any]) -> Item:
@@ -185,7 +200,7 @@ class Mapper:
         raw["edited"] = last.get("created_at") if len(revisions) > 1 else None
         raw["author"], name = self._author(node.get("User"), not configuration.get("hidePointAuthor"))
         counters = Counters(supports=count(node, "counter_quality_up"), opposes=count(node, "counter_quality_down"))
-        reference, post = f"point/{raw['id']}", str(raw["post_id"])
+        reference, post = f"point/{identifier(node)}", identifier(node, "post_id")
         return Item(reference, _digest(raw, name), lambda: self.build_point(raw, name), counters, post, raw)
 
     def status_change(self, activity: Mapping[str, Any]) -> Item | None:
@@ -196,22 +211,28 @@ class Mapper:
         names = ("id", "subject", "content", "status_changed_to", "published_at")
         raw: dict[str, Any] = {name: change.get(name) for name in names}
         raw["post_id"], raw["created_at"] = activity.get("post_id"), activity.get("created_at")
-        reference, post = f"status_change/{raw['id']}", str(raw["post_id"])
+        reference, post = f"status_change/{identifier(change)}", identifier(activity, "post_id")
         return Item(reference, _digest(raw), lambda: self.build_answer(raw), token=post, raw=raw)
 
     def category(self, node: Mapping[str, Any], group_id: str) -> Item:
         """One category of a group."""
         raw: dict[str, Any] = {name: node.get(name) for name in ("id", "name", "language")}
         raw["group_id"] = group_id
-        reference = f"category/{raw['id']}"
+        reference = f"category/{identifier(node)}"
         return Item(reference, _digest(raw), lambda: self.build_category(raw), token=group_id, raw=raw)
+
+    def spaces(self, kind: str, found: Iterable[Any]) -> list[Item]:
+        """Several of them as items."""
+        return self.many(kind, found, lambda node: self.space(kind, node))
 
     def space(self, kind: str, node: Mapping[str, Any]) -> Item:
         """A domain, community or group; its token is the platform's word for it."""
         raw: dict[str, Any] = {name: node.get(name) for name in _SPACE}
         raw["kind"] = kind
         raw["type"] = group_type(node) if kind == "group" else kind
-        return Item(f"{kind}/{raw['id']}", _digest(raw), lambda: [self.build_space(raw)], token=raw["type"], raw=raw)
+        return Item(
+            f"{kind}/{identifier(node)}", _digest(raw), lambda: [self.build_space(raw)], token=raw["type"], raw=raw
+        )
 
     # From what an item keeps to records; also for what comes back from quarantine -------------------------------------
 
@@ -235,7 +256,9 @@ class Mapper:
                 url=f"{self.url}/post/{own}",
                 author=raw.get("author"),
                 created_at=moment(raw, "created_at"),
-                categories=(f"category/{raw['category_id']}",) if raw.get("category_id") is not None else (),
+                categories=(f"category/{identifier(raw, 'category_id')}",)
+                if raw.get("category_id") is not None
+                else (),
                 latitude=where[0],
                 longitude=where[1],
             )
@@ -249,9 +272,9 @@ class Mapper:
     def build_point(self, raw: Mapping[str, Any], name: str | None = None) -> list[Record]:
         """An argument or a comment on one."""
         value = raw.get("value")
-        if not isinstance(value, int):
+        if not isinstance(value, int) or isinstance(value, bool):
             raise MappingError("value", "not a number")
-        parent = raw.get("parent_point_id")
+        parent = identifier(raw, "parent_point_id") if raw.get("parent_point_id") is not None else None
         record = Comment(
             kind="point",
             id=identifier(raw),
@@ -270,7 +293,7 @@ class Mapper:
         changed = raw.get("status_changed_to")
         try:
             state = None if changed is None else state_of(int(changed))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise MappingError("status_changed_to", "not a number") from None
         return [
             Answer(
@@ -287,7 +310,9 @@ class Mapper:
     def build_category(self, raw: Mapping[str, Any]) -> list[Record]:
         """A category."""
         names = {_language(raw): plain_title(typed(raw, "name"))}
-        return [Category(kind="category", id=identifier(raw), space=f"group/{raw.get('group_id')}", names=names)]
+        return [
+            Category(kind="category", id=identifier(raw), space=f"group/{identifier(raw, 'group_id')}", names=names)
+        ]
 
     def build_space(self, raw: Mapping[str, Any]) -> Space:
         """A domain, community or group."""

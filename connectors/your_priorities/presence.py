@@ -9,8 +9,9 @@ from typing import Any
 
 from ...core.identity import Ref, split_ref
 from ..contract.errors import Malformed, NotAllowed, Unreachable
+from ..contract.values import identity, inside
 from . import dialects
-from .api import Api, rows, table
+from .api import Api, Objects, objects, table
 from .comments import points
 from .feed import feed_of
 from .group_state import Seen
@@ -27,6 +28,8 @@ class Presence:
         self._pages: dict[str, Any] = {}
         self._held: dict[Ref, bool | None] = {}
         self._threads: dict[str, set[Ref] | bool | None] = {}
+        self._holed: set[str] = set()
+        """Threads with something in them that cannot be known: what they do not show may be that."""
 
     async def of(self, ref: Ref) -> bool | None:
         """True: there; False: gone for the public; None: cannot be told, also where the server fails on this one.
@@ -62,15 +65,17 @@ class Presence:
 
     async def post(self, own: str) -> bool | None:
         """A post: gone where its group answers, or is gone itself."""
-        if await self.api.asked(dialects.post(own)) is not None:
-            return True
+        there = await self.api.asked(dialects.post(own))
+        if there is not None:
+            return True if identity(there) == own else None
         group = self.seen.group_of.get(own)
         return None if group is None or await self.group(group) is None else False
 
     async def group(self, own: str) -> bool | None:
         """A group: gone where its community answers and it does not."""
-        if await self._page(own) is not None:
-            return True
+        there = await self._page(own)
+        if there is not None:
+            return True if identity(inside(there, "group")) == own else None
         return await self.refused_group(own)
 
     async def refused_group(self, own: str) -> bool | None:
@@ -82,8 +87,9 @@ class Presence:
         """A community: gone where the domain answers and does not list it as public."""
         ref = f"community/{own}"
         if ref not in self._held:
-            there = await self.api.asked(dialects.community_basic(own)) is not None
-            self._held[ref] = True if there else await self.refused_community(own)
+            there = await self.api.asked(dialects.community_basic(own))
+            told = True if identity(there) == own else None
+            self._held[ref] = told if there is not None else await self.refused_community(own)
         return self._held[ref]
 
     def answered(self, community: str) -> None:
@@ -95,10 +101,12 @@ class Presence:
         ref = f"community/{own}"
         if ref not in self._held:
             above = None if self.seen.domain is None else await self.api.asked(dialects.domain(self.seen.domain))
-            listed = rows(table(above, "domain").get("Communities", []), "domain") if above is not None else []
-            # Listed as public and refusing: that is no answer.
+            listed = (
+                objects(table(above, "domain").get("Communities", []), "domain") if above is not None else Objects()
+            )
+            # Listed as public and refusing: that is no answer. Nor is a list with something in it that is no community.
             public = any(str(one.get("id")) == own and one.get("access") == 0 for one in listed)
-            self._held[ref] = None if above is None or public else False
+            self._held[ref] = None if above is None or public or listed.holes else False
         return self._held[ref]
 
     async def _page(self, own: str) -> Any:
@@ -114,7 +122,8 @@ class Presence:
         answer = await self._page(group)
         if answer is None:
             return await self.refused_group(group)
-        return any(str(one.get("id")) == own for one in categories(answer, group))
+        listed = categories(answer, group)
+        return any(str(one.get("id")) == own for one in listed) or (None if listed.holes else False)
 
     async def _hanging(self, ref: Ref, post: str | None, what: str) -> bool | None:
         """An argument or an official text: whether its post's list, read whole now, shows it."""
@@ -133,13 +142,20 @@ class Presence:
             elif what == "points":
                 self._threads[key] = {f"point/{one.get('id')}" for one in listed}
             else:
-                items = [self.mapper.status_change(one) for one in listed]
-                self._threads[key] = {item.ref for item in items if item is not None}
+                items = self.mapper.many("status_change", listed, self.mapper.status_change)
+                self._threads[key] = {item.ref for item in items}
+            if listed is not None and listed.holes:
+                self._holed.add(key)
         found = self._threads[key]
-        return ref in found if isinstance(found, set) else None if found is None else False
+        if isinstance(found, set):
+            return True if ref in found else None if key in self._holed else False
+        return None if found is None else False
 
 
-def categories(answer: Any, group: str) -> list[Any]:
+def categories(answer: Any, group: str) -> Objects:
     """The categories that a group's page shows."""
     node = table(table(answer, f"group/{group}").get("group"), f"group/{group}")
-    return [one for one in rows(node.get("Categories", []), f"group/{group}") if not one.get("deleted")]
+    every = objects(node.get("Categories", []), f"group/{group}")
+    found = Objects(one for one in every if not one.get("deleted"))
+    found.holes = every.holes
+    return found

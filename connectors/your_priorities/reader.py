@@ -11,8 +11,9 @@ from ...core.identity import Ref, split_ref
 from ...core.records import Space
 from ..contract.errors import ConnectorError, Interface, Malformed, NotAllowed, NotFound, NotThisPlatform, Unreachable
 from ..contract.reading import Context, Due, Page, Probe, PullRequest, Stored
+from ..contract.values import identity, inside
 from . import dialects
-from .api import Api, rows, table
+from .api import Api, objects, table
 from .capabilities import capabilities, strategy, warnings
 from .discovery import Discovered, GroupDiscovery
 from .group_pull import GroupPull
@@ -24,7 +25,7 @@ from .settings import YourPrioritiesSettings
 
 SPACES = "spaces"
 GIVEN_UP = 3
-"""So many groups in a row that the server fails on: then it is the server, and not they."""
+"""After so many groups in a row that the server fails on it is asked whether it answers anybody."""
 
 
 class YourPrioritiesReader:
@@ -73,8 +74,8 @@ class YourPrioritiesReader:
         spaces = [self._built("domain", found.domain)]
         spaces += [self._built("community", node) for node in found.communities.values()]
         for own in found.groups:
-            node = found.nodes.get(own) or ((await self.api.maybe(dialects.group(own))) or {}).get("group")
-            if node is not None:
+            node = found.nodes.get(own) or inside(await self.api.maybe(dialects.group(own)), "group")
+            if isinstance(node, dict):
                 spaces.append(self._built("group", node))
         return spaces
 
@@ -108,15 +109,19 @@ class YourPrioritiesReader:
             except (Malformed, NotAllowed, NotFound, Unreachable) as error:
                 in_a_row += 1
                 failed.append(error)
-                if in_a_row == GIVEN_UP or (isinstance(error, Unreachable) and error.status is None):
+                if isinstance(error, Unreachable) and error.status is None:
                     raise
+                if in_a_row % GIVEN_UP == 0:
+                    await self.discovery.alive(error)
                 self.seen.untold.add(ref)
-                yield Page(SPACES, note=f"{ref} could not be read: {error}; what was read earlier is kept")
+                yield Page(SPACES, failed=f"{ref} could not be read: {error.message}; what was read earlier is kept")
                 continue
             in_a_row = 0
             read += pull.readable
             if not pull.readable and not pull.closed:
                 refused.append(ref)
+        self.mapper.missed("groups", found.holes)
+        yield Page(SPACES, note=self.mapper.unread.note())
         if failed and not read:
             raise failed[0]
         if refused and (configured.intersection(refused) or not read):
@@ -139,13 +144,14 @@ class YourPrioritiesReader:
             notes.append(f"not allowed to read {', '.join(found.refused)}; what was read earlier is kept")
         if closed:
             notes.append(f"{', '.join(closed)}: closed or deleted, and the domain is there: not public any more")
-        notes += [f"{ref} could not be read: {why}; what was read earlier is kept" for ref, why in found.broken.items()]
-        nodes = [("domain", found.domain), *(("community", node) for node in found.communities.values())]
+        broken = [f"{ref} could not be read: {why}; what was read earlier is kept" for ref, why in found.broken.items()]
+        items = self.mapper.spaces("domain", [found.domain] if found.domain.get("id") is not None else [])
         yield Page(
             SPACES,
-            [self.mapper.space(kind, node) for kind, node in nodes if node.get("id") is not None],
+            [*items, *self.mapper.spaces("community", found.communities.values())],
             absent=closed,
             note="; ".join(notes) or None,
+            failed="; ".join(broken) or None,
             done=() if found.refused or found.broken else [SPACES],
         )
 
@@ -179,6 +185,7 @@ class YourPrioritiesReader:
             not isinstance(boot, dict)
             or not isinstance(boot.get("domain"), dict)
             or "domain_name" not in boot["domain"]
+            or identity(boot["domain"]) is None
         ):
             raise NotThisPlatform(f"{self.context.transport.url}: /api/domains is not that of Your Priorities")
         return boot
@@ -186,10 +193,16 @@ class YourPrioritiesReader:
     async def _try_out(self, found: Discovered) -> tuple[str | None, str, bool]:
         """A group to try, the order of lists that works there, whether publishers' marks can be listed (11)."""
         for own in _likely(found):
-            answer = await self.api.maybe(dialects.posts(own, "oldest", "open"))
-            if answer is None:
-                continue
-            dates = [str(one.get("created_at")) for one in rows(table(answer, "posts").get("posts"), "posts")]
+            try:
+                answer = await self.api.maybe(dialects.posts(own, "oldest", "open"))
+                if answer is None:
+                    continue
+                listed = objects(table(answer, "posts").get("posts"), "posts")
+            except (Malformed, NotAllowed, NotFound, Unreachable) as error:
+                if isinstance(error, Unreachable) and error.status is None:
+                    raise
+                continue  # it is named when it is pulled; another one tells the order as well
+            dates = [str(one.get("created_at")) for one in listed]
             # An instance from before 2020 does not know `oldest` and silently answers `top` (docs/platforms/your-priorities.md 11).
             order = "oldest" if dates == sorted(dates) else "newest"
             try:

@@ -9,7 +9,8 @@ from typing import Any
 
 from ...core.identity import Ref, split_ref
 from ..contract.errors import Malformed, NotAllowed, Unreachable
-from ..contract.reading import Due, Item, Page, Stored
+from ..contract.reading import Due, Page, Stored
+from ..contract.values import identity
 from . import dialects
 from .api import Api, table
 from .comments import points
@@ -64,7 +65,7 @@ class Again:
         """The server fails on this one: the rest of its group is asked in the next run."""
         if group:
             self._broken.add(group)
-        return Page(each.scope, note=f"{each.ref} could not be read again: {why}")
+        return Page(each.scope, failed=f"{each.ref} could not be read again: {why}")
 
     async def _page(self, each: Due, group: str, due: Sequence[Due]) -> Page | None:
         kind, own = split_ref(each.ref)
@@ -95,8 +96,10 @@ class Again:
         # Moved to another group that is pulled, it belongs there.
         here = str(node.get("group_id"))
         scope = f"posts@group/{here}" if here in self.groups else each.scope
+        if identity(node) != own:
+            raise Malformed(f"post {own}: another one was answered", status=200)
         token = change_token(node.get("counter_points"), read_at(each.token) if scope == each.scope else "")
-        return Page(scope, [self.mapper.post(node, token)])
+        return Page(scope, self.mapper.many("proposal", [node], lambda one: self.mapper.post(one, token)))
 
     async def _points(self, each: Due, group: str) -> Page | None:
         if each.target is None:
@@ -112,9 +115,9 @@ class Again:
         found = await points(self.api, split_ref(each.target)[1])
         if found is None:
             return await self._gone(each, each.target)
-        items = [self.mapper.point(one, configuration) for one in found]
-        self.seen.post_of.update((split_ref(item.ref)[1], str(item.token)) for item in items)
-        return Page(each.scope, items, whole_of=[each.target])
+        items = self.mapper.many("point", found, lambda one: self.mapper.point(one, configuration))
+        self.seen.post_of.update((split_ref(item.ref)[1], item.token) for item in items if item.token is not None)
+        return Page(each.scope, items, whole_of=[each.target] if not found.holes else ())
 
     async def _answers(self, each: Due) -> Page | None:
         if each.target is None:
@@ -123,16 +126,18 @@ class Again:
         if listed is None:
             return await self._gone(each, each.target)
         self.seen.told_of[split_ref(each.ref)[1]] = split_ref(each.target)[1]
-        items = [item for item in map(self.mapper.status_change, listed) if item is not None]
-        return Page(each.scope, items, whole_of=[each.target])
+        items = self.mapper.many("status_change", listed, self.mapper.status_change)
+        return Page(each.scope, items, whole_of=[each.target] if not listed.holes else ())
 
     async def _categories(self, each: Due, group: str, due: Sequence[Due]) -> Page | None:
         answer = await self.api.asked(dialects.group(group))
         if answer is None:
             return await self._gone(each, f"group/{group}")
-        items = [self.mapper.category(one, group) for one in categories(answer, group)]
+        listed = categories(answer, group)
+        items = self.mapper.many("category", listed, lambda one: self.mapper.category(one, group))
         shown = {item.ref for item in items}
-        return Page(each.scope, items, absent=[d.ref for d in due if d.scope == each.scope and d.ref not in shown])
+        absent = [d.ref for d in due if d.scope == each.scope and d.ref not in shown] if not listed.holes else []
+        return Page(each.scope, items, absent=absent)
 
     async def _space(self, each: Due, kind: str, own: str) -> Page | None:
         if kind == "group":
@@ -142,5 +147,6 @@ class Again:
             node = await self.api.asked(dialects.community(own) if kind == "community" else dialects.domain(own))
         if node is None:
             return await self._gone(each, each.ref)
-        items: list[Item] = [self.mapper.space(kind, table(node, each.ref))]
-        return Page(each.scope, items)
+        if identity(node) != own:
+            raise Malformed(f"{each.ref}: another one was answered", status=200)
+        return Page(each.scope, self.mapper.spaces(kind, [node]))

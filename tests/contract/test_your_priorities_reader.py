@@ -1,5 +1,6 @@
 """The reader of Your Priorities against its sandbox: whatever happens there, a pull ends with what the sandbox's database holds."""
 
+import contextlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -397,8 +398,12 @@ async def test_a_fault_that_stays_claims_nothing(kind: str, match: str) -> None:
     before = {ref: row.digest for ref, row in town.store.alive().items()}
     town.change("comment", id=town.one(official_status=0))
     town.sandbox.plant(Fault(kind, match, times=None))
-    with pytest.raises(ConnectorError):
+    try:
         await town.pull()
+    except ConnectorError:
+        pass
+    else:
+        assert any("could not be read" in note for note in town.store.notes), "what failed is named"
     assert before.keys() <= town.store.alive().keys()
     assert not any(row.missing for row in town.store.rows.values())
     town.sandbox.plant()
@@ -451,8 +456,10 @@ async def test_lists_that_come_back_empty_are_not_believed(probe: bool) -> None:
     alive = set(town.store.alive())
     town.change("empty")
     for _ in range(3):
-        with pytest.raises(Malformed, match="leave out posts"):
+        town.store.notes.clear()
+        with contextlib.suppress(Malformed):
             await town.pull(probe=probe, full=probe)
+        assert any("leave out posts" in note for note in town.store.notes)
     assert set(town.store.alive()) == alive
     town.change("fill")
     await town.pull()

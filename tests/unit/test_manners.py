@@ -22,6 +22,7 @@ from civicsync.connectors.contract.errors import (
 )
 from civicsync.connectors.contract.exchange import Request
 from civicsync.connectors.contract.reading import Context
+from civicsync.connectors.contract.settings import Politeness
 from civicsync.connectors.decidim.api import Api as DecidimApi
 from civicsync.connectors.decidim.settings import DecidimSettings
 from civicsync.connectors.http.pace import Paces
@@ -154,3 +155,20 @@ async def test_a_proxy_s_own_failure_is_the_server_s(clock: FakeClock) -> None:
     async with transport(clock) as channel:
         with pytest.raises(Unreachable, match="status 522"):
             await channel.get("x")
+
+
+@respx.mock
+async def test_patience_is_of_the_whole_run(clock: FakeClock) -> None:
+    """Many broken parts cost no more of it than one: what fails after that fails at once, what answers is read all the same."""
+    respx.get(f"{URL}/good").mock(return_value=httpx.Response(200, json=1))
+    broken = respx.get(url__startswith=f"{URL}/broken").mock(return_value=httpx.Response(500))
+    began = clock.monotonic()
+    async with HttpTransport(
+        URL, clock=clock, user_agent="x", paces=Paces(), politeness=Politeness(give_up_after=60)
+    ) as channel:
+        for part in range(100):
+            with pytest.raises(Unreachable):
+                await channel.get(f"broken/{part}")
+        assert (await channel.get("good", json=True)).json() == 1
+    assert clock.monotonic() - began < 66
+    assert broken.call_count < 130
