@@ -1,0 +1,202 @@
+"""What a Your Priorities may send and should not: each is told, hides nothing else, ends, and makes nothing of ours go."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from civicsync.connectors.testing.messages import Request, Response
+from tests.support.altered import City, each
+
+KINDS = ("proposal", "point")
+
+
+@pytest.fixture
+def city(tmp_path: Path) -> City:
+    return City("your-priorities", tmp_path)
+
+
+def there(city: City) -> dict[str, set[str]]:
+    return {kind: city.alive(kind) for kind in KINDS}
+
+
+@pytest.mark.parametrize("status", [500, 403, 503])
+def test_a_group_that_fails_is_named_and_the_others_are_read(tmp_path: Path, status: int) -> None:
+    whole = City("your-priorities", tmp_path / "whole")
+    whole.pull()
+    groups = dict(whole.rows("SELECT remote_id, space_key FROM proposals WHERE gone_at IS NULL"))
+    assert len(set(groups.values())) > 1
+    victim = sorted(set(groups.values()))[0].rpartition("/")[2]
+    city = City("your-priorities", tmp_path / "broken")
+
+    def fail(request: Request, path: str, data: Any) -> Response | None:
+        return Response.text("no", status) if path == f"/api/groups/{victim}/posts/oldest/null/open" else None
+
+    city.change = fail
+    for _ in range(2):
+        outcome = city.pull()
+        assert (outcome.outcome, outcome.failed) == ("incomplete", True), outcome
+        assert f"group/{victim} could not be read" in outcome.message
+        assert city.alive() == {own for own, group in groups.items() if not group.endswith(f"/{victim}")}
+    city.change = None
+    city.pull()
+    assert city.alive() == set(groups)
+
+
+def test_a_community_that_fails_is_named_and_the_others_are_read(city: City) -> None:
+    city.pull()
+    before = there(city)
+    [first, *others] = [
+        row[0] for row in city.rows("SELECT remote_id FROM spaces WHERE kind = 'community' ORDER BY remote_id")
+    ]
+    assert others
+
+    for answer in (
+        Response.text("no", 500),
+        Response.json({"id": int(first), "Groups": None}),
+        Response.json([]),
+        Response.json(None),
+    ):
+        city.change = lambda request, path, data, answer=answer: answer if path == f"/api/communities/{first}" else None
+        for _ in range(2):
+            outcome = city.pull()
+            assert outcome.outcome == "incomplete" and f"community/{first} could not be read" in outcome.message, (
+                outcome
+            )
+            assert there(city) == before
+
+
+def test_many_groups_in_a_row_that_fail_hide_no_other(city: City) -> None:
+    """Whether it is they or the whole server is asked."""
+    city.pull()
+    groups = sorted({row[0].rpartition("/")[2] for row in city.rows("SELECT space_key FROM proposals")}, key=int)
+    city.change = lambda request, path, data: (
+        Response.text("no", 500) if path in {f"/api/groups/{own}" for own in groups[:-1]} else None
+    )
+    before = there(city)
+    outcome = city.pull(full=True)
+    assert outcome.failed and there(city) == before
+    assert outcome.outcome == "incomplete" or len(groups) == 1
+
+
+@pytest.mark.parametrize("part", ["posts", "feed"])
+def test_a_list_behind_a_cache_that_ignores_what_is_asked_ends_with_a_word(tmp_path: Path, part: str) -> None:
+    city = City("your-priorities", tmp_path, size=60)
+    city.pull()
+    before = there(city)
+    first: dict[str, Any] = {}
+
+    def cached(request: Request, path: str, data: Any) -> Response | None:
+        if part == "posts" and "/null/" in path:
+            kept = first.setdefault(path, data)
+            # As long as a page is full and the total is not reached there is a next one.
+            full = (kept["posts"] * 20)[:20]
+            return Response.json({"posts": full, "totalPostsCount": 10_000}) if full else None
+        if part == "feed" and "/api/activities/groups/" in path:
+            kept = first.setdefault(path, data)
+            return Response.json(kept)
+        return None
+
+    city.change = cached
+    outcome = city.pull(full=True)
+    assert outcome.failed and "the list does not go on" in outcome.message, outcome
+    assert city.asked < 400
+    assert there(city) == before
+
+
+@pytest.mark.parametrize("odd", [None, 5, "x", [], {}, {"id": None}, {"id": "²"}])
+def test_an_element_that_is_nothing_is_one_note_and_nothing_goes_for_it(city: City, odd: Any) -> None:
+    city.pull()
+    before = there(city)
+
+    def spoil(request: Request, path: str, data: Any) -> None:
+        if "/posts/oldest/" in path and data["posts"]:
+            data["posts"][0] = odd
+        if path.endswith("/newPoints") and data:
+            data[0] = odd
+        if path.startswith("/api/activities/") and data["activities"]:
+            data["activities"][0] = odd
+        if isinstance(data, dict) and isinstance(data.get("group"), dict) and data["group"].get("Categories"):
+            data["group"]["Categories"][0] = odd
+
+    city.change = spoil
+    for _ in range(2):
+        outcome = city.pull(full=True)
+        assert len([note for note in outcome.notes if "no number" in note]) == 1, outcome
+        assert outcome.outcome in {"done", "incomplete"}
+        assert there(city) == before
+        assert not city.rows("SELECT 1 FROM categories WHERE gone_at IS NOT NULL")
+
+
+ODD: dict[str, dict[str, Any]] = {
+    "a time of year 1": {"created_at": "0001-01-01T00:00:00+02:00"},
+    "a time of year 9999": {"created_at": "9999-12-31T23:59:59-05:00"},
+    "a counter of 2^70": {"counter_endorsements_up": 2**70},
+    "votes of 3.5": {"counter_endorsements_up": 3.5},
+    "a number for a name": {"name": 5},
+    "a category that is none": {"category_id": [1]},
+    "a group that is none": {"official_status": "²"},
+}
+
+
+@pytest.mark.parametrize("what", list(ODD))
+def test_a_post_with_an_odd_value_goes_to_quarantine_and_nothing_else(
+    engine: Engine, tmp_path: Path, what: str
+) -> None:
+    city = City("your-priorities", tmp_path, engine)
+    city.pull()
+    before = there(city)
+    victim = sorted(city.alive(), key=int)[0]
+
+    def odd(request: Request, path: str, data: Any) -> None:
+        def change(node: dict[str, Any]) -> None:
+            if str(node.get("id")) == victim and "counter_endorsements_up" in node and "official_status" in node:
+                node.update(ODD[what])
+
+        each(data, change)
+
+    city.change = odd
+    outcome = city.pull(full=True)
+    assert outcome.outcome == "done", outcome
+    assert list(city.quarantined()) == [f"proposal/{victim}"]
+    assert there(city) == before
+
+
+@pytest.mark.parametrize("where", [10**400, "1e999", [], {}, True, "\u00b2", None])
+def test_a_place_that_is_none_is_no_place(city: City, where: Any) -> None:
+    city.change = lambda request, path, data: each(
+        data,
+        lambda node: (
+            node.update(location={"latitude": where, "longitude": 1}) if "counter_endorsements_up" in node else None
+        ),
+    )
+    assert city.pull().outcome == "done"
+    assert city.rows("SELECT DISTINCT latitude FROM proposals") in ([(None,)], [(1.0,)])
+
+
+def test_null_with_status_200_is_not_the_word_for_gone(city: City) -> None:
+    city.pull()
+    before = there(city)
+    victim = sorted(city.alive(), key=int)[0]
+
+    for instead in (None, [], {"id": 999999}, "x"):
+
+        def hide(request: Request, path: str, data: Any, instead: Any = instead) -> Response | None:
+            if "/posts/oldest/" in path:
+                data["posts"] = [post for post in data["posts"] if str(post["id"]) != victim]
+            return Response.json(instead) if path == f"/api/posts/{victim}" else None
+
+        city.change = hide
+        for _ in range(2):
+            city.pull(full=True)
+            assert there(city) == before
+
+
+@pytest.mark.parametrize(
+    "domain", [None, [], {"domain_name": "x"}, {"domain_name": "x", "id": None}, {"domain_name": "x", "id": {}}]
+)
+def test_an_odd_start_is_declared(city: City, domain: Any) -> None:
+    city.change = lambda request, path, data: Response.json({"domain": domain}) if path == "/api/domains" else None
+    outcome = city.pull()
+    assert outcome.outcome == "failed" and "Your Priorities" in outcome.message
