@@ -59,8 +59,10 @@ def run(
     if _is_address(address):
         places = _places(address)
         agent = user_agent("civicsync discover", "")
-        name = re.sub(r"[^a-z0-9]+", "-", (urlsplit(places[0]).hostname or "").lower()).strip("-") or "my-instance"
-        tries = [[(resolve(each), {"platform": each, "url": place}) for each in platforms()] for place in places]
+        name = re.sub(r"[^a-z0-9]+", "-", (urlsplit(places[0][0]).hostname or "").lower()).strip("-") or "my-instance"
+        rounds = [
+            [(resolve(each), {"platform": each, "url": url}) for url in near for each in platforms()] for near in places
+        ]
     else:
         config = configuration()
         if address not in config.instances:
@@ -69,24 +71,20 @@ def run(
                 EXIT_USAGE,
             )
         settings = config.instances[address]
-        tries = [[(resolve(settings.platform), settings.model_dump())]]
-        name, agent, places = address, user_agent(config.operator.name, config.operator.contact), [settings.url]
+        rounds = [[(resolve(settings.platform), settings.model_dump())]]
+        name, agent, places = address, user_agent(config.operator.name, config.operator.contact), [[settings.url]]
     failed: list[Failed] = []
     found = None
-    silent = set[tuple[str, str]]()
-    for place, candidates in zip(places, tries, strict=True):
-        if urlsplit(place)[:2] in silent:
-            continue  # its start page does not answer either
+    for near, candidates in zip(places, rounds, strict=True):
         if not json:
-            err.print(Text(f"asking {place} …", style="dim"), soft_wrap=True)
+            err.print(Text(f"asking {' and '.join(near)} …", style="dim"), soft_wrap=True)
         found, why = asyncio.run(_discover(candidates, agent))
         failed += why
         if found is not None:
             break
-        if not any(each.reached for each in why):
-            silent.add(urlsplit(place)[:2])
     if found is None:
-        fail("\n".join([f"no known platform answers at {places[0]}", *_reasons(failed), *_advice(places, failed)]))
+        start = places[0][0]
+        fail("\n".join([f"no known platform answers at {start}", *_reasons(failed), *_advice(start, failed)]))
     rows = _rows(found)
     if json:
         print_json(_as_json(found, name, rows))
@@ -99,15 +97,15 @@ def _is_address(text: str) -> bool:
     return any(sign in text for sign in ".:/") or text == "localhost"
 
 
-def _places(address: str) -> list[str]:
-    """The addresses to ask, in order: as it was given, encrypted first where no scheme was; and the start page of what was pasted.
+def _places(address: str) -> list[list[str]]:
+    """The addresses to ask, in rounds: encrypted first where no scheme was given; in each, what was pasted and its site's start page.
 
     An address that names a user ends the program: nothing of it belongs into a configuration.
     """
     schemes = [""] if "://" in address else ["https://", "http://"]
     if schemes != [""] and is_loopback(f"http://{address}"):
         schemes.reverse()
-    places: list[str] = []
+    places: list[list[str]] = []
     for scheme in schemes:
         try:
             parts = urlsplit(scheme + address)
@@ -124,8 +122,8 @@ def _places(address: str) -> list[str]:
         if parts is None or not whole:
             fail(f"{address!r} is no address; expected one such as https://participa.example", EXIT_USAGE)
         root = f"{parts.scheme}://{parts.netloc}"
-        places += [f"{root}{parts.path}".rstrip("/"), root]
-    return list(dict.fromkeys(places))
+        places.append(list(dict.fromkeys([f"{root}{parts.path}".rstrip("/"), root])))
+    return places
 
 
 async def _discover(
@@ -148,7 +146,7 @@ async def _discover(
 
 
 async def _ask(connector: Connector, values: Mapping[str, Any], agent: str) -> Found | Failed:
-    patience = {"timeout": PATIENCE, "give_up_after": PATIENCE}
+    patience = {"timeout": PATIENCE, "give_up_after": PATIENCE / 2}
     settings = connector.settings.model_validate({"politeness": patience, **values})
     # With a pace of its own: nobody waits for another platform's answer that will never come.
     opened = open_reader("discover", settings, secret=None, agent=agent, clock=Clock(), paces=Paces())
@@ -175,12 +173,12 @@ def _reasons(failed: Sequence[Failed]) -> list[str]:
     return lines + list(dict.fromkeys(f"  {each.platform}: {each.why}" for each in failed if each.reached))
 
 
-def _advice(places: Sequence[str], failed: Sequence[Failed]) -> list[str]:
+def _advice(start: str, failed: Sequence[Failed]) -> list[str]:
     if not any(each.reached for each in failed):
         return []
     advice = ["something answers there: is this the site that people use, and its start page?"]
-    if any("400" in each.why for each in failed) and places[0].startswith("http://"):
-        advice.append(f"this may be https: try https://{places[0].removeprefix('http://')}")
+    if any("400" in each.why for each in failed) and start.startswith("http://"):
+        advice.append(f"this may be https: try https://{start.removeprefix('http://')}")
     return advice
 
 
