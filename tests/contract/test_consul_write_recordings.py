@@ -44,8 +44,8 @@ EXCLUDED = {
     r"2.[25].\d 473-.*": "which of two rows of one language is shown is undefined (docs/platforms/consul.md 8.2, 5)",
     r"509-.*": "the number of a comment that only the recorded site knows",
     r"563d-.*": "an erased author's page, judged by test_consul_traps",
-    r"741c-.*": "a proposal that the government selected, which the recorded city does not hold yet",
-    r"75\d\w?-.*|762\w?-.*": "the public list's orders and filters, judged with the reader that asks for them",
+    r"741c-.*": "a proposal that the government selected, judged by test_consul_list_recordings",
+    r"75\d\w?-.*|762\w?-.*": "the public list's orders and filters, judged by test_consul_list_recordings",
     r"2.1.1 455c-.*": "asked for another proposal than the one in the unknown language",
 }
 

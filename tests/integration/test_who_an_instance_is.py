@@ -194,9 +194,7 @@ async def test_a_renamed_instance_is_the_same_in_every_key_and_goes_on(
     wrong = await city.pull(name="city")
     assert wrong.outcome == "failed" and "write `named_before: toy`" in wrong.message
     right = await city.pull(", named_before: toy", name="city", full=True)
-    assert (right.outcome, right.written.created, right.written.changed, right.gone) == ("done", 0, 0, 0), (
-        right.message
-    )
+    assert (right.outcome, right.written.created, right.written.changed, right.gone) == ("done", 0, 0, 0), right.message
     assert {
         (key.replace("city/", "toy/"), author) for key, author in city.rows("SELECT key, author FROM proposals")
     } == authors
