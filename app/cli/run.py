@@ -10,11 +10,12 @@ from sqlalchemy import Engine
 
 from ...config import Config
 from ...core.clock import Clock
+from ...core.schema.database import still_there, was_lost
 from ...sync.publish.publisher import Publisher
 from ...sync.pull.run import Options, Puller
 from ...sync.schedule import Timetable, Work
 from ..stopping import stop_on_signals
-from .common import chosen, configuration, database, out
+from .common import chosen, configuration, database, fail, out
 
 
 def run(
@@ -24,10 +25,13 @@ def run(
     config = configuration()
     names = chosen(config, instances)
     with database(config) as engine:
-        asyncio.run(_run(config, engine, names))
+        lost = asyncio.run(_run(config, engine, names))
+    if lost:
+        fail(lost)
 
 
-async def _run(config: Config, engine: Engine, names: Sequence[str]) -> None:
+async def _run(config: Config, engine: Engine, names: Sequence[str]) -> str | None:
+    """Runs until it is told to stop, or until its database is not there any more: why, then."""
     clock = Clock()
     stop = stop_on_signals(
         lambda: _say("civicsync", "stopping after the page or the write at hand"), at_once_on_second=False
@@ -46,7 +50,10 @@ async def _run(config: Config, engine: Engine, names: Sequence[str]) -> None:
     every = ", ".join(f"{job.name} ({job.every})" for job in table.jobs)
     _say("civicsync", f"running: {every}")
     await table.run(stop, clock.now())
-    _say("civicsync", "stopped; everything that was read and written is kept")
+    lost = await asyncio.to_thread(still_there, engine)
+    if lost is None:
+        _say("civicsync", "stopped; everything that was read and written is kept")
+    return lost
 
 
 class _Worker:
@@ -61,6 +68,7 @@ class _Worker:
 
         async def work() -> str:
             outcome = await Puller(self.config, self.engine, self.clock, stop=self.stop).pull(name, Options())
+            await self._still_there()
             written = outcome.written
             numbers = (
                 f"{written.created} new, {written.changed} changed, {outcome.gone} gone, {outcome.requests} requests"
@@ -72,6 +80,11 @@ class _Worker:
 
         return work
 
+    async def _still_there(self) -> None:
+        """Over a file that was deleted nothing goes on: a new one in its place would look as if nothing had happened."""
+        if await asyncio.to_thread(was_lost, self.engine):
+            self.stop.set()
+
     def publish(self, name: str) -> Work:
         """Run a route."""
 
@@ -79,6 +92,7 @@ class _Worker:
             async with self._targets[self.config.routes[name].to.instance]:
                 publisher = Publisher(self.config, self.engine, self.clock, stop=self.stop)
                 outcome = (await publisher.publish([name]))[0]
+            await self._still_there()
             numbers = ", ".join(f"{number} {word.replace('_', ' ')}" for word, number in sorted(outcome.counts.items()))
             return f"{outcome.outcome}: {numbers or 'nothing yet'}" + (
                 f"; {outcome.message}" if outcome.message else ""

@@ -1,5 +1,6 @@
 """`civicsync sandbox`: a toy city on loopback that behaves like the real platform, its traps included."""
 
+import importlib.util
 import sys
 from typing import Annotated
 
@@ -23,6 +24,8 @@ def run(
     ] = False,
 ) -> None:
     """Serve a sandbox: prints one JSON line (url, instance, control), then serves until interrupted."""
+    if importlib.util.find_spec("uvicorn") is None:
+        fail("a sandbox needs uvicorn: pip install 'civicsync[sandbox]'", EXIT_USAGE)
     from ...connectors.testing.sandbox.serve import describe, serve
 
     try:

@@ -23,11 +23,22 @@ from .failures import DatabaseError, database_failure, driver_failure, first_lin
 from .ledger_tables import METADATA
 from .views import VIEWS, fingerprint
 
-__all__ = ["HEAD", "DatabaseError", "file_of", "migrate", "open_engine", "parse_url", "place", "still_there"]
+__all__ = [
+    "HEAD",
+    "DatabaseError",
+    "file_of",
+    "migrate",
+    "open_engine",
+    "parse_url",
+    "place",
+    "still_there",
+    "was_lost",
+]
 
 HEAD = "0006"
 _LOCK = 0x6369766963
 """The advisory lock under which the schema is made and migrated on PostgreSQL."""
+_OPENED = "_civicsync_file"
 _SIDE_FILES = ("-wal", "-shm", "-journal")
 
 
@@ -121,6 +132,7 @@ def _open_sqlite(url: URL) -> Engine:
     engine = create_engine(url, creator=connect, hide_parameters=True)
     event.listen(engine, "connect", _sqlite_reading if only_read else _sqlite_settings)
     began = _identity(file)
+    setattr(engine, _OPENED, began)
 
     def same_file(*_: Any) -> None:
         if _identity(file) != began:
@@ -155,10 +167,14 @@ def _lost(file: Path) -> str:
     )
 
 
+def was_lost(engine: Engine) -> bool:
+    """Whether the file that was opened was deleted, moved or replaced since. Asks the file system only."""
+    file = file_of(engine)
+    return file is not None and getattr(engine, _OPENED, None) not in {None, _identity(file)}
+
+
 def still_there(engine: Engine) -> str | None:
-    """Why the database that was opened is not there any more; None while it is. Asks the file system only."""
-    if file_of(engine) is None:
-        return None
+    """Why the database that was opened cannot be used any more; None while it can."""
     try:
         with engine.connect():
             return None
