@@ -20,6 +20,7 @@ from ...core.instances import twins
 from ...core.schema.database import file_of, side_files
 from ...core.schema.failures import database_failure
 from ...core.store.exclusion import known_spaces
+from ...sync.publish.never_matches import never_matches
 from ...sync.publish.route_check import RouteCheck, check_route
 from ...sync.pull.recognise import check_known
 from ...sync.pull.run import Puller, save_probe
@@ -43,6 +44,11 @@ def run(
             name for name, route in config.routes.items() if {route.source.instance, route.to.instance} & set(names)
         ]
         checks = asyncio.run(_check_routes(config, engine, routes, clock))
+        for each in checks:
+            never = never_matches(config, engine, each.route)
+            if never and each.ok:
+                each.error, each.hint = f"it can never copy anything: {'; '.join(never)}", "correct the route"
+                each.warnings = [line for line in each.warnings if line not in never]
         warnings = _file_warnings(config, engine)
         try:
             for name, probe in results.items():
