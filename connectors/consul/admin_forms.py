@@ -123,5 +123,5 @@ class AdminForms:
         raise MaybeDone(
             f"the site answered with status {answer.status}{where} to a new proposal",
             status=answer.status,
-            accepted=answer.status == 302,
+            accepted=answer.status in {200, 302},
         )

@@ -227,7 +227,7 @@ def not_made(session: WebSession, answer: HtmlPage, *, back: str = "") -> Except
     return MaybeDone(
         f"the site answered with status {answer.status}{where} to a proposal",
         status=answer.status,
-        accepted=answer.status == 302,
+        accepted=answer.status in {200, 302},
     )
 
 

@@ -47,6 +47,7 @@ __all__ = [
     "Request",
     "Standing",
     "StoresLate",
+    "TellsRights",
     "WriteContext",
     "Writer",
     "stores_within",
@@ -241,6 +242,15 @@ class KeepsText(Protocol):
     """Optional: where `keeps_text_when_withdrawn`, everybody can go on reading what was taken back, so its text is replaced before."""
 
     keeps_text_when_withdrawn: bool
+
+
+@runtime_checkable
+class TellsRights(Protocol):
+    """Optional: knows where its account may give official answers."""
+
+    async def may_answer(self, space: Ref | None) -> str:
+        """Why answers cannot be told in `space` (None: anywhere); empty: they can. Raises: CannotDo, NotDone."""
+        ...
 
 
 STORES_WITHIN = 3 * 3600.0

@@ -194,7 +194,8 @@ class DecidimWriter:
         return self._found(places, place, nodes, draft, "office") if nodes else None
 
     def _found(self, places: Places, place: Place, nodes: Sequence[Mapping[str, Any]], draft: Draft, way: str) -> Copy:
-        """The first of what carries a marker, with the others as its twins."""
+        """What carries a marker and was made first, public before taken back, with the others as its twins."""
+        nodes = sorted(nodes, key=lambda each: (is_withdrawn(each), int(each["id"])))
         first, others = nodes[0], others_of(nodes[0], draft.locale) if way == "office" else None
         copy = self._copy(places, place, str(first["id"]), draft, way, others)
         twins = tuple(ref("proposal", str(each["id"])) for each in nodes[1:])

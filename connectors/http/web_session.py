@@ -82,5 +82,6 @@ def filled(request: Request, values: Mapping[str, str], *, without: str = "") ->
 
 
 def unreadable(answer: Response, what: str) -> MaybeDone:
-    """An answer that says nothing we can trust."""
-    return MaybeDone(f"{what}: the answer (status {answer.status}) does not tell whether it is stored")
+    """An answer that says nothing we can trust. A 200 says that it was taken, whatever it is: it is never sent again by itself."""
+    why = f"{what}: the answer (status {answer.status}) does not tell whether it is stored"
+    return MaybeDone(why, accepted=answer.status == 200)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -323,15 +323,12 @@ class FakeWriter:
 
     async def find(self, space: Ref, draft: Draft, since: datetime) -> Copy | None:
         self._asked("posts")
-        for post in self.platform.posts.values():
-            if (
-                post.author == self.account
-                and carries(post.body, draft.marker)
-                and post.created_at >= since
-                and not post.hidden
-            ):
-                return self._copy(post.id)
-        return None
+        found = [
+            self._copy(post.id)
+            for post in sorted(self.platform.public(), key=lambda post: post.id)
+            if post.author == self.account and carries(post.body, draft.marker) and post.created_at >= since
+        ]
+        return replace(found[0], twins=[each.ref for each in found[1:]]) if found else None
 
     async def authored(self, space: Ref) -> AsyncIterator[Authored]:
         for post in sorted(self.platform.public(), key=lambda post: -post.id):

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from ...core.identity import Ref, split_ref
-from ...core.ledger.marker import carries
+from ...core.ledger.marker import carries, markers_in
 from ...core.records import State
 from ...core.text import simple
 from ..contract.errors import CannotDo, Malformed, MappingError, NotDone, NotFound, nothing_stored
@@ -227,12 +227,20 @@ class Lookup:
                     if is_ours(node, me):
                         seen[str(node.get("id"))] = node
         voted = {own for own, vote in me.votes.items() if vote.group == group}
+        same: dict[str, list[Ref]] = {}
+        for own, node in seen.items():
+            for marker in map(str, markers_in(str(node.get("description")))):
+                same.setdefault(marker, []).append(f"proposal/{own}")
         for own in sorted(seen.keys() | voted, key=int, reverse=True):
             node = seen.get(own) or await self.post(own)
             if node is None or not is_ours(node, me):
                 continue
             text = simple(None, node.get("name"), node.get("description"))
-            yield Authored(self._found(node, me), text.title, text.plain, _made(node))
+            marks = list(map(str, markers_in(text.plain)))
+            for marker in marks if own not in seen else ():
+                same.setdefault(marker, []).append(f"proposal/{own}")
+            twins = [each for marker in marks for each in same.get(marker, ()) if each != f"proposal/{own}"]
+            yield Authored(replace(self._found(node, me), twins=twins), text.title, text.plain, _made(node))
 
     async def leftovers(self) -> list[str]:
         """Posts of ours that still have our own vote, of the newest that we voted for."""

@@ -4,7 +4,8 @@ One POST makes a post and one DELETE takes the automatic vote back; a lost answe
 pages follow are ours to respect. Facts: docs/platforms/your-priorities.md 5. Nothing here decides whether something may be published.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -113,10 +114,11 @@ class YourPrioritiesWriter:
             raise await self.session.refused(
                 answer, "a new idea", "the account may have to join the group, or its community"
             )
-        row = row_of(answer)
-        _is_what_was_sent(row, draft.main)
-        if str(row.get("group_id")) != group.own or str(row.get("user_id")) != await self.session.own():
-            raise MaybeDone("the site answered with an idea that is not where, or of whom, it was sent")
+        with _accepted():
+            row = row_of(answer)
+            _is_what_was_sent(row, draft.main)
+            if str(row.get("group_id")) != group.own or str(row.get("user_id")) != await self.session.own():
+                raise MaybeDone("the site answered with an idea that is not where, or of whom, it was sent")
         how = {} if row.get("status") == "published" else {"status": str(row.get("status"))}
         return await self.own_votes.take_back(self.lookup.copy(str(row["id"]), group.own, how))
 
@@ -202,6 +204,16 @@ class YourPrioritiesWriter:
         """One request; where the state has no word there, the status stays as it is."""
         return self.responses.plan_answer(ref, answer)
 
+    async def may_answer(self, space: Ref | None) -> str:
+        """Only admins of the very group give official answers (5.8, 5.11); arguments instead only where the admin asked for them."""
+        if self.settings.answers_as_arguments:
+            return ""
+        if space is None:
+            return "" if await self.session.any_group() else "the account is no admin of any group"
+        if await self.session.administers(group_of(space)):
+            return ""
+        return f"the account is no admin of {space}; make it one, or set `answers_as_arguments`"
+
     async def has_answer(self, ref: Ref, answer: AnswerDraft) -> bool:
         """By the feed of the post."""
         return await self.responses.has_answer(ref, answer)
@@ -229,6 +241,15 @@ def _only_as_participant(voice: Voice | None) -> None:
             "Your Priorities has no ideas in an organisation's name; every one is of an account",
             hint="leave `voice` out, and give the account the organisation's name",
         )
+
+
+@contextmanager
+def _accepted() -> Generator[None]:
+    """The site said 200: whatever cannot be read or believed in its answer, nothing is sent again by itself."""
+    try:
+        yield
+    except MaybeDone as error:
+        raise MaybeDone(error.message, hint=error.hint, status=error.status, accepted=True) from error
 
 
 def _is_what_was_sent(row: Mapping[str, Any], text: LocalText) -> None:

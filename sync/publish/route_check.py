@@ -20,6 +20,7 @@ from ...connectors.contract.writing import (
     CanWithdraw,
     Limits,
     Standing,
+    TellsRights,
     WriteContext,
     Writer,
 )
@@ -74,7 +75,8 @@ async def check_route(
             found.warnings.extend(standing.warnings)
             limits = await writer.limits(route.to.space, route.to.voice)
             found.capabilities.append(Capability(f"copies into {route.to.space}", True, _limits(limits)))
-            _abilities(route, writer, found)
+            answers = await _answers(writer, route.to.space)
+            _abilities(route, writer, found, answers)
     except ConnectorError as error:
         found.error, found.hint = error.message, error.hint
     if route.follow.answers_to_origin:
@@ -101,13 +103,20 @@ async def _origin(
     try:
         async with _writer(config, route.source.instance, clock, backends) as (writer, _):
             await _signed_in(config, engine, route.source.instance, writer, clock)
-            able = isinstance(writer, CanAnswer | CanComment)
-            found.capabilities.append(Capability("answers back to the origin", able))
+            why = await _answers(writer, route.source.space)
+            found.capabilities.append(Capability("answers back to the origin", not why, why))
     except ConnectorError as error:
         found.capabilities.append(Capability("answers back to the origin", False, error.message))
 
 
-def _abilities(route: Route, writer: Writer, found: RouteCheck) -> None:
+async def _answers(writer: Writer, space: str | None) -> str:
+    """Why answers cannot be told there; empty: they can."""
+    if not isinstance(writer, CanAnswer | CanComment):
+        return "this platform cannot do that"
+    return await writer.may_answer(space) if isinstance(writer, TellsRights) else ""
+
+
+def _abilities(route: Route, writer: Writer, found: RouteCheck, answers: str) -> None:
     follow = route.follow
     for what, wanted, able, without in (
         ("edits follow", follow.edits, isinstance(writer, CanEdit), "the copy stays as it was made"),
@@ -120,7 +129,7 @@ def _abilities(route: Route, writer: Writer, found: RouteCheck) -> None:
         (
             "answers follow",
             follow.answers_to_copies,
-            isinstance(writer, CanAnswer | CanComment),
+            not answers,
             "answers are not carried over",
         ),
         (
@@ -131,9 +140,8 @@ def _abilities(route: Route, writer: Writer, found: RouteCheck) -> None:
         ),
     ):
         if wanted:
-            found.capabilities.append(
-                Capability(what, able, "" if able else f"this platform cannot do that: {without}")
-            )
+            why = answers if what == "answers follow" else "this platform cannot do that"
+            found.capabilities.append(Capability(what, able, "" if able else f"{why}: {without}"))
 
 
 def _limits(limits: Limits) -> str:

@@ -103,12 +103,14 @@ async def test_a_hidden_neighbour_of_a_taken_official_form_leaves_it_taken(versi
 async def test_a_standing_copy_goes_before_a_withdrawn_one_and_its_twins_are_named(version: str, voice: Voice) -> None:
     async with place(version) as here:
         sent, began = await ready(here, voice), here.clock.now()
-        copies = [await here.writer.create(SPACE, sent) for _ in range(3)]
+        for _ in range(3):
+            await here.writer.create(SPACE, sent)
+        copies = [each.copy async for each in here.writer.authored(SPACE)][::-1]
         here.sandbox.change("withdraw", id=copies[2].ref.partition("/")[2])
         found = await here.writer.find(SPACE, sent, began)
         assert found is not None
-        assert (found.ref, found.withdrawn) == (copies[1].ref, False)
-        assert list(found.twins) == [copies[0].ref, copies[2].ref]
+        assert (found.ref, found.withdrawn) == (copies[0].ref, False), "the one that was made first is the one people know"
+        assert list(found.twins) == [copies[1].ref, copies[2].ref]
         told = {each.copy.ref: each.copy async for each in here.writer.authored(SPACE)}
         assert list(told) == [copies[2].ref, copies[1].ref, copies[0].ref]
         assert [told[each.ref].withdrawn for each in copies] == [False, False, True]
