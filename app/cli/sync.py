@@ -1,9 +1,11 @@
 """`civicsync sync`: pull instances into the database, with progress, and a table of what happened."""
 
 import asyncio
+import contextlib
 import re
 import sys
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 from rich.progress import (
@@ -20,6 +22,7 @@ from sqlalchemy import Engine
 from ...config import Config
 from ...config.routes import SPACE
 from ...connectors.contract.reading import Page
+from ...core import events
 from ...core import journal as journal
 from ...core.clock import Clock
 from ...core.store.statistics import totals
@@ -118,16 +121,41 @@ async def _pull(
     stop = stop_on_signals(
         lambda: err.print("stopping after this page; press Ctrl-C again to stop at once", style="yellow")
     )
-    bars = _Bars(engine, names, visible=not quiet)
+    bars = _Bars(config, engine, names, visible=not quiet)
     with bars:
         puller = Puller(config, engine, Clock(), progress=bars.page, stop=stop)
         return await puller.pull_all(names, options)
 
 
-class _Bars:
-    """A bar per instance on standard error; plain lines now and then where nobody sees a terminal."""
+class HowFar:
+    """How far a pull is: records seen, and how many there will be, as soon as anybody knows."""
 
-    def __init__(self, engine: Engine, names: list[str], *, visible: bool) -> None:
+    def __init__(self, last: int = 0) -> None:
+        """`last`: how many the last whole run saw; 0 before the first one."""
+        self.last = last
+        self.seen = 0
+        self._by_scope: dict[str, tuple[int, int]] = {}
+
+    def add(self, page: Page) -> None:
+        """One more page was written."""
+        size = len(page.items) + len(page.present)
+        self.seen += size
+        seen, told = self._by_scope.get(page.scope, (0, 0))
+        self._by_scope[page.scope] = (seen + size, max(told, page.total or 0))
+
+    @property
+    def total(self) -> int | None:
+        """Never what was seen so far for want of anything better: "2 of 2" is no news while there are thousands to come."""
+        told = any(total > seen for seen, total in self._by_scope.values())
+        if not told and self.last <= self.seen:
+            return None
+        return max(self.last, sum(max(pair) for pair in self._by_scope.values()))
+
+
+class _Bars:
+    """A bar per instance on standard error; plain lines now and then where nobody sees a terminal. Questions move it as pages do."""
+
+    def __init__(self, config: Config, engine: Engine, names: list[str], *, visible: bool) -> None:
         self._live = visible and sys.stderr.isatty()
         self._lines = visible and not self._live
         self._progress = Progress(
@@ -143,36 +171,60 @@ class _Bars:
             transient=False,
         )
         self._tasks: dict[str, TaskID] = {}
-        self._totals: dict[str, dict[str, int]] = {}
-        self._expected = {name: _last_seen(engine, name) for name in names}
+        self._far = {name: HowFar(_last_seen(engine, name)) for name in names}
+        self._requests = dict.fromkeys(names, 0)
+        self._at = dict.fromkeys(names, "the first questions")
+        self._hosts: dict[str, list[str]] = {}
+        for name in names:
+            self._hosts.setdefault(urlsplit(config.instances[name].url).netloc, []).append(name)
         self._clock = Clock()
         self._began = self._said = self._clock.monotonic()
         for name in names:
-            total = self._expected[name] or None
+            total = self._far[name].total
             self._tasks[name] = self._progress.add_task("", total=total, name=name, rate="", scope="")
+        self._hooks = contextlib.ExitStack()
 
     def __enter__(self) -> "_Bars":
+        self._hooks.enter_context(events.listen(self._asked))
         self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._hooks.close()
         self._progress.stop()
 
     def page(self, name: str, page: Page, outcome: PullOutcome) -> None:
         """Move the bar after a page."""
-        if page.total is not None:
-            self._totals.setdefault(name, {})[page.scope] = page.total
-        seen = outcome.written.seen
-        total = max(seen, sum(self._totals.get(name, {}).values()), self._expected[name])
-        passed = max(0.001, self._clock.monotonic() - self._began)
-        rate = f"{seen / passed:,.0f}/s"
-        self._progress.update(self._tasks[name], completed=seen, total=total, rate=rate, scope=page.scope)
-        if self._lines and self._clock.monotonic() - self._said > 5:
-            self._said = self._clock.monotonic()
+        self._far[name].add(page)
+        self._at[name] = page.scope
+        self._requests[name] = max(self._requests[name], outcome.requests)
+        self._show(name)
+
+    def _asked(self, event: events.Event) -> None:
+        if isinstance(event, events.RequestMade):
+            for name in self._hosts.get(event.host, ()):
+                self._requests[name] += 1
+                self._show(name)
+
+    def _show(self, name: str) -> None:
+        far, now = self._far[name], self._clock.monotonic()
+        rate = f"{far.seen / max(0.001, now - self._began):,.0f}/s, {self._requests[name]:,} requests"
+        self._progress.update(self._tasks[name], completed=far.seen, total=far.total, rate=rate, scope=self._at[name])
+        if self._lines and now - self._said > 5:
+            self._said = now
+            of = f" of about {far.total:,}" if far.total else ""
+            left = _left(far, now - self._began)
             err.print(
-                f"{name}: {seen:,} of about {total:,} records, {rate}, {outcome.requests} requests, at {page.scope}",
-                markup=False,
+                f"{name}: {far.seen:,}{of} records, {rate}{left}, at {self._at[name]}", markup=False, soft_wrap=True
             )
+
+
+def _left(far: HowFar, passed: float) -> str:
+    """About how long it still takes, where that can be told."""
+    if far.total is None or not far.seen or far.seen >= far.total:
+        return ""
+    seconds = passed * (far.total - far.seen) / far.seen
+    return f", about {seconds / 60:.0f} min left" if seconds >= 90 else f", about {seconds:.0f} s left"
 
 
 def _last_seen(engine: Engine, name: str) -> int:

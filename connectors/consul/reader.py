@@ -389,7 +389,7 @@ class ConsulPull:
         marks = {own: str(mark) for own, mark in (await self.sweep.sweep({"proposals": size}))["proposals"].items()}
         await self.drafts.judge(marks, known, recheck=self.request.full and not self.drafts.trusted)
         memory = {**self.drafts.memory(), "not_drafts": sorted(self.drafts.shown, key=int)}
-        yield Page("proposals", memory=memory)
+        yield Page("proposals", memory=memory, total=len(marks))
 
     async def _records(self, name: str, expected: int) -> AsyncIterator[Page]:
         """Whole records page by page. The order may change meanwhile, so this alone claims nothing."""
