@@ -21,6 +21,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ..connectors.contract.exchange import is_loopback
 from ..connectors.registry import UnknownPlatform, platforms, resolve
 from ..core.durations import INTERVAL
+from ..core.expected import expected
 from ..core.redaction import conceal, redact, visible
 from .model import VERSIONS, Config, RawConfig
 from .routes import SPACE
@@ -32,35 +33,6 @@ _LARGEST_SECRET = 64_000
 _MOST_NODES = 20_000
 """Of a configuration with its aliases written out: a few lines of aliases of aliases are billions."""
 M = TypeVar("M", bound=BaseModel)
-_TYPES = {
-    "dict_type": "expected a mapping (key: value)",
-    "model_type": "expected a mapping (key: value)",
-    "model_attributes_type": "expected a mapping (key: value)",
-    "list_type": "expected a list",
-    "string_type": "expected text (put it in quotes)",
-    "string_unicode": "expected text",
-    "int_parsing": "expected a whole number",
-    "int_parsing_size": "expected a smaller number",
-    "int_type": "expected a whole number",
-    "int_from_float": "expected a whole number",
-    "float_parsing": "expected a number",
-    "float_type": "expected a number",
-    "finite_number": "expected a number",
-    "bool_parsing": "expected true or false",
-    "bool_type": "expected true or false",
-    "invalid_key": "expected a name (put it in quotes)",
-    "recursion_loop": "this refers to itself",
-}
-_LIMITS = {
-    "greater_than_equal": ("ge", "expected at least {}"),
-    "greater_than": ("gt", "expected more than {}"),
-    "less_than_equal": ("le", "expected at most {}"),
-    "less_than": ("lt", "expected less than {}"),
-    "string_too_short": ("min_length", "expected a text of at least {} character(s)"),
-    "string_too_long": ("max_length", "expected a text of at most {} characters"),
-    "too_short": ("min_length", "expected at least {}"),
-    "too_long": ("max_length", "expected at most {}"),
-}
 _QUOTED = re.compile(r"'[^']{2,}'|\"[^\"]{2,}\"")
 _QUERY = re.compile(r"[?#].*", re.DOTALL)
 _LONGEST_SHOWN = 80
@@ -367,15 +339,9 @@ def _explain(model: type[BaseModel], detail: Any, shown: str) -> tuple[str, str]
         return shown, _FORMS.get(str(limits.get("pattern")), _SEE)
     if "[key]" in place:
         return shown, "a name has small letters, digits and hyphens only"
-    if kind in {"literal_error", "enum"}:
-        words = re.sub(r"[\"']", "", str(limits.get("expected", ""))).replace(" or ", ", ")
-        return shown, f"expected {'one of: ' if ',' in words else ''}{words}"
-    if kind in _LIMITS:
-        name, words = _LIMITS[kind]
-        return shown, words.format(limits.get(name))
     if kind == "value_error":
         return shown, redact(str(detail["msg"]).removeprefix("Value error, "))
-    return shown, _TYPES.get(kind, _SEE)
+    return shown, expected(kind, limits) or _SEE
 
 
 def _is_secret(model: type[BaseModel], place: tuple[Any, ...]) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy import Connection, Engine, delete, select, update
 
+from ..expected import expected
 from ..identity import Ref
 from ..items import Item, MappingError
 from ..schema.tables import QuarantineRow, table_of
@@ -66,6 +67,7 @@ def reason_of(error: Exception) -> tuple[str, str]:
     if isinstance(error, MappingError):
         return error.field, error.reason
     if isinstance(error, ValidationError):
-        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        return ".".join(str(part) for part in first["loc"]) or "record", first["msg"]
+        first = error.errors(include_input=False, include_url=False)[0]
+        words = expected(first["type"], first.get("ctx") or {}) or "not what this field holds"
+        return ".".join(str(part) for part in first["loc"]) or "record", words
     return "record", f"{type(error).__name__}: the answer has not the expected shape"

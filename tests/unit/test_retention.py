@@ -152,3 +152,14 @@ def test_what_was_purged_is_not_in_the_files_any_more(sqlite: Engine, clock: Fak
 
 def _files(file: Path) -> list[Path]:
     return [each for each in file.parent.iterdir() if each.name.startswith(file.name)]
+
+
+def test_quarantine_says_what_was_expected_in_our_words(engine: Engine, clock: FakeClock) -> None:
+    def build() -> list[Record]:
+        return [Proposal.model_validate({"id": "1", "latitude": 200, "state": "unheard of", "amount": "much"})]
+
+    store(engine, clock).write(Page(SCOPE, [Item("proposal/1", b"x" * 16, build, raw={})]))
+    [(field, reason)] = rows(engine, "SELECT field, reason FROM quarantine")
+    assert (field, reason.partition(":")[0]) == ("state", "expected one of")
+    for foreign in ("Input should", "valid", "pydantic"):
+        assert foreign not in reason
