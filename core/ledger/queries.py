@@ -2,6 +2,7 @@
 
 from sqlalchemy import Engine, func, select
 
+from ..identity import Ref
 from .ledger import PUBLICATION
 from .states import PublicationState, Reason, is_told
 
@@ -18,6 +19,17 @@ def count_by_reason(engine: Engine, route: str, reason: Reason) -> int:
     query = select(func.count()).where(PUBLICATION.c.route == route, PUBLICATION.c.reason_code == reason)
     with engine.connect() as connection:
         return int(connection.execute(query).scalar_one())
+
+
+def taken_back(engine: Engine, instance: str) -> frozenset[Ref]:
+    """The references of the copies on an instance that we took back ourselves."""
+    copies = select(PUBLICATION.c.remote_ref).where(
+        PUBLICATION.c.target_instance == instance,
+        PUBLICATION.c.state == PublicationState.WITHDRAWN,
+        PUBLICATION.c.remote_ref.is_not(None),
+    )
+    with engine.connect() as connection:
+        return frozenset(str(own) for own in connection.execute(copies).scalars())
 
 
 def reasons_told(engine: Engine, route: str) -> dict[str, int]:

@@ -6,12 +6,13 @@ many at once without the admin's word: what is too much to believe stays pending
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ...connectors.contract.errors import ConnectorError
 from ...connectors.contract.reading import CanConfirm, Reader
 from ...core.identity import Ref
 from ...core.leases import writing
+from ...core.ledger.queries import taken_back
 from ...core.schema.tables import ProposalRow
 from ...core.store.confirmations import How, confirm_rows, confirm_scope, keep_age
 from ...core.store.store import InstanceStore
@@ -36,6 +37,7 @@ PROVEN_ALLOWED = 25
 """So many may go at once of which the platform itself said, asked one by one, that they are gone."""
 _NAMED = 5
 _GONE = "not public on its platform any more"
+_TAKEN_BACK = "a copy that civicsync took back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +89,26 @@ async def judge(
     pending = [scope for scope in await asyncio.to_thread(pending_scopes, store) if scope not in scopes]
     ranks = await asyncio.to_thread(scopes_by_rank, store, [*scopes, *pending])
     total = SweepVerdict()
+    ours = await asyncio.to_thread(taken_back, store.engine, store.instance)
     for rank in ranks:
         cases = [await _case(store, scope, swept=scope in scopes) for scope in rank]
+        total = total.plus(await asyncio.to_thread(_bury_ours, store, cases, ours))
         total = total.plus(await _judge_rank(store, reader, cases, max_percent, told if accept else None))
     await asyncio.to_thread(bury_unused, store)
     return total
+
+
+def _bury_ours(store: InstanceStore, cases: Sequence[_Case], ours: frozenset[Ref]) -> SweepVerdict:
+    """What we took back ourselves is gone without a question, and makes nothing else doubtful. Blocks."""
+    gone: dict[Ref, str] = {}
+    for case in cases:
+        mine = dict.fromkeys(sorted(ours & case.missing.refs.keys()), _TAKEN_BACK)
+        gone |= mine
+        left = {ref: many for ref, many in case.missing.refs.items() if ref not in mine}
+        case.missing = replace(case.missing, alive=case.missing.alive - len(mine), refs=left)
+    if gone:
+        record_judgement(store, Judgement(gone=gone))
+    return SweepVerdict(gone=len(gone))
 
 
 async def _case(store: InstanceStore, scope: str, *, swept: bool) -> _Case:

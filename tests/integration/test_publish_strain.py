@@ -1,0 +1,313 @@
+"""Publishing under strain: late stores, mass changes, citizens and moderators who meddle, and a person who approves too quickly."""
+
+import asyncio
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from civicsync.app.cli.main import app
+from civicsync.core.ledger.ledger import Ledger
+from civicsync.core.ledger.states import OperationKind, OperationState, Reason
+from civicsync.core.records import State
+from civicsync.sync.publish.rebuild_map import rebuild_map
+from civicsync.sync.publish.review import Reviewer
+from civicsync.sync.pull.run import Options, Puller
+from tests.support.mesh import KEY, Mesh
+
+W, K = OperationState, OperationKind
+
+
+def mesh(folder: Path, count: int = 3, **route: object) -> Mesh:
+    made = Mesh(folder, "ab", **route)
+    for number in range(count):
+        made.worlds["a"].write(f"Meer bomen {number}", f"In straat {number}.\n\nDank u.")
+    made.pull()
+    return made
+
+
+def own_of(world: Mesh, number: int = 1) -> Any:
+    ledger = Ledger(world.engine, world.clock)
+    return next(each for each in ledger.publications() if each.origin_key == f"a/proposal/{number}")
+
+
+# Late -------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_does_not_wait_for_hours_and_later_ones_settle_it(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 1)
+    safety = world.config.safety.model_copy(update={"settle": None})
+    world.config = world.config.model_copy(update={"safety": safety})
+    world.worlds["b"].faults.append("reset_before")
+    before = world.clock.monotonic()
+    [outcome] = world.publish("a-to-b")
+    assert (outcome.outcome, outcome.failed) == ("waiting", False)
+    assert "1 were sent and not answered: looked up again from" in outcome.message
+    assert world.clock.monotonic() - before < 300
+    for _ in range(5):
+        world.clock.advance(1800)
+        world.publish("a-to-b")
+        assert world.worlds["b"].copies() == [], "it may still arrive"
+    world.clock.advance(1800)
+    world.publish("a-to-b")
+    assert len(world.worlds["b"].copies()) == 1
+
+
+def test_what_is_proven_absent_and_was_withdrawn_meanwhile_is_not_made(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 1)
+    safety = world.config.safety.model_copy(update={"settle": None})
+    world.config = world.config.model_copy(update={"safety": safety})
+    world.worlds["b"].faults.append("reset_before")
+    world.publish("a-to-b")
+    world.worlds["a"].posts[1].hidden = True
+    for _ in range(8):
+        world.clock.advance(3600)
+        world.round()
+    assert world.worlds["b"].copies() == []
+    assert world.states() == {"cancelled": 1}
+
+
+def test_a_copy_that_arrives_after_its_publication_was_cancelled_is_taken_back(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 1, approval="required")
+    world.publish("a-to-b")
+    world.worlds["a"].posts[1].hidden = True
+    world.round()
+    assert world.states() == {"cancelled": 1}
+    late = world.worlds["b"].write("Meer bomen 0", f"Laat. {own_of(world).marker}", "robot")
+    for _ in range(2):
+        world.round()
+    assert late.hidden, "its origin is gone"
+
+
+def test_two_copies_are_told_and_the_first_one_stays_where_the_route_says_so(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 1, twins="keep_first")
+    world.publish("a-to-b")
+    [copy] = world.worlds["b"].copies()
+    second = world.worlds["b"].write(copy.title, copy.body, "robot")
+    third = world.worlds["b"].write(copy.title, copy.body, "citizen-9")
+    world.pull()
+    [outcome] = world.publish("a-to-b")
+    assert [copy.hidden, second.hidden, third.hidden] == [False, True, False], "a citizen's is not ours to take"
+    assert outcome.twins == 0
+    assert world.states()["sent"] == 1
+    world.round()
+    assert [each["what"] for each in Ledger(world.engine, world.clock).events(own_of(world).id)].count("twins") <= 1
+
+
+def test_two_copies_are_asked_about_by_default(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 1)
+    world.publish("a-to-b")
+    [copy] = world.worlds["b"].copies()
+    second = world.worlds["b"].write(copy.title, copy.body, "robot")
+    world.pull()
+    [outcome] = world.publish("a-to-b")
+    assert (outcome.failed, outcome.twins, second.hidden) == (True, 1, False)
+
+
+@pytest.mark.parametrize("twins", ["ask", "keep_first"])
+def test_two_candidates_are_a_question_after_a_lost_ledger(tmp_path: Path, twins: str) -> None:
+    world = mesh(tmp_path, 1, twins=twins)
+    empty = world.backup()
+    world.publish("a-to-b")
+    [first] = world.worlds["b"].copies()
+    second = world.worlds["b"].write(first.title, first.body, "robot")
+    world.restore(empty)
+    asyncio.run(rebuild_map(world.config, world.engine, ["a-to-b"], world.clock))
+    own = own_of(world)
+    assert (own.remote_ref, own.reason_code) == (f"proposal/{first.id}", Reason.TWINS)
+    world.round()
+    assert [first.hidden, second.hidden] == [False, twins == "keep_first"]
+
+
+def test_a_text_with_two_markers_is_nobodys_copy(tmp_path: Path) -> None:
+    """Whoever smuggled a victim's marker into a text of ours must not get the victim's publication after a lost ledger."""
+    world = mesh(tmp_path, 2)
+    empty = world.backup()
+    world.publish("a-to-b")
+    victim, attackers = world.worlds["b"].copies()
+    attackers.body += f" {own_of(world, 1).marker}"
+    victim.hidden = True
+    world.restore(empty)
+    world.publish("a-to-b")
+    assert own_of(world, 1).copy_key is None
+    assert own_of(world, 1).reason_code is Reason.MIXED_MARKERS
+    assert len(world.worlds["b"].copies()) == 1, "nothing is made unasked"
+
+
+# Many at once -----------------------------------------------------------------------------------------------------------
+
+
+def test_mass_withdrawals_ask_first_and_go_on_when_a_person_says_so(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 55)
+    world.publish("a-to-b")
+    world.pull()
+    for post in world.worlds["a"].posts.values():
+        post.hidden = True
+    world.pull()
+    [outcome] = world.publish("a-to-b")
+    assert (outcome.outcome, outcome.failed) == ("halted", True)
+    assert "55 changes of its 55 copies within an hour (55 withdraw) are more than 5 %" in outcome.message
+    assert len(world.worlds["b"].copies()) == 55, "before the first of them"
+    world.clock.advance(7200)
+    assert world.publish("a-to-b")[0].outcome == "halted", "time alone lets nothing go"
+    Ledger(world.engine, world.clock).save_route(
+        "a-to-b", halted_at=None, halted_reason="", resumed_at=world.clock.now()
+    )
+    assert world.publish("a-to-b")[0].outcome == "done"
+    assert world.worlds["b"].copies() == []
+    # What we withdrew ourselves is no loss that the target's next pull asks about.
+    config = world.config.model_copy(
+        update={"safety": world.config.safety.model_copy(update={"max_gone_percent": 5.0})}
+    )
+    world.clock.advance(60)
+    report = asyncio.run(Puller(config, world.engine, world.clock).pull("b", Options(full=True)))
+    assert report.outcome == "done"
+    assert world.rows("SELECT count(*) FROM proposals WHERE instance = 'b' AND gone_at IS NULL") == [(0,)]
+
+
+def test_edits_withdrawals_and_answers_are_counted_together(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 6)
+    world.publish("a-to-b")
+    posts = world.worlds["a"].posts
+    world.clock.advance(60)
+    posts[1].body, posts[2].body, posts[3].hidden = "Anders.", "Ook anders.", True
+    posts[4].state, posts[4].answer, posts[4].answered_at = State.ACCEPTED, "Ja.", world.clock.now()
+    world.pull()
+    writes = world.writes()
+    [outcome] = world.publish("a-to-b")
+    assert "(1 answer, 2 edit, 1 withdraw)" in outcome.message
+    assert world.writes() == writes
+    posts[2].body = "In straat 1.\n\nDank u."
+    assert "4 changes" in world.publish("a-to-b")[0].message
+
+
+def test_three_may_always_change_and_what_a_person_approved_is_not_counted(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 8, approval="required")
+    ann = Reviewer(world.config, world.engine, world.clock, "ann")
+
+    def approved() -> None:
+        for own in Ledger(world.engine, world.clock).publications(route="a-to-b"):
+            ann.approve(own)
+        assert world.publish("a-to-b")[0].outcome != "halted"
+
+    world.publish("a-to-b")
+    approved()
+    for number in range(1, 7):
+        world.worlds["a"].posts[number].body = "Anders."
+    world.pull()
+    world.publish("a-to-b")
+    approved()
+    assert sum("Anders." in post.body for post in world.worlds["b"].copies()) == 6
+    for number in range(1, 4):
+        world.worlds["a"].posts[number].hidden = True
+    world.round()
+    assert len(world.worlds["b"].copies()) == 5
+
+
+def test_answers_that_are_older_than_their_copies_belong_to_their_making(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 8)
+    for post in world.worlds["a"].posts.values():
+        post.state, post.answer, post.answered_at = State.ACCEPTED, "Ja.", world.clock.now()
+    world.pull()
+    for _ in range(2):
+        assert world.publish("a-to-b")[0].outcome == "done"
+    assert sum(post.answer != "" for post in world.worlds["b"].copies()) == 8
+
+
+def test_an_origin_that_is_edited_a_thousand_times_costs_its_copy_a_few_writes(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 1, edits_per_hour=2)
+    world.publish("a-to-b")
+    writes, began = world.writes(), world.clock.now()
+    for number in range(15):
+        world.worlds["a"].posts[1].body = f"Anders {number}."
+        world.round()
+    assert world.clock.now() - began < timedelta(hours=1)
+    assert world.writes() - writes == 2
+    [outcome] = world.publish("a-to-b")
+    assert "edits_per_hour" in outcome.message
+    world.clock.advance(3600)
+    world.publish("a-to-b")
+    assert "Anders 14." in world.worlds["b"].copies()[0].body, "the newest text, in the end"
+
+
+# Citizens ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_marker_in_an_edit_passes_the_same_guards_as_in_a_new_text(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 2)
+    world.publish("a-to-b")
+    victims = own_of(world, 2).marker
+    world.worlds["a"].posts[1].body = f"Nu met [civic[civicsync:x]sync:{victims.partition(':')[2]} erin."
+    world.round()
+    copy = world.worlds["b"].copies()[0]
+    assert "Nu met" not in copy.body, "a person looks first"
+    [waiting] = [op for op in Ledger(world.engine, world.clock).operations() if op.kind is K.EDIT]
+    assert (waiting.state, waiting.reason_code) == (W.AWAITING_APPROVAL, Reason.DOUBTFUL_MARKER)
+    ann = Reviewer(world.config, world.engine, world.clock, "ann")
+    assert ann.approve(own_of(world, 1)) == "approved"
+    world.publish("a-to-b")
+    assert "Nu met" in copy.body
+    assert victims not in copy.body
+    assert copy.body.count("civicsync:") == 1
+
+
+# Moderators -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_moderators_edit_is_found_when_it_is_planned_shown_and_compared_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = mesh(tmp_path, 1, approval="required")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KEY", KEY)
+    for name in ("publish", "review"):
+        monkeypatch.setattr(f"civicsync.app.cli.{name}.Clock", lambda: world.clock)
+
+    def said(*words: str) -> tuple[int, Any]:
+        done = CliRunner().invoke(app, [*words, "--json"])
+        return done.exit_code, json.loads(done.stdout)
+
+    said("publish", "a-to-b")
+    said("review", "approve", "--all")
+    said("publish", "a-to-b")
+    [copy] = world.worlds["b"].copies()
+    copy.title = "Titel van de moderator"
+    world.worlds["a"].posts[1].body = "Nieuwe tekst."
+    world.pull()
+    said("publish", "a-to-b")
+    [row] = said("review", "list")[1]
+    assert (row["action"], "somebody changed the copy" in row["why"]) == ("edit", True), "when it is planned"
+    code, [ruling] = said("review", "approve", row["id"])
+    assert (code, "did not see how" in ruling["outcome"]) == (1, True)
+    story = said("review", "show", row["id"])[1]
+    assert story["now"]["title"] == "Titel van de moderator"
+    assert "-Titel van de moderator" in story["diff"], "what stands there now, not our own old text"
+    assert said("review", "approve", row["id"])[0] == 0
+    copy.title = "Nog een andere titel"
+    said("publish", "a-to-b")
+    assert copy.title == "Nog een andere titel", "compared again when it is sent"
+    assert said("review", "list")[1][0]["state"] == "awaiting_approval"
+    said("review", "show", row["id"])
+    said("review", "approve", row["id"])
+    said("publish", "a-to-b")
+    assert (copy.title, "Nieuwe tekst." in copy.body) == ("Meer bomen 0", True)
+
+
+def test_approving_everything_makes_nothing_anew_that_a_moderator_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = mesh(tmp_path, 1)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KEY", KEY)
+    world.publish("a-to-b")
+    world.round()
+    world.worlds["b"].copies()[0].hidden = True
+    world.round()
+    assert world.states() == {"gone": 1}
+    done = CliRunner().invoke(app, ["review", "approve", "--all", "--json"])
+    assert (done.exit_code, "only `review reopen ID`" in done.stdout) == (0, True)
+    world.round()
+    assert world.worlds["b"].copies() == []
