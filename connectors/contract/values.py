@@ -38,6 +38,11 @@ def counted(value: Any, field: str) -> int | None:
     return value
 
 
+def readable_count(value: Any) -> int:
+    """A counter that is only compared; 0 for what is none, of which another place complains."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST else 0
+
+
 def identity(node: Any, name: str = "id") -> str | None:
     """The number that a platform knows a thing by, as text; None: there is none that could be asked for again.
 
@@ -84,17 +89,21 @@ class Progress:
     def __init__(self, what: str) -> None:
         self.what = what
         self._pages = self._still = 0
+        self._cursors: set[str] = set()
 
-    def page(self, *, new: bool, goes_on: bool) -> None:
-        """One more page; `new`: something on it was on no page before.
+    def page(self, *, new: bool, goes_on: bool, cursor: str | None = None) -> None:
+        """One more page; `new`: something on it was on no page before; `cursor`: where the next one begins.
 
         Raises:
             EndlessList: it says that it goes on, and twice in a row it did not; or it has no end.
         """
         self._pages += 1
         self._still = 0 if new else self._still + 1
-        if goes_on and (self._still > 1 or self._pages >= MOST_PAGES):
+        again = cursor is not None and cursor in self._cursors
+        if goes_on and (again or self._still > 1 or self._pages >= MOST_PAGES):
             raise EndlessList(self.what)
+        if cursor is not None:
+            self._cursors.add(cursor)
 
 
 class Unread:

@@ -9,7 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .api import Api
+from ..contract.values import flat, identity, inside
+from .api import Api, doubtful
 from .dialects import (
     ONE_LEVEL,
     WITH_AUTHORS,
@@ -77,6 +78,8 @@ class CommentTrees:
         self.dialect = dialect
         self.locale = locale
         self._with_authors = Depth(WITH_AUTHORS.levels, author=True, names=names)
+        self.unsure: set[str] = set()
+        """Single comments that were answered by an error: whether they are there nobody knows."""
         self._steps = (self._with_authors, WITHOUT, ONE_LEVEL)
 
     async def read(self, kind: str, component: str, ids: Sequence[str]) -> dict[str, CommentTree]:
@@ -122,8 +125,8 @@ class CommentTrees:
                 data = await self._ask(members_document(kind, component, own, parent, part, self.locale))
                 answered = data if "component" not in data else data["component"] or {}
                 for position in range(len(part)):
-                    for node in (answered.get(f"c{position}") or {}).get("comments") or ():
-                        if isinstance(node, dict) and str(node["id"]) in part:
+                    for node in flat(inside(answered, f"c{position}", "comments")):
+                        if identity(node) in part:
                             tree.add(node, parent)
                             await self._descend([(str(node["id"]), tree)] if node.get("hasComments") else [])
 
@@ -132,9 +135,13 @@ class CommentTrees:
         found: dict[str, dict[str, Any]] = {}
         for start in range(0, len(ids), self.dialect.aliases):
             part = ids[start : start + self.dialect.aliases]
-            data = await self._ask(single_comments_document(part, self.locale, depth))
-            nodes = {own: data.get(f"c{position}") for position, own in enumerate(part)}
-            found.update((own, node) for own, node in nodes.items() if isinstance(node, dict))
+            data, errors = await self.api.ask(single_comments_document(part, self.locale, depth))
+            for position, own in enumerate(part):
+                node = data.get(f"c{position}")
+                if isinstance(node, dict) and identity(node) == own:
+                    found[own] = node
+                elif node is not None or _told_otherwise(errors, f"c{position}"):
+                    self.unsure.add(own)
         return found
 
     async def _signed(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -178,9 +185,10 @@ class CommentTrees:
         """Take what came; returns what did not."""
         left: list[str] = []
         for position, (own, tree, parent) in enumerate(asked):
-            node = answered.get(f"c{position}")
-            if isinstance(node, dict):
-                self._walk(node.get("comments") or (), tree, parent, deeper)
+            # No list is no empty one: it is asked for in another way.
+            listed = inside(answered.get(f"c{position}"), "comments")
+            if isinstance(listed, list):
+                self._walk(listed, tree, parent, deeper)
             else:
                 left.append(own)
         return left
@@ -189,15 +197,24 @@ class CommentTrees:
         self, comments: Sequence[Any], tree: CommentTree, parent: str | None, deeper: list[tuple[str, CommentTree]]
     ) -> None:
         for node in comments:
-            if not isinstance(node, dict):
+            own = identity(node)
+            if own is None:
+                # Something stands here of which nobody knows what it is: the list does not show all of itself.
+                if parent not in tree.broken:
+                    tree.broken.append(parent)
                 continue
-            own = str(node["id"])
             tree.add(node, parent)
-            if "comments" in node:
-                self._walk(node["comments"] or (), tree, own, deeper)
+            if isinstance(node.get("comments"), list):
+                self._walk(node["comments"], tree, own, deeper)
             elif node.get("hasComments"):
                 deeper.append((own, tree))
 
     async def _ask(self, document: str) -> dict[str, Any]:
         data, _ = await self.api.ask(document)
         return data
+
+
+def _told_otherwise(errors: Sequence[Any], alias: str) -> bool:
+    """Whether an error says of this very comment something else than that it is not shown. Errors without a path tell nothing here: up to
+    0.29 they come with every deleted account."""
+    return doubtful([each for each in errors if isinstance(each, dict) and isinstance(each.get("path"), list)], alias)

@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ...core.identity import Ref
-from ..contract.errors import ConnectorError, Malformed, NotFound
+from ..contract.errors import ConnectorError, Malformed, NotAllowed, NotFound, Unreachable
 from ..contract.reading import Item, Page, Stored
+from ..contract.values import readable_count, whole
 from .api import Api
 from .comment_trees import MOST_SINGLES, CommentTree, CommentTrees
 from .dialects import Dialect
@@ -66,10 +67,10 @@ class Counted:
 
     def see(self, component: str, node: Mapping[str, Any], known: Collection[str]) -> None:
         """A row of a component; `known`: ids that were stored before."""
-        own, count = str(node.get("id")), node.get("totalCommentsCount")
+        own, count = str(node.get("id")), readable_count(node.get("totalCommentsCount"))
         if own not in known:
             self.fresh.add(own)
-        self.rows[own] = Row(component, count if isinstance(count, int) else 0, str(node.get("updatedAt")))
+        self.rows[own] = Row(component, count, str(node.get("updatedAt")))
 
     def remember(self, component: str, tokens: Mapping[Ref, str]) -> None:
         """What was known of the rows of a component that is not read now."""
@@ -162,7 +163,11 @@ class CommentReader:
             yield page
         marks = {own: mark for own, mark in self.marks.items() if own not in self.counted.rows or own in self._there()}
         self.marks = marks
-        yield Page(self.scope, memory={**self._memory(), self.counted.due: bool(self._broken)}, note=self._told())
+        failed = (
+            f"comments of {self._broken} {self.kind}s did not answer; the next run asks again" if self._broken else None
+        )
+        memory = {**self._memory(), self.counted.due: bool(self._broken)}
+        yield Page(self.scope, memory=memory, note=self._told(), failed=failed)
 
     def _there(self) -> set[str]:
         """Rows that have comments, or had some when they were read last."""
@@ -193,8 +198,6 @@ class CommentReader:
                 f"{sum(self._untold.values())} comments on {len(self._untold)} {self.kind}s are deleted, and this release does not say "
                 "which: they stay until a newer archive of open data tells"
             )
-        if self._broken:
-            notes.append(f"comments of {self._broken} {self.kind}s did not answer; the next run asks again")
         return "; ".join(notes) or None
 
     # The file ---------------------------------------------------------------------------------------------------------
@@ -204,7 +207,9 @@ class CommentReader:
             return None, None
         try:
             rows, _, _ = await self.api.open_data(FILES[self.kind], None)
-        except (NotFound, Malformed) as error:
+        except (NotFound, Malformed, NotAllowed, Unreachable) as error:
+            if isinstance(error, Unreachable) and error.status is None:
+                raise
             return None, f"comments one by one, open data could not be read: {error.message}"
         return rows, None
 
@@ -212,7 +217,7 @@ class CommentReader:
         """The rows of the file, by what they are on."""
         for row in rows:
             target = target_of_url(row.get("root_commentable_url", ""))
-            if target is not None and target.startswith(f"{self.kind}/") and row.get("id", "").isdecimal():
+            if target is not None and target.startswith(f"{self.kind}/") and whole(row.get("id")) is not None:
                 self._file.setdefault(target.partition("/")[2], []).append(row)
 
     def _ids_in_file(self) -> dict[str, list[str]]:
@@ -376,7 +381,8 @@ class CommentReader:
             }
             if "author" in comment:
                 raw["_author"] = comment["author"]
-            items.append(self.mapper.comment(raw, comment.get("upVotes"), comment.get("downVotes")))
+            votes = comment.get("upVotes"), comment.get("downVotes")
+            items += self.mapper.many("comment", [raw], lambda each, votes=votes: self.mapper.comment(each, *votes))
         return items
 
 
@@ -385,10 +391,15 @@ def unflagged_memory(kind: str) -> str:
     return f"deleted_comments@{kind}"
 
 
-async def shown(trees: CommentTrees, stored: Stored, ids: Sequence[str], deleted: Collection[str] = ()) -> set[str]:
-    """Which of these comments are shown: neither they nor what they answer is hidden or deleted (`deleted` are known to be)."""
+async def shown(
+    trees: CommentTrees, stored: Stored, ids: Sequence[str], deleted: Collection[str] = ()
+) -> dict[str, bool | None]:
+    """Which of these comments are shown: neither they nor what they answer is hidden or deleted (`deleted` are known to be).
+
+    None: of one of them the platform answers with an error.
+    """
     if not ids:
-        return set()
+        return {}
     above: dict[str, str] = {}
     for scope in SCOPES.values():
         marks = await stored.tokens(scope)
@@ -399,7 +410,12 @@ async def shown(trees: CommentTrees, stored: Stored, ids: Sequence[str], deleted
         while (parent := above.get(chain[-1])) and parent not in chain:
             chain.append(parent)
     readable = await trees.singles(list(dict.fromkeys(each for chain in chains.values() for each in chain)))
-    return {own for own, chain in chains.items() if all(each in readable and each not in deleted for each in chain)}
+    found: dict[str, bool | None] = {}
+    for own, chain in chains.items():
+        there = all(each in readable and each not in deleted for each in chain)
+        gone = any(each in deleted or (each not in readable and each not in trees.unsure) for each in chain)
+        found[own] = True if there else False if gone else None
+    return found
 
 
 def _above(row: Mapping[str, str]) -> str | None:

@@ -1,13 +1,16 @@
 """The proposals, projects and debates of one Decidim component."""
 
+import re
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ...core.identity import Ref
-from ..contract.errors import ConnectorError, Interface, Malformed, Throttled
+from ..contract.errors import ConnectorError, EndlessList, Interface, Malformed, Throttled
 from ..contract.reading import Item, Page
+from ..contract.values import Progress, flat, identity, inside
+from .api import HIDDEN, doubtful
 from .comments import KINDS
 from .dialects import PAGE, budgets_document, by_id_document, debates_document, light_document, record_document
 from .mapping import emended, token
@@ -17,6 +20,7 @@ CLOSED = "closed_components"
 """The name of the memory of components that are listed and do not answer."""
 _PAGES_ON = 3
 """So many pages are looked through for one proposal."""
+_CURSOR = re.compile(r"[A-Za-z0-9_=-]{1,100}")
 _REREAD_SHARE = 0.2
 """Above this share of changed rows, reading whole pages is cheaper than single rows."""
 
@@ -37,6 +41,10 @@ class ComponentPull:
         self.path = str(component["path"] or "")
         self.names = pull.names
         self.known: set[str] = set()
+        self.unsure: set[str] = set()
+        """What was asked for singly and answered by an error: whether it is there nobody knows."""
+        self.unknown = 0
+        """Rows of the lists that were null beside an error: which they are, and whether they are hidden, nobody knows."""
         self.kind = KINDS.get(str(component["type"]), "")
 
     @property
@@ -61,7 +69,7 @@ class ComponentPull:
             raise
         except ConnectorError as error:
             await self.pull.alive(error)
-            yield Page(self.scope, note=f"{self.space} could not be read, the rest was: {error.message}")
+            yield Page(self.scope, failed=f"{self.space} could not be read, the rest was: {error.message}")
 
     def closed(self, closed: "Closed") -> Page:
         """That it is not public any more, and what is in it with it; from now on it is asked beside the spaces."""
@@ -132,26 +140,35 @@ class ComponentPull:
         back = [f"proposal/{own}" for own in public if own in missing and own not in read]
         quiet = [f"proposal/{own}" for own in public if own not in missing and own not in read and own not in changed]
         memory = self.pull.counted[self.kind].back()
-        yield Page(scope, present=back, silent=quiet, complete=True, total=len(public), memory=memory)
+        yield self._last(Page(scope, present=back, silent=quiet, complete=True, total=len(public), memory=memory))
 
     async def single(self, ids: Sequence[str]) -> list[Item]:
         """Whole proposals by their ids, at most as many as a request may name: those that are shown."""
         data, errors = await self.api.ask(by_id_document(self.dialect, self.own, ids, names=self.names))
         answered = self._answered(data, errors)
-        nodes = [node for position in range(len(ids)) if (node := answered.get(f"r{position}")) is not None]
+        nodes: list[Any] = []
+        for position, own in enumerate(ids):
+            node = answered.get(f"r{position}")
+            if identity(node) == own:
+                nodes.append(node)
+            elif node is not None or doubtful(errors, "component", f"r{position}"):
+                self.unsure.add(own)
         return self._items(nodes)
 
     async def _light(self) -> AsyncIterator[dict[str, dict[str, Any]]]:
         after: str | None = None
+        seen, progress = set[str](), Progress(f"proposals of {self.space}")
         ready = self.ready
         while True:
             data, errors = (
                 ready if ready is not None else await self.api.ask(light_document(self.dialect, self.own, after))
             )
             ready = None
-            page = self._page(self._answered(data, errors), "proposals")
-            yield {str(node["id"]): node for node in page["nodes"] if node is not None}
-            after = self._further(page, after)
+            page = self._page(self._answered(data, errors), "proposals", errors)
+            found = {str(node["id"]): node for node in page["nodes"]}
+            yield found
+            after = self._further(page, after, progress, new=not found.keys() <= seen)
+            seen |= found.keys()
             if after is None:
                 return
 
@@ -161,24 +178,41 @@ class ComponentPull:
         after: str | None = cursor["after"] if cursor else None
         if cursor:
             await self._remember(scope)
+        seen, progress = set[str](), Progress(f"proposals of {self.space}")
         while True:
             page = await self._record_page(after)
             if page["nodes"] and not self.known:
                 self.pull.open_data.must_tell()
             items = self._items(page["nodes"])
-            further = self._further(page, after)
+            ids = {str(node["id"]) for node in page["nodes"]} | set(page["hidden"])
+            further = self._further(page, after, progress, new=not ids <= seen)
+            seen |= ids
             after = page["pageInfo"].get("endCursor") or after
             memory = {**self.pull.counted[self.kind].back(), **self.pull.open_data.told()}
             done = further is None
-            yield Page(scope, items, next={"after": after}, complete=done, total=expected or None, memory=memory)
+            read = Page(scope, items, next={"after": after}, complete=done, total=expected or None, memory=memory)
+            yield self._last(read) if done else read
             if done:
                 return
 
     async def _record_page(self, after: str | None) -> dict[str, Any]:
         data, errors = await self.api.ask(record_document(self.dialect, self.own, after, names=self.names))
-        page = self._page(self._answered(data, errors), "proposals")
-        hidden = self.pull.open_data.hidden
-        return {**page, "nodes": [n for n in page["nodes"] if n is not None and str(n.get("id")) not in hidden]}
+        page = self._page(self._answered(data, errors), "proposals", errors)
+        hidden = {str(node["id"]) for node in page["nodes"]}
+        hidden = {own for own in hidden if own in self.pull.open_data.hidden}
+        return {**page, "nodes": [n for n in page["nodes"] if str(n["id"]) not in hidden], "hidden": hidden}
+
+    def _last(self, page: Page) -> Page:
+        """The last page of a list. Nothing is missing where rows could not be read; that is told, and makes the run fail when it stays."""
+        name, scope = f"unknown@{page.scope}", page.scope
+        before = bool(self.stored.memory(name))
+        if not self.unknown:
+            return replace(page, memory={**page.memory, name: False}) if before else page
+        told = f"{scope}: {self.unknown} could not be read, the platform answers with an error; nothing of it was marked as gone"
+        # Begun anew next time: where the sweep stands is of no use to the next one.
+        loud = {"failed": told} if before else {"note": told}
+        following = None if page.next is None else {}
+        return replace(page, complete=False, next=following, memory={**page.memory, name: True}, **loud)
 
     async def around(self, own: str, known: Collection[str]) -> list[Item]:
         """The page of whole proposals in which one stands, or would stand. `known`: the ids that are stored.
@@ -197,7 +231,7 @@ class ComponentPull:
     def _items(self, nodes: Sequence[dict[str, Any]]) -> list[Item]:
         """Whole proposals; what amends others of them is learned first."""
         self.pull.open_data.learn(emended(nodes))
-        return [self._item(node) for node in nodes]
+        return self.mapper.many("proposal", nodes, self._item)
 
     def _item(self, node: dict[str, Any]) -> Item:
         self._count(node)
@@ -205,6 +239,9 @@ class ComponentPull:
 
     def _count(self, node: Mapping[str, Any]) -> None:
         self.pull.counted[self.kind].see(self.own, node, self.known)
+
+    def _others(self, nodes: Sequence[Any], path: str, space: Ref) -> list[Item]:
+        return self.mapper.many(self.kind, nodes, lambda node: self._other(node, path, space))
 
     def _other(self, node: dict[str, Any], path: str, space: Ref) -> Item:
         self._count(node)
@@ -214,49 +251,64 @@ class ComponentPull:
         await self._begin(scope)
         spaces: list[Item] = []
         items: list[Item] = []
-        doubtful, after = False, None
+        shut_out, after = False, None
+        seen, progress = set[str](), Progress(f"budgets of {self.space}")
         while True:
             data, errors = await self.api.ask(budgets_document(self.dialect, self.own, after))
-            page = self._page(self._answered(data, errors), "budgets")
+            page = self._page(self._answered(data, errors), "budgets", errors)
             for budget in page["nodes"]:
-                if budget is None:
-                    continue
                 own = str(budget["id"])
                 kept = {"id": own, "title": budget.get("title"), "type": "Decidim::Budgets::Budget"}
                 kept |= {"parent": self.space, "total_budget": budget.get("total_budget")}
                 kept["path"] = f"{self.path}{own}" if self.path else None
-                spaces.append(self.mapper.simple_item("budget", kept))
+                spaces += self.mapper.many("budget", [kept], lambda each: self.mapper.simple_item("budget", each))
                 path = f"{self.path}{own}/projects/" if self.path else ""
                 projects = budget.get("projects")
                 # 0.28.6 shows projects to signed-in people only, as a list of nulls to others; elsewhere a null is a hidden one
                 # (docs/platforms/decidim.md 1.4).
-                shut = self.dialect.release < (0, 29) and any(project is None for project in projects or ())
-                doubtful = doubtful or projects is None or shut
-                items += [self._other(p, path, f"budget/{own}") for p in projects or () if p is not None]
-            after = self._further(page, after)
+                listed = flat(projects)
+                shut = self.dialect.release < (0, 29) and any(project is None for project in listed)
+                shut_out = shut_out or not isinstance(projects, list) or shut
+                # Where a project is null beside an error, the path names the budget's place in the list, or no place at all.
+                at = page["places"][own]
+                for place, project in enumerate(listed):
+                    odd = project is not None and identity(project) is None
+                    self.unknown += odd or (
+                        project is None and doubtful(errors, "component", "budgets", "nodes", at, "projects", place)
+                    )
+                items += self._others([p for p in listed if p is not None], path, f"budget/{own}")
+            ids = {str(budget["id"]) for budget in page["nodes"]}
+            after = self._further(page, after, progress, new=not ids <= seen)
+            seen |= ids
             if after is None:
                 break
-        self.pull.whole_lists.add(f"budget@{self.own}")
-        if not doubtful:
+        if not self.unknown:
+            self.pull.whole_lists.add(f"budget@{self.own}")
+        if not shut_out and not self.unknown:
             self.pull.whole_lists.add(f"project@{self.own}")
         self.pull.shown.update(item.ref for item in (*spaces, *items))
-        yield Page(f"budgets_of@{self.space}", spaces, complete=True)
-        note = f"{self.space}: the site shows its projects to signed-in people only" if doubtful else None
-        yield Page(scope, items, complete=not doubtful, note=note, memory=self.pull.counted[self.kind].back())
+        yield Page(f"budgets_of@{self.space}", spaces, complete=not self.unknown)
+        note = f"{self.space}: the site shows its projects to signed-in people only" if shut_out else None
+        memory = self.pull.counted[self.kind].back()
+        yield self._last(Page(scope, items, complete=not shut_out, note=note, memory=memory))
 
     async def _debates(self, scope: str) -> AsyncIterator[Page]:
         await self._begin(scope)
         async for items, last in self.debate_pages():
-            yield Page(scope, items, complete=last, memory=self.pull.counted[self.kind].back())
+            read = Page(scope, items, complete=last, memory=self.pull.counted[self.kind].back())
+            yield self._last(read) if last else read
 
     async def debate_pages(self) -> AsyncIterator[tuple[list[Item], bool]]:
         """All debates, a page at a time, and whether it is the last one."""
         after: str | None = None
+        seen, progress = set[str](), Progress(f"debates of {self.space}")
         while True:
             data, errors = await self.api.ask(debates_document(self.dialect, self.own, after, names=self.names))
-            page = self._page(self._answered(data, errors), "debates")
-            items = [self._other(n, self.path, self.space) for n in page["nodes"] if n is not None]
-            after = self._further(page, after)
+            page = self._page(self._answered(data, errors), "debates", errors)
+            items = self._others(page["nodes"], self.path, self.space)
+            ids = {str(node["id"]) for node in page["nodes"]}
+            after = self._further(page, after, progress, new=not ids <= seen)
+            seen |= ids
             yield items, after is None
             if after is None:
                 return
@@ -269,24 +321,46 @@ class ComponentPull:
             raise Closed(f"{self.space} is listed and does not answer: unpublished, made private or in the trash")
         raise Malformed(f"component {self.own}: the answer holds nothing but errors")
 
-    def _page(self, answered: Mapping[str, Any], name: str) -> dict[str, Any]:
+    def _page(self, answered: Mapping[str, Any], name: str, errors: Sequence[Any]) -> dict[str, Any]:
+        """The rows of a page that are shown, and where each stands; what is null beside an error is counted as `unknown`."""
         page = answered.get(name)
-        if not isinstance(page, dict) or not isinstance(page.get("nodes"), list):
+        listed = inside(page, "nodes")
+        if not isinstance(listed, list):
             raise Malformed(f"component {self.own}: the answer holds no list of {name}")
-        return {"nodes": page["nodes"], "pageInfo": page.get("pageInfo") or {}}
+        places: dict[str, int] = {}
+        nodes: list[dict[str, Any]] = []
+        for place, node in enumerate(listed):
+            own = identity(node)
+            if own is not None:
+                places[own] = place
+                nodes.append(node)
+            elif node is not None:
+                self.mapper.unread.add(f"{name} of {self.space}")
+                self.unknown += 1
+            elif doubtful(errors, "component", name, "nodes", place):
+                self.unknown += 1
+        info = inside(page, "pageInfo")
+        return {
+            "nodes": nodes,
+            "places": places,
+            "pageInfo": info if isinstance(info, dict) else {},
+            "empty": not listed,
+        }
 
-    def _further(self, page: Mapping[str, Any], after: str | None) -> str | None:
-        """Where the next page begins; None after the last one.
+    def _further(self, page: Mapping[str, Any], after: str | None, progress: Progress, *, new: bool) -> str | None:
+        """Where the next page begins; None after the last one. `new`: this one showed something that none before it did.
 
         Raises:
-            Malformed: it would begin where this one did.
+            EndlessList: it would begin where this one did, or the pages bring nothing new.
         """
-        if not page["pageInfo"].get("hasNextPage"):
+        if page["pageInfo"].get("hasNextPage") is not True:
             return None
         following = page["pageInfo"].get("endCursor")
-        if not following or following == after:
-            raise Malformed(f"component {self.own}: its pages do not move on")
-        return str(following)
+        if not isinstance(following, str) or not _CURSOR.fullmatch(following) or following == after or page["empty"]:
+            raise EndlessList(progress.what)
+        # Hidden rows keep their places in the list: a page of them alone is new as well, as long as its cursor moves.
+        progress.page(new=new or not page["nodes"], goes_on=True, cursor=following)
+        return following
 
 
 class Closed(Exception):
@@ -295,8 +369,7 @@ class Closed(Exception):
 
 def is_closed(errors: Sequence[Any]) -> bool:
     """Whether a component is null as what may not be seen is: silently, or with the one code for it (docs/platforms/decidim.md 1.4)."""
-    codes = [(each.get("extensions") or {}).get("code") for each in errors if isinstance(each, dict)]
-    return all(code in {"UNAUTHORIZED_OBJECT_ERROR", "NOT_FOUND_ERROR"} for code in codes)
+    return all(inside(each, "extensions", "code") in HIDDEN for each in errors)
 
 
 def _cursor(place: int) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..contract.values import whole
+
 PAGE = 50
 ROOTS = {
     "participatoryProcesses": "process",
@@ -56,7 +58,7 @@ def dialect_of(missing: set[str], version: str | None) -> Dialect:
     """The dialect from the fields that the interface lacks, and the version if the site discloses one."""
     likes, taxonomies = "likesCount" not in missing, "taxonomies" not in missing
     withdrawn, timestamps = "withdrawn" not in missing, "updatedAt" not in missing
-    numbers = tuple(int(part) for part in (version or "").split(".")[:3] if part.isdigit())
+    numbers = tuple(each for part in (version or "").split(".")[:3] if (each := whole(part)) is not None)
     if timestamps:
         name = "0.32"
     elif likes:

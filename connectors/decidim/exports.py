@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Collection, Iterator, Mapping
 from typing import IO, Any, Final
 
+from ...core.text import storable
 from ..contract.errors import Malformed
 
 Row = dict[str, str]
@@ -69,6 +70,22 @@ def rows(path: str, file: IO[bytes], columns: Collection[str], most: int) -> lis
         raise Malformed(f"{path}: {error}") from None
     except _BROKEN as error:
         raise Malformed(f"{path}: not a CSV file") from error
+
+
+_WRITTEN = re.compile(r"-?[0-9]{1,6}")
+
+
+def check(path: str, found: Collection[Row]) -> None:
+    """That these are rows as Decidim writes them: what counts in them is a number.
+
+    Raises:
+        Malformed: they are not; what such a file says is not believed at all.
+    """
+    for row in found:
+        for column in ("depth", "alignment"):
+            value = row.get(column)
+            if value and not _WRITTEN.fullmatch(value):
+                raise Malformed(f"{path}: {column} is not a number in a row")
 
 
 def archive(path: str, file: IO[bytes], wanted: Mapping[str, Collection[str]], most: int) -> dict[str, list[Row]]:
@@ -193,7 +210,7 @@ def _kept(file: io.RawIOBase, columns: Collection[str], room: _Bytes) -> list[Ro
         for place, name in places:
             if place >= len(cells):
                 continue
-            value = _unquoted(cells[place])
+            value = storable(_unquoted(cells[place]))
             # Addresses, languages and people come again and again; texts do not.
             known = same.get(value)
             if known is None:

@@ -5,8 +5,9 @@ Facts: docs/platforms/decidim.md 1.6 (values), 1.7 (quirks), 1.8 (states), 5 (op
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,6 +31,8 @@ from ...core.records import (
 )
 from ...core.text import plain_title, rich
 from ..contract.reading import Context
+from ..contract.values import Unread, counted, flat, identity, inside, mapped, whole
+from ..contract.values import moment as time_of
 from .dialects import PATHS, Dialect
 
 MAPPING = b"decidim-3"
@@ -121,18 +124,12 @@ def _translations(field: Any) -> dict[tuple[str, bool], str | None]:
 def moment(node: Mapping[str, Any], name: str) -> datetime | None:
     """A time with its offset; open data writes ` UTC`."""
     value = node.get(name)
-    if value in (None, ""):
-        return None
-    try:
-        return datetime.fromisoformat(str(value).replace(" UTC", "+00:00").replace("Z", "+00:00")).astimezone(UTC)
-    except ValueError:
-        raise MappingError(name, "not a time") from None
+    return time_of(value.replace(" UTC", "+00:00") if isinstance(value, str) else value, name)
 
 
 def number(node: Mapping[str, Any], name: str) -> int | None:
     """A counter, or None where it is hidden."""
-    value = node.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return counted(node.get(name), name)
 
 
 def token(node: Mapping[str, Any]) -> str:
@@ -145,17 +142,17 @@ def token(node: Mapping[str, Any]) -> str:
 def comments_in(mark: str) -> tuple[int, str]:
     """The number of comments that a token tells, and when what they hang on last moved."""
     parts = mark.split("|")
-    return int(parts[2]) if len(parts) > 2 and parts[2].isdigit() else 0, parts[0]
+    return (whole(parts[2]) or 0) if len(parts) > 2 else 0, parts[0]
 
 
 def emended(nodes: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """What the amendments of these proposals say: emendation, and what it amends. A hidden one is null."""
     found: dict[str, str] = {}
     for node in nodes:
-        for amendment in node.get("amendments") or ():
-            emendation = (amendment or {}).get("emendation") or {}
-            if emendation.get("id") is not None:
-                found[str(emendation["id"])] = str(node["id"])
+        for amendment in flat(node.get("amendments")):
+            emendation = identity(inside(amendment, "emendation"))
+            if emendation is not None:
+                found[emendation] = str(node["id"])
     return found
 
 
@@ -173,15 +170,14 @@ class Mapper:
         self.context = context
         self.dialect = dialect
         self.url = context.transport.url
+        self.unread = Unread()
 
     def counters(self, node: Mapping[str, Any], kind: str = "proposal") -> Counters:
         """The public counters."""
         supports = number(node, "confirmedVotes" if kind == "project" else "voteCount")
         endorsed = node.get("likesCount", node.get("endorsementsCount"))
         comments = number(node, "totalCommentsCount")
-        return Counters(
-            supports=supports, endorsements=endorsed if isinstance(endorsed, int) else None, comments=comments
-        )
+        return Counters(supports=supports, endorsements=counted(endorsed, "likesCount"), comments=comments)
 
     def item(self, kind: str, node: dict[str, Any], path: str, space: Ref, amendments: Mapping[str, str]) -> Item:
         """A proposal, project or debate. `path` is its address without the id; `amendments` maps emendations to what they amend."""
@@ -200,6 +196,11 @@ class Mapper:
         return Item(
             f"{kind}/{own}", digest, lambda: self.build(raw, author), counted, token(node), raw, updated_at=_moved(node)
         )
+
+    def many(self, kind: str, found: Iterable[Any], make: Callable[[Any], Item]) -> list[Item]:
+        """Nodes as items; what cannot be looked at goes to quarantine, or where it has no number to `unread`."""
+        made = (mapped(kind, node, partial(make, node), self.unread, f"{kind}s") for node in found)
+        return [item for item in made if item is not None]
 
     def simple_item(self, kind: str, raw: dict[str, Any]) -> Item:
         """A space, taxonomy or area. The token only says that it is known."""
@@ -263,10 +264,10 @@ class Mapper:
         if kind == "project":
             state = State.ACCEPTED if raw.get("selected") else State.OPEN
         amends = raw.get("amends")
-        groups = [self._group(g, "taxonomy") for g in raw.get("taxonomies") or () if g]
+        groups = [self._group(g, "taxonomy") for g in flat(raw.get("taxonomies")) if g]
         groups += [self._group(raw["category"], "category")] if raw.get("category") else []
         area = self._area(raw.get("scope"))
-        meeting = raw.get("meeting") or {}
+        meeting = identity(raw.get("meeting"))
         place = _place(raw.get("coordinates"))
         proposal = Proposal(
             kind="amendment" if amends is not None else kind,
@@ -289,7 +290,7 @@ class Mapper:
             latitude=place[0],
             longitude=place[1],
             amends=f"proposal/{amends}" if amends else None,
-            from_meeting=f"meeting/{meeting['id']}" if meeting.get("id") else None,
+            from_meeting=f"meeting/{meeting}" if meeting else None,
             amount=number(raw, "budget_amount"),
             selected=raw.get("selected"),
         )
@@ -313,19 +314,26 @@ class Mapper:
         return records
 
     def _group(self, node: Mapping[str, Any], kind: str) -> Category:
-        above = (node.get("parent") or {}).get("id") if kind == "taxonomy" else None
+        above = identity(node.get("parent")) if kind == "taxonomy" else None
         return Category(
             kind="taxonomy" if kind == "taxonomy" else "category",
-            id=str(node["id"]),
+            id=_number(node, "id"),
             parent=f"taxonomy/{above}" if above is not None else None,
             names=names(node.get("name")),
         )
 
     def _area(self, node: Any) -> Area | None:
-        return Area(kind="scope", id=str(node["id"]), names=names(node.get("name"))) if isinstance(node, dict) else None
+        return (
+            Area(kind="scope", id=_number(node, "id"), names=names(node.get("name")))
+            if isinstance(node, dict)
+            else None
+        )
 
     def _comment(self, raw: Mapping[str, Any]) -> Comment:
-        body = resolve_gids(str(raw.get("body") or ""))
+        typed = raw.get("body")
+        if typed is not None and not isinstance(typed, str):
+            raise MappingError("body", "not a text")
+        body = resolve_gids(typed or "")
         html = body if "<p" in body else body.replace("\n", "<br>")
         alignment = int(raw.get("alignment") or 0)
         return Comment(
@@ -346,6 +354,13 @@ class Mapper:
         name = plain_title(node.get("name")) if self.context.keep_names else ""
         pseudonym = self.context.pseudonym(f"{prefix}{node['id']}")
         return Author(id=pseudonym, kind=_AUTHOR_KINDS.get(kind, "person"), name=name or None)
+
+
+def _number(node: Any, name: str) -> str:
+    value = identity(node, name)
+    if value is None:
+        raise MappingError(name, "missing")
+    return value
 
 
 def _moved(node: Mapping[str, Any]) -> datetime | None:

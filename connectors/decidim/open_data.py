@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..contract.errors import Malformed, NotAllowed, NotFound
+from ..contract.errors import Malformed, NotAllowed, NotFound, Unreachable
 from ..contract.reading import Page, Stored
+from ..contract.values import whole
 from . import exports
 from .api import Api
 from .dialects import Dialect
@@ -51,7 +52,9 @@ class OpenData:
             else:
                 files = await self.api.open_data_zip()
                 exported, self.zip_comments = files.get("proposals", []), files.get("proposal_comments")
-        except (NotFound, Malformed, NotAllowed) as error:
+        except (NotFound, Malformed, NotAllowed, Unreachable) as error:
+            if isinstance(error, Unreachable) and error.status is None:
+                raise
             note = f"open data could not be read: {error.message}"
             # A site without such a file is not asked again before the next full pull; anything else may be better next time.
             memory = {"second_source": False} if isinstance(error, NotFound) else {}
@@ -143,8 +146,8 @@ class _Older(set[str]):
 
 
 def _last_number(url: str) -> str:
-    return "".join(character for character in url.rstrip("/").rpartition("/")[2] if character.isdigit())
+    return "".join(character for character in url.rstrip("/").rpartition("/")[2] if character in "0123456789")
 
 
 def _is_id(text: str) -> bool:
-    return text.isdecimal() and len(text) < 20
+    return whole(text) is not None

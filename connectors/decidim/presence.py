@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from ...core.identity import Ref, split_ref
+from ..contract.values import identity
+from .api import doubtful
 from .comment_trees import CommentTrees
 from .comments import shown
 from .component_pull import is_closed
@@ -23,6 +25,8 @@ class Listed(Protocol):
 
     items: list[Any]
     components: dict[str, dict[str, Any]]
+    unsure: bool
+    """Whether a list of spaces or components was answered with an error: then what is not in it may be there."""
 
 
 class Presence:
@@ -48,7 +52,7 @@ class Presence:
         for kind, asked in by_kind.items():
             if kind in ROOTS.values():
                 there = {item.ref for item in self.listed.items}
-                found.update((each, each in there) for each in asked)
+                found.update((each, True if each in there else None if self.listed.unsure else False) for each in asked)
             elif kind == "component":
                 found |= await self._components(asked)
             elif kind in _HOLDERS:
@@ -58,8 +62,8 @@ class Presence:
             elif kind == "comment":
                 trees = CommentTrees(self.state.api, self.state.dialect, self.locale)
                 own = [split_ref(each)[1] for each in asked]
-                readable = await shown(trees, self.state.stored, own, self.deleted())
-                found.update((each, split_ref(each)[1] in readable) for each in asked)
+                there = await shown(trees, self.state.stored, own, self.deleted())
+                found.update((each, there.get(split_ref(each)[1])) for each in asked)
             elif kind == "taxonomy" and self.state.dialect.likes:
                 items = await taxonomies(self.state)
                 if items is not None:
@@ -76,7 +80,7 @@ class Presence:
             if split_ref(each)[1] in self.listed.components:
                 waiting.append(split_ref(each)[1])
             else:
-                found[each] = False
+                found[each] = None if self.listed.unsure else False
         for start in range(0, len(waiting), self.state.dialect.aliases):
             part = waiting[start : start + self.state.dialect.aliases]
             data, errors = await self.state.api.ask(parts_document(part))
@@ -107,7 +111,7 @@ class Presence:
                     if found.get(each) is not True:
                         # One component that cannot tell leaves it open, whatever the others say.
                         found[each] = True if there else (None if None in {there, found.get(each, False)} else False)
-        return {each: found.get(each, False) for each in asked}
+        return {each: found.get(each, None if self.listed.unsure else False) for each in asked}
 
     async def _asked(self, kind: str, component: str, refs: Sequence[Ref]) -> dict[Ref, bool | None]:
         ids = [split_ref(each)[1] for each in refs]
@@ -120,10 +124,15 @@ class Presence:
         if not isinstance(answered, dict):
             return dict.fromkeys(refs, False if is_closed(errors) else None)
         hidden = self.state.open_data.hidden
-        return {
-            each: answered.get(f"r{position}") is not None and not (kind == "proposal" and ids[position] in hidden)
-            for position, each in enumerate(refs)
-        }
+        found: dict[Ref, bool | None] = {}
+        for position, each in enumerate(refs):
+            node = answered.get(f"r{position}")
+            if node is None:
+                found[each] = None if doubtful(errors, "component", f"r{position}") else False
+            else:
+                there = identity(node) == ids[position]
+                found[each] = there and not (kind == "proposal" and ids[position] in hidden) if there else None
+        return found
 
     def _budgets(self, asked: Sequence[Ref]) -> Mapping[Ref, bool | None]:
         """By the lists of this run: nothing else holds them. Only where all of them came whole is what they do not show gone."""

@@ -10,9 +10,10 @@ from typing import Any, cast
 
 from ...core.identity import Ref, split_ref
 from ...core.records import Space
-from ..contract.errors import ConnectorError, Interface, NotFound, Throttled
+from ..contract.errors import ConnectorError, Interface, Malformed, NotFound, Throttled
 from ..contract.reading import Context, Due, Item, Page, Probe, PullRequest
-from .api import Api
+from ..contract.values import flat, identity, inside
+from .api import Api, doubtful
 from .capabilities import capabilities, strategy, warnings
 from .comments import KINDS, CommentReader, Counted
 from .component_pull import CLOSED, ComponentPull
@@ -94,31 +95,51 @@ class SpaceTree:
     """The spaces of one answer: items for the store, and the components with their addresses."""
 
     def __init__(
-        self, mapper: Mapper, data: Mapping[str, Any], roots: Sequence[str], closed: Collection[str] = ()
+        self,
+        mapper: Mapper,
+        data: Mapping[str, Any],
+        roots: Sequence[str],
+        closed: Collection[str] = (),
+        errors: Sequence[Any] = (),
     ) -> None:
         """`closed`: components that do not answer, listed or not; they are left out, and those still listed are `self.closed`."""
         self.items: list[Item] = []
         self.closed: set[str] = set()
         self.components: dict[str, dict[str, Any]] = {}
+        self.unsure = False
+        """Whether something in these lists was answered with an error, or is nothing one knows: what is not listed may be there."""
         for root in roots:
-            for space in data.get(root) or ():
-                if space is None:
+            listed = data.get(root)
+            if not isinstance(listed, list):
+                raise Malformed(f"{root}: the answer holds no such list")
+            for place, space in enumerate(listed):
+                own = identity(space)
+                if own is None:
+                    self.unsure = self.unsure or space is not None or doubtful(errors, root, place)
+                    if space is not None:
+                        mapper.unread.add(root)
                     continue
                 kind = ROOTS[root]
-                own, slug = (
-                    str(space["id"]),
-                    str(space.get("slug") or (f"i-{space['id']}" if kind == "initiative" else "")),
-                )
+                slug = str(space.get("slug") or (f"i-{own}" if kind == "initiative" else ""))
                 path = component_path(kind, slug, "0", "x")
                 address = path.split("/f/")[0] if path else None
                 kept = {"id": own, "title": space.get("title"), "type": space.get("type"), "path": address}
-                self.items.append(mapper.simple_item(kind, kept))
-                active = [str(step["id"]) for step in space.get("steps") or () if step and step.get("active")]
-                for component in space.get("components") or ():
-                    if component is None:
+                self.items += mapper.many(kind, [kept], lambda each, kind=kind: mapper.simple_item(kind, each))
+                active = [str(inside(step, "id")) for step in flat(space.get("steps")) if inside(step, "active")]
+                components = space.get("components")
+                if not isinstance(components, list):
+                    self.unsure = True
+                for at, component in enumerate(flat(components)):
+                    number = identity(component)
+                    if number is None:
+                        self.unsure = (
+                            self.unsure or component is not None or doubtful(errors, root, place, "components", at)
+                        )
+                        if component is not None:
+                            mapper.unread.add(f"components of {kind}/{own}")
                         continue
-                    if str(component["id"]) in closed:
-                        self.closed.add(str(component["id"]))
+                    if number in closed:
+                        self.closed.add(number)
                         continue
                     self._component(mapper, component, f"{kind}/{own}", slug, ",".join(active))
 
@@ -128,7 +149,7 @@ class SpaceTree:
         path = component_path(split_ref(space)[0], slug, own, last)
         kept = {"id": own, "name": component.get("name"), "type": manifest, "parent": space}
         kept["path"] = path.rsplit(f"/{last}/", 1)[0] if path and last else None
-        self.items.append(mapper.simple_item("component", kept))
+        self.items += mapper.many("component", [kept], lambda each: mapper.simple_item("component", each))
         moved = component.get("updatedAt")
         # A step that becomes active shows or hides votes, and moves no component.
         gate = f"{moved}|{step}" if moved is not None else None
@@ -173,7 +194,20 @@ class DecidimPull:
         known = set(await self.stored.tokens("spaces"))
         gates = (f"gate@component/{own}" for own in self.wanted if f"component/{own}" not in known)
         memory.update((gate, None) for gate in gates if self.stored.memory(gate) is not None)
-        yield Page("spaces", self._spaces(tree), complete=True, memory=memory)
+        told = None
+        if tree.unsure:
+            told = "spaces: a list of spaces or components was answered with an error; what is not in it was not marked as gone"
+        before = bool(self.stored.memory("unknown@spaces"))
+        if tree.unsure or before:
+            memory["unknown@spaces"] = tree.unsure
+        yield Page(
+            "spaces",
+            self._spaces(tree),
+            complete=not tree.unsure,
+            memory=memory,
+            note=None if before else told,
+            failed=told if before else None,
+        )
         if self.dialect.likes and (self.request.full or self.stored.memory("taxonomies") is None):
             async for page in self._taxonomies():
                 yield page
@@ -190,9 +224,9 @@ class DecidimPull:
                     archive = self.open_data.zip_comments if kind == "proposal" else None
                     async for page in self._comments(kind).pages(archive):
                         yield page
-        learned = self.open_data.learned()
-        if learned:
-            yield Page("open-data", memory=learned)
+        learned, unread = self.open_data.learned(), self.mapper.unread.note()
+        if learned or unread:
+            yield Page("open-data", memory=learned, note=unread)
 
     async def revisit(self, due: Sequence[Due]) -> AsyncIterator[Page]:
         """What waits longest, in the components that this pull read."""
@@ -223,7 +257,7 @@ class DecidimPull:
             part = rest[start : start + self.dialect.aliases]
             answered, _ = await self.api.ask(parts_document(part))
             closed |= {own for position, own in enumerate(part) if answered.get(f"x{position}") is None}
-        return SpaceTree(self.mapper, data, roots, closed), data, errors
+        return SpaceTree(self.mapper, data, roots, closed, errors), data, errors
 
     async def _taxonomies(self) -> AsyncIterator[Page]:
         try:
@@ -232,7 +266,7 @@ class DecidimPull:
             raise
         except ConnectorError as error:
             await self._alive(error)
-            yield Page("taxonomies", note=f"the list of taxonomies could not be read: {error.message}")
+            yield Page("taxonomies", failed=f"the list of taxonomies could not be read: {error.message}")
             return
         if items is not None:
             yield Page("taxonomies", items, complete=True, memory={"taxonomies": True})

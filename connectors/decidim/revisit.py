@@ -9,6 +9,7 @@ from typing import Any
 from ...core.identity import Ref, split_ref
 from ..contract.errors import ConnectorError, Interface, Throttled
 from ..contract.reading import Due, Item, Page
+from ..contract.values import flat, identity, inside
 from .comments import SCOPES, CommentReader
 from .component_pull import Closed, ComponentPull
 from .dialects import Dialect, taxonomies_document
@@ -64,7 +65,7 @@ class Revisit:
                     yield ComponentPull(self.state, home, self.components[home]).closed(closed)
             except ConnectorError as error:
                 await self.state.alive(error)
-                yield Page(each.scope, note=f"{each.ref} could not be asked for again: {error.message}")
+                yield Page(each.scope, failed=f"{each.ref} could not be asked for again: {error.message}")
             waiting.pop(each.ref, None)
 
     async def _home(self, kind: str, own: str) -> str | None:
@@ -104,7 +105,12 @@ class Revisit:
             waiting.pop(ref, None)
         shown = {item.ref for item in items}
         memory = self.state.open_data.told()
-        yield Page(pull.scope, items, absent=[ref for ref in asked if ref not in shown], memory=memory)
+        gone = (
+            [ref for ref in asked if ref not in shown and split_ref(ref)[1] not in pull.unsure]
+            if not pull.unknown
+            else []
+        )
+        yield Page(pull.scope, items, absent=gone, memory=memory)
 
     async def _debates(self, first: Due, waiting: dict[Ref, Due]) -> AsyncIterator[Page]:
         home = await self._home("debate", split_ref(first.ref)[1])
@@ -118,7 +124,7 @@ class Revisit:
             shown.update(item.ref for item in items)
             here = [ref for ref in waiting if ref.startswith("debate/") and split_ref(ref)[1] in stored]
             # The list was read to its end: what it did not show is not in it.
-            absent = [ref for ref in here if ref not in shown] if last else []
+            absent = [ref for ref in here if ref not in shown] if last and not pull.unknown else []
             for ref in here:
                 if last or ref in shown:
                     waiting.pop(ref, None)
@@ -165,15 +171,17 @@ class Revisit:
 async def taxonomies(state: PullState) -> list[Item] | None:
     """All taxonomies of the organization with their parents (0.31 and later); None where the site does not list them."""
     data, _ = await state.api.ask(taxonomies_document())
-    listed = (data.get("organization") or {}).get("taxonomies")
-    if not isinstance(listed, list) or None in listed:
+    listed = inside(data, "organization", "taxonomies")
+    if not isinstance(listed, list):
         return None
     items: list[Item] = []
-    waiting: list[tuple[dict[str, Any], Ref | None]] = [(node, None) for node in listed]
+    waiting: list[tuple[Any, Ref | None]] = [(node, None) for node in listed]
     while waiting:
         node, parent = waiting.pop(0)
-        items.append(
-            state.mapper.simple_item("taxonomy", {"id": str(node["id"]), "name": node.get("name"), "parent": parent})
-        )
-        waiting += [(each, f"taxonomy/{node['id']}") for each in node.get("children") or () if each]
+        own = identity(node)
+        if own is None:
+            return None  # a list with something in it of which nobody knows what it is proves no absence
+        kept = {"id": own, "name": node.get("name"), "parent": parent}
+        items += state.mapper.many("taxonomy", [kept], lambda each: state.mapper.simple_item("taxonomy", each))
+        waiting += [(each, f"taxonomy/{own}") for each in flat(node.get("children")) if each]
     return items
