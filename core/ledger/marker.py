@@ -15,6 +15,7 @@ import hmac
 import html as html_module
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..identity import Key, Ref
@@ -24,8 +25,12 @@ _BETWEEN = r"(?:\.|~|gid://[\w.-]{1,100}/Decidim::Proposals::Proposal/)"
 _MARKER = re.compile(rf"\[civicsync:({_ORIGIN}){_BETWEEN}([a-z2-7]{{16}})\]")
 _CLAIM = re.compile(r"\[\s*civicsync\s*:[^\]]{0,300}\]?", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
-_UNIT = re.compile(r"<[^<>]*>|&(?:amp;)*(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?|.", re.DOTALL)
-"""A tag, whatever is escaped (also more than once), or a character."""
+_ENTITY = re.compile(r"&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[A-Za-z][A-Za-z0-9]{0,31};?)")
+_ODD = re.compile(r"[^\n\t -~]+")
+_LAYERS = 20
+"""More layers of markup or escaping than that nobody takes off: what holds them together goes instead."""
+_READINGS = 60
+"""In so many ways a text is read to find what looks like a marker in one of them."""
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]"
 )
@@ -110,7 +115,7 @@ def one_form(text: str) -> str:
 
 def claims_marker(text: str) -> bool:
     """Whether a text (plain or HTML) holds anything that looks like a marker to whoever shows it, well-formed or not."""
-    return _suspicious(text) and any(_claims(text, markup=markup) for markup in (False, True))
+    return _claims(text) != []
 
 
 def without_markers(text: str) -> str:
@@ -118,17 +123,16 @@ def without_markers(text: str) -> str:
 
     What is left when one is removed may be one again (`[civic[civicsync:x]sync:…]`): it goes on until there is none.
     """
-    if not _suspicious(text):
-        return text
     for _ in range(_DEEPEST):
-        before = text
-        for markup in (False, True):
-            for begin, end in reversed(_claims(text, markup=markup)):
-                text = text[:begin] + text[end:]
-        if text == before:
+        found = _claims(text)
+        if found == []:
             return text
-    # Nobody nests them so deep by chance: without a bracket nothing is a marker.
-    return "".join("(" if "[" in _as_shown(unit) else unit for unit in _UNIT.findall(text))
+        if found is None:
+            break
+        for begin, end in reversed(found):
+            text = text[:begin] + text[end:]
+    # Nobody nests, escapes and dresses them up so often by chance: without a bracket nothing is a marker.
+    return "".join("(" if "[" in unicodedata.normalize("NFKC", letter) else letter for letter in _bare(text))
 
 
 def carries_only(text: str, marker: str) -> bool:
@@ -138,36 +142,79 @@ def carries_only(text: str, marker: str) -> bool:
     return not any(claims_marker(text.replace(marker, between)) for between in ("", "\n"))
 
 
-def _suspicious(text: str) -> bool:
-    """Whether it is worth looking closer."""
-    shown = _as_shown(text)
-    return any("civicsync" in each.casefold() for each in (shown, _TAG.sub("", shown), _as_shown(_TAG.sub("", text))))
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A text as somebody may show it; `begins` and `ends` say where in the text itself each of its letters comes from."""
+
+    shown: str
+    begins: tuple[int, ...]
+    ends: tuple[int, ...]
+
+    def replaced(self, what: re.Pattern[str], by: Callable[[str], str]) -> "_Reading":
+        """The same with each match read as something else."""
+        shown, begins, ends, at = list[str](), list[int](), list[int](), 0
+        for match in what.finditer(self.shown):
+            begin, end = match.span()
+            new = by(match[0])
+            shown += [self.shown[at:begin], new]
+            begins += [*self.begins[at:begin], *[self.begins[begin]] * len(new)]
+            ends += [*self.ends[at:begin], *[self.ends[end - 1]] * len(new)]
+            at = end
+        rest = "".join([*shown, self.shown[at:]])
+        return _Reading(rest, (*begins, *self.begins[at:]), (*ends, *self.ends[at:]))
+
+    def plain(self) -> "_Reading":
+        """In plain letters, without what nobody sees."""
+        return self.replaced(_ODD, lambda odd: _UNSEEN.sub("", unicodedata.normalize("NFKC", odd)))
+
+    def claims(self) -> list[tuple[int, int]]:
+        """Where in the text something looks like a marker in this reading."""
+        found: list[tuple[int, int]] = []
+        for match in _CLAIM.finditer(self.shown):
+            begin, end = self.begins[match.start()], max(self.ends[match.start() : match.end()])
+            if not found or begin >= found[-1][1]:
+                found.append((begin, end))
+        return found
 
 
-def _as_shown(text: str) -> str:
-    """A text unescaped as often as it was escaped, in plain letters, without what nobody sees."""
-    while "&" in text and (written := html_module.unescape(text)) != text:
+def _claims(text: str) -> list[tuple[int, int]] | None:
+    """Where something looks like a marker in the first of its readings in which anything does; None: it can be read in too many ways.
+
+    Somebody shows it as it is, or unescaped, or without its tags, one after the other in any order.
+    """
+    if not any("[" in unicodedata.normalize("NFKC", each) for each in (text, _unescaped(text), _bare(text))):
+        return []
+    waiting = [_Reading(text, tuple(range(len(text))), tuple(range(1, len(text) + 1))).plain()]
+    known: set[str] = set()
+    while waiting:
+        reading = waiting.pop(0)
+        if reading.shown in known:
+            continue
+        known.add(reading.shown)
+        if found := reading.claims():
+            return found
+        if len(known) > _READINGS:
+            return None
+        waiting += [reading.replaced(_ENTITY, html_module.unescape).plain(), reading.replaced(_TAG, lambda _: "")]
+    return []
+
+
+def _unescaped(text: str) -> str:
+    for _ in range(_LAYERS):
+        written = html_module.unescape(text) if "&" in text else text
+        if written == text:
+            return text
         text = written
-    if text.isascii():
-        return text if text.isprintable() else _UNSEEN.sub("", text)
-    return _UNSEEN.sub("", unicodedata.normalize("NFKC", text))
+    return text.replace("&", "")
 
 
-def _claims(text: str, *, markup: bool) -> list[tuple[int, int]]:
-    """Where in a text something looks like a marker. `markup`: as it looks when its tags are not seen."""
-    shown, places, at = list[str](), list[int](), 0
-    for unit in _UNIT.findall(text):
-        seen = "" if markup and _TAG.fullmatch(unit) else _as_shown(unit)
-        shown.append(seen)
-        places += [at] * len(seen)
-        at += len(unit)
-    places.append(at)
-    found: list[tuple[int, int]] = []
-    for match in _CLAIM.finditer("".join(shown)):
-        last = places[match.end() - 1]
-        end = next((place for place in places[match.end() :] if place > last), at)
-        found.append((places[match.start()], end))
-    return found
+def _bare(text: str) -> str:
+    """A text unescaped and without tags, as often as anybody may."""
+    for _ in range(_LAYERS):
+        before, text = text, _TAG.sub("", _unescaped(_UNSEEN.sub("", text)))
+        if text == before:
+            return text
+    return re.sub("[<>&]", "", text)
 
 
 def _settled(signature: str) -> str:
