@@ -27,7 +27,7 @@ class Credentials:
         """
         refused = self._ledger.refused(instance, self._print(instance))
         if "" in refused:
-            raise WrongCredentials(refused[""], hint=_HINT)
+            raise WrongCredentials(_of(instance, refused[""]), hint=_HINT)
         return refused
 
     def ask_for(self, instance: str, kind: str) -> None:
@@ -38,7 +38,7 @@ class Credentials:
         """
         refused = self._ledger.refused(instance, self._print(instance))
         if kind in refused:
-            raise WrongCredentials(refused[kind], hint=_HINT)
+            raise WrongCredentials(_of(instance, refused[kind]), hint=_HINT)
 
     def remember(self, instance: str, error: WrongCredentials, kind: str = "") -> None:
         """They were refused: for one kind of operation, or for everything."""
@@ -51,3 +51,8 @@ class Credentials:
     def _print(self, instance: str) -> str:
         secret = self._config.privacy.key.get_secret_value()
         return credentials_print(self._config.instances[instance], secret)
+
+
+def _of(instance: str, message: str) -> str:
+    """Whose credentials they are: one route signs in on several platforms."""
+    return message if message.startswith(f"{instance}: ") else f"{instance}: {message}"

@@ -97,7 +97,7 @@ class WebSession:
         if self.who == name:
             return self._people[name]
         if name in self._refused:
-            raise _wrong()
+            raise _wrong(self._keys_of(password))
         self.forget()
         page = await self.browser.load(SIGN_IN)
         if page.form("new_user") is None:
@@ -111,7 +111,7 @@ class WebSession:
             )
         if answer.status == 200 and answer.form("new_user") is not None:
             self._refused.add(name)
-            raise _wrong()
+            raise _wrong(self._keys_of(password))
         if answer.status != 302:
             raise NotDone(f"signing in was answered with status {answer.status}", status=answer.status)
         if wants_sign_in(answer):
@@ -129,6 +129,14 @@ class WebSession:
             raise NotLetIn("the account signed in, but the site does not know it on the next page")
         self.who, self._people[name] = name, person
         return person
+
+    def _keys_of(self, password: SecretStr) -> str:
+        """Where in the configuration of the instance this account stands."""
+        for name in ("management", "administrator"):
+            account = getattr(self.settings, name)
+            if account is not None and account.password is password:
+                return f"`login` and `password` of `{name}`"
+        return "`login` and `password`"
 
     async def as_author(self) -> tuple[str, str]:
         """Be the account that writes as a participant, and owns what can be changed later."""
@@ -169,9 +177,9 @@ class WebSession:
         return person
 
 
-def _wrong() -> WrongCredentials:
+def _wrong(keys: str) -> WrongCredentials:
     return WrongCredentials(
-        "the account was not let in: wrong login or password, or it is blocked or locked",
+        f"the account was not let in: wrong login or password, or it is blocked or locked ({keys})",
         hint="sign in by hand once to see what the site says; after 20 wrong tries some sites lock an account for an hour",
     )
 

@@ -50,6 +50,6 @@ async def sign_in(
 def wrong_credentials() -> WrongCredentials:
     """What a site means that shows its form again; twenty failures lock the account for an hour (docs/platforms/decidim.md 4.4)."""
     return WrongCredentials(
-        "signing in failed",
-        hint="check email and password; it is not tried again with these, as twenty failures lock the account for an hour",
+        "signing in failed (`email` and `password`)",
+        hint="check them; it is not tried again with these, as twenty failures lock the account for an hour",
     )
