@@ -92,7 +92,7 @@ async def _signed_in(config: Config, engine: Engine, instance: str, writer: Writ
         standing = await writer.check()
     except WrongCredentials as error:
         await asyncio.to_thread(credentials.remember, instance, error)
-        raise
+        raise WrongCredentials(f"{instance}: {error.message}", hint=error.hint, status=error.status) from error
     await asyncio.to_thread(credentials.forget, instance)
     return standing
 
