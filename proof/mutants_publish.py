@@ -78,8 +78,8 @@ _LEDGER = (
     Mutant(
         "copies are counted by when they were wanted",
         LEDGER,
-        "OPERATION.c.first_sent_at >= moment",
-        "OPERATION.c.created_at >= moment",
+        "OPERATION.c.kind == OperationKind.CREATE, OPERATION.c.first_sent_at >= moment",
+        "OPERATION.c.kind == OperationKind.CREATE, OPERATION.c.created_at >= moment",
         _unit("ledger", "copies_made_since_a_moment_are_counted_by_their_first_sending"),
     ),
     Mutant(
@@ -137,7 +137,7 @@ _SENDING = (
     Mutant(
         "no time to settle is noted",
         SENDING,
-        "not_before=self.ledger.clock.now() + self.settle,",
+        "not_before=self.ledger.clock.now() + self._step,",
         "not_before=self.ledger.clock.now(),",
         _unit("sending", "a_create_whose_answer_was_lost_is_unknown_and_never_simply_sent_again"),
     ),
@@ -190,8 +190,8 @@ _SENDING = (
     Mutant(
         "what the platform accepted is sent again by itself",
         SENDING,
-        "        if op.accepted_at is None:",
-        "        if op.kind:",
+        "if op.accepted_at is None and settled and (op.lookups or not self.settle):",
+        "if settled and (op.lookups or not self.settle):",
         _unit("sending", "what_the_platform_accepted_and_cannot_be_found_is_never_sent_again_by_itself"),
     ),
     Mutant(
@@ -204,7 +204,7 @@ _SENDING = (
     Mutant(
         "a look-up that cannot tell is asked for ever",
         SENDING,
-        "if waits or op.lookups + 1 < self.attempts:",
+        "if waits or arrives or op.lookups + 1 < self.attempts:",
         "if op.id:",
         _unit("sending", "a_look_up_that_cannot_tell_is_asked_again_after_growing_distances_and_then_a_person_is"),
     ),
@@ -309,8 +309,8 @@ _SENDING = (
     Mutant(
         "the first sending is forgotten when it is sent again",
         SENDING,
-        "first_sent_at=op.first_sent_at or now, not_before=None",
-        "first_sent_at=now, not_before=None",
+        "first_sent_at=op.first_sent_at or now,",
+        "first_sent_at=now,",
         _unit("sending", "the_moment_of_the_first_sending_is_kept_when_it_is_sent_again"),
     ),
     Mutant(
@@ -424,8 +424,8 @@ _TAKEN_BACK = (
     Mutant(
         "what may still be stored late is sent again",
         "config/model.py",
-        'settle: Interval = "60s"',
-        'settle: Interval = "10s"',
+        "settle: Interval | None = None",
+        'settle: Interval | None = "60s"',
         "tests/faults/test_publish_rewritten.py::test_what_servers_store_late_is_waited_for_by_default",
     ),
     Mutant(
@@ -445,8 +445,8 @@ _TAKEN_BACK = (
     Mutant(
         "a second copy with the same marker is not told",
         "sync/publish/adoption.py",
-        "        if own is not None and own.copy_key is not None:\n",
-        "        if own is not None and own.copy_key == '':\n",
+        "            await asyncio.to_thread(tell_twins, ledger, own, [*others, *asked])",
+        "            await asyncio.to_thread(tell_twins, ledger, own, [])",
         _unit("adoption", "a_second_copy_with_the_same_marker_is_told_once"),
     ),
     Mutant(
@@ -469,15 +469,15 @@ _QUEUE = (
     Mutant(
         "halt_above_per_hour dropped",
         QUEUE,
-        ">= route.halt_above_per_hour:",
-        "< 0:",
+        "< route.halt_above_per_hour:",
+        ">= 0:",
         _unit("queue", "halt_above_per_hour_stops_the_route_until_a_person_starts_it_again"),
     ),
     Mutant(
         "a halt is forgotten by the next run",
         QUEUE,
-        "self.ledger.save_route(name, halted_at=now, halted_reason=reason)",
-        "self.ledger.save_route(name, halted_reason=reason)",
+        "ledger.save_route(outcome.route, halted_at=ledger.clock.now(), halted_reason=reason)",
+        "ledger.save_route(outcome.route, halted_reason=reason)",
         _unit("queue", "halt_above_per_hour_stops_the_route_until_a_person_starts_it_again"),
     ),
     Mutant(
@@ -608,9 +608,9 @@ _PLANNING = (
     Mutant(
         "a copy of another civicsync is made twice",
         PLANNING,
-        'return self._foreign.get(origin.url or "") or self._foreign.get(origin.title)',
+        'return self._foreign.get(origin.url or "")',
         "return None",
-        _unit("planning", "a_copy_that_another_civicsync_made_is_not_made_twice"),
+        _unit("planning", "a_copy_that_a_civicsync_we_know_made_is_not_made_twice"),
     ),
     Mutant(
         "something is decided while the answer is out",
@@ -727,15 +727,15 @@ _PLANNING = (
     Mutant(
         "a text without a marker of ours is adopted",
         ADOPTION,
-        "if signer.is_ours(m, instance, space)), None)",
-        "if m.signature), None)",
+        "for m in markers_in(made.text) if signer.is_ours(m, instance, space)))",
+        "for m in markers_in(made.text) if m.signature))",
         _unit("adoption", "a_text_without_a_marker_of_ours_is_not_adopted"),
     ),
     Mutant(
         "a draft is adopted as a copy",
         ADOPTION,
-        "if marker is None or route is None or not made.copy.complete:",
-        "if marker is None or route is None:",
+        "for marker in ours if made.copy.complete else ():",
+        "for marker in ours:",
         _unit("adoption", "a_half_made_copy_is_not_adopted"),
     ),
     Mutant(
@@ -769,7 +769,7 @@ _PLANNING = (
     Mutant(
         "a copy that stands is reopened",
         REVIEW,
-        "if own.state not in _REOPENED:",
+        "if own.state not in _REOPENED and not held:",
         "if own.state in ():",
         _unit("review", "what_has_its_copy_is_not_reopened"),
     ),
@@ -845,8 +845,8 @@ _RENDER = (
     Mutant(
         "origin's HTML not sanitised",
         RENDER,
-        "body = clean_html(_HTML.from_string(route.body).render(",
-        "body = str(_HTML.from_string(route.body).render(",
+        "body = clean_html(without_markers(clean_html(whole)))",
+        "body = str(whole)",
         _unit("planning", "html_that_a_citizen_typed_is_sanitised_again_on_its_way_out"),
     ),
     Mutant(
@@ -1136,6 +1136,226 @@ _WRITERS = (
     ),
 )
 
+_STRAIN = (
+    Mutant(
+        "a lost answer is settled by one look a minute later",
+        SENDING,
+        "settled = self.ledger.clock.now() >= self._settled_at(op)",
+        "settled = self.ledger.clock.now() is not None",
+        _unit("sending", "a_lost_answer_is_settled_in_growing_steps_that_end_after_hours"),
+    ),
+    Mutant(
+        "absent once is absent",
+        SENDING,
+        "and settled and (op.lookups or not self.settle):",
+        "and settled:",
+        _unit("sending", "absence_is_believed_only_the_second_time"),
+    ),
+    Mutant(
+        "sent again without a look at the earlier attempt",
+        SENDING,
+        "            if again and found is None and isinstance(self.writer, CanFind):",
+        "            if again is None and found is None and isinstance(self.writer, CanFind):",
+        _unit("sending", "before_it_is_sent_again_an_earlier_attempt_is_looked_up"),
+    ),
+    Mutant(
+        "something else is made before old attempts are looked up",
+        SENDING,
+        "if op.lookups and not self._due(op) and not anyway:",
+        "if op.lookups and not self._due(op):",
+        _unit("sending", "before_something_else_is_made_a_lost_answer_is_looked_up_before_its_time"),
+    ),
+    Mutant(
+        "what was withdrawn while its answer was lost is made after all",
+        RUN,
+        "            await self._look_up_before_planning(outcomes)",
+        "            pass",
+        "tests/integration/test_publish_strain.py::test_what_is_proven_absent_and_was_withdrawn_meanwhile_is_not_made",
+    ),
+    Mutant(
+        "a second copy that arrived late is nobody's business",
+        SENDING,
+        "others = [ref for ref in (copy.ref, *copy.twins) if ref != own.remote_ref] if copy is not None else []",
+        "others = list[Ref]()",
+        _unit("sending", "an_attempt_that_is_stored_after_all_is_told_as_a_twin"),
+    ),
+    Mutant(
+        "twins: keep_first dropped",
+        SENDING,
+        'if job.twins == "keep_first":',
+        'if job.twins == "":',
+        _unit("sending", "the_copy_that_was_made_first_stays_where_the_route_says_so"),
+    ),
+    Mutant(
+        "a text that says something else by now is taken back as a twin",
+        SENDING,
+        "            if not carries(reading.plain, own.marker):\n                kept",
+        "            if not reading.plain:\n                kept",
+        _unit("sending", "a_twin_that_says_something_else_by_now_is_not_taken_back"),
+    ),
+    Mutant(
+        "two copies with one marker end with exit code 0",
+        "sync/publish/outcome.py",
+        "self.left_alone or self.twins > 0 or self.outcome in",
+        "self.left_alone or self.outcome in",
+        "tests/integration/test_publish_strain.py::test_two_copies_are_asked_about_by_default",
+    ),
+    Mutant(
+        "a text with another copy's marker is adopted",
+        ADOPTION,
+        "each.mixed if len(ours) > 1 else each.plain).append(made)",
+        "each.plain).append(made)",
+        "tests/integration/test_publish_strain.py::test_a_text_with_two_markers_is_nobodys_copy",
+    ),
+    Mutant(
+        "a text of nobody knows whom is adopted",
+        ADOPTION,
+        "(each.unproven if not made.ours else",
+        "(each.unproven if made is None else",
+        _unit("adoption", "a_text_of_which_nothing_tells_who_wrote_it_is_a_question"),
+    ),
+    Mutant(
+        "an official copy is believed whoever wrote it",
+        f"{CONSUL}/writer.py",
+        "if found.own in self._made or (found.author is not None and found.author in {person, self._office}):",
+        "if found.own:",
+        _contract("consul_writer", "a_marker_is_not_believed_whoever_wrote_it_with_whatever_title"),
+    ),
+    Mutant(
+        "a removed marker leaves another one",
+        MARKER,
+        "        if found == []:\n            return text",
+        "        if found != []:\n            return text",
+        _unit("nested_markers", "markers_are_removed_until_none_is_left"),
+    ),
+    Mutant(
+        "what a template puts together may be a marker",
+        RENDER,
+        "title = without_markers(plain_title(_PLAIN.from_string(route.title).render(values)))",
+        "title = plain_title(_PLAIN.from_string(route.title).render(values))",
+        _unit("nested_markers", "whatever_an_origin_and_a_template_say_a_copy_carries_its_own_marker_alone"),
+    ),
+    Mutant(
+        "a text with two markers is sent",
+        MARKER,
+        "if not marker or text.count(marker) != 1:",
+        "if not marker or marker not in text:",
+        _unit("nested_markers", "a_text_carries_exactly_one_marker_its_own"),
+    ),
+    Mutant(
+        "what would carry another marker is sent",
+        SENDING,
+        "                if why := why_not_sent(draft):",
+        "                if why := str():",
+        _unit("sending", "what_would_not_carry_exactly_one_marker_its_own_is_never_sent"),
+    ),
+    Mutant(
+        "an edit passes no guard",
+        PLANNING,
+        "            if judged.provenance is Provenance.HELD:",
+        "            if judged.provenance is None:",
+        "tests/integration/test_publish_strain.py::test_a_marker_in_an_edit_passes_the_same_guards_as_in_a_new_text",
+    ),
+    Mutant(
+        "a foreign marker is believed whoever wrote it",
+        PLANNING,
+        "            if foreign and self._known(marked):",
+        "            if foreign:",
+        _unit("planning", "a_foreign_marker_of_whom_nobody_knows_is_told_and_holds_nothing"),
+    ),
+    Mutant(
+        "a peer's marker is believed for every address in its text",
+        "sync/publish/peers.py",
+        "return _ADDRESS.findall(before)[-1:] if",
+        "return _ADDRESS.findall(before) if",
+        _unit("planning", "a_peers_marker_is_believed_for_the_one_address_before_it"),
+    ),
+    Mutant(
+        "mass changes do not ask",
+        QUEUE,
+        "changes <= max(_ALWAYS, int(copies * route.halt_above_percent / 100)):",
+        "changes >= 0:",
+        "tests/integration/test_publish_strain.py::test_mass_withdrawals_ask_first_and_go_on_when_a_person_says_so",
+    ),
+    Mutant(
+        "a route that a person let go on asks again at once",
+        LEDGER,
+        "return or_(resumed.is_(None), OPERATION.c.created_at > resumed)",
+        "return OPERATION.c.id > 0",
+        "tests/integration/test_publish_strain.py::test_mass_withdrawals_ask_first_and_go_on_when_a_person_says_so",
+    ),
+    Mutant(
+        "what a person approved trips the wire",
+        LEDGER,
+        "                OPERATION.c.decided_by.is_(None),",
+        "                OPERATION.c.id > 0,",
+        "tests/integration/test_publish_strain.py::test_three_may_always_change_and_what_a_person_approved_is_not_counted",
+    ),
+    Mutant(
+        "answers that are as old as their copies trip the wire",
+        LEDGER,
+        "                OPERATION.c.older.is_(False),",
+        "                OPERATION.c.id > 0,",
+        "tests/integration/test_publish_strain.py::test_answers_that_are_older_than_their_copies_belong_to_their_making",
+    ),
+    Mutant(
+        "what we took back ourselves makes a pull undecided",
+        "sync/pull/sweep.py",
+        "        total = total.plus(await asyncio.to_thread(_bury_ours, store, cases, ours))",
+        "        pass",
+        "tests/integration/test_publish_strain.py::test_mass_withdrawals_ask_first_and_go_on_when_a_person_says_so",
+    ),
+    Mutant(
+        "every edit of a citizen is a write",
+        QUEUE,
+        "        if edits < route.edits_per_hour:",
+        "        if edits >= 0:",
+        "tests/integration/test_publish_strain.py::test_an_origin_that_is_edited_a_thousand_times_costs_its_copy_a_few_writes",
+    ),
+    Mutant(
+        "approving makes anew what was removed",
+        REVIEW,
+        "            return Ruling.ONLY_REOPENED",
+        "            return self.reopen(own)",
+        _unit("review", "approving_never_makes_anew_what_was_removed"),
+    ),
+    Mutant(
+        "what may be public already is sent again with all others",
+        REVIEW,
+        "if op.reason_code in KNOWINGLY and not named:",
+        "if op.reason_code is None and not named:",
+        _unit("review", "what_may_be_public_already_is_not_sent_again_with_all_others"),
+    ),
+    Mutant(
+        "a moderator's text is overwritten by whoever did not see it",
+        REVIEW,
+        "            if shown_to != self.who:",
+        "            if shown_to == self.ledger:",
+        _unit("review", "a_moderators_text_is_overwritten_only_by_whom_it_was_shown_to"),
+    ),
+    Mutant(
+        "an approval counts for whatever stands there when it is sent",
+        SENDING,
+        'approved = op.decided_by is not None and there.get("shown_to") and there.get("print") == seen',
+        "approved = op.decided_by is not None",
+        _unit("sending", "an_approval_counts_only_for_what_was_shown"),
+    ),
+    Mutant(
+        "a conflict is found only when it is sent",
+        RUN,
+        "                await self._compare(outcome)",
+        "                pass",
+        "tests/integration/test_publish_strain.py::test_a_moderators_edit_is_found_when_it_is_planned_shown_and_compared_again",
+    ),
+    Mutant(
+        "a 200 that cannot be read is sent again (Your Priorities)",
+        f"{YOURS}/writer.py",
+        "status=error.status, accepted=True) from error",
+        "status=error.status) from error",
+        _contract("your_priorities_writer", "a_200_that_cannot_be_read_was_taken"),
+    ),
+)
+
 MUTANTS: tuple[Mutant, ...] = (
     *_LEDGER,
     *_SENDING,
@@ -1146,4 +1366,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *_RUN,
     *_RENDER,
     *_WRITERS,
+    *_STRAIN,
 )

@@ -505,7 +505,7 @@ class Ledger:
         with self._begin() as connection:
             connection.execute(
                 update(OPERATION)
-                .where(OPERATION.c.id == operation.id, OPERATION.c.state == operation.state)
+                .where(OPERATION.c.state == operation.state, OPERATION.c.id == operation.id)
                 .values(there=dict(there))
             )
 

@@ -434,3 +434,13 @@ async def test_signing_in_is_repeated_when_its_answer_is_lost(
         there.sandbox.plant(Fault(kind, match=f"^{step}", times=2, seconds=90.0))
         await there.writer.create(SPACE, a_draft(voice))
         assert there.only["published_at"] is not None
+
+
+@pytest.mark.parametrize("voice", VOICES)
+async def test_a_200_that_cannot_be_read_was_taken(voice: Literal["participant", "official"]) -> None:
+    async with city() as there:
+        draft = there.writer.fit(SPACE, a_draft(voice)).draft
+        there.sandbox.plant(Fault("html_200", match=STEPS[voice, "create"]))
+        with pytest.raises(MaybeDone) as caught:
+            await there.writer.create(SPACE, draft)
+        assert caught.value.accepted

@@ -264,3 +264,31 @@ async def test_changes_may_be_repeated(kind: str) -> None:
             except (MaybeDone, NotDone):
                 await change()
         assert row["name"] == "Andere titel" and row["deleted"]
+
+
+async def test_a_200_that_cannot_be_read_was_taken() -> None:
+    """Whatever stands in it, the site took the post: it is looked up, and never sent again by itself."""
+    async with city() as there:
+        there.sandbox.plant(Fault("cut_json", match=r"^POST /api/posts/\d+$"))
+        with pytest.raises(MaybeDone) as caught:
+            await there.writer.create(SPACE, a_draft())
+        assert caught.value.accepted
+        assert len(there.copies()) == 1
+
+
+async def test_the_account_lists_its_own_texts_with_their_twins() -> None:
+    async with city() as there:
+        first = await there.writer.create(SPACE, a_draft())
+        second = await there.writer.create(SPACE, a_draft("Nog eens"))
+        twins = {each.copy.ref: list(each.copy.twins) async for each in there.writer.authored(SPACE)}
+        assert (twins[first.ref], twins[second.ref]) == ([second.ref], [first.ref])
+
+
+@pytest.mark.parametrize("admin", [True, False])
+async def test_answers_can_be_told_only_where_the_account_administers_the_very_group(admin: bool) -> None:
+    async with city(bot_is_admin=admin) as there:
+        why = await there.writer.may_answer(SPACE)
+        assert (why == "") is admin
+        assert admin or "no admin of group/1" in why
+    async with city(bot_is_admin=False, answers_as_arguments=True) as there:
+        assert await there.writer.may_answer(SPACE) == ""

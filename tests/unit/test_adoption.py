@@ -107,6 +107,23 @@ async def test_a_second_copy_with_the_same_marker_does_not_take_the_place_of_the
     assert own.copy_key == "b/proposal/1"
 
 
+async def test_a_text_of_which_nothing_tells_who_wrote_it_is_a_question(desk: Desk) -> None:
+    """CONSUL without `login`: anybody can paste a marker that stood on a page."""
+    assert await adopted(desk, replace(made(desk), ours=False)) == []
+    [own] = desk.ledger.publications()
+    assert (own.state, own.reason_code, own.copy_key) == (P.HELD, Reason.UNPROVEN, None)
+    desk.ledger.update_publication(own, event="approved", state=P.RELEASED)
+    assert await adopted(desk, replace(made(desk), ours=False)) == []
+    assert desk.again(own).state is P.RELEASED, "a person has decided"
+
+
+async def test_of_two_candidates_the_one_made_first_is_taken_and_a_person_is_asked(desk: Desk) -> None:
+    later = replace(made(desk, 10), text=desk.draft(number=1).main.plain)
+    await adopted(desk, later, made(desk, 9, text=desk.draft(number=1).main.plain))
+    [own] = desk.ledger.publications()
+    assert (own.copy_key, own.reason_code, "proposal/10" in own.reason) == ("b/proposal/9", Reason.TWINS, True)
+
+
 async def test_the_search_ends_after_a_run_of_known_copies(desk: Desk) -> None:
     for number in range(1, 31):
         desk.publication(P.SENT, number)
