@@ -10,6 +10,11 @@ from .load import is_reference, written
 from .model import Config
 
 
+_HARMLESS = frozenset(
+    {"host", "port", "dbname", "sslmode", "connect_timeout", "application_name", "target_session_attrs"}
+)
+
+
 def shown(config: Config, file: Path) -> dict[str, Any]:
     """What `config show` prints: JSON-able, by the names that stand in the file."""
     data: dict[str, Any] = config.model_dump(mode="json", by_alias=True)
@@ -44,4 +49,6 @@ def _database(address: str) -> str:
         url = parse_url(address)
     except DatabaseError:
         return HIDDEN
-    return redact(url.render_as_string(hide_password=True).replace("+psycopg", ""))
+    # Of its options only those that can hold no secret.
+    url = url.set(query={name: value if name in _HARMLESS else HIDDEN for name, value in url.query.items()})
+    return redact(url.render_as_string(hide_password=True).replace("+psycopg", "").replace("%2A%2A%2A", HIDDEN))
