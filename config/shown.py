@@ -9,7 +9,6 @@ from ..core.schema.failures import DatabaseError
 from .load import is_reference, written
 from .model import Config
 
-
 _HARMLESS = frozenset(
     {"host", "port", "dbname", "sslmode", "connect_timeout", "application_name", "target_session_attrs"}
 )

@@ -108,7 +108,7 @@ async def test_another_city_is_not_recognised(
             {"at": "2019-01-01 00:00:00.000000"},
         )
     await city.pull(url="http://localhost:8")
-    with pytest.raises(NotThisPlatform, match="at http://localhost:8 is another city.*other times"):
+    with pytest.raises(NotThisPlatform, match=r"at http://localhost:8 is another city.*other times"):
         await city.puller().moved("toy")
     assert city.rows("SELECT url FROM instances") == [("http://127.0.0.1:9",)]
 

@@ -171,10 +171,33 @@ def test_what_is_wrong_is_said_in_our_words(tmp_path: Path, text: str, expected:
 
 
 KEYS = st.sampled_from(
-    (
-        "civicsync operator name contact database privacy key instances ideas platform url every routes from to space where safety "
-        "politeness timeout management locales peers time_zone <<"
-    ).split()
+    [
+        "civicsync",
+        "operator",
+        "name",
+        "contact",
+        "database",
+        "privacy",
+        "key",
+        "instances",
+        "ideas",
+        "platform",
+        "url",
+        "every",
+        "routes",
+        "from",
+        "to",
+        "space",
+        "where",
+        "safety",
+        "politeness",
+        "timeout",
+        "management",
+        "locales",
+        "peers",
+        "time_zone",
+        "<<",
+    ]
 )
 LEAVES = st.one_of(
     st.none(),
