@@ -11,6 +11,11 @@ _PRIVACY = "tests/unit/test_privacy.py::"
 _TEXT = "tests/unit/test_text.py::"
 _TRANSPORT = "tests/unit/test_transport.py::"
 _PACE = "tests/unit/test_pace.py::"
+_VALUES = "tests/unit/test_odd_values.py::"
+_MANNERS = "tests/unit/test_manners.py::"
+_ODD_CONSUL = "tests/integration/test_consul_odd.py::"
+_ODD_YP = "tests/integration/test_your_priorities_odd.py::"
+_ODD_DECIDIM = "tests/integration/test_decidim_odd.py::"
 
 MUTANTS: tuple[Mutant, ...] = (
     # One process at a time.
@@ -341,8 +346,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "what a citizen typed is not in the reason",
         "core/store/quarantine.py",
-        "first = error.errors(include_input=False, include_url=False, include_context=False)[0]",
-        'first = {**error.errors()[0], "msg": str(error)}',
+        'words = expected(first["type"], first.get("ctx") or {}) or "not what this field holds"',
+        "words = str(error)",
         f"{_STORE}test_what_a_citizen_typed_is_not_in_the_reason[sqlite]",
     ),
     Mutant(
@@ -412,8 +417,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "deceiving characters are removed",
         "core/text.py",
-        '    return _INVISIBLE.sub("", value)',
-        "    return value",
+        '    return _INVISIBLE.sub("", value.',
+        "    return str(value.",
         f"{_TEXT}test_deceiving_characters_are_removed",
     ),
     Mutant(
@@ -514,5 +519,209 @@ MUTANTS: tuple[Mutant, ...] = (
         "an error of its own ({state or type(error).__name__})",
         "an error of its own ({error})",
         f"{_NET}test_what_a_reader_raises_ends_its_own_run_and_no_other[reading-database]",
+    ),
+    # What a platform may send.
+    Mutant(
+        "half a surrogate and NUL are replaced",
+        "connectors/contract/bounded_json.py",
+        "    if _SUSPECT.search(body):",
+        "    if False:",
+        f"{_VALUES}test_half_a_surrogate_and_nul_are_replaced_where_an_answer_is_decoded",
+    ),
+    Mutant(
+        "a number beyond all bounds spoils no page",
+        "connectors/contract/bounded_json.py",
+        "        if _TOO_BIG not in str(error):",
+        "        if True:",
+        f"{_VALUES}test_a_number_beyond_all_bounds_spoils_no_page",
+    ),
+    Mutant(
+        "only plain digits are a number",
+        "connectors/contract/values.py",
+        '_DIGITS = re.compile(r"[0-9]{1,18}")',
+        '_DIGITS = re.compile(r"\\d{1,18}")',
+        f"{_VALUES}test_only_plain_digits_are_a_number",
+    ),
+    Mutant(
+        "a time without a zone is UTC",
+        "connectors/contract/values.py",
+        "        return utc(found if found.tzinfo else found.replace(tzinfo=UTC))",
+        "        return utc(found)",
+        f"{_VALUES}test_a_time_without_a_zone_is_utc_on_every_machine",
+    ),
+    Mutant(
+        "years that no platform can tell of are none",
+        "core/records.py",
+        "    if not EARLIEST <= moment < LATEST:",
+        "    if False:",
+        f"{_VALUES}test_times_that_no_platform_can_tell_of_are_none",
+    ),
+    Mutant(
+        "a counter fits into 64 bits",
+        "connectors/contract/values.py",
+        "    if not -LARGEST <= value <= LARGEST:",
+        "    if False:",
+        f"{_VALUES}test_a_counter_is_a_whole_number_that_fits",
+    ),
+    Mutant(
+        "quarantine takes anything",
+        "core/items.py",
+        "            return storable(value)\n        case bool()",
+        "            return value\n        case bool()",
+        f"{_VALUES}test_quarantine_takes_anything_in_both_databases[postgresql]",
+    ),
+    Mutant(
+        "an entity hides no character",
+        "core/text.py",
+        "    return tidy(_SANITISER.clean(value))",
+        "    return _SANITISER.clean(value)",
+        f"{_VALUES}test_an_entity_hides_no_character_that_deceives",
+    ),
+    Mutant(
+        "no wait at all is not what a server means",
+        "connectors/http/transport.py",
+        "        return min(wait, MAX_REST) if wait > 0 else None",
+        "        return min(max(wait, 0.0), MAX_REST)",
+        f"{_MANNERS}test_no_wait_at_all_means_our_own_back_off[0-429]",
+    ),
+    Mutant(
+        "never sooner than our own back-off",
+        "connectors/http/transport.py",
+        "            return max(asked or 0.0, backoff(state))",
+        "            return asked if asked is not None else backoff(state)",
+        f"{_MANNERS}test_a_short_wait_is_no_shorter_than_our_own",
+    ),
+    Mutant(
+        "what may pass is asked again",
+        "connectors/http/transport.py",
+        "frozenset({408, 425, 500, 502, 503, 504, *range(520, 525)})",
+        "frozenset({500, 502, 503, 504})",
+        f"{_MANNERS}test_what_may_pass_is_asked_again",
+    ),
+    Mutant(
+        "another port is another host",
+        "connectors/contract/exchange.py",
+        '    return (parts.hostname or "").lower(), None if parts.port == _DEFAULT_PORT.get(parts.scheme) else parts.port',
+        '    return (parts.hostname or "").lower(), None',
+        f"{_MANNERS}test_a_password_follows_no_redirect_to_another_host_or_port",
+    ),
+    Mutant(
+        "only a sign-in page is a sign-in",
+        "connectors/contract/exchange.py",
+        '    if parts.path.rstrip("/").endswith(_SIGN_IN):',
+        "    if True:",
+        f"{_MANNERS}test_another_host_a_filter_and_a_sign_in_page_have_words_of_their_own",
+    ),
+    Mutant(
+        "patience is of the whole run",
+        "connectors/http/transport.py",
+        "            self._wasted += self._clock.monotonic() - started",
+        "            self._wasted += 0.0",
+        f"{_MANNERS}test_patience_is_of_the_whole_run",
+    ),
+    Mutant(
+        "an unread part makes a run fail",
+        "sync/pull/run.py",
+        "        elif run.result.unread:",
+        "        elif False:",
+        f"{_ODD_CONSUL}test_a_row_that_the_server_fails_on_is_named_and_hides_nothing",
+    ),
+    Mutant(
+        "CONSUL: of a list with holes nothing is missing",
+        "connectors/consul/light_sweep.py",
+        "                if light.holes[name] or self.nameless.get(name):",
+        "                if False:",
+        f"{_ODD_CONSUL}test_a_row_without_a_number_is_one_note",
+    ),
+    Mutant(
+        "CONSUL: no list is no empty list",
+        "connectors/consul/mapping.py",
+        "    if not isinstance(found, list):\n        raise Malformed",
+        "    found = found or []\n    if not isinstance(found, list):\n        raise Malformed",
+        f"{_ODD_CONSUL}test_no_list_is_no_empty_list",
+    ),
+    Mutant(
+        "CONSUL: only null is the word for gone",
+        "connectors/consul/api.py",
+        "        elif node is None and rows is not None:",
+        "        elif True:",
+        f"{_ODD_CONSUL}test_only_null_is_the_word_for_gone",
+    ),
+    Mutant(
+        "CONSUL: one list that fails hides no other",
+        "connectors/consul/reader.py",
+        "        except (Malformed, Unreachable) as error:\n            await self._alive(error)\n            light",
+        "        except NotImplementedError as error:\n            await self._alive(error)\n            light",
+        f"{_ODD_CONSUL}test_a_list_that_fails_is_named_and_the_rest_is_read[debates]",
+    ),
+    Mutant(
+        "Your Priorities: null with status 200 is not gone",
+        "connectors/your_priorities/api.py",
+        "        if value is None:",
+        "        if False:",
+        f"{_ODD_YP}test_null_with_status_200_is_not_the_word_for_gone",
+    ),
+    Mutant(
+        "Your Priorities: of a list with holes nothing is missing",
+        "connectors/your_priorities/lists.py",
+        "        self.group.settled = self.calm and not self.holes",
+        "        self.group.settled = self.calm",
+        f"{_ODD_YP}test_an_element_that_is_nothing_is_one_note_and_nothing_goes_for_it",
+    ),
+    Mutant(
+        "a list that brings nothing new twice does not go on",
+        "connectors/contract/values.py",
+        "        if goes_on and (again or self._still > 1 or self._pages >= MOST_PAGES):",
+        "        if goes_on and self._pages >= MOST_PAGES:",
+        f"{_ODD_YP}test_a_list_behind_a_cache_that_ignores_what_is_asked_ends_with_a_word[feed]",
+    ),
+    Mutant(
+        "Decidim: only the word for hidden means hidden",
+        "connectors/decidim/api.py",
+        "            if where[: len(path)] == list(path) or list(path)[: len(where)] == where:",
+        "            if False:",
+        f"{_ODD_DECIDIM}test_only_the_platform_s_word_for_hidden_means_hidden",
+    ),
+    Mutant(
+        "Decidim: what could not be read is kept",
+        "connectors/decidim/component_pull.py",
+        '            elif doubtful(errors, "component", name, "nodes", place):',
+        "            elif False:",
+        f"{_ODD_DECIDIM}test_null_beside_another_error_is_not_hidden[0.32-True]",
+    ),
+    Mutant(
+        "Decidim: a question answered by an error is no answer",
+        "connectors/decidim/presence.py",
+        '                found[each] = None if doubtful(errors, "component", f"r{position}") else False',
+        "                found[each] = False",
+        f"{_ODD_DECIDIM}test_null_beside_another_error_is_not_hidden[0.32-True]",
+    ),
+    Mutant(
+        "Decidim: components that are no list are no empty list",
+        "connectors/decidim/reader.py",
+        "                if not isinstance(components, list):\n                    self.unsure = True",
+        "                if False:\n                    self.unsure = True",
+        f"{_ODD_DECIDIM}test_components_that_are_no_list_are_no_empty_list[None]",
+    ),
+    Mutant(
+        "Decidim: a list ends",
+        "connectors/decidim/component_pull.py",
+        'or following == after or page["empty"]:',
+        "and False:",
+        f"{_ODD_DECIDIM}test_a_list_that_does_not_go_on_ends_with_a_word",
+    ),
+    Mutant(
+        "Decidim: open data that refuses falls back",
+        "connectors/decidim/open_data.py",
+        "        except (NotFound, Malformed, NotAllowed, Unreachable) as error:",
+        "        except (NotFound, Malformed) as error:",
+        f"{_ODD_DECIDIM}test_open_data_that_refuses_falls_back[500-0.32]",
+    ),
+    Mutant(
+        "Decidim: a file with an odd row is not believed",
+        "connectors/decidim/exports.py",
+        "            if value and not _WRITTEN.fullmatch(value):",
+        "            if False:",
+        f"{_ODD_DECIDIM}test_a_file_with_an_odd_row_is_not_believed[depth]",
     ),
 )

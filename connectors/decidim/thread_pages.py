@@ -55,6 +55,8 @@ def _read(script: str) -> Named:
         own = match[1] or match[2]
         places[own] = (places.get(own, match.span())[0], match.end())
     starts = sorted(places.items(), key=lambda each: each[1])
+    if not starts:
+        return Named()
     ends = [begin for _, (begin, _) in starts[1:]] + [len(script)]
     dated = {own for (own, (_, begin)), end in zip(starts, ends, strict=True) if _DATED.search(script, begin, end)}
     return Named(frozenset(places), frozenset(places) - dated)

@@ -331,12 +331,18 @@ class HttpTransport:
                 with attempt:
                     if attempt.retry_state.attempt_number > 1:
                         self.stats.retries += 1
-                    answer = await self._once(exchange)
+                    answer = await self._once(exchange, self._left(started))
                     return self._decoded(answer) if exchange.json and answer.status == 200 else answer
         except (_Again, _NotSent) as error:
             self._wasted += self._clock.monotonic() - started
             raise error.final from error.__cause__
         raise AssertionError("unreachable: tenacity either returns or raises")
+
+    def _left(self, started: float) -> float:
+        """Seconds that this attempt may take: the last one of a run ends soon after its patience does, whatever it waits for."""
+        patience = self._politeness.give_up_after
+        left = patience - self._wasted - (self._clock.monotonic() - started)
+        return min(self._politeness.deadline, max(left, 0.05 * patience))
 
     def _before_retry(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
@@ -346,8 +352,9 @@ class HttpTransport:
         if self.on_wait is not None and seconds > 2:
             self.on_wait(why, seconds)
 
-    async def _once(self, exchange: _Exchange) -> Response:
-        """One request and its answer, in the host's turn: nothing in here waits for anything but the platform."""
+    async def _once(self, exchange: _Exchange, seconds: float | None = None) -> Response:
+        """One request and its answer, in the host's turn: nothing in here waits for anything but the platform, and that so long at most."""
+        seconds = self._politeness.deadline if seconds is None else seconds
         where = exchange.where
         try:
             request = self._client.build_request(
@@ -363,7 +370,7 @@ class HttpTransport:
         host.limit(self, self._per_minute)
         try:
             async with host.turn(self._clock, patience=self._politeness.give_up_after, on_wait=self._tell_pace):
-                answer = await self._exchange(exchange, request, host)
+                answer = await self._exchange(exchange, request, host, seconds)
         except pace.MustRest as error:
             raise _NotSent(
                 Throttled(f"{where}: asked to slow down a while ago", hint="the next run goes on here", status=429),
@@ -372,14 +379,14 @@ class HttpTransport:
         self._judge(answer, exchange, host)
         return answer
 
-    async def _exchange(self, exchange: _Exchange, request: httpx.Request, host: pace.Pace) -> Response:
+    async def _exchange(self, exchange: _Exchange, request: httpx.Request, host: pace.Pace, seconds: float) -> Response:
         where = exchange.where
         if self._before_request is not None:
             self._before_request()
         began, status, size = self._clock.monotonic(), 0, 0
         self.stats.requests += 1
         memory = io.BytesIO()
-        whole = self._within(self._politeness.deadline)
+        whole = self._within(seconds)
         try:
             async with whole:
                 response = await self._client.send(request, stream=True)
@@ -392,7 +399,7 @@ class HttpTransport:
         except (httpx.TimeoutException, TimeoutError) as error:
             late = f"no answer within {self._politeness.timeout:.0f} s"
             if whole.expired():
-                late = f"the answer was not whole after {self._politeness.deadline:.0f} s"
+                late = f"the answer was not whole after {seconds:.3g} s"
             raise _Again(Unreachable(f"{where}: {late}")) from error
         except httpx.ConnectError as error:
             words = certificate_words(error)
@@ -418,12 +425,12 @@ class HttpTransport:
                 host.pause(self._clock.monotonic() + min(30.0, elapsed * self._politeness.pause))
             self._keep_cookies_or_not()
         headers = {name.lower(): value for name, value in response.headers.items()}
-        seconds = _runtime(headers)
-        seconds = elapsed if seconds is None else seconds
-        self.stats.platform_seconds += seconds
+        told = _runtime(headers)
+        worked = elapsed if told is None else told
+        self.stats.platform_seconds += worked
         self.stats.bytes += size
         self.stats.statuses[response.status_code] = self.stats.statuses.get(response.status_code, 0) + 1
-        return Response(response.status_code, headers, memory.getvalue(), exchange.url, seconds)
+        return Response(response.status_code, headers, memory.getvalue(), exchange.url, worked)
 
     def _keep_cookies_or_not(self) -> None:
         cookies = self._client.cookies
