@@ -23,6 +23,13 @@ _numbers = itertools.count(1)
 PLANTED: dict[str, str] = {"CIVICSYNC_KEY": KEY}
 
 
+@pytest.fixture(autouse=True)
+def only_this_configuration() -> None:
+    """What another test planted is no secret here."""
+    PLANTED.clear()
+    PLANTED["CIVICSYNC_KEY"] = KEY
+
+
 def planted(odd: str = "") -> str:
     """A reference to a secret of its own; some hold signs that an address or a form writes otherwise."""
     number = next(_numbers)
