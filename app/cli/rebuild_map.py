@@ -17,6 +17,7 @@ COLUMNS = {
     "found": "copies found",
     "known": "known already",
     "held": "held for review",
+    "asked": "questions",
     "error": "problem",
 }
 
@@ -34,5 +35,5 @@ def run(
         print_json(rows)
     else:
         print_table(rows, COLUMNS, empty="there are no routes in the configuration")
-    if any(row["error"] for row in rows):
+    if any(row["error"] or row["asked"] for row in rows):
         raise typer.Exit(EXIT_FAILED)

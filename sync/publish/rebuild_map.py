@@ -16,6 +16,8 @@ from ...core.clock import Clock
 from ...core.leases import Lease, LeaseLost
 from ...core.ledger.ledger import Ledger
 from ...core.ledger.marker import Signer
+from ...core.ledger.queries import count_by_reason
+from ...core.ledger.states import Reason
 from ..credentials import Credentials
 from .adoption import adopt, hold_older
 
@@ -30,6 +32,8 @@ class Rebuilt:
     known: int = 0
     """Copies that the database knew before (an earlier run may have found them)."""
     held: int = 0
+    asked: int = 0
+    """Copies of which a person must say which text is theirs: more than one carries their marker, or nothing tells who wrote it."""
     error: str = ""
 
 
@@ -85,4 +89,8 @@ async def _rebuild(config: Config, ledger: Ledger, row: Rebuilt, lease: Lease, b
         routes = {route.source.instance: row.route}
         found = await adopt(ledger, signer, writer, writer.read, to.instance, to.space, routes, stop_at_known=False)
         row.found = len(found)
+        asked = (Reason.TWINS, Reason.MIXED_MARKERS, Reason.UNPROVEN)
+        row.asked = await asyncio.to_thread(
+            lambda: sum(count_by_reason(ledger.engine, row.route, reason) for reason in asked)
+        )
         row.held = await asyncio.to_thread(hold_older, ledger, signer, row.route, route, found)
