@@ -58,6 +58,7 @@ _ACTIONS = {
     "create": "copy",
     "edit": "update the copy",
     "withdraw": "take the copy back",
+    "withdraw_twin": "take back what was made beside the copy",
     "answer": "answer the copy",
     "answer_back": "tell the answer at the origin",
     "hold": "hold for a person",

@@ -272,6 +272,7 @@ def refusal_of(kind: OperationKind) -> Reason:
         OperationKind.CREATE: Reason.CREATE_REFUSED,
         OperationKind.EDIT: Reason.EDIT_REFUSED,
         OperationKind.WITHDRAW: Reason.WITHDRAWAL_REFUSED,
+        OperationKind.WITHDRAW_TWIN: Reason.TWINS,
     }.get(kind, Reason.ANSWER_REFUSED)
 
 

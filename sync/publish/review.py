@@ -184,7 +184,7 @@ class Reviewer:
         for op in self.ledger.operations(states=(OperationState.REFUSED,), publication=own.id):
             newest[op.lane] = op
         for op in newest.values():
-            if op.lane is Lane.TEXT or op.payload is None:
+            if op.lane in {Lane.TEXT, Lane.TWIN} or op.payload is None:
                 continue
             self.ledger.intend(
                 own,

@@ -37,7 +37,7 @@ from ...connectors.contract.writing import (
 from ...core.identity import Ref
 from ...core.ledger.ledger import SETTLED, DuplicateCopy, Ledger, Operation, Publication, copy_columns, told
 from ...core.ledger.marker import carries
-from ...core.ledger.states import Lane, OperationKind, OperationState, Reason, refusal_of
+from ...core.ledger.states import OperationKind, OperationState, Reason, refusal_of
 from ..render.render import answer_of, blanked, draft_of, fingerprint, prints, shown, why_not_sent
 from .decisions import copy_of, editing, withdrawal_text, withdrawing
 
@@ -518,7 +518,7 @@ class Sender:
         try:
             if op.kind is OperationKind.CREATE:
                 return await self._resolve_create(job)
-            if op.lane is not Lane.TEXT:
+            if op.kind in {OperationKind.ANSWER, OperationKind.ANSWER_BACK}:
                 return await self._resolve_answer(job)
             # Whether the text there is the old one, ours or a moderator's cannot be told by its fingerprint alone any more.
             forget = {"copy_print": None} if op.kind is OperationKind.EDIT else None

@@ -312,3 +312,19 @@ def test_approving_everything_makes_nothing_anew_that_a_moderator_removed(
     assert (done.exit_code, "only `review reopen ID`" in done.stdout) == (0, True)
     world.round()
     assert world.worlds["b"].copies() == []
+
+
+def test_a_dry_run_shows_what_would_be_taken_back_beside_a_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = mesh(tmp_path, 1, twins="keep_first")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KEY", KEY)
+    world.publish("a-to-b")
+    [copy] = world.worlds["b"].copies()
+    second = world.worlds["b"].write(copy.title, copy.body, "robot")
+    world.pull()
+    done = CliRunner().invoke(app, ["publish", "a-to-b", "--dry-run"])
+    assert (done.exit_code, "take back what was made beside the copy" in done.stdout) == (0, True)
+    assert f"DELETE proposal/{second.id}" in done.stdout
+    assert not second.hidden

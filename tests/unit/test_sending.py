@@ -192,6 +192,22 @@ async def test_a_twin_that_says_something_else_by_now_is_not_taken_back(desk: De
     assert desk.again(own).reason_code is Reason.TWINS
 
 
+async def test_a_twin_whose_taking_back_got_no_answer_is_taken_back_again(desk: Desk) -> None:
+    own = desk.publication(reason_code=Reason.TWINS, reason="x")
+    op = desk.operation(own, K.WITHDRAW_TWIN, payload={"refs": ["proposal/9"]})
+    job = Job(op, own, SPACE)
+    assert await desk.sender(ScriptedWriter(reading(desk), withdraw=[MaybeDone("504")])).send(job) is W.UNKNOWN
+    assert await desk.sender(ScriptedWriter()).resolve(desk.now(job)) is W.APPROVED
+
+
+async def test_a_twin_that_cannot_be_taken_back_goes_on_being_told(desk: Desk) -> None:
+    own = desk.publication(reason_code=Reason.TWINS, reason="x")
+    op = desk.operation(own, K.WITHDRAW_TWIN, payload={"refs": ["proposal/9"]}, attempts=1)
+    writer = ScriptedWriter(reading(desk), withdraw=[CannotDo("nobody may")])
+    assert await desk.sender(writer).send(Job(op, own, SPACE)) is W.REFUSED
+    assert (desk.again(own).state, desk.again(own).reason_code) == (P.SENT, Reason.TWINS)
+
+
 @pytest.mark.parametrize("kind", [K.CREATE, K.EDIT, K.ANSWER])
 async def test_what_would_not_carry_exactly_one_marker_its_own_is_never_sent(desk: Desk, kind: OperationKind) -> None:
     draft, other = desk.draft(), desk.marker(2)
