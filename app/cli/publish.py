@@ -51,9 +51,12 @@ _STATES = (
 COLUMNS = {
     "route": "route",
     "outcome": "outcome",
+    "written_now": "written now",
     **{name: name.replace("_", " ") for name in _STATES},
+    "sent": "copies there",
     "waiting": "more",
 }
+"""`sent` counts what stands there in all, not what this run did."""
 _ACTIONS = {
     "create": "copy",
     "edit": "update the copy",
@@ -153,6 +156,8 @@ def _row(outcome: RouteOutcome, *, dry_run: bool) -> dict[str, Any]:
         "outcome": outcome.outcome,
         "message": outcome.message,
         "warnings": outcome.warnings,
+        "written": outcome.written,
+        "written_now": sum(outcome.written.values()),
         **{name: outcome.counts.get(name, 0) for name in _STATES},
         "waiting": plan.waiting if plan is not None else 0,
         "skipped": plan.skipped if plan is not None else {},
@@ -222,8 +227,8 @@ def _print_plan(outcome: RouteOutcome) -> None:
 
 
 def _columns(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
-    used = {name: heading for name, heading in COLUMNS.items() if any(row.get(name) for row in rows)}
-    return {"route": "route", "outcome": "outcome", **used}
+    always = {"route", "outcome", "written_now"}
+    return {name: heading for name, heading in COLUMNS.items() if name in always or any(row.get(name) for row in rows)}
 
 
 def _say(outcomes: Sequence[RouteOutcome]) -> None:

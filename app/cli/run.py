@@ -1,7 +1,7 @@
 """`civicsync run`: pulls and routes kept going, unattended, in one process; stops cleanly on SIGTERM or Ctrl-C."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
@@ -93,12 +93,19 @@ class _Worker:
                 publisher = Publisher(self.config, self.engine, self.clock, stop=self.stop)
                 outcome = (await publisher.publish([name]))[0]
             await self._still_there()
-            numbers = ", ".join(f"{number} {word.replace('_', ' ')}" for word, number in sorted(outcome.counts.items()))
-            return f"{outcome.outcome}: {numbers or 'nothing yet'}" + (
-                f"; {outcome.message}" if outcome.message else ""
+            told = (
+                f"wrote {sum(outcome.written.values())}"
+                + (f" ({_numbers(outcome.written)})" if outcome.written else ""),
+                f"all in all {_numbers(outcome.counts)}" if outcome.counts else "",
+                outcome.message,
             )
+            return f"{outcome.outcome}: {'; '.join(each for each in told if each)}"
 
         return work
+
+
+def _numbers(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{number} {word.replace('_', ' ')}" for word, number in sorted(counts.items()))
 
 
 def _say(name: str, text: str) -> None:

@@ -25,7 +25,7 @@ from ...connectors.contract.reading import Page
 from ...core import events
 from ...core import journal as journal
 from ...core.clock import Clock
-from ...core.store.statistics import totals
+from ...core.store.statistics import kinds, totals
 from ...sync.pull.run import Options, PullEnd, Puller, PullOutcome
 from ..stopping import stop_on_signals
 from .common import (
@@ -87,6 +87,7 @@ def run(
         print_json(rows)
     else:
         print_table(rows, COLUMNS, empty="nothing to do", counts=COLUMNS.keys())
+        _say_kinds(rows)
         _say(outcomes)
     if any(each.failed for each in outcomes):
         raise typer.Exit(EXIT_FAILED)
@@ -103,7 +104,16 @@ def _row(engine: Engine, outcome: PullOutcome) -> dict[str, Any]:
         **outcome.counts(),
         "newly_quarantined": outcome.written.quarantined,
         **totals(engine, outcome.instance),
+        "kinds": kinds(engine, outcome.instance),
     }
+
+
+def _say_kinds(rows: list[dict[str, Any]]) -> None:
+    """`proposals` counts all that a platform calls otherwise, too."""
+    for row in rows:
+        if len(row["kinds"]) > 1:
+            numbers = ", ".join(f"{many:,} {kind.replace('_', ' ')}" for kind, many in row["kinds"].items())
+            out.print(f"{row['instance']}: proposals by kind: {numbers}", style="dim", markup=False, soft_wrap=True)
 
 
 def _say(outcomes: list[PullOutcome]) -> None:

@@ -6,8 +6,22 @@ from ..schema.tables import ROWS, ProposalRow, QuarantineRow, table_of
 from .rows import COUNTERS
 
 
+def kinds(engine: Engine, instance: str) -> dict[str, int]:
+    """How many of what is there now are proposals, debates, investments and what else the platform has, the most first."""
+    proposal = table_of(ProposalRow)
+    query = (
+        select(proposal.c.kind, func.count().label("many"))
+        .where(proposal.c.instance == instance, proposal.c.gone_at.is_(None))
+        .group_by(proposal.c.kind)
+        .order_by(func.count().desc(), proposal.c.kind)
+    )
+    with engine.connect() as connection:
+        return {row.kind: row.many for row in connection.execute(query)}
+
+
 def totals(engine: Engine, instance: str) -> dict[str, int]:
-    """What is there now, for a table: spaces, proposals, supports, comments, missing ones that wait for a verdict, in quarantine."""
+    """What is there now, for a table: spaces, proposals (of every kind), supports, comments, missing ones that wait for a verdict,
+    in quarantine."""
     proposal, quarantine = table_of(ProposalRow), table_of(QuarantineRow)
     result: dict[str, int] = {}
     with engine.connect() as connection:

@@ -37,7 +37,10 @@ class RouteOutcome:
     plan: Plan | None = None
     requests: dict[str, Sequence[Request]] = field(default_factory=dict[str, Sequence[Request]])
     """With `--dry-run`: the exact requests, by `action origin`."""
+    written: dict[str, int] = field(default_factory=dict[str, int])
+    """What this run wrote and the platform confirmed, by kind: create, edit, withdraw, answer, answer_back, withdraw_twin."""
     counts: dict[str, int] = field(default_factory=dict[str, int])
+    """What stands now, by state: all publications of the route, of whatever run."""
     left_alone: bool = False
     """The target failed so often that nothing was sent there, or not everything (the breaker is open)."""
     twins: int = 0

@@ -98,6 +98,7 @@ class TargetRun:
         self._credentials = Credentials(self.config, ledger)
         self._refused: dict[str, str] = {}
         self._strays = 0
+        self._written: dict[str, Counter[str]] = {}
 
     async def run(self, outcomes: Sequence[RouteOutcome], dry_run: bool) -> None:
         """Everything for the routes that lead here.
@@ -188,7 +189,7 @@ class TargetRun:
         await self._introduce()
         await self._work(self._queue(outcomes))
         for outcome in outcomes:
-            outcome.counts = _sum(outcome.counts, self.sender.counts.sent)
+            self._count_written(outcome)
             await asyncio.to_thread(self._say_what_is_left, outcome)
 
     async def _left_alone(self, outcomes: Sequence[RouteOutcome]) -> bool:
@@ -462,14 +463,20 @@ class TargetRun:
         now = await asyncio.to_thread(self.ledger.operation, op.id)
         if state is not None and now is not None:
             events.emit(events.WriteEnded(op.route, self.instance, op.kind, state, now.reason_code))
+        if state is OperationState.SENT:
+            self._written.setdefault(op.route, Counter())[op.kind] += 1
         if self.publisher.progress is not None:
             self.publisher.progress(self.instance, op, state)
+
+    def _count_written(self, outcome: RouteOutcome) -> None:
+        outcome.written = dict(Counter(outcome.written) + self._written.get(outcome.route, Counter()))
 
     def _close(self, outcomes: Sequence[RouteOutcome]) -> None:
         """Say how it ended. Blocks."""
         engine = self.publisher.engine
         for outcome in outcomes:
-            outcome.counts = _sum(outcome.counts, count_by_state(engine, outcome.route))
+            outcome.counts = count_by_state(engine, outcome.route)
+            self._count_written(outcome)
             outcome.reasons = reasons_told(engine, outcome.route)
             outcome.twins = count_by_reason(engine, outcome.route, Reason.TWINS)
             if outcome.twins:
@@ -509,10 +516,6 @@ class TargetRun:
 
 def _joined(before: str, why: str) -> str:
     return f"{before}; {why}" if before else why
-
-
-def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
-    return {name: one.get(name, 0) + other.get(name, 0) for name in {**one, **other}}
 
 
 def _same_ends(one: str, other: str) -> bool:

@@ -42,6 +42,7 @@ def test_from_nothing_to_an_answer(tmp_path: Path) -> None:
         assert checked["ok"] and checked["strategy"]
         [synced] = as_json(tmp_path, "sync")
         assert synced["outcome"] == "done" and synced["proposals"] > 20 and synced["requests"] > 0
+        assert sum(synced["kinds"].values()) == synced["proposals"] and len(synced["kinds"]) > 1
         [again] = as_json(tmp_path, "sync")
         # One request, and a few for what was confirmed longest ago.
         assert (again["created"], again["changed"]) == (0, 0) and 1 <= again["requests"] <= 1 + LEAST
