@@ -48,6 +48,9 @@ def old(engine: Engine) -> Engine:
             connection.execute(text(f"DROP VIEW {view}"))
         newer = [("publication", "reason_code"), ("lease", "token")]
         newer += [("operation", column) for column in ("reason_code", "lookups", "accepted_at")]
+        newer += [("operation", column) for column in ("last_sent_at", "there", "older")]
+        newer += [("route", "resumed_at"), ("instance", "pseudonyms_of"), ("instance", "limited_to")]
+        newer += [(table, "purged_at") for table in ("proposal", "comment", "answer")]
         for table, column in newer:
             connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
         swept = [str(row_class.__tablename__) for row_class in ROWS.values()]
