@@ -578,13 +578,6 @@ MUTANTS: tuple[Mutant, ...] = (
         f"{_VALUES}test_an_entity_hides_no_character_that_deceives",
     ),
     Mutant(
-        "no wait at all is not what a server means",
-        "connectors/http/transport.py",
-        "        return min(wait, MAX_REST) if wait > 0 else None",
-        "        return min(max(wait, 0.0), MAX_REST)",
-        f"{_MANNERS}test_no_wait_at_all_means_our_own_back_off[0-429]",
-    ),
-    Mutant(
         "never sooner than our own back-off",
         "connectors/http/transport.py",
         "            return max(asked or 0.0, backoff(state))",

@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from ...core.identity import Ref, split_ref
-from ..contract.errors import EndlessList, Malformed, NotFound, Unreachable
+from ..contract.errors import Malformed, NotFound, Unreachable
 from ..contract.reading import Item, Page, PullRequest
-from ..contract.values import inside, whole
+from ..contract.values import Progress, inside, whole
 from .api import Api, Spoiled
 from .dialects import B_RECORDS, Dialect, Shape, comments_of_document, pages_document, targets_per_request
 from .light_sweep import Light, LightSweep
@@ -117,7 +117,7 @@ class CommentReader:
         shape = Shape("comments", names=self.names)
         rows = self.dialect.page or B_RECORDS
         pages = shape.pages_per_request(self.dialect)
-        goes_on, still = True, 0
+        goes_on, progress = True, Progress(SCOPE)
         while goes_on:
             parts = [(f"p{i}", shape, offset + i * rows, rows) for i in range(pages)]
             try:
@@ -135,9 +135,7 @@ class CommentReader:
                 for node in page.rows:
                     self._take(node, items, ids)
                 goes_on = page.goes_on
-                still = still + 1 if goes_on and len(ids) + len(self.others) == before else 0
-                if still > 1:
-                    raise EndlessList(SCOPE)
+                progress.page(new=len(ids) + len(self.others) > before, goes_on=goes_on)
                 if not goes_on:
                     break
             offset += pages * rows
@@ -204,7 +202,7 @@ class CommentReader:
         """The comments of these threads by id, and which threads came in one piece."""
         shown: dict[Target, dict[str, dict[str, Any]]] = {}
         pieces: dict[Target, int] = {}
-        still: dict[Target, int] = {}
+        progress: dict[Target, Progress] = {}
         rest = list(batch)
         while rest:
             now, rest = rest[:size], rest[size:]
@@ -222,9 +220,8 @@ class CommentReader:
                 thread.update((identifier(node), node) for node in page.rows)
                 following = offset + (self.dialect.page or 0)
                 goes_on = page.goes_on
-                still[target] = still.get(target, 0) + 1 if goes_on and len(thread) == before else 0
-                if still[target] > 1:
-                    raise EndlessList(f"comments of {KIND[collection]}/{own}")
+                told = progress.setdefault(target, Progress(f"comments of {KIND[collection]}/{own}"))
+                told.page(new=len(thread) > before, goes_on=goes_on)
                 if goes_on and following > offset and (collection, own, following) not in batch:
                     rest.append((collection, own, following))
         return shown, {target for target, count in pieces.items() if count == 1}

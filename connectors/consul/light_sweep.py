@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...core.store.change_tokens import ChangeTokens
-from ..contract.errors import EndlessList
-from ..contract.values import inside
+from ..contract.values import Progress, inside
 from .api import Api
 from .dialects import Dialect, Shape, pages_document
 from .mapping import KIND, identifier, page_of, token
@@ -87,7 +86,7 @@ class LightSweep:
         """One sweep; `sizes` are the numbers of rows to expect."""
         found: dict[str, Rows] = {name: _empty(name) for name in sizes}
         self.holes, self.nameless = {}, {}
-        still = dict.fromkeys(sizes, 0)
+        progress = {name: Progress(name) for name in sizes}
         page = self.dialect.page or _PART
         self._paged = {name for name, size in sizes.items() if self.dialect.page is not None or size > WHOLE}
         whole = [name for name in sizes if name not in self._paged]
@@ -106,10 +105,7 @@ class LightSweep:
             for i, (name, at) in enumerate(batch):
                 before = len(found[name])
                 goes_on = self._take(found[name], data, f"p{i}", name)
-                # Rows move between pages, so that one may bring nothing new; two in a row do not.
-                still[name] = still[name] + 1 if goes_on and len(found[name]) == before else 0
-                if still[name] > 1:
-                    raise EndlessList(name)
+                progress[name].page(new=len(found[name]) > before, goes_on=goes_on)
                 if goes_on and at + page >= more[name]:
                     # More than expected: as many pages again as were read, so that a surprise costs few requests.
                     ahead = min(self.dialect.light_pages, max(1, more[name] // page))

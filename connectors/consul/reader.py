@@ -13,9 +13,9 @@ from ...core.identity import Ref, split_ref
 from ...core.items import Refs
 from ...core.records import Space
 from ...core.store.change_tokens import ChangeTokens, by_id
-from ..contract.errors import ConnectorError, EndlessList, Malformed, NotFound, Unreachable
+from ..contract.errors import ConnectorError, Malformed, NotFound, Unreachable
 from ..contract.reading import Context, Due, Item, Page, Probe, PullRequest
-from ..contract.values import identity, inside
+from ..contract.values import Progress, identity, inside
 from .api import Api
 from .capabilities import capabilities, strategy, warnings
 from .comments import DUE, CommentReader, Target, counts_in
@@ -399,7 +399,7 @@ class ConsulPull:
         cursor = self.stored.cursor(name)
         offset = int(cursor["offset"]) if cursor else 0
         seen = self.seen.setdefault(name, ChangeTokens())
-        still = 0
+        progress = Progress(name)
         goes_on = not (cursor and cursor.get("ended"))
         while goes_on:
             data = await self._page_of_records(shape, offset, rows, pages)
@@ -409,9 +409,7 @@ class ConsulPull:
                 )
                 return
             found, goes_on = self._answered(name, data, pages)
-            still = still + 1 if goes_on and all(identifier(row) in seen for row in found) else 0
-            if still > 1:
-                raise EndlessList(name)
+            progress.page(new=not all(identifier(row) in seen for row in found), goes_on=goes_on)
             items = await self._items(name, found)
             offset += pages * rows
             kept = await self._public(name, items)

@@ -225,7 +225,9 @@ class ConsulWriter:
         if self.settings.login is None and self.settings.management is not None:
             await self.admin_forms.enter()
             marked = await self.lookup.marked()
-            ours = {each.own for each in marked if self._office is not None and each.author == self._office} | self._made
+            ours = {
+                each.own for each in marked if self._office is not None and each.author == self._office
+            } | self._made
             async for made in self._authored(_each(marked)):
                 yield replace(made, ours=split_ref(made.copy.ref)[1] in ours)
             return

@@ -9,6 +9,7 @@ from bs4.builder import ParserRejectedMarkup
 
 from ..contract.errors import Malformed
 from ..contract.exchange import Response, place_of
+from ..contract.values import whole
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _NO_VALUE = frozenset({"submit", "button", "file"})
@@ -89,7 +90,7 @@ class HtmlPage:
         """How many characters a field takes by its own word; None where it says nothing."""
         found = self.field(name)
         value = str(found.get("maxlength") or "") if found is not None else ""
-        return int(value) if value.isdigit() else None
+        return whole(value)
 
     def token(self, path: str | None = None) -> str | None:
         """The page's own token, which every form of it takes; where it has none, that of the form to `path`."""

@@ -233,3 +233,22 @@ def test_names_and_keys_are_bounded() -> None:
         Space(kind="section", id="1", names={"nl\0": "x"})
     with pytest.raises(ValidationError):
         Comment(id="1", target="proposal/" + "9" * 300)
+
+
+def test_a_list_that_is_made_up_while_it_is_read_has_an_end() -> None:
+    from civicsync.connectors.contract.errors import EndlessList
+    from civicsync.connectors.contract.values import MOST_PAGES, Progress
+
+    progress = Progress("posts")
+    for _ in range(MOST_PAGES - 1):
+        progress.page(new=True, goes_on=True)
+    with pytest.raises(EndlessList, match="posts: the list does not go on"):
+        progress.page(new=True, goes_on=True)
+    again = Progress("posts")
+    again.page(new=True, goes_on=True, cursor="A")
+    with pytest.raises(EndlessList):
+        again.page(new=True, goes_on=True, cursor="A")
+    twice = Progress("posts")
+    twice.page(new=False, goes_on=True)
+    with pytest.raises(EndlessList):
+        twice.page(new=False, goes_on=True)
