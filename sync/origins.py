@@ -99,6 +99,8 @@ class Seen(NamedTuple):
 
     gone_at: datetime | None
     changed_at: datetime
+    withdrawn: bool = False
+    """Whether it says there that it was withdrawn or retired."""
 
 
 def seen_copies(engine: Engine, keys: Iterable[Key]) -> dict[Key, Seen]:
@@ -106,8 +108,9 @@ def seen_copies(engine: Engine, keys: Iterable[Key]) -> dict[Key, Seen]:
     found: dict[Key, Seen] = {}
     with engine.connect() as connection:
         for part in chunks(list(keys)):
-            query = select(PROPOSAL.c.key, PROPOSAL.c.gone_at, PROPOSAL.c.changed_at).where(PROPOSAL.c.key.in_(part))
-            found.update({own: Seen(gone, changed) for own, gone, changed in connection.execute(query)})
+            columns = (PROPOSAL.c.key, PROPOSAL.c.gone_at, PROPOSAL.c.changed_at, PROPOSAL.c.state == State.WITHDRAWN)
+            rows = connection.execute(select(*columns).where(PROPOSAL.c.key.in_(part)))
+            found.update({own: Seen(gone, changed, bool(withdrawn)) for own, gone, changed, withdrawn in rows})
     return found
 
 

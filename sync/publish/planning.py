@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Engine, or_, select
+from sqlalchemy import Engine, and_, or_, select
 
 from ...config.model import Config
 from ...config.routes import Route
@@ -126,6 +126,7 @@ class Planner:
                     PROPOSAL.c.changed_at >= since,
                     PROPOSAL.c.gone_at >= since,
                     _COPY.c.gone_at >= since,
+                    and_(_COPY.c.state == State.WITHDRAWN, _COPY.c.changed_at >= since),
                 ),
             )
         )
@@ -179,8 +180,13 @@ class Planner:
         if own.state in LIVE and copy.gone_at is not None:
             why = "the copy is not there any more: a moderator may have removed it"
             return self._decision(Action.GONE, own, origin, why, reason=Reason.COPY_GONE)
+        if own.state in LIVE and copy.withdrawn:
+            # Nothing of ours is under way: a person did that with our account, or the platform's office.
+            why = "the copy was taken back on its platform, not by civicsync"
+            return self._decision(Action.GONE, own, origin, why, reason=Reason.COPY_GONE)
         # What an edit found missing is there again only if a later pull saw it.
-        if own.state is PublicationState.GONE and copy.gone_at is None and copy.changed_at > own.changed_at:
+        there = copy.gone_at is None and not copy.withdrawn
+        if own.state is PublicationState.GONE and there and copy.changed_at > own.changed_at:
             return self._decision(Action.RETURNED, own, origin, "the copy is there again")
         return None
 

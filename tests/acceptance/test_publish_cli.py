@@ -82,7 +82,9 @@ def test_from_a_dry_run_to_a_copy_that_tells_its_story(folder: Path) -> None:
     assert [event["what"] for event in story["publications"][0]["events"]][-1] == "create: sent"
     assert "sent" in run(folder, "explain", story["publications"][0]["id"])
     again = run(folder, "publish", "--json")[0]
-    assert (again["outcome"], again["written"], again["sent"]) == ("done", {}, sent["sent"]), "what stands there is not what was sent now"
+    assert (again["outcome"], again["written"], again["sent"]) == ("done", {}, sent["sent"]), (
+        "what stands there is not what was sent now"
+    )
     assert "copies there" in run(folder, "publish") and "written now" in run(folder, "publish")
     assert run(folder, "review", "approve", waiting[0]["id"], code=1).strip().endswith("not waiting for anybody")
 

@@ -136,6 +136,21 @@ def test_a_copy_that_the_pull_saw_removed_is_told_without_an_edit_and_kept_again
     assert "Anders." in copy.body
 
 
+def test_a_copy_that_a_person_took_back_there_is_left_alone(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 1)
+    world.publish()
+    world.round()
+    copy = world.worlds["b"].copies()[0]
+    copy.state, before = State.WITHDRAWN, copy.body
+    world.round()
+    assert world.states() == {"gone": 1}
+    world.worlds["a"].posts[1].body = "Anders."
+    assert world.round() == 0 and copy.body == before, "nothing is written over what a person ended"
+    copy.state = State.OPEN
+    world.round()
+    assert world.states() == {"sent": 1}
+
+
 def test_a_copy_that_was_hidden_before_any_pull_saw_it_is_asked_for(tmp_path: Path) -> None:
     world = mesh(tmp_path, 2)
     world.publish()
