@@ -38,6 +38,7 @@ from ...core.identity import Ref
 from ...core.ledger.ledger import SETTLED, DuplicateCopy, Ledger, Operation, Publication, copy_columns, told
 from ...core.ledger.marker import carries
 from ...core.ledger.states import OperationKind, OperationState, Reason, refusal_of
+from ..render import phrases
 from ..render.render import answer_of, blanked, draft_of, fingerprint, prints, shown, why_not_sent
 from .decisions import copy_of, editing, withdrawal_text, withdrawing
 
@@ -249,9 +250,14 @@ class Sender:
             raise
         except CannotDo as error:
             # What the origin's author or moderator took away must not go on standing elsewhere.
-            if not isinstance(self.writer, CanEdit) or not own.sent_payload:
+            if not isinstance(self.writer, CanEdit):
                 raise
-            await self.writer.edit(job.space, copy_of(own), self._note(job))
+            if not own.sent_payload:
+                # After a lost ledger nobody knows what was sent; the note of before may stand there already.
+                if not await self._note_stands(job):
+                    raise
+            else:
+                await self.writer.edit(job.space, copy_of(own), self._note(job))
             why = f"{reason}; its text was replaced by a note, because: {error.message}"
             return await self._done(job, told(Reason.REPLACED_BY_NOTE, why), detail=why)
         reading = await self._reading(copy_of(own))
@@ -262,6 +268,10 @@ class Sender:
 
     def _note(self, job: Job) -> Draft:
         return self.writer.fit(job.space, blanked(draft_of(job.publication.sent_payload or {}))).draft
+
+    async def _note_stands(self, job: Job) -> bool:
+        reading = await self._reading(copy_of(job.publication))
+        return reading is not None and phrases.is_note(reading.title)
 
     async def _text_kept(self, job: Job, copy: Copy) -> str:
         """Where what is taken back stays readable, its text goes first; why it could not, or nothing where it is or will be gone."""

@@ -173,6 +173,11 @@ def withdrawn_readable(locale: str) -> str:
     return _WITHDRAWN_READABLE[language_of(locale)]
 
 
+def is_note(title: str) -> bool:
+    """Whether that is the title of a note which took the place of a copy's own."""
+    return any(title.strip() == note for note, _ in _WITHDRAWN.values())
+
+
 def withdrawn(locale: str) -> tuple[str, str]:
     """Title and text that take the place of a copy's own where a platform cannot take it back."""
     return _WITHDRAWN[language_of(locale)]

@@ -625,6 +625,14 @@ async def test_a_copy_that_cannot_be_taken_back_is_replaced_by_a_note(desk: Desk
     assert desk.marker() in note
 
 
+async def test_after_a_lost_ledger_a_note_that_stands_there_already_is_enough(desk: Desk) -> None:
+    job = desk.job(K.WITHDRAW, attempts=1, sent_payload=None)
+    there = Reading("Dit voorstel is ingetrokken", "Het origineel van dit voorstel is ingetrokken of verwijderd.")
+    assert await desk.sender(ScriptedWriter(there, withdraw=[CannotDo("it has supports")])).send(job) is W.SENT
+    own = desk.now(job).publication
+    assert (own.state, own.reason_code) == (P.WITHDRAWN, Reason.REPLACED_BY_NOTE)
+
+
 async def test_a_withdrawal_that_is_confirmed_and_not_shown_is_asked_again(desk: Desk) -> None:
     job, there = desk.job(K.WITHDRAW), reading(desk)
     assert await desk.sender(ScriptedWriter(read=[there])).send(job) is W.UNKNOWN
