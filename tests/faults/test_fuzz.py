@@ -41,7 +41,7 @@ from civicsync.core.records import Record
 from civicsync.core.text import rich, simple
 from tests.support.altered import lenient
 
-EXAMPLES = int(os.environ.get("CIVICSYNC_FUZZ", "60"))
+EXAMPLES = int(os.environ.get("CIVICSYNC_FUZZ", "200"))
 """In `make test`; `make proof` gives 20,000."""
 URL = "https://participa.example"
 FUZZ = settings(
@@ -455,7 +455,7 @@ def odd_in(data: Any, plan: tuple[int, Any]) -> Any:
     [("decidim", "0.32"), ("decidim", "0.28.6"), ("consul", "2.5.1"), ("your-priorities", "2026-07")],
 )
 @settings(
-    max_examples=max(8, EXAMPLES // 10),
+    max_examples=max(8, EXAMPLES // 25),
     deadline=None,
     suppress_health_check=list(HealthCheck),
     database=None,
