@@ -401,6 +401,20 @@ _SENDING = (
 
 _TAKEN_BACK = (
     Mutant(
+        "a copy that a person took back is written over",
+        "sync/publish/planning.py",
+        "        if own.state in LIVE and copy.withdrawn:",
+        "        if False:",
+        "tests/integration/test_publish.py::test_a_copy_that_a_person_took_back_there_is_left_alone",
+    ),
+    Mutant(
+        "after a lost ledger a note that stands there is no withdrawal",
+        "sync/publish/sending.py",
+        "                if not await self._note_stands(job):",
+        "                if True:",
+        "tests/unit/test_sending.py::test_after_a_lost_ledger_a_note_that_stands_there_already_is_enough",
+    ),
+    Mutant(
         "a copy that was hidden before any pull saw it counts as there for ever",
         "sync/publish/target_run.py",
         "            await self._look_after(outcomes)",
@@ -650,8 +664,8 @@ _PLANNING = (
     Mutant(
         "what an edit found gone counts as there again",
         PLANNING,
-        "copy.gone_at is None and copy.changed_at > own.changed_at:",
-        "copy.gone_at is None:",
+        "there and copy.changed_at > own.changed_at:",
+        "there:",
         _unit("planning", "a_copy_that_is_gone_is_there_again_only_when_a_later_pull_saw_it"),
     ),
     Mutant(

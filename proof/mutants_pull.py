@@ -15,6 +15,7 @@ _VALUES = "tests/unit/test_odd_values.py::"
 _MANNERS = "tests/unit/test_manners.py::"
 _ODD_CONSUL = "tests/integration/test_consul_odd.py::"
 _ODD_YP = "tests/integration/test_your_priorities_odd.py::"
+_OVER_DECIDIM = "tests/integration/test_decidim_over_time.py::"
 _ODD_DECIDIM = "tests/integration/test_decidim_odd.py::"
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -716,5 +717,40 @@ MUTANTS: tuple[Mutant, ...] = (
         "            if value and not _WRITTEN.fullmatch(value):",
         "            if False:",
         f"{_ODD_DECIDIM}test_a_file_with_an_odd_row_is_not_believed[depth]",
+    ),
+    Mutant(
+        "Decidim: a deleted comment that a release shows is taken out",
+        "connectors/decidim/unflagged.py",
+        "            if 0 < len(found) <= surplus:",
+        "            if False:",
+        f"{_OVER_DECIDIM}test_a_deleted_comment_that_the_release_goes_on_showing_is_gone_at_once[0.27-comment deleted]",
+    ),
+    Mutant(
+        "Decidim: what was deleted before the archive was made never comes",
+        "connectors/decidim/unflagged.py",
+        "if int(each) < self.newest and each not in stored} if stored",
+        "if False} if stored",
+        f"{_OVER_DECIDIM}test_what_was_deleted_before_the_first_archive_never_comes[0.27]",
+    ),
+    Mutant(
+        "Decidim: beside a blank archive nothing that may be moderated is stored",
+        "connectors/decidim/open_data.py",
+        'if self.blank and self.stored.memory("hidden") is None:',
+        "if False:",
+        f"{_OVER_DECIDIM}test_a_first_pull_beside_a_blank_archive_stores_no_proposal[0.27]",
+    ),
+    Mutant(
+        "Decidim: a cut archive reveals nothing",
+        "connectors/decidim/open_data.py",
+        "int(text) < self._newest or text in self._before",
+        "int(text) < self._newest",
+        f"{_OVER_DECIDIM}test_an_archive_that_was_cut_reveals_nothing_that_was_moderated[0.27]",
+    ),
+    Mutant(
+        "Decidim: what is opened again is read whatever its date says",
+        "connectors/decidim/reader.py",
+        "if self.stored.memory(gate) is not None)",
+        "if False)",
+        f"{_OVER_DECIDIM}test_what_is_opened_again_is_there_again_though_no_date_moved[0.32-component unpublished]",
     ),
 )
