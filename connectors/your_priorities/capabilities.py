@@ -20,7 +20,9 @@ def capabilities(group: str | None, order: str, marks: bool, found: Discovered) 
         Capability("categories", True),
         Capability("names", True, "only where the group shows them; a named person has one pseudonym in all groups"),
         Capability("votes", False, "Your Priorities lists no single votes on proposals"),
-        Capability("cheap look for changes", False, "Your Priorities tells no date of change: lists are read and compared"),
+        Capability(
+            "cheap look for changes", False, "Your Priorities tells no date of change: lists are read and compared"
+        ),
         Capability(
             "order",
             order == "oldest",

@@ -148,7 +148,9 @@ class WebSession:
             hint = "is `url` the address people use? Another host name is answered so" if error.status == 500 else ""
             raise NotDone("signing in got no answer that can be read", hint=hint, status=error.status) from None
         if answer.status == 401:
-            self._refused = WrongCredentials("the site does not take this e-mail and password (`email` and `password`)", status=401)
+            self._refused = WrongCredentials(
+                "the site does not take this e-mail and password (`email` and `password`)", status=401
+            )
             raise self._refused
         if answer.status != 200:
             raise NotDone(f"signing in was answered with status {answer.status}", status=answer.status)

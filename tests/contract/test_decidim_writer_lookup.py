@@ -109,7 +109,9 @@ async def test_a_standing_copy_goes_before_a_withdrawn_one_and_its_twins_are_nam
         here.sandbox.change("withdraw", id=copies[2].ref.partition("/")[2])
         found = await here.writer.find(SPACE, sent, began)
         assert found is not None
-        assert (found.ref, found.withdrawn) == (copies[0].ref, False), "the one that was made first is the one people know"
+        assert (found.ref, found.withdrawn) == (copies[0].ref, False), (
+            "the one that was made first is the one people know"
+        )
         assert list(found.twins) == [copies[1].ref, copies[2].ref]
         told = {each.copy.ref: each.copy async for each in here.writer.authored(SPACE)}
         assert list(told) == [copies[2].ref, copies[1].ref, copies[0].ref]
