@@ -2,7 +2,7 @@
 
 The hostile one is a real server on this machine that speaks bytes: honest (a toy city's answers) for a few requests, then one of forty
 kinds of trouble for ever. Everything else is the product's own: `sync` pulls four instances side by side, `run` keeps all kinds at once
-beside the healthy ones in one process. Runs in a process of its own, so that its memory is that of a puller.
+beside the healthy ones in one process. Puller and hostile servers run in processes of their own: memory and time are the puller's.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from proof.row import Row
 
 ROOT = Path(__file__).parent.parent
 HEALTHY = {"a": "decidim", "b": "consul", "c": "your-priorities"}
-PATIENCE = 5.0
+PATIENCE = 10.0
 """`give_up_after` of the hostile instance, in real seconds."""
 MEMORY = 300
 KEY = {"KEY": "0123456789abcdef" * 4}
@@ -234,45 +234,63 @@ def _judge(figures: Figures, outcomes: list[PullOutcome]) -> None:
             print(f"# {each.instance}: {each.outcome} {each.seconds} s {each.message}", file=sys.stderr)
 
 
-@contextlib.asynccontextmanager
-async def _serving(kind: Kind, platform: str, honest: int) -> AsyncIterator[str]:
-    hostile = Hostile(platform, kind, honest)
-    server = await asyncio.start_server(hostile.serve, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
+Asked = tuple[str, str, int]
+"""A kind of trouble, the platform that is honest before, and for how many requests."""
+
+
+async def _host(asked: list[Asked]) -> None:
+    """Serve each on a port of its own until standard input ends; prints the ports."""
+    servers = [
+        await asyncio.start_server(Hostile(platform, KINDS[name], honest).serve, "127.0.0.1", 0)
+        for name, platform, honest in asked
+    ]
+    print(json.dumps([each.sockets[0].getsockname()[1] for each in servers]), flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+
+
+@contextlib.contextmanager
+def _hosted(asked: list[Asked]) -> Iterator[list[str]]:
+    """The addresses of hostile servers, in a process of their own."""
+    command = [sys.executable, "-m", "proof.hostile_reads", "host", json.dumps(asked)]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield [f"http://127.0.0.1:{port}" for port in json.loads(process.stdout.readline())]
+        finally:
+            process.kill()
 
 
 async def synced(kinds: list[str], platforms: list[str], honest: list[int]) -> Figures:
     """`sync`: each kind beside the healthy ones, from the first request on and after some honest ones."""
     figures = Figures()
-    for position, name in enumerate(kinds):
-        for turn in honest:
-            platform = platforms[position % len(platforms)]
+    asked = [
+        (name, platforms[position % len(platforms)], turn) for position, name in enumerate(kinds) for turn in honest
+    ]
+    with _hosted(asked) as urls:
+        for (_, platform, _), url in zip(asked, urls, strict=True):
             with tempfile.TemporaryDirectory() as folder:
-                async with _serving(KINDS[name], platform, turn) as url:
-                    config = _config(Path(folder), {"hostile": (platform, url)})
-                    engine = open_engine(parse_url("sqlite:///x.db", Path(folder)))
-                    migrate(engine)
-                    puller = Puller(config, engine, Clock(), backends=_backends())
-                    _judge(figures, await puller.pull_all(list(config.instances), Options()))
-                    engine.dispose()
+                config = _config(Path(folder), {"hostile": (platform, url)})
+                engine = open_engine(parse_url("sqlite:///x.db", Path(folder)))
+                migrate(engine)
+                puller = Puller(config, engine, Clock(), backends=_backends())
+                _judge(figures, await puller.pull_all(list(config.instances), Options()))
+                engine.dispose()
     return figures
 
 
 async def ran(kinds: list[str], platforms: list[str], honest: int) -> Figures:
     """`run`: all kinds at once, in one process with the healthy ones, until each had its turn."""
     figures, outcomes = Figures(), list[PullOutcome]()
-    async with contextlib.AsyncExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        hostile: dict[str, tuple[str, str]] = {}
-        for position, name in enumerate(kinds):
-            platform = platforms[position % len(platforms)]
-            hostile[f"h{position}"] = (
-                platform,
-                await stack.enter_async_context(_serving(KINDS[name], platform, honest)),
-            )
+        asked = [(name, platforms[position % len(platforms)], honest) for position, name in enumerate(kinds)]
+        urls = stack.enter_context(_hosted(asked))
+        hostile = {
+            f"h{position}": (platform, url)
+            for position, ((_, platform, _), url) in enumerate(zip(asked, urls, strict=True))
+        }
         config = _config(folder, hostile)
         engine = open_engine(parse_url("sqlite:///x.db", folder))
         migrate(engine)
@@ -345,5 +363,7 @@ def _main(verb: str, kinds: int, honest: list[int]) -> None:
     print(json.dumps({**vars(figures), "memory": peak()}))
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and sys.argv[1] == "host":
+    asyncio.run(_host([tuple(each) for each in json.loads(sys.argv[2])]))
+elif __name__ == "__main__":
     _main(sys.argv[1], int(sys.argv[2]), [int(each) for each in sys.argv[3:]] or [0])

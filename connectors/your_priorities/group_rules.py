@@ -57,7 +57,7 @@ class Group:
 def group_of(space: Ref) -> str:
     """The number of a group. Raises: CannotDo for any other space."""
     kind, slash, own = space.partition("/")
-    if kind != "group" or not slash or not own.isdigit():
+    if kind != "group" or not slash or not (own.isascii() and own.isdigit()):
         raise CannotDo(f"proposals are made in groups there, and {space} is none", hint="use group/NUMBER")
     return own
 

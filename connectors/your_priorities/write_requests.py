@@ -77,6 +77,6 @@ def answer(own: str, draft: AnswerDraft, status: int | str) -> Request:
 
 def argue(group: str, own: str | int, text: LocalText) -> Request:
     """An argument for a post (5.7)."""
-    post = int(own) if str(own).isdigit() else own
+    post = int(own) if str(own).isascii() and str(own).isdigit() else own
     body = {"postId": post, "value": 1, "content": text.plain}
     return Request("POST", dialects.point(group), json=body, headers=HEADERS)

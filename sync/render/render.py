@@ -347,24 +347,32 @@ def render_answer(
     return AnswerDraft(answer.state, main, texts, str(marker))
 
 
+_BLOCK_BEGINS = re.compile(r"<(?:p|ul|ol|blockquote|pre|table)(?=[\s>])")
+_BLOCK_ENDS = re.compile(r"</(?:p|ul|ol|blockquote|pre|table)>")
+
+
 def readable(html: str) -> str:
     """Plain text of sanitised HTML in which no link is lost: its address stands behind its words."""
     if "<a " in html or "<li" in html:
         soup = BeautifulSoup(html, "html.parser")
         for link in soup.find_all("a"):
             address, text = str(link.get("href") or ""), link.get_text()
-            link.replace_with(text if not address or address == text else f"{text}: {address}")
+            if address and address != text:
+                link.append(f": {address}")
         for item in soup.find_all("li"):
             for paragraph in item.find_all("p", recursive=False):
                 if paragraph.find_next_sibling() is not None:
                     paragraph.insert_after("\n")
                 paragraph.unwrap()
-            ordered = item.parent is not None and item.parent.name == "ol"
-            item.insert(0, f"{len(item.find_previous_siblings('li')) + 1}. " if ordered else "- ")
-        for paragraph in soup.find_all(["p", "ul", "ol", "blockquote", "pre", "table"]):
-            paragraph.insert_before("\n\n")
-            paragraph.insert_after("\n")
+        for numbered in soup.find_all("ol"):
+            for number, item in enumerate(numbered.find_all("li", recursive=False), 1):
+                item.insert(0, f"{number}. ")
+        for item in soup.find_all("li"):
+            if item.parent is None or item.parent.name != "ol":
+                item.insert(0, "- ")
         html = str(soup).replace("<br/>", "<br>").replace("<hr/>", "<hr>")  # as the sanitiser writes them
+        # Not in the tree: there each insertion looks for its place among all siblings.
+        html = _BLOCK_ENDS.sub(r"\g<0>\n", _BLOCK_BEGINS.sub(r"\n\n\g<0>", html))
     else:
         html = html.replace("<p>", "\n\n<p>").replace("</p>", "</p>\n")
     return _EMPTY_LINES.sub("\n\n", html_to_plain(html)).strip()
