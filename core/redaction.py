@@ -14,7 +14,8 @@ SHORTEST = 4
 """A shorter value is not looked for: it would be found in every text. Where it stands it is hidden all the same."""
 
 _concealed: dict[str, None] = {}
-_pattern: re.Pattern[str] | None = None
+_longest_first: tuple[str, ...] = ()
+"""One secret may begin like another."""
 
 _WORDS = r"pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credentials?|authorization|signature"
 _USER = re.compile(r"(?P<scheme>\b[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^\s/?#'\"]*)@")
@@ -28,7 +29,7 @@ _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202
 
 def conceal(*values: str) -> None:
     """From now on these values are hidden in whatever is told, also as an address or a form would write them."""
-    global _pattern
+    global _longest_first
     for value in values:
         for form in (
             value,
@@ -40,15 +41,14 @@ def conceal(*values: str) -> None:
         ):
             if len(form.strip()) >= SHORTEST:
                 _concealed[form.strip()] = None
-    # The longest first: one secret may begin like another.
-    longest = sorted(_concealed, key=len, reverse=True)
-    _pattern = re.compile("|".join(map(re.escape, longest))) if longest else None
+    _longest_first = tuple(sorted(_concealed, key=len, reverse=True))
 
 
 def redact(text: str) -> str:
     """A text without secrets; the same object where it holds none."""
-    if _pattern is not None:
-        text = _pattern.sub(HIDDEN, text)
+    for secret in _longest_first:
+        if secret in text:
+            text = text.replace(secret, HIDDEN)
     if "://" in text and "@" in text:
         text = _USER.sub(rf"\g<scheme>{HIDDEN}@", text)
     if "=" in text:
@@ -76,8 +76,7 @@ def _escaped(match: re.Match[str]) -> str:
 
 def forget_concealed(values: Iterable[str] | None = None) -> None:
     """Look for these values no longer (all of them if none is named): tests, and a configuration that is read anew."""
-    global _pattern
+    global _longest_first
     for value in list(_concealed) if values is None else values:
         _concealed.pop(value, None)
-    longest = sorted(_concealed, key=len, reverse=True)
-    _pattern = re.compile("|".join(map(re.escape, longest))) if longest else None
+    _longest_first = tuple(sorted(_concealed, key=len, reverse=True))

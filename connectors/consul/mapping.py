@@ -253,7 +253,8 @@ class Mapper:
         found = node.get("publicAuthor")
         if not isinstance(found, dict) or found.get("id") is None:
             return None
-        name = plain_title(found.get("username")) if self.context.keep_names else ""
+        called = found.get("username")
+        name = plain_title(called) if self.context.keep_names and isinstance(called, str) else ""
         return Author(id=self.context.pseudonym(str(found["id"])), name=name or None)
 
     def _proposals(self, raw: Mapping[str, Any]) -> list[Record]:

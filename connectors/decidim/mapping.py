@@ -286,7 +286,7 @@ class Mapper:
             withdrawn_at=moment(raw, "withdrawnAt"),
             categories=tuple(group.ref for group in groups),
             areas=(area.ref,) if area else (),
-            address=plain_title(raw.get("address")) or None,
+            address=plain_title(_said(raw.get("address"))) or None,
             latitude=place[0],
             longitude=place[1],
             amends=f"proposal/{amends}" if amends else None,
@@ -351,9 +351,14 @@ class Mapper:
             return None
         kind = str(node.get("__typename") or "User")
         prefix = "" if kind == "User" else f"{kind}:"
-        name = plain_title(node.get("name")) if self.context.keep_names else ""
+        name = plain_title(_said(node.get("name"))) if self.context.keep_names else ""
         pseudonym = self.context.pseudonym(f"{prefix}{node['id']}")
         return Author(id=pseudonym, kind=_AUTHOR_KINDS.get(kind, "person"), name=name or None)
+
+
+def _said(value: Any) -> str:
+    """A text, or nothing where a platform sent something else in its place."""
+    return value if isinstance(value, str) else ""
 
 
 def _number(node: Any, name: str) -> str:

@@ -182,6 +182,8 @@ class ReaderChecks:
                 city.is_right()
                 city.clock.advance(5000)
                 city.sandbox.change(operation, id=city.some(1)[0]["id"], **arguments)
+                # What a platform tells only in a file that it makes at night has its night.
+                city.clock.advance(86_400)
                 await city.follow()
                 city.is_right()
 
@@ -330,8 +332,10 @@ class ReaderChecks:
                 await city.pull()
                 own = city.some(1)[0]["id"]
                 city.sandbox.change("hide", id=own)
+                city.clock.advance(86_400)
                 await city.follow()
                 city.sandbox.change("restore", id=own)
+                city.clock.advance(86_400)
                 await city.follow()
                 city.is_right()
 

@@ -33,6 +33,9 @@ FOLLOWED = """done done done [0, 1, 0]
 """
 
 
+KEY = "0123456789abcdef" * 4
+
+
 def test_the_page_can_be_followed(tmp_path: Path, civicsync_environment: Environment) -> None:
     """Every block in its order: a shell's is run, any other is the file that the words before it name."""
     text, folder, said, before = PAGE.read_text(encoding="utf-8"), tmp_path, "", 0
@@ -59,7 +62,7 @@ def run(folder: Path, commands: str, environment: Environment) -> str:
     done = subprocess.run(
         ["sh", "-e", "-c", commands],
         cwd=folder,
-        env={**os.environ, **environment.variables()},
+        env={**os.environ, **environment.variables(), "CIVICSYNC_KEY": KEY},
         capture_output=True,
         text=True,
         check=False,

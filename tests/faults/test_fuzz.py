@@ -41,7 +41,7 @@ from civicsync.core.records import Record
 from civicsync.core.text import rich, simple
 from tests.support.altered import lenient
 
-EXAMPLES = int(os.environ.get("CIVICSYNC_FUZZ", "200"))
+EXAMPLES = int(os.environ.get("CIVICSYNC_FUZZ", "100"))
 """In `make test`; `make proof` gives 20,000."""
 URL = "https://participa.example"
 FUZZ = settings(

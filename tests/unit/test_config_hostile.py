@@ -217,7 +217,7 @@ TREES = st.recursive(
     max_leaves=20,
 )
 hard = settings(max_examples=20_000, deadline=None, suppress_health_check=list(HealthCheck), database=None)
-some = settings(hard, max_examples=int(os.environ.get("CIVICSYNC_FUZZ", "1500")))
+some = settings(hard, max_examples=int(os.environ.get("CIVICSYNC_FUZZ", "400")))
 
 
 def loads(file: Path, content: bytes) -> None:
