@@ -13,7 +13,7 @@ def test_there_are_forty_kinds_of_trouble() -> None:
 
 @pytest.mark.parametrize("verb", ["sync", "run"])
 async def test_the_healthy_ones_are_read_whatever_the_hostile_one_answers(verb: str) -> None:
-    told = await asyncio.to_thread(measured, verb, 4, [0])
-    assert told["kinds"] >= 4 and told["healthy"] >= 3
+    told = await asyncio.to_thread(measured, verb, 2, [0])
+    assert told["kinds"] >= 2 and told["healthy"] >= 3
     assert (told["unhealthy"], told["silent"], told["unforeseen"]) == (0, 0, 0)
     assert told["memory"] < 300
