@@ -166,8 +166,8 @@ class Hostile:
         first, *lines = head.split("\r\n")
         method, target, _ = first.split(" ", 2)
         path, _, query = target.partition("?")
-        headers = [tuple(line.split(": ", 1)) for line in lines if ": " in line]
-        answer = self.site.answer(Request.of(method, path, raw_query=query, headers=headers, body=body))  # type: ignore[arg-type]
+        headers = [(name, value) for name, sign, value in (line.partition(": ") for line in lines) if sign]
+        answer = self.site.answer(Request.of(method, path, raw_query=query, headers=headers, body=body))
         told = "".join(f"{name}: {value}\r\n" for name, value in answer.headers if name.lower() != "content-length")
         start = f"HTTP/1.1 {answer.status} X\r\n{told}Content-Length: {len(answer.body)}\r\nConnection: close\r\n\r\n"
         return start.encode("latin-1") + answer.body
@@ -186,7 +186,7 @@ class Figures:
 
 
 def _config(folder: Path, hostile: dict[str, tuple[str, str]]) -> Any:
-    blocks = {
+    blocks: dict[str, dict[str, Any]] = {
         name: {"platform": platform, "url": f"http://127.0.0.1:{9000 + place}"}
         for place, (name, platform) in enumerate(HEALTHY.items())
     }
@@ -200,7 +200,7 @@ def _config(folder: Path, hostile: dict[str, tuple[str, str]]) -> Any:
     }
     blocks |= {
         name: {"platform": platform, "url": url, "politeness": gentle} for name, (platform, url) in hostile.items()
-    }  # type: ignore[misc]
+    }
     lines = [f"  {name}: {json.dumps(block)}" for name, block in blocks.items()]
     file = folder / "civicsync.yaml"
     file.write_text(

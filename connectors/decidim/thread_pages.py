@@ -34,7 +34,7 @@ async def named_on_page(api: Api, path: str) -> Named | None:
     """
     try:
         page = await api.transport.get(path, headers={"Accept": "text/html"})
-        place = _place(page.text)
+        place = place_of_thread(page.text)
         if place is None:
             return None
         params = {"commentable_gid": place, "root_depth": "0", "order": "older", "after": "0"}
@@ -46,10 +46,11 @@ async def named_on_page(api: Api, path: str) -> Named | None:
         return None
     if "javascript" not in script.media_type:
         return None
-    return _read(script.text)
+    return named_in(script.text)
 
 
-def _read(script: str) -> Named:
+def named_in(script: str) -> Named:
+    """The comments that a thread's script names: what stands between a comment's last mention and the next comment is its own."""
     places: dict[str, tuple[int, int]] = {}
     for match in _NAMED.finditer(script):
         own = match[1] or match[2]
@@ -62,7 +63,7 @@ def _read(script: str) -> Named:
     return Named(frozenset(places), frozenset(places) - dated)
 
 
-def _place(html: str) -> str | None:
+def place_of_thread(html: str) -> str | None:
     """The name that the page's script uses for what is commented."""
     match = _PLACE.search(html)
     if match is None:

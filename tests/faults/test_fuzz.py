@@ -401,8 +401,8 @@ def test_pages(markup: str) -> None:
         page.values("x")
         page.longest("x")
         page.texts("form input")
-    thread_pages._place(markup)  # pyright: ignore[reportPrivateUsage]
-    thread_pages._read(markup)  # pyright: ignore[reportPrivateUsage]
+    thread_pages.place_of_thread(markup)
+    thread_pages.named_in(markup)
 
 
 class _Site:

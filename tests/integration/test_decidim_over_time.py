@@ -14,7 +14,7 @@ from sqlalchemy import Engine, text
 from civicsync.config.load import load
 from civicsync.connectors.decidim.sandbox import DecidimSandbox
 from civicsync.connectors.decidim.sandbox.model import Comment, Proposal
-from civicsync.connectors.testing.messages import Response
+from civicsync.connectors.testing.messages import Request, Response
 from civicsync.core.clock import FakeClock
 from civicsync.core.text import rich
 from civicsync.sync.pull.run import Options, Puller, PullOutcome
@@ -299,13 +299,14 @@ async def test_a_deleted_comment_that_the_release_goes_on_showing_is_gone_at_onc
     assert await unchecked.runs_until_true(1) == 1
 
 
+def not_there(_: Request) -> Response:
+    """The answer of a page that this release does not have."""
+    return Response.html("", 404)
+
+
 async def test_where_the_page_does_not_tell_the_archive_does(unchecked: Over, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page that is written otherwise names no placeholder: then the numbers do not fit, which is told, until the night's archive."""
-    monkeypatch.setattr(
-        unchecked.sandbox,
-        "_comments",
-        lambda request: Response.html("", 404),  # pyright: ignore[reportUnknownArgumentType, reportUnknownLambdaType]
-    )
+    monkeypatch.setattr(unchecked.sandbox, "_comments", not_there)
     await unchecked.pull()
     comment = unchecked.comment(answered=True)
     unchecked.sandbox.change("delete_comment", id=comment.id)
@@ -321,11 +322,7 @@ async def test_what_was_deleted_before_the_first_archive_never_comes(
     unchecked: Over, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A thread that a file spoke for, read live afterwards, shows what was deleted before: it is in no file and was never stored."""
-    monkeypatch.setattr(
-        unchecked.sandbox,
-        "_comments",
-        lambda request: Response.html("", 404),  # pyright: ignore[reportUnknownArgumentType, reportUnknownLambdaType]
-    )
+    monkeypatch.setattr(unchecked.sandbox, "_comments", not_there)
     comment = unchecked.comment(answered=False)
     unchecked.sandbox.change("delete_comment", id=comment.id)
     unchecked.clock.advance(60)
