@@ -85,7 +85,8 @@ def test_from_a_dry_run_to_a_copy_that_tells_its_story(folder: Path) -> None:
     assert (again["outcome"], again["written"], again["sent"]) == ("done", {}, sent["sent"]), (
         "what stands there is not what was sent now"
     )
-    assert "copies there" in run(folder, "publish") and "written now" in run(folder, "publish")
+    table = run(folder, "publish")
+    assert "copies there" in table and "written now" in table
     assert run(folder, "review", "approve", waiting[0]["id"], code=1).strip().endswith("not waiting for anybody")
 
 
