@@ -12,7 +12,7 @@ $(VENV)/.runtime: requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
-	@$(BIN)/python -m compileall -q app config connectors core sync
+	@$(BIN)/python -m compileall -q analysis app config connectors core sync
 	@touch $@
 
 setup-dev: setup $(VENV)/.dev

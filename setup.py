@@ -2,7 +2,7 @@
 
 from setuptools import find_packages, setup
 
-ROOMS = ("app", "config", "connectors", "core", "sync")
+ROOMS = ("analysis", "app", "config", "connectors", "core", "sync")
 
 setup(
     packages=[

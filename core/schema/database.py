@@ -35,7 +35,7 @@ __all__ = [
     "was_lost",
 ]
 
-HEAD = "0006"
+HEAD = "0007"
 _LOCK = 0x6369766963
 """The advisory lock under which the schema is made and migrated on PostgreSQL."""
 _OPENED = "_civicsync_file"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-ROOMS = ("app", "config", "connectors", "core", "sync", "proof")
+ROOMS = ("analysis", "app", "config", "connectors", "core", "sync", "proof")
 PAGE = (ROOT / "docs" / "reference" / "glossary.md").read_text(encoding="utf-8")
 BANNED = re.findall(r"^\| `(\w+)` \|", PAGE.partition("## Names that were two things")[2], re.MULTILINE)
 PREFERRED = set(re.findall(r"`(\w+)(?:\.\w+)*`", PAGE)) - set(BANNED)
