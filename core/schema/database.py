@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError, NoSuchModuleError
 from ..redaction import conceal
 from .failures import DatabaseError, database_failure, driver_failure, first_line
 from .ledger_tables import METADATA
-from .views import VIEWS, fingerprint
+from .views import FORMER, NAMES, SCHEMA, fingerprint, views
 
 __all__ = [
     "HEAD",
@@ -99,11 +99,23 @@ def open_engine(url: URL) -> Engine:
         return _open_sqlite(url)
     options = {} if "connect_timeout" in url.query else {"connect_timeout": 30}
     try:
-        return create_engine(
+        engine = create_engine(
             url, pool_size=2, max_overflow=2, pool_pre_ping=True, hide_parameters=True, connect_args=options
         )
     except (ImportError, NoSuchModuleError) as error:
         raise DatabaseError("database: PostgreSQL needs its driver; install civicsync[postgres]") from error
+    event.listen(engine, "connect", _postgres_settings)
+    return engine
+
+
+def _postgres_settings(connection: Any, _: Any) -> None:
+    """The views are found by their names alone; the tables' schema stays the first, in which new tables are made."""
+    before = connection.autocommit
+    connection.autocommit = True  # else the setting would go with the first rollback
+    try:
+        connection.execute(f"SELECT set_config('search_path', current_setting('search_path') || ', {SCHEMA}', false)")
+    finally:
+        connection.autocommit = before
 
 
 def _open_sqlite(url: URL) -> Engine:
@@ -263,7 +275,7 @@ def _alone(engine: Engine) -> Generator[Connection]:
 
 
 def _is_current(connection: Connection) -> bool:
-    return _revision(connection) == HEAD and _views_fingerprint(connection) == fingerprint()
+    return _revision(connection) == HEAD and _views_fingerprint(connection) == fingerprint(connection.dialect.name)
 
 
 def _revision(connection: Connection) -> str | None:
@@ -303,13 +315,55 @@ def _upgrade(connection: Connection) -> None:
 
 
 def _drop_views(connection: Connection) -> None:
-    for name in set(inspect(connection).get_view_names()) & set(VIEWS):
-        connection.execute(text(f'DROP VIEW "{name}"'))
+    """Ours only, the last first: also where earlier releases had them, beside the tables."""
+    known = (*reversed(NAMES), *FORMER)
+    found = inspect(connection)
+    for schema in (None,) if connection.dialect.name == "sqlite" else (None, SCHEMA):
+        there = set(found.get_view_names(schema)) if schema is None or found.has_schema(schema) else set[str]()
+        for name in known:
+            if name in there:
+                connection.execute(text(f'DROP VIEW {_in(schema)}"{name}"'))
+
+
+def _in(schema: str | None) -> str:
+    return "" if schema is None else f'"{schema}".'
 
 
 def _make_views(connection: Connection) -> None:
+    dialect = connection.dialect.name
+    schema = None if dialect == "sqlite" else SCHEMA
+    if schema is not None:
+        _make_schema(connection, schema)
     _drop_views(connection)
-    for name, sql in VIEWS.items():
-        connection.execute(text(f'CREATE VIEW "{name}" AS {sql}'))
+    for name, sql in views(dialect).items():
+        connection.execute(text(f'CREATE VIEW {_in(schema)}"{name}" AS {sql.replace(":", chr(92) + ":")}'))
     connection.execute(text("DELETE FROM schema_info WHERE name = 'views'"))
-    connection.execute(text("INSERT INTO schema_info (name, value) VALUES ('views', :value)"), {"value": fingerprint()})
+    connection.execute(
+        text("INSERT INTO schema_info (name, value) VALUES ('views', :value)"), {"value": fingerprint(dialect)}
+    )
+
+
+def _make_schema(connection: Connection, schema: str) -> None:
+    """Where analysts look; it says over whose tables its views go, so that two civicsyncs in one database do not take turns in it."""
+    found = inspect(connection)
+    own = connection.execute(text("SELECT current_schema()")).scalar_one()
+    if not found.has_schema(schema):
+        try:
+            connection.execute(text(f'CREATE SCHEMA "{schema}"'))
+        except DBAPIError as error:
+            user = connection.execute(text("SELECT current_user")).scalar_one() if not error.connection_invalidated else ""
+            raise DatabaseError(
+                f"database {place(connection.engine.url)}: the schema {schema} for the views cannot be made; let an owner of the "
+                f"database run: CREATE SCHEMA {schema} AUTHORIZATION {user or 'USER'}"
+            ) from error
+    asked = text("SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = :schema")
+    said = connection.execute(asked, {"schema": schema}).scalar() or ""
+    wanted = f"views of civicsync over the tables of the schema {own}"
+    if said.startswith("views of civicsync over") and said != wanted:
+        raise DatabaseError(
+            f"database {place(connection.engine.url)}: the schema {schema} holds {said}, and these tables are in {own}; "
+            "use a database of its own for each"
+        )
+    if said != wanted and schema != own:
+        quoted = wanted.replace("'", "''")
+        connection.execute(text(f"COMMENT ON SCHEMA \"{schema}\" IS '{quoted}'"))

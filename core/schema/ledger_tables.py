@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from sqlalchemy import Index, UniqueConstraint, false
 from sqlmodel import Field, SQLModel
 
+from . import analysis_tables as _analysis_tables  # noqa: F401  fills the metadata
 from .tables import UTCMoment, json_column, long_text, moment
 
 
@@ -147,4 +148,4 @@ class BreakerRow(SQLModel, table=True):
 
 
 METADATA = SQLModel.metadata
-"""All tables: these, and those of `core.schema.tables`, which this module imports."""
+"""All tables: these, those of `core.schema.tables`, and those of `core.schema.analysis_tables`, which this module imports."""

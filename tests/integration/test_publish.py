@@ -711,7 +711,7 @@ def test_a_copys_whole_life_on_both_databases(tmp_path: Path, engine: Engine) ->
     copies = {post.title: post for post in world.worlds["b"].copies()}
     assert "Anders." in copies["Meer bomen 0"].body
     assert copies["Meer bomen 2"].state is State.ACCEPTED
-    assert world.rows("SELECT count(*) FROM proposals WHERE copy_of IS NOT NULL AND gone_at IS NULL") == [(10,)]
+    assert world.rows("SELECT count(*) FROM all_proposals WHERE copy_of IS NOT NULL AND gone_at IS NULL") == [(10,)]
     world.round()
     assert world.round() == 0
 

@@ -11,7 +11,7 @@ from civicsync.core.ledger.ledger import Ledger
 from civicsync.core.ledger.states import OperationState, PublicationState, Reason
 from civicsync.core.schema import database
 from civicsync.core.schema.tables import ROWS
-from civicsync.core.schema.views import VIEWS
+from civicsync.core.schema.views import NAMES
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 SENTENCES = [
@@ -44,7 +44,7 @@ SENTENCES = [
 def old(engine: Engine) -> Engine:
     """A database as it was before there were codes."""
     with engine.begin() as connection:
-        for view in VIEWS:
+        for view in reversed(NAMES):
             connection.execute(text(f"DROP VIEW {view}"))
         newer = [("publication", "reason_code"), ("lease", "token")]
         newer += [("operation", column) for column in ("reason_code", "lookups", "accepted_at")]

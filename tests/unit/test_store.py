@@ -67,11 +67,11 @@ def test_a_page_is_written_with_everything_that_belongs_to_it(engine: Engine, cl
     assert (written.created, written.tallies, written.quarantined) == (1, 1, 0)
     [row] = rows(engine, "SELECT key, title, state, supports, gone_at, locale FROM proposals")
     assert row == ("west/proposal/1", "Meer bomen", "open", 3, None, "nl")
-    assert rows(engine, "SELECT locale, machine, plain FROM texts ORDER BY 1") == [
+    assert rows(engine, "SELECT locale, machine, body FROM proposal_texts ORDER BY 1") == [
         ("en", True, "Green"),
         ("nl", False, "Groen"),
     ] or (
-        rows(engine, "SELECT locale, machine, plain FROM texts ORDER BY 1") == [("en", 1, "Green"), ("nl", 0, "Groen")]
+        rows(engine, "SELECT locale, machine, body FROM proposal_texts ORDER BY 1") == [("en", 1, "Green"), ("nl", 0, "Groen")]
     )
     assert rows(engine, "SELECT target_key, state, body FROM answers") == [("west/proposal/1", "accepted", "Ja")]
     assert rows(engine, "SELECT name FROM proposal_categories") == [("Groen",)]
@@ -98,7 +98,7 @@ def test_a_new_support_is_a_tally_and_not_a_version(engine: Engine, clock: FakeC
     store(engine, clock).write(Page(SCOPE, [item(1, supports=2)]))
     assert rows(engine, "SELECT supports FROM supports_over_time ORDER BY seen_at") == [(1,), (2,)]
     assert rows(engine, "SELECT supports, version FROM proposals") == [(2, 1)]
-    assert rows(engine, "SELECT count(*) FROM versions") == [(0,)]
+    assert rows(engine, "SELECT count(*) FROM proposal_versions") == [(0,)]
 
 
 def test_an_edit_keeps_the_earlier_version(engine: Engine, clock: FakeClock) -> None:
@@ -108,9 +108,9 @@ def test_an_edit_keeps_the_earlier_version(engine: Engine, clock: FakeClock) -> 
         Page(SCOPE, [item(1, "Daarna", state=State.ACCEPTED, native_state="accepted", categories=())])
     )
     assert rows(engine, "SELECT title, state, version FROM proposals") == [("Daarna", "accepted", 2)]
-    [(state, texts)] = rows(engine, "SELECT state, texts FROM versions")
+    [(state, texts)] = rows(engine, "SELECT state, texts FROM proposal_versions")
     assert state == "open" and "Eerst" in str(texts)
-    assert rows(engine, "SELECT count(*) FROM texts") == [(2,)]
+    assert rows(engine, "SELECT count(*) FROM proposal_texts") == [(2,)]
     assert rows(engine, "SELECT count(*) FROM proposal_categories") == [(0,)]
 
 
@@ -223,7 +223,7 @@ def test_after_its_grace_period_only_key_date_and_reason_stay(engine: Engine, cl
     assert purge(engine, "west", clock.now(), timedelta(days=30)) == 1
     [row] = rows(engine, "SELECT key, title, author, address, gone_reason FROM proposals")
     assert row == ("west/proposal/1", "", None, None, "hidden")
-    assert rows(engine, "SELECT count(*) FROM texts") == [(0,)]
+    assert rows(engine, "SELECT count(*) FROM proposal_texts") == [(0,)]
 
 
 def test_totals_and_spaces(engine: Engine, clock: FakeClock) -> None:

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-from civicsync.core.schema.views import VIEWS
+from civicsync.core.schema.views import FORMER, NAMES
 
 revision = "0006"
 down_revision = "0005"
@@ -19,7 +19,7 @@ def _wider_counters() -> None:
     """Counters of 64 bits, as SQLite's are anyway. Views hold on to the type of a column: they are made anew after every upgrade."""
     if op.get_bind().dialect.name != "postgresql":
         return
-    for name in VIEWS:
+    for name in (*reversed(NAMES), *FORMER):
         op.execute(f'DROP VIEW IF EXISTS "{name}"')
     for table in ("proposal", "tally", "comment"):
         for counter in _COUNTERS:

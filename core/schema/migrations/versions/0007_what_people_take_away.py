@@ -1,8 +1,71 @@
 """What people take away: totals, decisions about duplicates, who was forgotten"""
 
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+
 revision = "0007"
 down_revision = "0006"
 
+_COUNTER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def _make(table: str, *parts: Any) -> bool:
+    """Make a table, unless a try that was broken off has done so. Returns whether it was made."""
+    if sa.inspect(op.get_bind()).has_table(table):
+        return False
+    op.create_table(table, *parts)
+    return True
+
+
+def _moment(name: str, *, nullable: bool = True) -> sa.Column[Any]:
+    return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable)
+
+
+def _text(name: str, *, key: bool = False, nullable: bool = False) -> sa.Column[Any]:
+    return sa.Column(name, sa.String(), primary_key=key, nullable=nullable)
+
+
+def _whole(name: str, *, key: bool = False, nullable: bool = False) -> sa.Column[Any]:
+    return sa.Column(name, sa.Integer(), primary_key=key, nullable=nullable)
+
+
+def _totals() -> None:
+    if _make(
+        "space_total",
+        _text("space_key", key=True),
+        _text("instance"),
+        _text("root_key"),
+        *(_whole(name) for name in ("depth", "proposals", "open_proposals", "answered")),
+        sa.Column("supports", _COUNTER, nullable=True),
+        _whole("comments"),
+        _whole("participants"),
+        _moment("first_at"),
+        _moment("last_at"),
+        _moment("refreshed_at", nullable=False),
+    ):
+        op.create_index("ix_space_total_instance", "space_total", ["instance"])
+    where = (_text("instance", key=True), _text("area_key", key=True))
+    counts = ("proposals", "comments", "participants")
+    _make("area_total", *where, *map(_whole, counts), _moment("refreshed_at", nullable=False))
+    where = (_text("instance", key=True), _text("area_key", key=True))
+    _make(
+        "published_area",
+        *where,
+        *(_whole(name, nullable=True) for name in counts),
+        sa.Column("suppressed", sa.Boolean(), nullable=False),
+        _moment("published_at", nullable=False),
+    )
+    _make(
+        "monthly_top_entry",
+        *(_text(name, key=True) for name in ("month", "instance", "category_key")),
+        _whole("position", key=True),
+        _text("proposal_key"),
+        _whole("supports"),
+        _moment("frozen_at", nullable=False),
+    )
+
 
 def upgrade() -> None:
-    pass
+    _totals()
