@@ -6,9 +6,11 @@ Everything here but decisions, frozen lists and the forgotten can be made again 
 from datetime import datetime
 from typing import Any, ClassVar
 
+from sqlalchemy import Index, LargeBinary, Text
+from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlmodel import Field, SQLModel
 
-from .tables import UTCMoment, counter, moment
+from .tables import UTCMoment, counter, json_column, moment
 
 
 class SpaceTotalRow(SQLModel, table=True):
@@ -70,3 +72,57 @@ class MonthlyTopRow(SQLModel, table=True):
     proposal_key: str
     supports: int
     frozen_at: datetime = Field(sa_type=UTCMoment)
+
+
+class SearchDocumentRow(SQLModel, table=True):
+    """A text that the index for searching knows. On SQLite its words are in an FTS5 table under the same number, on PostgreSQL here."""
+
+    __tablename__: ClassVar[Any] = "search_document"
+    __table_args__ = (Index("ix_search_document_text", "proposal_key", "locale", "machine", unique=True),)
+    id: int | None = Field(default=None, primary_key=True)
+    proposal_key: str
+    locale: str
+    machine: bool
+    words: Any = Field(default=None, sa_type=Text().with_variant(TSVECTOR(), "postgresql"), nullable=True)  # pyright: ignore
+
+
+class SearchQueueRow(SQLModel, table=True):
+    """Proposals whose texts came or went since the index was last refreshed; written by triggers, so that nothing can forget to."""
+
+    __tablename__: ClassVar[Any] = "search_queue"
+    id: int | None = Field(default=None, primary_key=True)
+    proposal_key: str
+
+
+class DuplicatePairRow(SQLModel, table=True):
+    """Two proposals that may be one idea: how alike they are and why, and what a person decided. `key_a` sorts before `key_b`."""
+
+    __tablename__: ClassVar[Any] = "duplicate_pair"
+    __table_args__ = (Index("ix_duplicate_pair_b", "key_b"),)
+    key_a: str = Field(primary_key=True)
+    key_b: str = Field(primary_key=True)
+    score: float
+    """0 to 1; what is compared with the threshold."""
+    lexical: float | None = None
+    semantic: float | None = None
+    method: str
+    version: str
+    evidence: Any = json_column()
+    """Removed when a text of either changes or goes: it repeats words of both."""
+    found_at: datetime = Field(sa_type=UTCMoment)
+    decision: str | None = None
+    """same or different; null while nobody has decided."""
+    decided_at: datetime | None = moment()
+    decided_by: str | None = None
+
+
+class DuplicateVectorRow(SQLModel, table=True):
+    """What the language model made of a proposal's title, so that it is asked once; goes with the text."""
+
+    __tablename__: ClassVar[Any] = "duplicate_vector"
+    proposal_key: str = Field(primary_key=True)
+    model: str
+    digest: bytes = Field(sa_type=LargeBinary)
+    """Of the text that was read."""
+    vector: bytes = Field(sa_type=LargeBinary)
+    """Numbers of 16 bits, little-endian."""

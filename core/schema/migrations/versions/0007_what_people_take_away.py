@@ -4,10 +4,12 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
 revision = "0007"
 down_revision = "0006"
 
+_JSON = sa.JSON().with_variant(JSONB(), "postgresql")
 _COUNTER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
@@ -67,5 +69,45 @@ def _totals() -> None:
     )
 
 
+def _searching() -> None:
+    """What is already there is put into the index when it is first searched."""
+    if _make(
+        "search_document",
+        _whole("id", key=True),
+        _text("proposal_key"),
+        _text("locale"),
+        sa.Column("machine", sa.Boolean(), nullable=False),
+        sa.Column("words", sa.Text().with_variant(TSVECTOR(), "postgresql"), nullable=True),
+    ):
+        op.create_index(
+            "ix_search_document_text", "search_document", ["proposal_key", "locale", "machine"], unique=True
+        )
+    _make("search_queue", _whole("id", key=True), _text("proposal_key"))
+
+
+def _duplicates() -> None:
+    if _make(
+        "duplicate_pair",
+        *(_text(name, key=True) for name in ("key_a", "key_b")),
+        sa.Column("score", sa.Float(), nullable=False),
+        *(sa.Column(name, sa.Float(), nullable=True) for name in ("lexical", "semantic")),
+        *(_text(name) for name in ("method", "version")),
+        sa.Column("evidence", _JSON, nullable=True),
+        _moment("found_at", nullable=False),
+        _text("decision", nullable=True),
+        _moment("decided_at"),
+        _text("decided_by", nullable=True),
+    ):
+        op.create_index("ix_duplicate_pair_b", "duplicate_pair", ["key_b"])
+    _make(
+        "duplicate_vector",
+        _text("proposal_key", key=True),
+        _text("model"),
+        *(sa.Column(name, sa.LargeBinary(), nullable=False) for name in ("digest", "vector")),
+    )
+
+
 def upgrade() -> None:
     _totals()
+    _searching()
+    _duplicates()
