@@ -28,6 +28,7 @@ VERBS = {
     "status": "Show what is in the database and how the last runs went.",
     "runs": "Show the newest runs: what they did, what they cost, how they ended.",
     "query": "Ask the database with SQL; it can only be read.",
+    "search": "Find proposals by words in their titles and texts, in all languages.",
     "explain": "Tell where a proposal came from and what was seen of it when.",
     "instances": "What is stored of whom: list, rename, forget.",
     "quarantine": "Records that could not be understood: list, show, replay.",

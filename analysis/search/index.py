@@ -1,0 +1,330 @@
+"""The index: what makes it, what keeps it true, and how what was erased leaves it.
+
+Triggers do two cheap things while texts are written: they note which proposals have new texts, and they take a text that changes or goes
+out of the index in the same transaction. `refresh` then reads what was noted. So pulls are not slowed by the work of indexing, a search
+that refreshes first is never wrong, and no path by which a text is erased can forget the index.
+
+SQLite: an FTS5 table without contents (the text is stored once, where it was), accents removed. PostgreSQL: a `tsvector` beside the number
+of the text, of the words without accents and, where the server knows the language, of their stems.
+"""
+
+import contextlib
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from ...core.schema.database import file_of
+from ...core.schema.failures import database_failure
+from .words import fold, words_of
+
+CHUNK = 1_000
+"""Proposals per transaction: a pull beside us waits for one at most."""
+_LOCK = 0x6369767365
+"""The advisory lock of PostgreSQL under which the index is made and refreshed."""
+_BODY_LIMIT = 150_000
+"""Characters of a text that PostgreSQL's index reads: a `tsvector` has at most a megabyte. SQLite's reads all."""
+_SECURE_FROM = (3, 42)
+"""The first SQLite whose FTS5 can remove a word for good when its text goes; before, only `optimize` does."""
+
+LANGUAGES = {
+    "ar": "arabic",
+    "ca": "catalan",
+    "da": "danish",
+    "de": "german",
+    "el": "greek",
+    "en": "english",
+    "es": "spanish",
+    "eu": "basque",
+    "fi": "finnish",
+    "fr": "french",
+    "ga": "irish",
+    "hi": "hindi",
+    "hu": "hungarian",
+    "hy": "armenian",
+    "id": "indonesian",
+    "it": "italian",
+    "lt": "lithuanian",
+    "ne": "nepali",
+    "nl": "dutch",
+    "no": "norwegian",
+    "nb": "norwegian",
+    "nn": "norwegian",
+    "pt": "portuguese",
+    "ro": "romanian",
+    "ru": "russian",
+    "sr": "serbian",
+    "sv": "swedish",
+    "ta": "tamil",
+    "tr": "turkish",
+    "yi": "yiddish",
+}
+"""PostgreSQL's configuration of each language; Icelandic, for one, has none and is found by its words without accents."""
+
+_SQLITE_MADE = (
+    "CREATE VIRTUAL TABLE search_index USING fts5(title, body, content='', tokenize=\"unicode61 remove_diacritics 2\")",
+    # Whoever deletes a document, whether by its text or by the name of its instance, does so while the text is still there.
+    """CREATE TRIGGER search_document_gone BEFORE DELETE ON search_document BEGIN
+        INSERT INTO search_index(search_index, rowid, title, body) SELECT 'delete', OLD.id, t.title, t.plain FROM proposal_text t
+        WHERE t.proposal_key = OLD.proposal_key AND t.locale = OLD.locale AND t.machine = OLD.machine;
+    END""",
+    """CREATE TRIGGER search_text_gone BEFORE DELETE ON proposal_text BEGIN
+        INSERT INTO search_queue(proposal_key) VALUES (OLD.proposal_key);
+        DELETE FROM search_document WHERE proposal_key = OLD.proposal_key AND locale = OLD.locale AND machine = OLD.machine;
+    END""",
+    """CREATE TRIGGER search_text_changes BEFORE UPDATE OF title, plain ON proposal_text BEGIN
+        INSERT INTO search_queue(proposal_key) VALUES (OLD.proposal_key);
+        DELETE FROM search_document WHERE proposal_key = OLD.proposal_key AND locale = OLD.locale AND machine = OLD.machine;
+    END""",
+    """CREATE TRIGGER search_text_came AFTER INSERT ON proposal_text BEGIN
+        INSERT INTO search_queue(proposal_key) VALUES (NEW.proposal_key);
+    END""",
+)
+_POSTGRES_MADE = (
+    """CREATE OR REPLACE FUNCTION {schema}.civicsync_text_gone() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO {schema}.search_queue(proposal_key) VALUES (OLD.proposal_key);
+        DELETE FROM {schema}.search_document WHERE proposal_key = OLD.proposal_key AND locale = OLD.locale AND machine = OLD.machine;
+        RETURN CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
+    END $$""",
+    """CREATE OR REPLACE FUNCTION {schema}.civicsync_texts_came() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO {schema}.search_queue(proposal_key) SELECT DISTINCT proposal_key FROM came;
+        RETURN NULL;
+    END $$""",
+    """CREATE TRIGGER search_text_gone BEFORE DELETE ON {schema}.proposal_text
+        FOR EACH ROW EXECUTE FUNCTION {schema}.civicsync_text_gone()""",
+    """CREATE TRIGGER search_text_changes BEFORE UPDATE OF title, plain ON {schema}.proposal_text
+        FOR EACH ROW EXECUTE FUNCTION {schema}.civicsync_text_gone()""",
+    """CREATE TRIGGER search_text_came AFTER INSERT ON {schema}.proposal_text
+        REFERENCING NEW TABLE AS came FOR EACH STATEMENT EXECUTE FUNCTION {schema}.civicsync_texts_came()""",
+    "CREATE INDEX IF NOT EXISTS ix_search_document_words ON {schema}.search_document USING gin (words)",
+)
+
+
+class SearchError(Exception):
+    """The index cannot be made or refreshed; the text says why and what would help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What a refresh did: texts that were put into the index, and proposals whose texts are gone for good."""
+
+    texts: int = 0
+    erased: int = 0
+
+
+def refresh(engine: Engine, *, progress: Callable[[int, int], None] | None = None) -> Refreshed:
+    """Bring the index up to what is stored; quick when nothing changed. The first time everything is read.
+
+    `progress`: told (proposals done, proposals in all) after each transaction.
+
+    Raises:
+        SearchError: the database cannot be written, or another process holds it for longer than it is waited for.
+    """
+    try:
+        _make(engine)
+        with engine.connect() as connection:
+            total = _waiting(connection)
+        texts, done = 0, 0
+        gone: set[str] = set()
+        while done < total:
+            with _alone(engine) as connection:
+                taken, added, without = (_take_sqlite if _is_sqlite(connection) else _take_postgres)(connection)
+            if not taken:
+                break
+            done, texts = done + taken, texts + added
+            gone.update(without)
+            if progress is not None:
+                progress(min(done, total), total)
+        if gone:
+            scrub(engine)
+    except DBAPIError as error:
+        raise SearchError(why(error)) from error
+    return Refreshed(texts, len(gone))
+
+
+def is_made(connection: Connection) -> bool:
+    """Whether there is an index at all."""
+    if _is_sqlite(connection):
+        query = "SELECT 1 FROM sqlite_master WHERE name = 'search_text_came' AND type = 'trigger'"
+    else:
+        query = "SELECT 1 FROM pg_trigger WHERE tgname = 'search_text_came' AND tgrelid = to_regclass('proposal_text')"
+    return connection.exec_driver_sql(query).first() is not None
+
+
+def is_stale(connection: Connection) -> bool:
+    """Whether texts came or went that the index does not know of."""
+    return connection.exec_driver_sql("SELECT 1 FROM search_queue LIMIT 1").first() is not None
+
+
+def scrub(engine: Engine) -> None:
+    """Let nothing stay of words whose texts were erased.
+
+    Before SQLite 3.42 FTS5 keeps the words of a removed text until it writes that part of the index anew: here it does so now, and the
+    journal beside the database is emptied. PostgreSQL overwrites what was deleted at its next VACUUM, as in every other table.
+    """
+    with engine.connect() as connection:
+        if not _is_sqlite(connection) or not is_made(connection):
+            return
+        if not _secure(connection):
+            with _alone(engine) as alone:
+                alone.exec_driver_sql("INSERT INTO search_index(search_index) VALUES ('optimize')")
+        if file_of(engine) is not None:
+            connection.rollback()
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _is_sqlite(connection: Connection) -> bool:
+    return connection.dialect.name == "sqlite"
+
+
+def _secure(connection: Connection) -> bool:
+    version = tuple(int(part) for part in connection.exec_driver_sql("SELECT sqlite_version()").scalar_one().split("."))
+    return version >= _SECURE_FROM
+
+
+@contextlib.contextmanager
+def _alone(engine: Engine) -> Generator[Connection]:
+    """A transaction that no other refresh runs beside."""
+    with engine.connect() as connection:
+        if _is_sqlite(connection):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        yield connection
+        connection.commit()
+
+
+def _make(engine: Engine) -> None:
+    with engine.connect() as connection:
+        if is_made(connection):
+            return
+    with _alone(engine) as connection:
+        if is_made(connection):
+            return  # another process was quicker
+        if _is_sqlite(connection):
+            for statement in _SQLITE_MADE:
+                connection.exec_driver_sql(statement)
+            if _secure(connection):
+                connection.exec_driver_sql("INSERT INTO search_index(search_index, rank) VALUES ('secure-delete', 1)")
+        else:
+            schema = connection.exec_driver_sql(
+                "SELECT quote_ident(n.nspname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+                "WHERE c.oid = to_regclass('proposal_text')"
+            ).scalar_one()
+            for statement in _POSTGRES_MADE:
+                connection.exec_driver_sql(statement.format(schema=schema))
+        connection.exec_driver_sql("DELETE FROM search_document")
+        connection.exec_driver_sql("DELETE FROM search_queue")
+        connection.exec_driver_sql(
+            "INSERT INTO search_queue(proposal_key) SELECT DISTINCT proposal_key FROM proposal_text ORDER BY proposal_key"
+        )
+
+
+def _waiting(connection: Connection) -> int:
+    return int(connection.exec_driver_sql("SELECT count(*) FROM search_queue").scalar_one())
+
+
+_UNKNOWN = """NOT EXISTS (SELECT 1 FROM search_document d
+    WHERE d.proposal_key = t.proposal_key AND d.locale = t.locale AND d.machine = t.machine)"""
+
+
+def _take_sqlite(connection: Connection) -> tuple[int, int, list[str]]:
+    """One portion of what waits. Returns how many places of the queue, how many texts, and which proposals have none left."""
+    last = connection.exec_driver_sql(
+        f"SELECT max(id) FROM (SELECT id FROM search_queue ORDER BY id LIMIT {CHUNK})"
+    ).scalar()
+    if last is None:
+        return 0, 0, []
+    newest = connection.exec_driver_sql("SELECT coalesce(max(id), 0) FROM search_document").scalar_one()
+    noted = "SELECT DISTINCT proposal_key FROM search_queue WHERE id <= ?"
+    added = connection.exec_driver_sql(
+        f"INSERT INTO search_document(proposal_key, locale, machine) SELECT t.proposal_key, t.locale, t.machine "
+        f"FROM ({noted}) q JOIN proposal_text t ON t.proposal_key = q.proposal_key WHERE {_UNKNOWN}",
+        (last,),
+    ).rowcount
+    connection.exec_driver_sql(
+        "INSERT INTO search_index(rowid, title, body) SELECT d.id, t.title, t.plain FROM search_document d JOIN proposal_text t "
+        "ON t.proposal_key = d.proposal_key AND t.locale = d.locale AND t.machine = d.machine WHERE d.id > ? ORDER BY d.id",
+        (newest,),
+    )
+    without = connection.exec_driver_sql(
+        f"SELECT q.proposal_key FROM ({noted}) q WHERE NOT EXISTS (SELECT 1 FROM proposal_text t WHERE t.proposal_key = q.proposal_key)",
+        (last,),
+    )
+    gone = [str(key) for key in without.scalars()]
+    taken = connection.exec_driver_sql("DELETE FROM search_queue WHERE id <= ?", (last,)).rowcount
+    return taken, added, gone
+
+
+def _take_postgres(connection: Connection) -> tuple[int, int, list[str]]:
+    queue = connection.execute(
+        text("SELECT id, proposal_key FROM search_queue ORDER BY id LIMIT :most"), {"most": CHUNK}
+    )
+    places = [(int(own), str(key)) for own, key in queue]
+    if not places:
+        return 0, 0, []
+    keys = list({key for _, key in places})
+    # Locked until we are done: who erases a text meanwhile waits, and then finds it in the index.
+    rows = connection.execute(
+        text(
+            f"SELECT t.proposal_key, t.locale, t.machine, t.title, t.plain FROM proposal_text t "
+            f"WHERE t.proposal_key = ANY(:keys) AND {_UNKNOWN} FOR SHARE"
+        ),
+        {"keys": keys},
+    ).all()
+    known = configurations(connection)
+    for name in {known.get(language(str(row[1]))) for row in rows}:
+        part = [row for row in rows if known.get(language(str(row[1]))) == name]
+        connection.execute(text(_insertion(name)), [_document(*row) for row in part])
+    found = connection.execute(
+        text("SELECT DISTINCT proposal_key FROM proposal_text WHERE proposal_key = ANY(:keys)"), {"keys": keys}
+    )
+    gone = set(keys) - {str(key) for key in found.scalars()}
+    connection.execute(text("DELETE FROM search_queue WHERE id = ANY(:ids)"), {"ids": [own for own, _ in places]})
+    return len(places), len(rows), sorted(gone)
+
+
+def language(locale: str) -> str:
+    """`nl` of `nl-BE`, `pt_BR` and the like."""
+    return locale.replace("_", "-").partition("-")[0].lower()
+
+
+def configurations(connection: Connection) -> dict[str, str]:
+    """The languages that this server can stem, with the names of their configurations."""
+    there = {str(name) for name in connection.exec_driver_sql("SELECT cfgname FROM pg_ts_config").scalars()}
+    return {code: name for code, name in LANGUAGES.items() if name in there}
+
+
+def _document(key: str, locale: str, machine: bool, title: str, body: str) -> dict[str, Any]:
+    heads, words = words_of(title), words_of(body[:_BODY_LIMIT])
+    heading, content = " ".join(heads).lower(), " ".join(words).lower()
+    folded = {"folded_title": fold(heading), "folded_body": fold(content)}
+    return {"key": key, "locale": locale, "machine": machine, "title": heading, "body": content, **folded}
+
+
+def _insertion(configuration: str | None) -> str:
+    """`configuration` comes from LANGUAGES."""
+    parts = [("simple", "folded_title", "A"), ("simple", "folded_body", "D")]
+    if configuration is not None:
+        parts += [(configuration, "title", "A"), (configuration, "body", "D")]
+    vector = " || ".join(f"setweight(to_tsvector('{name}', :{value}), '{weight}')" for name, value, weight in parts)
+    return (
+        f"INSERT INTO search_document(proposal_key, locale, machine, words) VALUES (:key, :locale, :machine, {vector}) "
+        "ON CONFLICT (proposal_key, locale, machine) DO NOTHING"
+    )
+
+
+def why(error: DBAPIError) -> str:
+    said = str(error.orig or error).split("\n", 1)[0]
+    if "readonly" in said or "read-only" in said or "permission denied" in said:
+        return (
+            "search: the index has to be made or refreshed first, and this database can only be read from here; run a `civicsync search` "
+            "once where it can be written"
+        )
+    if "locked" in said:
+        return "search: another process has been writing for a minute; try again when it is done"
+    if "no such module" in said:
+        return "search: this SQLite was built without FTS5, which searching needs; most are built with it, and PostgreSQL needs none"
+    return f"search: {database_failure(error)}"
