@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import weakref
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
@@ -96,20 +97,33 @@ class Paces:
         # All clocks of the machine tell the same time; any other one only its own.
         timekeeper: Any = Clock if type(clock) is Clock else clock
         hosts = self._of.setdefault(timekeeper, {})
-        return hosts.setdefault((host_of(url), _Same(backend)), Pace())
+        return hosts.setdefault((host_of(url), None if backend is None else _Same(backend, hosts)), Pace())
 
 
 class _Same:
-    """A backend as a key: by identity, and kept so that no other one takes its place."""
+    """A backend as a key: by identity, for as long as it is there; then what is known of it goes with it.
 
-    def __init__(self, backend: Any) -> None:
-        self.backend = backend
+    A toy city holds all its people and texts: kept for ever, a thousand of them fill the memory of whatever makes them in turn.
+    """
+
+    def __init__(self, backend: Any, hosts: dict[tuple[str, Any], Pace]) -> None:
+        self._hash = id(backend)
+
+        def forget(_: Any) -> None:
+            for key in [each for each in hosts if each[1] is not None and each[1]() is None]:
+                hosts.pop(key, None)
+
+        self._backend = weakref.ref(backend, forget)
+
+    def __call__(self) -> Any:
+        """The backend; None when it is gone."""
+        return self._backend()
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and other.backend is self.backend
+        return isinstance(other, _Same) and (other is self or (other() is not None and other() is self()))
 
     def __hash__(self) -> int:
-        return id(self.backend)
+        return self._hash
 
 
 def host_of(url: str) -> str:

@@ -1,6 +1,8 @@
 """The pace belongs to the host: whoever asks it, one request at a time, and a rest that one was asked for is everybody's."""
 
 import asyncio
+import gc
+import weakref
 
 import httpx
 import pytest
@@ -157,11 +159,25 @@ async def test_who_gives_up_or_fails_leaves_the_turn_to_the_next(clock: FakeCloc
 
 
 def test_a_host_is_known_by_name_and_port_and_a_backend_is_a_host_of_its_own() -> None:
-    paces, backend = Paces(), object()
+    paces, backend, other = Paces(), FakeClock(), FakeClock()
     of = lambda url, clock, behind=None: paces.of(url, clock, behind)  # noqa: E731
     assert host_of("https://A.example/x") == host_of("https://a.example:443") == "a.example:443"
     # The clocks of the machine are one; any other is told apart.
     assert of(URL, Clock()) is of(f"{URL}/y", Clock())
     assert of(URL, FakeClock()) is not of(URL, FakeClock())
     assert of(URL, Clock(), backend) is of(URL, Clock(), backend) is not of(URL, Clock())
-    assert of(URL, Clock(), object()) is not of(URL, Clock(), object())
+    assert of(URL, Clock(), other) is not of(URL, Clock(), backend)
+
+
+def test_what_is_known_of_a_backend_goes_with_it() -> None:
+    class City:
+        """What answers instead of a network."""
+
+    paces, city = Paces(), City()
+    there = weakref.ref(city)
+    known = weakref.ref(paces.of(URL, Clock(), city))
+    assert known() is not None
+    del city
+    gc.collect()
+    assert there() is None
+    assert known() is None
