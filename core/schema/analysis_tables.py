@@ -6,11 +6,11 @@ Everything here but decisions, frozen lists and the forgotten can be made again 
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import Index, LargeBinary, Text
+from sqlalchemy import DDL, Index, LargeBinary, Text, event
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlmodel import Field, SQLModel
 
-from .tables import UTCMoment, counter, json_column, moment
+from .tables import UTCMoment, counter, json_column, long_text, moment, table_of
 
 
 class SpaceTotalRow(SQLModel, table=True):
@@ -126,3 +126,75 @@ class DuplicateVectorRow(SQLModel, table=True):
     """Of the text that was read."""
     vector: bytes = Field(sa_type=LargeBinary)
     """Numbers of 16 bits, little-endian."""
+
+
+class ForgottenRow(SQLModel, table=True):
+    """Somebody who was forgotten, so that no pull brings anything of them back. Outlives everything else of the instance."""
+
+    __tablename__: ClassVar[Any] = "forgotten"
+    instance: str = Field(primary_key=True)
+    mark: str = Field(primary_key=True)
+    """A keyed digest (`core.forgetting.mark_of`): neither the platform's number nor the pseudonym."""
+    at: datetime = Field(sa_type=UTCMoment)
+
+
+class ErasedRecordRow(SQLModel, table=True):
+    """A record whose text was erased for good: what a platform goes on showing of it is not stored again."""
+
+    __tablename__: ClassVar[Any] = "erased_record"
+    key: str = Field(primary_key=True)
+    instance: str = Field(index=True)
+    at: datetime = Field(sa_type=UTCMoment)
+
+
+class PublishedCellRow(SQLModel, table=True):
+    """A figure of a table that was published, as it truly was: what the next table is compared with. Never shown to anybody."""
+
+    __tablename__: ClassVar[Any] = "published_cell"
+    name: str = Field(primary_key=True)
+    """Of the table."""
+    row: str = Field(primary_key=True)
+    column: str = Field(primary_key=True)
+    persons: int
+    counts: Any = json_column()
+    suppressed: bool
+    shown: Any = json_column()
+    """What was seen instead, if anything: `persons` and `counts`."""
+    published_at: datetime = Field(sa_type=UTCMoment)
+
+
+class AuditEntryRow(SQLModel, table=True):
+    """Who did what with what, and what came of it. Each entry carries the hash of the one before; none is ever changed."""
+
+    __tablename__: ClassVar[Any] = "audit_entry"
+    id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    at: datetime = Field(sa_type=UTCMoment)
+    actor: str
+    action: str
+    object: str
+    result: str = long_text()
+    origin: str
+    previous: str
+    hash: str
+
+
+_ADDED_TO = "the audit log is only ever added to"
+_STAYS = "ON audit_entry FOR EACH ROW EXECUTE FUNCTION audit_entry_stays()"
+_RAISE = f"ON audit_entry BEGIN SELECT RAISE(ABORT, '{_ADDED_TO}'); END"
+_FUNCTION = f"RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION '{_ADDED_TO}'; END $$"
+AUDIT_STAYS = {
+    "sqlite": (
+        f"CREATE TRIGGER audit_entry_update BEFORE UPDATE {_RAISE}",
+        f"CREATE TRIGGER audit_entry_delete BEFORE DELETE {_RAISE}",
+    ),
+    "postgresql": (
+        f"CREATE OR REPLACE FUNCTION audit_entry_stays() {_FUNCTION}",
+        f"CREATE TRIGGER audit_entry_update BEFORE UPDATE {_STAYS}",
+        f"CREATE TRIGGER audit_entry_delete BEFORE DELETE {_STAYS}",
+        f"CREATE TRIGGER audit_entry_truncate BEFORE TRUNCATE {_STAYS.replace('ROW', 'STATEMENT')}",
+    ),
+}
+"""What forbids changing the audit log, by database; `core.audit` alone lifts it, to let old entries go."""
+for _dialect, _statements in AUDIT_STAYS.items():
+    for _statement in _statements:
+        event.listen(table_of(AuditEntryRow), "after_create", DDL(_statement).execute_if(dialect=_dialect))

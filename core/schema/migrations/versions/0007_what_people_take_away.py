@@ -6,6 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
+from civicsync.core.schema.analysis_tables import AUDIT_STAYS
+
 revision = "0007"
 down_revision = "0006"
 
@@ -107,7 +109,38 @@ def _duplicates() -> None:
     )
 
 
+def _privacy() -> None:
+    _make(
+        "forgotten",
+        _text("instance", key=True),
+        _text("mark", key=True),
+        _moment("at", nullable=False),
+    )
+    if _make("erased_record", _text("key", key=True), _text("instance"), _moment("at", nullable=False)):
+        op.create_index("ix_erased_record_instance", "erased_record", ["instance"])
+    _make(
+        "published_cell",
+        *(_text(name, key=True) for name in ("name", "row", "column")),
+        _whole("persons"),
+        sa.Column("counts", _JSON, nullable=True),
+        sa.Column("suppressed", sa.Boolean(), nullable=False),
+        sa.Column("shown", _JSON, nullable=True),
+        _moment("published_at", nullable=False),
+    )
+    if _make(
+        "audit_entry",
+        sa.Column("id", sa.Integer(), primary_key=True, autoincrement=False),
+        _moment("at", nullable=False),
+        *(_text(name) for name in ("actor", "action", "object")),
+        sa.Column("result", sa.Text(), nullable=False),
+        *(_text(name) for name in ("origin", "previous", "hash")),
+    ):
+        for statement in AUDIT_STAYS[op.get_bind().dialect.name]:
+            op.execute(sa.DDL(statement))
+
+
 def upgrade() -> None:
     _totals()
     _searching()
     _duplicates()
+    _privacy()
