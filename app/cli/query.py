@@ -1,24 +1,18 @@
 """`civicsync query`: SQL for analysts, read-only, as table, JSON or CSV."""
 
 import csv
-import re
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-import msgspec
 import typer
 
-from ...core.redaction import visible
+from ...analysis.exports.cells import cell
 from ...core.schema.failures import DatabaseError
 from ...core.schema.read_only import ROW_LIMIT, SECONDS, read_only
 from .common import EXIT_STOPPED, NO_INSTANCE, configuration, database, err, fail, print_json, print_table
 
 TABLE_LIMIT = 200
-_FORMULA = re.compile("(^|[\t\r\n;|\uff1b\uff0c])([ \u00a0\u3000]*)(?=[=+\\-@\uff1d\uff0b\uff0d\uff20])|^(?=[\t\r])")
-"""Before what a spreadsheet would run: a formula's first sign, also full-width, at the beginning of a cell or behind whatever else a
-spreadsheet may take for the end of one (a Dutch Excel splits at `;`, and then quotes that begin inside a cell do not count)."""
-_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
 
 def run(
@@ -65,20 +59,6 @@ def _jsonable(value: Any) -> Any:
 
 def _print_csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     writer = csv.writer(sys.stdout)
-    writer.writerow(_cell(name) for name in columns)
+    writer.writerow(cell(name) for name in columns)
     for row in rows:
-        writer.writerow(_cell(_jsonable(value)) for value in row)
-
-
-def _cell(value: Any) -> Any:
-    """A value as a cell: a structure as JSON, and a text that a spreadsheet would run with a ' before it."""
-    if isinstance(value, dict | list):
-        value = msgspec.json.encode(value, enc_hook=str).decode()
-    if not isinstance(value, str):
-        return value
-    value = visible(value)
-    return value if _NUMBER.fullmatch(value) else _FORMULA.sub(_quoted, value)
-
-
-def _quoted(found: re.Match[str]) -> str:
-    return f"{found.group(1) or ''}{found.group(2) or ''}'"
+        writer.writerow(cell(_jsonable(value)) for value in row)

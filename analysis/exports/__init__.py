@@ -1,0 +1,1 @@
+"""What people take away as files: one module a format, one registry of them (`formats`)."""
