@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from civicsync.analysis.exports.cells import cell as guarded
 from civicsync.app.cli import common
-from civicsync.app.cli.query import _cell  # pyright: ignore[reportPrivateUsage]
 from civicsync.app.cli.runs import COLUMNS as RUNS
 from civicsync.core.redaction import conceal, forget_concealed, redact, visible
 
@@ -86,7 +86,7 @@ def test_no_terminal_is_steered_by_what_a_citizen_typed(monkeypatch: pytest.Monk
     common.print_json({"title": HOSTILE}, data=True)
     printed = capsys.readouterr().out
     assert json.loads(printed) == {"title": HOSTILE}, "JSON keeps its meaning"
-    told = [screen.text, screen.errors.getvalue(), printed, _cell(HOSTILE)]
+    told = [screen.text, screen.errors.getvalue(), printed, guarded(HOSTILE)]
     for text, sign in itertools.product(told, "\x1b\x9b\x07\u202e\r\x7f\u2066"):
         assert sign not in text, (sign, text)
     assert "a\\x1b[2Jb\\x9bc" in visible(HOSTILE)
@@ -117,7 +117,7 @@ def test_no_terminal_is_steered_by_what_a_citizen_typed(monkeypatch: pytest.Monk
     ],
 )
 def test_no_cell_is_run_by_a_spreadsheet_whatever_it_takes_for_a_separator(typed: Any, cell: Any) -> None:
-    assert _cell(typed) == cell
+    assert guarded(typed) == cell
 
 
 SECRET = "s3cr3t/with+odd signs&more"
