@@ -158,6 +158,10 @@ def _filters(
         if value is not None:
             conditions.append(f"p.{name} = :{name}")
             values[name] = value
+    if instance is not None:
+        # Before the proposal is looked up, which is most of the work where a word is everywhere.
+        conditions.insert(0, "substr(d.proposal_key, 1, :prefix) = :keys")
+        values |= {"prefix": len(instance) + 1, "keys": f"{instance}/"}
     if language is not None:
         said = language.replace("_", "-").lower()
         conditions.append("(lower(d.locale) = :language OR substr(lower(d.locale), 1, :length) = :region)")

@@ -1,15 +1,16 @@
 """The index: what makes it, what keeps it true, and how what was erased leaves it.
 
-Triggers do two cheap things while texts are written: they note which proposals have new texts, and they take a text that changes or goes
-out of the index in the same transaction. `refresh` then reads what was noted. So pulls are not slowed by the work of indexing, a search
-that refreshes first is never wrong, and no path by which a text is erased can forget the index.
+A text that changes or goes leaves the index in the same transaction, by a trigger, so that no path by which something is erased can forget
+it. New texts are put in by `refresh`, after a pull or before a search, so that pulls are not slowed by it and a search is never wrong.
+What is new: on SQLite there are more texts than the index knows (both are counted in milliseconds, and a trigger per row would slow a
+pull by a tenth); on PostgreSQL a trigger per statement has noted it.
 
 SQLite: an FTS5 table without contents (the text is stored once, where it was), accents removed. PostgreSQL: a `tsvector` beside the number
 of the text, of the words without accents and, where the server knows the language, of their stems.
 """
 
 import contextlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,9 +79,6 @@ _SQLITE_MADE = (
         INSERT INTO search_queue(proposal_key) VALUES (OLD.proposal_key);
         DELETE FROM search_document WHERE proposal_key = OLD.proposal_key AND locale = OLD.locale AND machine = OLD.machine;
     END""",
-    """CREATE TRIGGER search_text_came AFTER INSERT ON proposal_text BEGIN
-        INSERT INTO search_queue(proposal_key) VALUES (NEW.proposal_key);
-    END""",
 )
 _POSTGRES_MADE = (
     """CREATE OR REPLACE FUNCTION {schema}.civicsync_text_gone() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -117,7 +115,7 @@ class Refreshed:
 def refresh(engine: Engine, *, progress: Callable[[int, int], None] | None = None) -> Refreshed:
     """Bring the index up to what is stored; quick when nothing changed. The first time everything is read.
 
-    `progress`: told (proposals done, proposals in all) after each transaction.
+    `progress`: told (done, of how many) after each transaction; texts on SQLite, proposals on PostgreSQL.
 
     Raises:
         SearchError: the database cannot be written, or another process holds it for longer than it is waited for.
@@ -125,18 +123,14 @@ def refresh(engine: Engine, *, progress: Callable[[int, int], None] | None = Non
     try:
         _make(engine)
         with engine.connect() as connection:
-            total = _waiting(connection)
-        texts, done = 0, 0
+            portions = _portions_sqlite if _is_sqlite(connection) else _portions_postgres
+        texts = done = 0
         gone: set[str] = set()
-        while done < total:
-            with _alone(engine) as connection:
-                taken, added, without = (_take_sqlite if _is_sqlite(connection) else _take_postgres)(connection)
-            if not taken:
-                break
-            done, texts = done + taken, texts + added
-            gone.update(without)
+        for portion in portions(engine):
+            done, texts = done + portion.done, texts + portion.texts
+            gone.update(portion.gone)
             if progress is not None:
-                progress(min(done, total), total)
+                progress(done, max(done, portion.total))
         if gone:
             scrub(engine)
     except DBAPIError as error:
@@ -147,15 +141,12 @@ def refresh(engine: Engine, *, progress: Callable[[int, int], None] | None = Non
 def is_made(connection: Connection) -> bool:
     """Whether there is an index at all."""
     if _is_sqlite(connection):
-        query = "SELECT 1 FROM sqlite_master WHERE name = 'search_text_came' AND type = 'trigger'"
+        query = "SELECT 1 FROM sqlite_master WHERE name = 'search_text_changes' AND type = 'trigger'"
     else:
-        query = "SELECT 1 FROM pg_trigger WHERE tgname = 'search_text_came' AND tgrelid = to_regclass('proposal_text')"
+        query = (
+            "SELECT 1 FROM pg_trigger WHERE tgname = 'search_text_changes' AND tgrelid = to_regclass('proposal_text')"
+        )
     return connection.exec_driver_sql(query).first() is not None
-
-
-def is_stale(connection: Connection) -> bool:
-    """Whether texts came or went that the index does not know of."""
-    return connection.exec_driver_sql("SELECT 1 FROM search_queue LIMIT 1").first() is not None
 
 
 def scrub(engine: Engine) -> None:
@@ -217,45 +208,98 @@ def _make(engine: Engine) -> None:
                 connection.exec_driver_sql(statement.format(schema=schema))
         connection.exec_driver_sql("DELETE FROM search_document")
         connection.exec_driver_sql("DELETE FROM search_queue")
-        connection.exec_driver_sql(
-            "INSERT INTO search_queue(proposal_key) SELECT DISTINCT proposal_key FROM proposal_text ORDER BY proposal_key"
-        )
+        if not _is_sqlite(connection):
+            connection.exec_driver_sql(
+                "INSERT INTO search_queue(proposal_key) SELECT DISTINCT proposal_key FROM proposal_text ORDER BY proposal_key"
+            )
 
 
-def _waiting(connection: Connection) -> int:
-    return int(connection.exec_driver_sql("SELECT count(*) FROM search_queue").scalar_one())
+@dataclass(frozen=True, slots=True)
+class _Portion:
+    """What one transaction of a refresh did, of how much; `gone`: proposals that have no text left."""
+
+    done: int
+    total: int
+    texts: int
+    gone: frozenset[str] = frozenset()
 
 
 _UNKNOWN = """NOT EXISTS (SELECT 1 FROM search_document d
     WHERE d.proposal_key = t.proposal_key AND d.locale = t.locale AND d.machine = t.machine)"""
 
 
-def _take_sqlite(connection: Connection) -> tuple[int, int, list[str]]:
-    """One portion of what waits. Returns how many places of the queue, how many texts, and which proposals have none left."""
-    last = connection.exec_driver_sql(
-        f"SELECT max(id) FROM (SELECT id FROM search_queue ORDER BY id LIMIT {CHUNK})"
-    ).scalar()
-    if last is None:
-        return 0, 0, []
+def _portions_sqlite(engine: Engine) -> Iterator[_Portion]:
+    with engine.connect() as connection:
+        went = connection.exec_driver_sql("SELECT 1 FROM search_queue LIMIT 1").first() is not None
+        total = _missing(connection)
+    if went:
+        with _alone(engine) as connection:
+            gone = connection.exec_driver_sql(
+                "SELECT DISTINCT proposal_key FROM search_queue q "
+                "WHERE NOT EXISTS (SELECT 1 FROM proposal_text t WHERE t.proposal_key = q.proposal_key)"
+            )
+            keys = frozenset(map(str, gone.scalars()))
+            connection.exec_driver_sql("DELETE FROM search_queue")
+        yield _Portion(0, total, 0, keys)
+    # What is new stands behind what is old; who knows nothing begins at the beginning, so that newer texts get greater numbers.
+    backwards = True
+    at: int | None = None
+    while True:
+        with _alone(engine) as connection:
+            missing = _missing(connection)
+            if missing <= 0:
+                return
+            if at is None:
+                backwards = connection.exec_driver_sql("SELECT 1 FROM search_document LIMIT 1").first() is not None
+            taken, at = _take_sqlite(connection, min(missing, CHUNK), at, backwards=backwards)
+        if taken:
+            yield _Portion(taken, total, taken)
+
+
+def _missing(connection: Connection) -> int:
+    """Texts that the index does not know; it knows none that is not there."""
+    return int(
+        connection.exec_driver_sql(
+            "SELECT (SELECT count(*) FROM proposal_text) - (SELECT count(*) FROM search_document)"
+        ).scalar_one()
+    )
+
+
+def _take_sqlite(connection: Connection, most: int, at: int | None, *, backwards: bool) -> tuple[int, int | None]:
+    """Put the next texts into the index. Returns how many, and where to go on; None: at the other end again."""
+    side, order = ("<", "DESC") if backwards else (">", "ASC")
+    onwards = "" if at is None else f"t.rowid {side} {at} AND "
+    found = connection.exec_driver_sql(
+        f"SELECT t.rowid FROM proposal_text t WHERE {onwards}{_UNKNOWN} ORDER BY t.rowid {order} LIMIT {most}"
+    )
+    places = [int(place) for place in found.scalars()]
+    if not places:
+        return 0, None
     newest = connection.exec_driver_sql("SELECT coalesce(max(id), 0) FROM search_document").scalar_one()
-    noted = "SELECT DISTINCT proposal_key FROM search_queue WHERE id <= ?"
-    added = connection.exec_driver_sql(
+    connection.exec_driver_sql(
         f"INSERT INTO search_document(proposal_key, locale, machine) SELECT t.proposal_key, t.locale, t.machine "
-        f"FROM ({noted}) q JOIN proposal_text t ON t.proposal_key = q.proposal_key WHERE {_UNKNOWN}",
-        (last,),
-    ).rowcount
+        f"FROM proposal_text t WHERE t.rowid BETWEEN ? AND ? AND {_UNKNOWN} ORDER BY t.rowid",
+        (min(places), max(places)),
+    )
     connection.exec_driver_sql(
         "INSERT INTO search_index(rowid, title, body) SELECT d.id, t.title, t.plain FROM search_document d JOIN proposal_text t "
         "ON t.proposal_key = d.proposal_key AND t.locale = d.locale AND t.machine = d.machine WHERE d.id > ? ORDER BY d.id",
         (newest,),
     )
-    without = connection.exec_driver_sql(
-        f"SELECT q.proposal_key FROM ({noted}) q WHERE NOT EXISTS (SELECT 1 FROM proposal_text t WHERE t.proposal_key = q.proposal_key)",
-        (last,),
-    )
-    gone = [str(key) for key in without.scalars()]
-    taken = connection.exec_driver_sql("DELETE FROM search_queue WHERE id <= ?", (last,)).rowcount
-    return taken, added, gone
+    return len(places), places[-1]
+
+
+def _portions_postgres(engine: Engine) -> Iterator[_Portion]:
+    with engine.connect() as connection:
+        total = int(connection.exec_driver_sql("SELECT count(*) FROM search_queue").scalar_one())
+    done = 0
+    while done < total:
+        with _alone(engine) as connection:
+            taken, added, gone = _take_postgres(connection)
+        if not taken:
+            return
+        done += taken
+        yield _Portion(taken, total, added, frozenset(gone))
 
 
 def _take_postgres(connection: Connection) -> tuple[int, int, list[str]]:

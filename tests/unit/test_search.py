@@ -416,3 +416,27 @@ def test_progress_is_told(sqlite: Engine, monkeypatch: pytest.MonkeyPatch) -> No
     told: list[tuple[int, int]] = []
     assert refresh(sqlite, progress=lambda *pair: told.append(pair)).texts == 5
     assert told == [(2, 5), (4, 5), (5, 5)]
+
+
+def test_new_texts_are_found_wherever_they_stand_in_the_table(sqlite: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite gives the place of a deleted row away again, and VACUUM numbers rows anew: neither may hide a text."""
+    monkeypatch.setattr(index_module, "CHUNK", 2)
+    for own in range(6):
+        put(sqlite, f"proposal/{own}", "Fietspad")
+    refresh(sqlite)
+    execute(sqlite, "DELETE FROM proposal_text WHERE proposal_key IN ('west/proposal/1', 'west/proposal/5')")
+    for own in (6, 7):
+        put(sqlite, f"proposal/{own}", "Fietspad")
+    execute(sqlite, "UPDATE proposal_text SET title = 'Zebrapad' WHERE proposal_key = 'west/proposal/0'")
+    with sqlite.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("VACUUM")
+    assert refresh(sqlite).texts == 3
+    assert keys(search(sqlite, "zebrapad")) == ["west/proposal/0"]
+    assert search(sqlite, "fietspad").total == 5
+
+
+def test_a_pull_writes_nothing_for_the_index_on_sqlite(sqlite: Engine) -> None:
+    """A trigger per new row made pulls slower by a tenth."""
+    refresh(sqlite)
+    put(sqlite, "proposal/1", "Fietspad")
+    assert count(sqlite, "SELECT count(*) FROM search_queue") == 0
