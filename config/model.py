@@ -67,6 +67,67 @@ class Peer(Settings):
     organisation's name. Markers that are not ours are believed in their texts alone."""
 
 
+WEB_ADDRESS = r"^https?://[^\s<>\"]+$"
+
+
+class Publisher(Settings):
+    """Who publishes the data."""
+
+    name: str = ""
+    """The organisation, as people know it."""
+    uri: (
+        Annotated[str, Field(pattern=WEB_ADDRESS, examples=["https://identifier.overheid.nl/tooi/id/gemeente/gm0363"])]
+        | None
+    ) = None
+    """Its address in a register: for Dutch governments that of TOOI."""
+
+
+class ContactPoint(Settings):
+    """Whom people ask about the data."""
+
+    name: str = ""
+    """A team, rather than a person."""
+    mail: Annotated[str, Field(pattern=r"^[^@\s<>]+@[^@\s<>]+$", examples=["data@voorbeeld.nl"])] | None = None
+    """An e-mail address; it is published."""
+
+
+class CatalogueBlock(Settings):
+    """What a portal for open data must know; `civicsync export bundle` writes it into the descriptions, and says what is missing."""
+
+    title: str = ""
+    """Of the data set, in the language of its users."""
+    description: str = ""
+    """What is in it, in a sentence or two."""
+    publisher: Publisher = Publisher()
+    """Who publishes the data."""
+    contact: ContactPoint = ContactPoint()
+    """Whom people ask about it."""
+    licence: (
+        Annotated[
+            str,
+            Field(
+                pattern=rf"^(cc0-1\.0|cc-by-4\.0|cc-by-sa-4\.0|odbl-1\.0|{WEB_ADDRESS[1:-1]})$", examples=["cc-by-4.0"]
+            ),
+        ]
+        | None
+    ) = None
+    """`cc0-1.0`, `cc-by-4.0`, `cc-by-sa-4.0`, `odbl-1.0`, or the address of another."""
+    landing_page: Annotated[str, Field(pattern=WEB_ADDRESS)] | None = None
+    """Where people read about the data; its identifiers begin with it."""
+    files: Annotated[str, Field(pattern=WEB_ADDRESS)] | None = None
+    """The address of the folder where the files will be; unset: people find them from `landing_page`."""
+    theme: Annotated[str, Field(pattern=r"^[A-Z]{4}$")] = "GOVE"
+    """One of the European data themes."""
+    access_rights: Literal["PUBLIC", "RESTRICTED", "NON_PUBLIC"] = "PUBLIC"
+    """Who may have the data."""
+    spatial: Annotated[str, Field(pattern=WEB_ADDRESS)] | None = None
+    """The address of the area that it is about, for example in GeoNames."""
+    country: str = "Netherlands"
+    """In English; for Pabulib files."""
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "EUR"
+    """Of the budgets (ISO 4217); for Pabulib files."""
+
+
 class Frame(Settings):
     """Everything in the file but the instances."""
 
@@ -82,6 +143,8 @@ class Frame(Settings):
     """When a run stops and asks."""
     time_zone: TimeZone = "UTC"
     """In which time zone cron lines of `every` are meant, for example Europe/Amsterdam."""
+    catalogue: CatalogueBlock = CatalogueBlock()
+    """What a portal for open data must know."""
     peers: dict[RouteName, Peer] = Field(default_factory=dict)
     """Other deployments of civicsync on the same platforms, by a name of your choice."""
     routes: dict[RouteName, Route] = Field(default_factory=dict)

@@ -63,8 +63,9 @@ def csv_lines(rows: Iterable[Sequence[Any]], separator: str = ",") -> str:
 
 def _carefully(row: Sequence[Any], separator: str) -> str:
     text = io.StringIO()
-    csv.writer(text, delimiter=separator, lineterminator="").writerow([cell(value) for value in row])
-    return text.getvalue()
+    # The writer quotes what holds a sign of its line end: it must know the real one.
+    csv.writer(text, delimiter=separator, lineterminator="\r\n").writerow([cell(value) for value in row])
+    return text.getvalue().removesuffix("\r\n")
 
 
 Shape = Callable[[Sequence[Any]], Sequence[Any]]

@@ -29,6 +29,7 @@ VERBS = {
     "runs": "Show the newest runs: what they did, what they cost, how they ended.",
     "query": "Ask the database with SQL; it can only be read.",
     "search": "Find proposals by words in their titles and texts, in all languages.",
+    "export": "Write CSV, Excel, Parquet, GeoJSON, open data for a portal, and more.",
     "explain": "Tell where a proposal came from and what was seen of it when.",
     "instances": "What is stored of whom: list, rename, forget.",
     "quarantine": "Records that could not be understood: list, show, replay.",
