@@ -42,21 +42,26 @@ class AreaTotalRow(SQLModel, table=True):
     instance: str = Field(primary_key=True)
     area_key: str = Field(primary_key=True)
     proposals: int
+    proposal_authors: int
     comments: int
+    comment_authors: int
     participants: int
+    """Distinct pseudonyms that wrote one or the other."""
     refreshed_at: datetime = Field(sa_type=UTCMoment)
 
 
 class PublishedAreaRow(SQLModel, table=True):
-    """What everybody may see of `area_total`: null and `suppressed` where it would tell of few people."""
+    """What everybody may see of who took part where: null and `…_suppressed` where a figure would tell of few people."""
 
     __tablename__: ClassVar[Any] = "published_area"
     instance: str = Field(primary_key=True)
     area_key: str = Field(primary_key=True)
     proposals: int | None = None
+    proposal_authors: int | None = None
+    proposals_suppressed: bool
     comments: int | None = None
-    participants: int | None = None
-    suppressed: bool
+    comment_authors: int | None = None
+    comments_suppressed: bool
     published_at: datetime = Field(sa_type=UTCMoment)
 
 

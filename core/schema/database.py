@@ -351,7 +351,9 @@ def _make_schema(connection: Connection, schema: str) -> None:
         try:
             connection.execute(text(f'CREATE SCHEMA "{schema}"'))
         except DBAPIError as error:
-            user = connection.execute(text("SELECT current_user")).scalar_one() if not error.connection_invalidated else ""
+            user = (
+                connection.execute(text("SELECT current_user")).scalar_one() if not error.connection_invalidated else ""
+            )
             raise DatabaseError(
                 f"database {place(connection.engine.url)}: the schema {schema} for the views cannot be made; let an owner of the "
                 f"database run: CREATE SCHEMA {schema} AUTHORIZATION {user or 'USER'}"

@@ -61,7 +61,9 @@ _PROPOSAL = f"""
 _PROPOSAL_FROM = """
         FROM proposal p LEFT JOIN space s ON s.key = p.space_key
         LEFT JOIN scope_confirmation f ON f.instance = p.instance AND f.scope = p.scope"""
-_BUDGET_OF = "CASE WHEN s.kind = 'budget' THEN s.key WHEN u.kind = 'budget' THEN u.key WHEN v.kind = 'budget' THEN v.key END"
+_BUDGET_OF = (
+    "CASE WHEN s.kind = 'budget' THEN s.key WHEN u.kind = 'budget' THEN u.key WHEN v.kind = 'budget' THEN v.key END"
+)
 
 
 @cache
@@ -116,7 +118,8 @@ def views(dialect: str) -> dict[str, str]:
             m.frozen_at
         FROM monthly_top_entry m LEFT JOIN proposal p ON p.key = m.proposal_key LEFT JOIN category c ON c.key = m.category_key""",
         "participation_by_area": """
-        SELECT t.instance, NULLIF(t.area_key, '') AS area_key, a.name AS area, t.proposals, t.comments, t.participants, t.refreshed_at
+        SELECT t.instance, NULLIF(t.area_key, '') AS area_key, a.name AS area, t.proposals, t.proposal_authors, t.comments,
+            t.comment_authors, t.participants, t.refreshed_at
         FROM area_total t LEFT JOIN area a ON a.key = t.area_key""",
         "processes": """
         SELECT s.instance, s.kind, s.remote_id, s.name, s.native_type, s.status, s.url, s.amount, x.root_key, r.name AS root, s.parent_key,
@@ -150,10 +153,10 @@ def views(dialect: str) -> dict[str, str]:
                     f"t.gone_reason AS reason FROM {one} t WHERE t.gone_at IS NOT NULL"
                     for one, many in (("proposal", "proposals"), ("comment", "comments"), ("answer", "answers"))
                 ),
-                "SELECT 'proposals', p.instance, p.kind, p.remote_id, p.key, 'withdrawn', COALESCE(p.withdrawn_at, p.changed_at), "
-                "p.native_state FROM proposal p WHERE p.state = 'withdrawn' AND p.gone_at IS NULL",
-                "SELECT 'quarantine', q.instance, q.scope, q.ref, q.instance || '/' || q.ref, 'withheld', q.first_seen_at, "
-                "q.field || ': ' || q.reason FROM quarantine q",
+                """SELECT 'proposals', p.instance, p.kind, p.remote_id, p.key, 'withdrawn', COALESCE(p.withdrawn_at, p.changed_at),
+                p.native_state FROM proposal p WHERE p.state = 'withdrawn' AND p.gone_at IS NULL""",
+                """SELECT 'quarantine', q.instance, q.scope, q.ref, q.instance || '/' || q.ref, 'withheld', q.first_seen_at,
+                q.field || ': ' || q.reason FROM quarantine q""",
             )
         ),
         "publications": """
@@ -182,8 +185,8 @@ def views(dialect: str) -> dict[str, str]:
             s.key
         FROM space s LEFT JOIN space_total x ON x.space_key = s.key WHERE s.gone_at IS NULL""",
         "public_participation_by_area": """
-        SELECT t.instance, NULLIF(t.area_key, '') AS area_key, a.name AS area, t.proposals, t.comments, t.participants, t.suppressed,
-            t.published_at
+        SELECT t.instance, NULLIF(t.area_key, '') AS area_key, a.name AS area, t.proposals, t.proposal_authors, t.proposals_suppressed,
+            t.comments, t.comment_authors, t.comments_suppressed, t.published_at
         FROM published_area t LEFT JOIN area a ON a.key = t.area_key""",
         "public_monthly_top": """
         SELECT m.month, m.instance, CASE WHEN m.category_key = '' THEN 'overall' ELSE 'category' END AS list, m.position AS rank,

@@ -50,15 +50,21 @@ def _totals() -> None:
         _moment("refreshed_at", nullable=False),
     ):
         op.create_index("ix_space_total_instance", "space_total", ["instance"])
-    where = (_text("instance", key=True), _text("area_key", key=True))
-    counts = ("proposals", "comments", "participants")
-    _make("area_total", *where, *map(_whole, counts), _moment("refreshed_at", nullable=False))
-    where = (_text("instance", key=True), _text("area_key", key=True))
+    _make(
+        "area_total",
+        _text("instance", key=True),
+        _text("area_key", key=True),
+        *map(_whole, ("proposals", "proposal_authors", "comments", "comment_authors", "participants")),
+        _moment("refreshed_at", nullable=False),
+    )
     _make(
         "published_area",
-        *where,
-        *(_whole(name, nullable=True) for name in counts),
-        sa.Column("suppressed", sa.Boolean(), nullable=False),
+        _text("instance", key=True),
+        _text("area_key", key=True),
+        *(_whole(name, nullable=True) for name in ("proposals", "proposal_authors")),
+        sa.Column("proposals_suppressed", sa.Boolean(), nullable=False),
+        *(_whole(name, nullable=True) for name in ("comments", "comment_authors")),
+        sa.Column("comments_suppressed", sa.Boolean(), nullable=False),
         _moment("published_at", nullable=False),
     )
     _make(
