@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, Field, SecretStr, SerializeAsAny
 
 from ..connectors.contract.settings import InstanceSettings, Settings
-from ..core.durations import Interval
+from ..core.durations import Interval, Term
 from .routes import Route
 
 
@@ -18,6 +18,7 @@ def _time_zone(value: str) -> str:
     return value
 
 
+Masked = Literal["email", "phone", "bsn", "iban", "address"]
 VERSIONS = r"^(kept|\d{1,9}\s*(s|m|h|d))$"
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 RouteName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -33,6 +34,44 @@ class Operator(Settings):
     """An e-mail address or a web address."""
 
 
+class Retention(Settings):
+    """How long what is still on its platform is kept here, by class: `kept`, or days, weeks, months or years (`90d`, `12w`, `24mo`, `7y`).
+
+    Every run and `civicsync purge` remove what is older; keys, times and counters stay, and a text that its platform goes on showing is
+    not stored again.
+    """
+
+    comments: Term = "kept"
+    """Texts and authors of comments, from when they were written."""
+    votes: Term = "kept"
+    """Individual ballots, from when they were cast. They are read only where an instance says so."""
+    quarantine: Term = "kept"
+    """What could not be understood, from when it was first seen (what is not shown again goes after `purge_gone_after` anyway)."""
+    runs: Term = "kept"
+    """The journal of pulls. The newest run of each instance always stays."""
+    audit: Term = "kept"
+    """The audit log. One entry says which were let go."""
+
+
+class Organisation(Settings):
+    """Who answers for what is done with people's data, for `civicsync register`."""
+
+    controller: str = Field(min_length=1)
+    """The organisation that decides (art. 4(7) GDPR), such as the college of mayor and aldermen."""
+    contact: str = Field(min_length=3)
+    """Where people turn to."""
+    dpo: str = ""
+    """The data protection officer: name or address."""
+    purposes: list[str] = Field(default_factory=list)
+    """What it is done for; unset: what civicsync is for."""
+    legal_basis: str = "art. 6(1)(e) GDPR: a task carried out in the public interest"
+    """The basis of the processing."""
+    recipients: list[str] = Field(default_factory=list)
+    """Who else is given data, beside the platforms of the routes."""
+    transfers: str = "none outside the European Economic Area"
+    """Transfers to third countries."""
+
+
 class Privacy(Settings):
     """What is done with people's data."""
 
@@ -44,6 +83,17 @@ class Privacy(Settings):
     versions: Annotated[str, Field(pattern=VERSIONS, examples=["kept", "90d"])] = "kept"
     """How long earlier versions of a text are kept after they were replaced: `kept` as long as the proposal itself, or an interval
     (`0d`: none)."""
+    retention: Retention = Retention()
+    """How long what is still there is kept, by class."""
+    mask: list[Masked] = Field(default_factory=list)
+    """What is made unreadable in texts before they are stored: `email`, `phone`, `bsn`, `iban`, `address` (postcode with number). What
+    was stored before stays until its text changes or `civicsync purge` is run."""
+    k: Annotated[int, Field(ge=3, le=100)] = 5
+    """Behind every published figure stand at least so many people."""
+    exports: list[str] = Field(default_factory=list)
+    """Folders that exports are written to, from where this file is: `civicsync forget` removes what may hold the person there."""
+    organisation: Organisation | None = None
+    """Who answers for it; `civicsync register` needs it."""
 
 
 class Safety(Settings):

@@ -48,8 +48,11 @@ def _schedule(value: str) -> str:
 
 
 INTERVAL = r"^\d{1,9}\s*(s|m|h|d)$"
+TERM = r"^(kept|\d{1,5}\s*(d|w|mo|y))$"
 _LONGEST = timedelta(days=36_525)
+_TERMS = {"d": 1.0, "w": 7.0, "mo": 365.25 / 12, "y": 365.25}
 Schedule = Annotated[str, AfterValidator(_schedule), Field(examples=["15m", "30 2 * * *"])]
+Term = Annotated[str, Field(pattern=TERM, examples=["kept", "90d", "24mo"])]
 Interval = Annotated[str, Field(pattern=INTERVAL, examples=["15m", "6h"])]
 
 
@@ -57,3 +60,9 @@ def seconds(interval: str) -> float:
     """An interval such as `15m` in seconds; more than a hundred years are a hundred years."""
     given = timedelta(**{_UNITS[interval.strip()[-1]]: int(interval.strip()[:-1])})
     return min(given, _LONGEST).total_seconds()
+
+
+def term(given: str) -> timedelta | None:
+    """How long something is kept, such as `90d`, `12w`, `24mo` or `7y`, at most a hundred years; None: `kept`, without an end."""
+    found = re.fullmatch(r"(\d+)\s*([a-z]+)", given.strip())
+    return None if found is None else min(timedelta(days=int(found[1]) * _TERMS[found[2]]), _LONGEST)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, delete, func, literal, or_, select, u
 from sqlalchemy.exc import DBAPIError
 
 from .privacy import fingerprint_of
+from .schema.analysis_tables import ErasedRecordRow, ForgottenRow
 from .schema.ledger_tables import METADATA, PublicationRow
 from .schema.tables import InstanceRow, LeaseRow, ProposalRow, SchemaInfoRow, table_of
 
@@ -158,6 +159,8 @@ def forget(engine: Engine, name: str) -> int:
         publications = [str(own) for own in connection.execute(select(_PUBLICATION.c.id).where(ours)).scalars()]
         total = 0
         for table in reversed(METADATA.sorted_tables):
+            if table.name in _OUTLIVE:
+                continue
             if "publication_id" in table.c:
                 for part in (publications[n : n + 500] for n in range(0, len(publications), 500)):
                     total += connection.execute(delete(table).where(table.c.publication_id.in_(part))).rowcount
@@ -179,6 +182,8 @@ def forget(engine: Engine, name: str) -> int:
 
 
 _NAMES = frozenset({"instance", "target_instance"})
+_OUTLIVE = frozenset({ForgottenRow.__tablename__, ErasedRecordRow.__tablename__})
+"""Who was forgotten is not to come back when the instance is read anew."""
 
 
 def _is_key(name: str) -> bool:
@@ -198,7 +203,7 @@ def _stored(connection: Connection, name: str) -> bool:
     return any(
         connection.execute(select(table.c.instance).where(table.c.instance == name).limit(1)).first() is not None
         for table in METADATA.sorted_tables
-        if "instance" in table.c
+        if "instance" in table.c and table.name not in _OUTLIVE
     )
 
 

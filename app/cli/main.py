@@ -32,6 +32,7 @@ VERBS = {
     "export": "Write CSV, Excel, Parquet, GeoJSON, open data for a portal, and more.",
     "explain": "Tell where a proposal came from and what was seen of it when.",
     "instances": "What is stored of whom: list, rename, forget.",
+    "forget": "Forget a person: texts, versions, names, queue, exports and copies, with the proof.",
     "quarantine": "Records that could not be understood: list, show, replay.",
     "demo": "Watch it work: three toy cities on this machine, one database, proposals that cross between them.",
     "sandbox": "Serve a toy city that behaves like a real platform.",

@@ -103,8 +103,15 @@ class Batches:
             for row in connection.execute(select(texts).where(texts.c.proposal_key.in_(part))).mappings():
                 before.setdefault(row["proposal_key"], []).append({k: v for k, v in row.items() if k != "proposal_key"})
         versions: list[Columns] = []
+        let_go: list[Key] = []
         for _, built, known in batch.changed:
             own = built.main["key"]
+            if known.author is not None and built.main["author"] != known.author:
+                # A platform that erases somebody gives the text to nobody, or to its account for everybody without one. What was said
+                # before is then no longer anybody's to keep.
+                let_go.append(own)
+                built.main["_new_version"] = 1
+                continue
             old = sorted(before.get(own, []), key=_text_order)
             new = sorted(
                 ({k: v for k, v in row.items() if k != "proposal_key"} for row in built.texts), key=_text_order
@@ -125,6 +132,9 @@ class Batches:
                 )
                 built.main["_new_version"] = 1
         upsert(connection, table_of(ProposalVersionRow), versions)
+        for part in chunks(let_go):
+            earlier = table_of(ProposalVersionRow)
+            connection.execute(delete(earlier).where(earlier.c.proposal_key.in_(part)))
 
     def _touch(
         self,

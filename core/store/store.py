@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, Table, select, update
 from sqlmodel import SQLModel
 
 from ..clock import Clock
+from ..forgetting import erased, mark_of, marks
 from ..identity import Key, Ref, key
 from ..items import UNREADABLE, Cursor, Item, MappingError, Page
 from ..leases import Lease, writing
@@ -80,6 +81,8 @@ class InstanceStore:
             kept = connection.execute(select(memory).where(memory.c.instance == instance)).mappings().all()
             self._memory: dict[str, Any] = {row["name"]: row["value"] for row in kept}
             self._pending = self._load_pending(connection)
+            self._forgotten = marks(connection, instance)
+            self._erased = erased(connection, instance)
             for row_class in ROWS.values():
                 table = table_of(row_class)
                 if connection.execute(select(table.c.key).where(table.c.instance == instance).limit(1)).first() is None:
@@ -208,6 +211,10 @@ class InstanceStore:
             table = table_of(self.kinds.row_class(reference))
             batch = batches.setdefault(table.name, Batch(table))
             row = known.get(reference)
+            if self._erased and key(self.instance, reference) in self._erased:
+                if row is not None and row.gone_at is None:
+                    batch.touched.append((item, row))
+                continue
             if item.build is not None and (
                 row is None or row.gone_at is not None or row.digest is None or row.digest != item.digest
             ):
@@ -217,6 +224,8 @@ class InstanceStore:
                     built = self.rows.build(reference, records)
                 except UNREADABLE as error:
                     failed.append((item, *reason_of(error)))
+                    continue
+                if self._forgotten and self._is_of_forgotten(built):
                     continue
                 if row is None:
                     batch.created.append((item, built))
@@ -240,6 +249,15 @@ class InstanceStore:
         written.quarantined += len(failed)
         self.quarantine.write(connection, page.scope, failed, items, now)
         return written
+
+    def _is_of_forgotten(self, built: Built) -> bool:
+        """Whether a person wrote it who was forgotten; whatever else of such a person came with it is left out."""
+        built.authors = [row for row in built.authors if mark_of(row["pseudonym"]) not in self._forgotten]
+        built.children = [each for each in built.children if not self._by_forgotten(getattr(each, "author", None))]
+        return self._by_forgotten(built.main.get("author"))
+
+    def _by_forgotten(self, author: str | None) -> bool:
+        return author is not None and mark_of(author) in self._forgotten
 
     def _adds_nothing(self, connection: Connection, table: Table, item: Item, built: Built) -> bool:
         """Take over what this source does not tell; whether the row stays as it is then."""
@@ -270,7 +288,17 @@ class InstanceStore:
             table = SQLModel.metadata.tables[name]
             columns = [
                 table.c[c]
-                for c in ("key", "digest", "token", "scope", "missing_runs", "gone_at", "updated_at", *COUNTERS)
+                for c in (
+                    "key",
+                    "digest",
+                    "token",
+                    "scope",
+                    "missing_runs",
+                    "gone_at",
+                    "updated_at",
+                    "author",
+                    *COUNTERS,
+                )
                 if c in table.c
             ]
             if name == "proposal":
