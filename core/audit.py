@@ -11,7 +11,6 @@ import socket
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Engine, delete, select
@@ -26,6 +25,7 @@ ENTRY, _INFO = table_of(AuditEntryRow), table_of(SchemaInfoRow)
 _HEAD = "audit_head"
 _START = ""
 _LONGEST = 2000
+_AT_ONCE = 1000
 PURGED = "audit purge"
 """The action of the entry that stands for older ones whose time was over."""
 
@@ -101,13 +101,18 @@ def append(
 
 def entries(engine: Engine, *, newest: int | None = None) -> Iterator[Entry]:
     """The log, oldest first; `newest`: only so many of the last."""
-    query = select(*(ENTRY.c[name] for name in Entry.__slots__)).order_by(ENTRY.c.id)
-    with engine.connect() as connection:
-        if newest is not None:
-            ids = select(ENTRY.c.id).order_by(ENTRY.c.id.desc()).limit(newest)
-            query = query.where(ENTRY.c.id.in_(ids))
-        for row in connection.execution_options(yield_per=1000).execute(query):
-            yield Entry(*row)
+    query = select(*(ENTRY.c[name] for name in Entry.__slots__)).order_by(ENTRY.c.id).limit(_AT_ONCE)
+    if newest is not None:
+        ids = select(ENTRY.c.id).order_by(ENTRY.c.id.desc()).limit(newest)
+        query = query.where(ENTRY.c.id.in_(ids))
+    after = 0
+    while True:
+        with engine.connect() as connection:
+            part = [Entry(*row) for row in connection.execute(query.where(ENTRY.c.id > after))]
+        yield from part
+        if len(part) < _AT_ONCE:
+            return
+        after = part[-1].id
 
 
 def verify(engine: Engine) -> Verdict:
@@ -195,8 +200,3 @@ def _who() -> str:
 
 def _where() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def as_row(entry: Entry) -> dict[str, Any]:
-    """An entry as the tables and `--json` of the program show it."""
-    return asdict(entry)

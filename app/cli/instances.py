@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from ...connectors.contract.errors import ConnectorError
+from ...core import audit
 from ...core.clock import Clock
 from ...core.instances import InstanceError, forget, known, rename
 from ...core.store.retention import overwrite
@@ -53,6 +54,7 @@ def rename_(
             proposals, was = rename(engine, old, new)
         except InstanceError as error:
             fail(str(error))
+        audit.record(engine, Clock(), action="instances rename", object=old, result=f"{new}, {proposals} proposals")
     out.print(
         Text(f"{old} is {new} now, with {proposals:,} proposals. In the configuration, name its block {new}, with"),
         soft_wrap=True,
@@ -93,6 +95,7 @@ def forget_(
             rows = forget(engine, name)
         except InstanceError as error:
             fail(str(error))
+        audit.record(engine, Clock(), action="instances forget", object=name, result=f"{rows} rows")
         overwrite(engine)
     out.print(
         Text(f"{name} is forgotten: {rows:,} rows. As long as the configuration has it, the next pull reads it anew."),

@@ -33,6 +33,7 @@ VERBS = {
     "explain": "Tell where a proposal came from and what was seen of it when.",
     "instances": "What is stored of whom: list, rename, forget.",
     "forget": "Forget a person: texts, versions, names, queue, exports and copies, with the proof.",
+    "audit": "Who did what with what: list, verify.",
     "quarantine": "Records that could not be understood: list, show, replay.",
     "demo": "Watch it work: three toy cities on this machine, one database, proposals that cross between them.",
     "sandbox": "Serve a toy city that behaves like a real platform.",
@@ -53,7 +54,7 @@ class _Verbs(TyperGroup):
         group = getattr(module, "app", None)
         if group is None:
             group = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
-            group.command(name=cmd_name)(module.run)
+            group.command(name=cmd_name, context_settings=getattr(module, "CONTEXT", None))(module.run)
         return _named(group, cmd_name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:

@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 from ...config import Config
 from ...connectors.contract.errors import ConnectorError
 from ...connectors.contract.writing import Reading
+from ...core import audit
 from ...core.clock import Clock
 from ...core.ledger.ledger import Ledger, Operation, Publication
 from ...core.ledger.states import OperationKind, OperationState, waits_for_person
@@ -123,6 +124,8 @@ def reopen(ids: Ids = None, json: Json = False) -> None:
     with database(config) as engine:
         reviewer = Reviewer(config, engine, Clock(), _who())
         rulings = {own: reviewer.reopen(_publication(reviewer.ledger, own)) for own in ids or ()}
+        for own, ruling in rulings.items():
+            audit.record(engine, Clock(), action="reopen", object=own, result=ruling.value)
     results = [{"id": own, "outcome": ruling} for own, ruling in rulings.items()]
     _print_results(results, json, whole=all(ruling.taken for ruling in rulings.values()))
 
@@ -162,6 +165,7 @@ def _decide(
                 everything and ruling in {Ruling.ONLY_REOPENED, Ruling.NAME_IT, Ruling.LOOK_FIRST}
             )
             results.append({"id": own, "outcome": ruling})
+            audit.record(engine, Clock(), action="approve" if approved else "reject", object=own, result=ruling.value)
     _print_results(results, json, whole=whole)
 
 
