@@ -32,7 +32,6 @@ _UNFIT = re.compile("[\ufffe\uffff]")
 _AUTOFILTER = re.compile(rb'<autoFilter ref="[^"]*"/>')
 _DIMENSION = re.compile(rb'<dimension ref="[^"]*"/>')
 _FILTERED = re.compile(rb"(_xlnm\._FilterDatabase[^>]*>[^<]*\$)2(?=</definedName>)")
-_NUMBERS = {Type.INTEGER: 20, Type.NUMBER: 21}
 _EPOCH = datetime(1899, 12, 30)
 
 
@@ -228,7 +227,7 @@ def _skeleton(job: Job, sheets: Sequence[tuple[View, int]]) -> bytes:
 
     made = io.BytesIO()
     book: Any = xlsxwriter.Workbook(made, {"in_memory": True})
-    # Their numbers, 1 to 3, are what the cells name.
+    # The cells name them by their numbers, 1 to 3, which they get in the order of their first use.
     heading = book.add_format({"bold": True, "bottom": 1})
     locale = ExcelLocale(job.excel or job.language)
     day = locale.date.replace("%d", "dd").replace("%m", "mm").replace("%Y", "yyyy")
@@ -241,7 +240,6 @@ def _skeleton(job: Job, sheets: Sequence[tuple[View, int]]) -> bytes:
         for position, column in enumerate(columns):
             sheet.write_string(0, position, column.name, heading)
             sheet.set_column(position, position, _width(column))
-        # So that all formats are used, and therefore written in this order.
         sheet.freeze_panes(1, 0)
         sheet.autofilter(0, 0, 1, len(columns) - 1)
     _legend(book, job, heading, wrapped, moment, date)
@@ -258,11 +256,17 @@ def _legend(book: Any, job: Job, heading: Any, wrapped: Any, moment: Any, date: 
         if dutch
         else ("sheet", "column", "type", "unit", "meaning", "empty means")
     )
-    for position, (head, width) in enumerate(zip(heads, (24, 20, 10, 14, 80, 50), strict=True)):
-        sheet.write_string(0, position, head, heading)
+    now = job.now.astimezone(job.zone).replace(tzinfo=None)
+    sheet.write_string(0, 0, "gemaakt op" if dutch else "made on")
+    sheet.write_datetime(0, 1, now, moment)
+    sheet.write_datetime(0, 2, now, date)
+    sheet.write_string(1, 0, "tijden zijn in" if dutch else "times are in")
+    sheet.write_string(1, 1, str(job.zone))
+    for position, (head, width) in enumerate(zip(heads, (24, 20, 12, 14, 80, 50), strict=True)):
+        sheet.write_string(3, position, head, heading)
         sheet.set_column(position, position, width)
-    sheet.freeze_panes(1, 0)
-    row = 1
+    sheet.freeze_panes(4, 0)
+    row = 4
     for view in job.views:
         sheet.write_string(row, 0, view.name, wrapped)
         sheet.write_string(row, 4, view.nl if dutch else view.en, wrapped)
@@ -279,12 +283,6 @@ def _legend(book: Any, job: Job, heading: Any, wrapped: Any, moment: Any, date: 
             for position, value in enumerate(cells):
                 sheet.write_string(row, position, value, wrapped)
             row += 1
-    label = "gemaakt, en tijden in" if dutch else "made, and times in"
-    sheet.write_string(row + 1, 0, label, wrapped)
-    sheet.write_string(row + 1, 1, str(job.zone), wrapped)
-    now = job.now.astimezone(job.zone).replace(tzinfo=None)
-    sheet.write_datetime(row + 1, 2, now, moment)
-    sheet.write_datetime(row + 2, 2, now, date)
 
 
 def _sheet_name(view: str, number: int = 0) -> str:
