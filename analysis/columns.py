@@ -793,6 +793,34 @@ def _view(
     return View(name, en, nl, named, tuple(key.split()), tuple(found), public)
 
 
+def _side(letter: str, en: str, nl: str) -> tuple[Column, ...]:
+    """The columns of one proposal of a pair."""
+    supports = _SHARED["supports"]
+    return (
+        _C(f"key_{letter}", _T, en, nl),
+        _C(f"instance_{letter}", _T, f"the instance of {en}", f"de installatie van {nl}"),
+        _C(f"title_{letter}", _T, f"the title of {en}", f"de titel van {nl}", personal=Personal.TYPED),
+        _C(f"locale_{letter}", _T, f"the language of {en}", f"de taal van {nl}"),
+        _C(
+            f"supports_{letter}",
+            _I,
+            f"the supports of {en}, on its own platform",
+            f"de steun van {nl}, op zijn eigen platform",
+            supports.null_en,
+            supports.null_nl,
+            "supports",
+        ),
+        _C(
+            f"url_{letter}",
+            _T,
+            f"the page of {en}",
+            f"de bladzijde van {nl}",
+            _SHARED["url"].null_en,
+            _SHARED["url"].null_nl,
+        ),
+    )
+
+
 _ALL = (
     _view(
         "proposals",
@@ -1045,6 +1073,67 @@ _ALL = (
         "id",
         "publication_id>publications.id",
         own=(_C("id", _I, "its number here", "het nummer hier"), _C("what", _T, "what happened", "wat er gebeurde")),
+    ),
+    _view(
+        "duplicate_candidates",
+        "Pairs of proposals that may be one idea: how alike, why, and what a person decided; supports are never added up",
+        "Paren voorstellen die één idee kunnen zijn: hoe gelijk, waarom, en wat een mens besliste; steun wordt nooit opgeteld",
+        "key_a instance_a title_a locale_a supports_a url_a key_b instance_b title_b locale_b supports_b url_b score lexical semantic "
+        "method version evidence found_at decision decided_at",
+        "key_a key_b",
+        "key_a>all_proposals",
+        "key_b>all_proposals",
+        own=(
+            *_side("a", "the one proposal", "het ene voorstel"),
+            *_side("b", "the other proposal", "het andere voorstel"),
+            _C("score", _N, "how alike they are, 0 to 1", "hoe gelijk ze zijn, 0 tot 1", unit="share"),
+            _C(
+                "lexical",
+                _N,
+                "how alike their words are, 0 to 1",
+                "hoe gelijk hun woorden zijn, 0 tot 1",
+                "not compared by words",
+                "niet op woorden vergeleken",
+                "share",
+            ),
+            _C(
+                "semantic",
+                _N,
+                "how alike their meaning is, 0 to 1",
+                "hoe gelijk hun betekenis is, 0 tot 1",
+                "not compared by meaning",
+                "niet op betekenis vergeleken",
+                "share",
+            ),
+            _C("method", _T, "how they were compared", "hoe ze vergeleken zijn"),
+            _C("version", _T, "the version of that method", "de versie van die methode"),
+            _C(
+                "evidence",
+                _J,
+                "what speaks for it, such as the words that both have",
+                "wat ervoor pleit, zoals de woorden die beide hebben",
+                "a text changed since",
+                "een tekst is sindsdien veranderd",
+                personal=Personal.TYPED,
+            ),
+            _C("found_at", _M, "when the pair was found", "wanneer het paar gevonden is"),
+            _C(
+                "decision",
+                _T,
+                "what a person decided: same, different",
+                "wat een mens besliste: same (hetzelfde), different (verschillend)",
+                "nobody has decided",
+                "niemand heeft beslist",
+            ),
+            _C(
+                "decided_at",
+                _M,
+                "when that was decided",
+                "wanneer dat beslist is",
+                "nobody has decided",
+                "niemand heeft beslist",
+            ),
+        ),
     ),
     _view(
         "votes",

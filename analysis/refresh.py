@@ -1,11 +1,13 @@
 """What is made from the database after a pull: totals, frozen lists, what everybody may see. Each instance anew when a run changed it."""
 
-import msgspec
-from sqlalchemy import Connection, Engine, bindparam, text
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, text
 
 from ..core.clock import Clock
 from ..core.leases import writing
-from ..core.schema.tables import UTCMoment
+from ..core.schema.analysis_tables import PublishedCellRow
+from ..core.schema.tables import UTCMoment, table_of
 from .monthly_top import freeze
 from .privacy.suppression import TOTAL, Cell, kept, suppress
 from .totals import make_totals
@@ -66,11 +68,10 @@ def _publish_areas(connection: Connection, instance: str, clock: Clock, k: int) 
     for what, _ in _PUBLISHED:
         own = [cell for cell in cells if cell.column == what]
         cells.append(Cell(TOTAL, what, sum(c.persons for c in own), {what: sum(c.values[what] for c in own)}))
-    name = f"published:areas:{instance}"
-    remembered = _remembered(connection, name)
-    before = None if remembered is None else msgspec.json.decode(remembered, type=list[Cell])
+    name = f"areas:{instance}"
+    before = _shown_before(connection, name)
     shown = suppress(cells, k, before)
-    _remember(connection, name, msgspec.json.encode(kept(cells, shown, before)).decode())
+    _keep_shown(connection, name, kept(cells, shown, before), clock)
     connection.execute(text("DELETE FROM published_area WHERE instance = :i"), {"i": instance})
     found = {(each.row, each.column): each for each in shown}
     for row in rows:
@@ -93,6 +94,44 @@ def _publish_areas(connection: Connection, instance: str, clock: Clock, k: int) 
                 "now": clock.now(),
             },
         )
+
+
+_CELL = table_of(PublishedCellRow)
+
+
+def _shown_before(connection: Connection, name: str) -> list[Cell] | None:
+    """A published table as it truly was; None: there was none."""
+    found = connection.execute(select(_CELL).where(_CELL.c.name == name)).all()
+    return [
+        Cell(
+            each.row,
+            each.column,
+            each.persons,
+            each.counts or {},
+            each.suppressed,
+            None if each.shown is None else (each.shown["persons"], each.shown["counts"]),
+        )
+        for each in found
+    ] or None
+
+
+def _keep_shown(connection: Connection, name: str, cells: Sequence[Cell], clock: Clock) -> None:
+    connection.execute(delete(_CELL).where(_CELL.c.name == name))
+    rows = [
+        {
+            "name": name,
+            "row": each.row,
+            "column": each.column,
+            "persons": each.persons,
+            "counts": dict(each.values),
+            "suppressed": each.suppressed,
+            "shown": None if each.shown is None else {"persons": each.shown[0], "counts": dict(each.shown[1])},
+            "published_at": clock.now(),
+        }
+        for each in cells
+    ]
+    if rows:
+        connection.execute(insert(_CELL), rows)
 
 
 def _remembered(connection: Connection, name: str) -> str | None:

@@ -195,6 +195,8 @@ class Frame(Settings):
     """In which time zone cron lines of `every` are meant, for example Europe/Amsterdam."""
     catalogue: CatalogueBlock = CatalogueBlock()
     """What a portal for open data must know."""
+    queries: dict[RouteName, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
+    """Questions to the database by a name of your choice, in SQL; `civicsync query NAME` asks one."""
     peers: dict[RouteName, Peer] = Field(default_factory=dict)
     """Other deployments of civicsync on the same platforms, by a name of your choice."""
     routes: dict[RouteName, Route] = Field(default_factory=dict)

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from civicsync.analysis.columns import VIEWS
 from civicsync.config.schema import json_schema
 from civicsync.core.ledger import states
-from civicsync.core.schema.views import VIEWS
 
 ROOT = Path(__file__).parent.parent
 
@@ -21,7 +21,8 @@ def pages() -> dict[Path, str]:
     return {
         ROOT / "config" / "civicsync.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
         ROOT / "docs" / "reference" / "config.md": _config(schema),
-        ROOT / "docs" / "reference" / "views.md": _views(),
+        ROOT / "docs" / "reference" / "views.md": _views("en"),
+        ROOT / "docs" / "reference" / "views.nl.md": _views("nl"),
         ROOT / "docs" / "reference" / "states.md": _states(),
     }
 
@@ -83,18 +84,52 @@ def _type(field: dict[str, Any]) -> str:
     }.get(str(field.get("type")), "")
 
 
-def _views() -> str:
-    lines = [
+_WORDS = {
+    "en": (
         "# Views",
-        "",
-        "What analysts query, with `civicsync query` or any SQL tool. Names and columns are a promise; the tables behind them are not.",
-        "Rows that are gone stay visible: filter on `gone_at IS NULL` for what is there now. Times are UTC. Never sum counters over copies",
-        "and call the result people: show them per platform.",
-        "",
-    ]
-    for name, sql in VIEWS.items():
-        body = "\n".join(line.strip() for line in sql.strip().splitlines())
-        lines += [f"## {name}", "", "```sql", body, "```", ""]
+        (
+            "What analysts query, with `civicsync query` or any SQL tool, and what exports hold. Names and columns are a promise;\n"
+            "the tables behind them are not. On PostgreSQL the views are in the schema `civicsync`. `proposals` are originals; our own\n"
+            "copies are in `all_proposals` only. Rows that are gone stay visible: filter on `gone_at IS NULL` for what is there now.\n"
+            "Times are UTC. Never sum counters over platforms and call the result people. Totals are made after each pull\n"
+            "(`refreshed_at`). This page is made from `analysis/columns.py`; [in Dutch](views.nl.md)."
+        ),
+        ("column", "type", "meaning", "empty means"),
+        "Rows are told apart by",
+        "never empty",
+    ),
+    "nl": (
+        "# Weergaven",
+        (
+            "Wat analisten bevragen, met `civicsync query` of elk ander SQL-programma, en wat exports bevatten. Namen en kolommen\n"
+            "zijn een belofte; de tabellen erachter niet. Op PostgreSQL staan ze in het schema `civicsync`. `proposals` zijn\n"
+            "originelen; onze eigen kopieën staan alleen in `all_proposals`. Rijen die weg zijn blijven zichtbaar: filter op\n"
+            "`gone_at IS NULL` voor wat er nu is. Tijden zijn UTC. Tel nooit tellers van verschillende platforms bij elkaar op\n"
+            "alsof het mensen zijn. Totalen worden na elke keer ophalen gemaakt (`refreshed_at`). Deze bladzijde is gemaakt uit\n"
+            "`analysis/columns.py`; [in het Engels](views.md)."
+        ),
+        ("kolom", "type", "betekenis", "leeg betekent"),
+        "Rijen zijn te onderscheiden door",
+        "nooit leeg",
+    ),
+}
+
+
+def _views(language: str) -> str:
+    """The data dictionary: every view, every column, in words."""
+    title, intro, heads, told_apart, never = _WORDS[language]
+    english = language == "en"
+    lines = [title, "", intro, ""]
+    for view in VIEWS.values():
+        lines += [f"## {view.name}", "", f"{view.en if english else view.nl}.", ""]
+        if view.key:
+            lines += [f"{told_apart} {', '.join(f'`{name}`' for name in view.key)}.", ""]
+        lines += [f"| {' | '.join(heads)} |", "|---|---|---|---|"]
+        for column in view.columns:
+            meaning, empty = (column.en, column.null_en) if english else (column.nl, column.null_nl)
+            sort = f"{column.type}, {column.unit}" if column.unit else str(column.type)
+            lines.append(f"| `{column.name}` | {sort} | {meaning} | {empty or never} |")
+        lines.append("")
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -1,24 +1,52 @@
 """`civicsync query`: SQL for analysts, read-only, as table, JSON or CSV."""
 
 import csv
+import difflib
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from ...analysis.columns import VIEWS
 from ...analysis.exports.cells import cell
+from ...config import Config
 from ...core.schema.failures import DatabaseError
 from ...core.schema.read_only import ROW_LIMIT, SECONDS, read_only
-from .common import EXIT_STOPPED, NO_INSTANCE, configuration, database, err, fail, print_json, print_table
+from .common import (
+    EXIT_STOPPED,
+    EXIT_USAGE,
+    NO_INSTANCE,
+    configuration,
+    database,
+    err,
+    fail,
+    out,
+    print_json,
+    print_table,
+)
+from .state import state
 
 TABLE_LIMIT = 200
 
 
+# So that a statement may begin with a comment: `-- what I want to know` is no option.
+CONTEXT = {"ignore_unknown_options": True}
+
+
 def run(
     sql: Annotated[
-        str, typer.Argument(help="A SELECT on the views, for example: SELECT title, supports FROM proposals")
-    ],
+        str | None,
+        typer.Argument(
+            help="A SELECT on the views, such as: SELECT title, supports FROM proposals; a name from `queries:` of the configuration; "
+            "- for standard input. Unset: what can be asked."
+        ),
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="Read the statement from this file.", metavar="FILE")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON: a list of objects.")] = False,
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Print CSV (RFC 4180); cells that a spreadsheet would run get a ' before.")
@@ -33,12 +61,16 @@ def run(
 ) -> None:
     """Ask the database with SQL; it can only be read. The views: docs/reference/views.md."""
     config = configuration(NO_INSTANCE)
+    if sql is None and file is None:
+        _show_what_can_be_asked(config, json=json)
+        return
+    statement = _statement(config, sql, file)
     most = limit or (ROW_LIMIT if json or as_csv else TABLE_LIMIT)
     with database(config) as engine:
         try:
-            found = read_only(engine, sql, most, seconds=timeout)
+            found = read_only(engine, statement, most, seconds=timeout)
         except DatabaseError as error:
-            fail(str(error))
+            fail(f"{error}{_near(str(error), statement)}")
         except KeyboardInterrupt:
             fail("stopped", EXIT_STOPPED)
     named = [dict(zip(found.columns, map(_jsonable, row), strict=True)) for row in found.rows]
@@ -51,6 +83,102 @@ def run(
     if found.cut:
         more = "--limit allows more" if json or as_csv or limit else "--csv, --json or --limit give more"
         err.print(f"only the first {most:,} rows are shown; {more}", style="yellow", markup=False)
+
+
+def _statement(config: Config, sql: str | None, file: Path | None) -> str:
+    """What is asked: from a file, from standard input, saved under a name, or as it was typed."""
+    if file is not None:
+        if sql is not None:
+            fail("a statement and --file: give one of them", EXIT_USAGE)
+        return _read(str(file), file.read_bytes)
+    assert sql is not None
+    if sql == "-":
+        return _read("standard input", sys.stdin.buffer.read)
+    if sql in config.queries:
+        return config.queries[sql]
+    if not re.search(r"\s", sql.strip()) and sql.strip().lower() not in {"select", "values", "table"}:
+        # One word is no statement: a name that is not there, or an option.
+        if sql.startswith("-"):
+            fail(f"there is no option {sql}; `civicsync query --help` lists them", EXIT_USAGE)
+        known = [*config.queries, *VIEWS]
+        near = difflib.get_close_matches(sql, known, 3)
+        more = (
+            f"did you mean {' or '.join(near)}?"
+            if near
+            else f"`queries:` has: {', '.join(config.queries) or 'nothing'}"
+        )
+        if sql in VIEWS:
+            more = f"it is a view; its rows: SELECT * FROM {sql}"
+        fail(f"{sql!r} is neither SQL nor a question saved under `queries:` in {state.config_file}; {more}", EXIT_USAGE)
+    return sql
+
+
+def _read(name: str, read: Callable[[], bytes]) -> str:
+    try:
+        found = read().decode("utf-8-sig")
+    except OSError as error:
+        fail(f"{name} cannot be read ({error.strerror or type(error).__name__})", EXIT_USAGE)
+    except UnicodeDecodeError:
+        fail(f"{name} is not UTF-8", EXIT_USAGE)
+    if not found.strip():
+        fail(f"{name} is empty; it should hold one SELECT", EXIT_USAGE)
+    return found
+
+
+_NO_VIEW = re.compile(r"no such table: (?:main\.)?(\S+)|relation \"([^\"]+)\" does not exist")
+_NO_COLUMN = re.compile(r"no such column: (\S+)|column \"?([\w.]+)\"? does not exist")
+_FORMER_NAMES = {"texts": "proposal_texts", "versions": "proposal_versions"}
+
+
+def _near(message: str, statement: str) -> str:
+    """What was probably meant, behind a message that something is not there."""
+    if found := _NO_VIEW.search(message):
+        name = (found[1] or found[2]).rpartition(".")[2].lower()
+        near = [_FORMER_NAMES[name]] if name in _FORMER_NAMES else difflib.get_close_matches(name, VIEWS, 3, 0.5)
+        return f"; did you mean {' or '.join(near)}?" if near else f"; the views: {', '.join(VIEWS)}"
+    if found := _NO_COLUMN.search(message):
+        name = (found[1] or found[2]).rpartition(".")[2].lower()
+        asked = [view for view in VIEWS.values() if re.search(rf"\b{view.name}\b", statement, re.IGNORECASE)]
+        columns = dict.fromkeys(column.name for view in asked for column in view.columns)
+        near = difflib.get_close_matches(name, columns, 3, 0.5)
+        if near:
+            return f"; did you mean {' or '.join(near)}?"
+        return f"; the columns there: {', '.join(columns)}" if columns else ""
+    return ""
+
+
+def _show_what_can_be_asked(config: Config, *, json: bool) -> None:
+    """The saved questions, and the views with their columns."""
+    if json:
+        views = [
+            {
+                "view": view.name,
+                "meaning": view.en,
+                "columns": {
+                    column.name: {
+                        "type": column.type,
+                        "meaning": column.en,
+                        "empty": column.null_en,
+                        "unit": column.unit,
+                    }
+                    for column in view.columns
+                },
+            }
+            for view in VIEWS.values()
+        ]
+        print_json({"queries": config.queries, "views": views}, data=True)
+        return
+    saved = [{"name": name, "sql": " ".join(sql.split())} for name, sql in config.queries.items()]
+    print_table(
+        saved, {"name": "saved", "sql": "asks"}, empty="no questions are saved (`queries:` of the configuration)"
+    )
+    out.print()
+    print_table(
+        [{"view": view.name, "meaning": view.en} for view in VIEWS.values()],
+        {"view": "view", "meaning": "what it holds"},
+        empty="",
+    )
+    out.print("their columns: docs/reference/views.md, or --json", style="dim", markup=False)
 
 
 def _jsonable(value: Any) -> Any:

@@ -165,6 +165,13 @@ def views(dialect: str) -> dict[str, str]:
         "publication_events": """
         SELECT e.id, e.publication_id, p.route, p.origin_key AS origin, e.at, e.what, e.detail
         FROM publication_event e JOIN publication p ON p.id = e.publication_id""",
+        # Neither supports nor people are ever added up over the two.
+        "duplicate_candidates": """
+        SELECT d.key_a, a.instance AS instance_a, a.title AS title_a, a.locale AS locale_a, a.supports AS supports_a, a.url AS url_a,
+            d.key_b, b.instance AS instance_b, b.title AS title_b, b.locale AS locale_b, b.supports AS supports_b, b.url AS url_b,
+            d.score, d.lexical, d.semantic, d.method, d.version, d.evidence, d.found_at, d.decision, d.decided_at
+        FROM duplicate_pair d JOIN proposal a ON a.key = d.key_a JOIN proposal b ON b.key = d.key_b
+        WHERE a.gone_at IS NULL AND b.gone_at IS NULL""",
         "votes": _swept("vote", "instance, kind, remote_id, target_key, positive, cast_at"),
         "attachments": """
         SELECT instance, kind, remote_id, owner_key, title, media_type, url, key FROM attachment""",
