@@ -13,6 +13,7 @@ from ..connectors.registry import resolve
 from ..core.clock import Clock
 from ..core.items import Item
 from ..core.store.store import InstanceStore
+from .keeping import intake_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def _again(config: Config, engine: Engine, row: Mapping[str, Any], clock: Clock)
     )
     secret = config.privacy.key.get_secret_value()
     context = context_of(name, settings, transport, secret=secret, clock=clock)
-    store = InstanceStore(engine, name, settings.locales, clock, kinds=connector.kinds)
+    store = InstanceStore(engine, name, settings.locales, clock, kinds=connector.kinds, intake=intake_of(config))
     raw = row["raw"] or {}
     written = store.replay(
         Item(row["ref"], build=partial(connector.remap, context, row["ref"], raw), raw=raw), row["scope"]

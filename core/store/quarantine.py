@@ -8,23 +8,28 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Engine, delete, select, update
+from sqlalchemy import Connection, Engine, delete, null, select, update
 
 from ..expected import expected
 from ..identity import Ref
 from ..items import Item, MappingError
 from ..schema.tables import QuarantineRow, table_of
 from .bulk import chunks
+from .intake import Intake
 
 
 class Quarantine:
     """The quarantine of one instance during one run."""
 
-    def __init__(self, engine: Engine, instance: str) -> None:
+    def __init__(self, engine: Engine, instance: str, intake: Intake | None = None) -> None:
         self.instance = instance
+        self.intake = intake
         table = table_of(QuarantineRow)
         with engine.connect() as connection:
-            self.refs = set(connection.execute(select(table.c.ref).where(table.c.instance == instance)).scalars())
+            mine = table.c.instance == instance
+            self.refs = set(connection.execute(select(table.c.ref).where(mine)).scalars())
+            self._bare = set(connection.execute(select(table.c.ref).where(mine, table.c.raw.is_(null()))).scalars())
+            """What was kept for as long as the configuration says: it is not stored anew."""
 
     def write(
         self,
@@ -38,7 +43,10 @@ class Quarantine:
         table = table_of(QuarantineRow)
         bad = {item.ref for item, _, _ in failed}
         for item, where, why in failed:
-            values = {"field": where, "reason": why, "raw": item.kept(), "last_seen_at": now, "scope": scope}
+            raw = None if item.ref in self._bare else item.kept()
+            if self.intake is not None:
+                raw = self.intake.raw(raw)
+            values = {"field": where, "reason": why, "raw": raw, "last_seen_at": now, "scope": scope}
             mine = (table.c.instance == self.instance, table.c.ref == item.ref)
             if item.ref in self.refs:
                 connection.execute(update(table).where(*mine).values(times=table.c.times + 1, **values))

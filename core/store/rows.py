@@ -204,10 +204,12 @@ class RowMaker:
         return {"parent_key": self.key(record.parent), "name": self.name(record.names), "names": record.names}
 
     def _vote(self, record: Vote) -> Columns:
+        # To the day: a vote and its hour, beside who was online then, would tell whose it was.
+        cast_at = record.cast_at and record.cast_at.replace(hour=0, minute=0, second=0, microsecond=0)
         return {
             "target_key": key(self.instance, record.target),
             "positive": record.positive,
-            "cast_at": record.cast_at,
+            "cast_at": cast_at,
         }
 
 

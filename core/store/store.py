@@ -23,6 +23,7 @@ from ..schema.tables import ROWS, MemoryRow, table_of
 from .bulk import chunks, upsert
 from .change_tokens import Sieve, TokensByKind
 from .confirmations import How, confirm_rows, confirm_scope, keep_age
+from .intake import Intake
 from .kinds import Kinds, KindTables
 from .page_writer import Batch, Batches
 from .quarantine import Quarantine, reason_of
@@ -59,8 +60,10 @@ class InstanceStore:
         *,
         kinds: Kinds,
         lease: Lease | None = None,
+        intake: Intake | None = None,
     ) -> None:
-        """`kinds` are the connector's; `lease` is what everything is written under."""
+        """`kinds` are the connector's; `lease` is what everything is written under; `intake`: what is left out."""
+        self.intake = intake
         self.engine = engine
         self.instance = instance
         self.clock = clock
@@ -68,7 +71,7 @@ class InstanceStore:
         self.kinds = KindTables(kinds)
         self.lease = lease
         self.sweeps = Sweeps(engine, instance, lease)
-        self.quarantine = Quarantine(engine, instance)
+        self.quarantine = Quarantine(engine, instance, intake)
         self._prefix = f"{instance}/"
         self.evidence: set[Ref] = set()
         """What threads that this run read whole did not hold any more."""
@@ -226,6 +229,8 @@ class InstanceStore:
                     failed.append((item, *reason_of(error)))
                     continue
                 if self._forgotten and self._is_of_forgotten(built):
+                    continue
+                if self.intake is not None and not self.intake.takes(built, table.name, now):
                     continue
                 if row is None:
                     batch.created.append((item, built))

@@ -9,7 +9,7 @@ import contextlib
 import gc
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
 from typing import Any
@@ -31,9 +31,10 @@ from ...core.instances import place_of_address
 from ...core.leases import Lease, LeaseLost
 from ...core.ledger.ledger import Ledger
 from ...core.store.exclusion import bury_left_out, inside
-from ...core.store.retention import Keeping, purge
+from ...core.store.retention import purge
 from ...core.store.store import InstanceStore, Written
 from ..credentials import Credentials
+from ..keeping import intake_of, keeping_of
 from ..net import STOPPING, unforeseen
 from .recognise import check_known, check_moved
 from .revisit import Budget, revisit
@@ -312,7 +313,8 @@ class Puller:
     def _store(self, run: _Run, probe: Probe) -> InstanceStore:
         locales = self.config.instances[run.name].locales or list(probe.locales)
         kinds = self.connector(run.name).kinds
-        return InstanceStore(self.engine, run.name, locales, self.clock, kinds=kinds, lease=run.lease)
+        intake = intake_of(self.config)
+        return InstanceStore(self.engine, run.name, locales, self.clock, kinds=kinds, lease=run.lease, intake=intake)
 
     async def _leave_out(self, run: _Run, store: InstanceStore) -> None:
         """Before anything is judged: what the configuration leaves out now is no riddle; and nobody reads it by `--space`."""
@@ -339,6 +341,12 @@ class Puller:
 
     async def _pages(self, run: _Run, reader: Reader, probe: Probe) -> None:
         store = await asyncio.to_thread(self._store, run, probe)
+        try:
+            await self._swept(run, reader, probe, store)
+        finally:
+            run.result.notes += store.intake.notes() if store.intake is not None else ()
+
+    async def _swept(self, run: _Run, reader: Reader, probe: Probe, store: InstanceStore) -> None:
         await self._leave_out(run, store)
         # What an interrupted run swept to its end is judged by the run that continues it.
         finished = await asyncio.to_thread(store.sweeps.begin, self.clock.now(), continues=run.continues)
@@ -483,11 +491,8 @@ class Puller:
 
     def _purge(self, name: str, lease: Lease) -> None:
         """Erasure waits for nobody: whatever became of the run, what is due goes. Where the lease was lost, whoever has it does it."""
-        privacy, settings = self.config.privacy, self.config.instances[name]
-        versions = None if privacy.versions == "kept" else timedelta(seconds=seconds(privacy.versions))
-        keeping = Keeping(timedelta(seconds=seconds(privacy.purge_gone_after)), versions, settings.names == "public")
         with contextlib.suppress(LeaseLost):
-            purge(self.engine, name, self.clock.now(), keeping, lease=lease)
+            purge(self.engine, name, self.clock.now(), keeping_of(self.config, name), lease=lease)
 
 
 def save_probe(engine: Engine, config: Config, name: str, probe: Probe, clock: Clock) -> None:
