@@ -28,6 +28,7 @@ VERBS = {
     "status": "Show what is in the database and how the last runs went.",
     "runs": "Show the newest runs: what they did, what they cost, how they ended.",
     "query": "Ask the database with SQL; it can only be read.",
+    "report": "Reports for people: monthly.",
     "search": "Find proposals by words in their titles and texts, in all languages.",
     "export": "Write CSV, Excel, Parquet, GeoJSON, open data for a portal, and more.",
     "duplicates": "The same idea on several platforms: find, review, evaluate, export.",
