@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ...core.schema.failures import DatabaseError, database_failure, driver_failure
 
-BATCH = 2_000
+BATCH = 500
 """Rows that are in memory at once."""
 _numbers = itertools.count()
 

@@ -23,7 +23,7 @@ SHEET_ROWS = 1_048_575
 """Rows below the heading that a sheet can have; what is more goes on in a further one."""
 CELL_TEXT = 32_767
 """Characters that a cell can have."""
-_BATCH = 1_000
+_BATCH = 300
 _CARE = re.compile(
     "[&<>\n\r\t\ufffe\uffff\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]|_x[0-9A-Fa-f]{4}_|^ | $"
 )
