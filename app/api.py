@@ -67,7 +67,7 @@ class Project:
         engine = open_engine(parse_url(self.config.database, self.folder))
         try:
             migrate(engine)
-            check_fingerprint(engine, self.config.privacy.key.get_secret_value())
+            check_fingerprint(engine, self.config.privacy.key.get_secret_value(), self.config.privacy.signing_key)
         except BaseException:
             engine.dispose()
             raise

@@ -77,6 +77,9 @@ class Privacy(Settings):
 
     key: SecretStr
     """The secret that pseudonyms are made with; only as `${ENV_NAME}` or `file:path`. Losing it breaks the link between runs."""
+    marker_key: SecretStr | None = None
+    """The secret that the markers in copies are signed with, where it is not `key`: after `civicsync key rotate` the key of before, so
+    that the copies of then are still known as ours."""
     purge_gone_after: Interval = "30d"
     """How long the texts of something that is gone from its platform, and what waits in quarantine and was not shown again, are kept
     before only key, date and reason remain. Every run does it, however it ends."""
@@ -94,6 +97,11 @@ class Privacy(Settings):
     """Folders that exports are written to, from where this file is: `civicsync forget` removes what may hold the person there."""
     organisation: Organisation | None = None
     """Who answers for it; `civicsync register` needs it."""
+
+    @property
+    def signing_key(self) -> str:
+        """The secret that markers are signed with."""
+        return (self.marker_key or self.key).get_secret_value()
 
 
 class Safety(Settings):

@@ -175,7 +175,7 @@ def forget(
         _may(connection, instance, pseudonym)
         person = _find(connection, instance, pseudonym)
     busy = {instance, *(own.partition("/")[0] for own in person.copies)}
-    with _alone(engine, busy, dry_run=dry_run), engine.connect() as connection:
+    with working_alone(engine, busy, dry_run=dry_run), engine.connect() as connection:
         person = _find(connection, instance, pseudonym)
         proof = Proof(instance, clock.now(), forgotten_before=mark_of(pseudonym) in marks(connection, instance))
         proof.parts = [Part(name, what, before) for name, what, before in _count(connection, person)]
@@ -227,7 +227,7 @@ def _may(connection: Connection, instance: str, pseudonym: str) -> None:
 
 
 @contextlib.contextmanager
-def _alone(engine: Engine, instances: Iterable[str], *, dry_run: bool) -> Generator[None]:
+def working_alone(engine: Engine, instances: Iterable[str], *, dry_run: bool) -> Generator[None]:
     """No pull that read who is forgotten before this, and no write under way, may put anything back."""
     taken: list[Lease] = []
     try:

@@ -99,7 +99,7 @@ def database(config: Config) -> Generator[Engine, None, None]:
     try:
         try:
             migrate(engine)
-            check_fingerprint(engine, config.privacy.key.get_secret_value())
+            check_fingerprint(engine, config.privacy.key.get_secret_value(), config.privacy.signing_key)
         except DatabaseError as error:
             fail(str(error))
         except OtherKey as error:

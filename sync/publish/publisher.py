@@ -52,7 +52,7 @@ class Publisher:
         self.backends = backends or {}
         self.waiting = waiting
         self.ledger = Ledger(engine, clock)
-        self.signer = Signer(config.privacy.key.get_secret_value())
+        self.signer = Signer(config.privacy.signing_key)
         self.life = Clock()
         """The clock of this process's leases; another one only in tests of leases."""
 

@@ -60,7 +60,7 @@ async def rebuild_map(
 
 
 async def _rebuild(config: Config, ledger: Ledger, row: Rebuilt, lease: Lease, backends: Mapping[str, Any]) -> None:
-    signer, route = Signer(config.privacy.key.get_secret_value()), config.routes[row.route]
+    signer, route = Signer(config.privacy.signing_key), config.routes[row.route]
     to, credentials = route.to, Credentials(config, ledger)
     await asyncio.to_thread(credentials.ask, to.instance)
     async with open_writer(
