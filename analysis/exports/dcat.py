@@ -86,6 +86,7 @@ def _statements(about: Catalogue, job: Job, files: Sequence[File]) -> Iterator[S
         yield each, "dct:title", text(about.title)
         yield each, "dct:description", text(about.description)
         yield each, "dct:publisher", publisher
+        yield each, "dct:creator", publisher
         yield each, "dcat:contactPoint", contact
         yield each, "dct:language", language
         yield each, "dct:modified", now
@@ -93,7 +94,6 @@ def _statements(about: Catalogue, job: Job, files: Sequence[File]) -> Iterator[S
     yield catalogue, "dct:license", licence
     yield catalogue, "foaf:homepage", page
     yield dataset, "dct:identifier", Literal(dataset.uri, type="xsd:anyURI")
-    yield dataset, "dct:creator", publisher
     yield dataset, "dcat:theme", theme
     yield dataset, "dct:accessRights", rights
     yield dataset, "dcat:landingPage", page
@@ -119,11 +119,15 @@ def _statements(about: Catalogue, job: Job, files: Sequence[File]) -> Iterator[S
     yield language, "rdf:type", _name("dct:LinguisticSystem")
     yield page, "rdf:type", _name("foaf:Document")
     yield Address(_PROFILE), "rdf:type", _name("dct:Standard")
+    yield Address(_TABULAR), "rdf:type", _name("dct:Standard")
+    yield _name(_SHA256), "rdf:type", _name("spdx:ChecksumAlgorithm")
     csv, media = Address(f"{_EU}file-type/CSV"), Address(_MEDIA)
     yield csv, "rdf:type", _name("dct:MediaTypeOrExtent")
     yield media, "rdf:type", _name("dct:MediaType")
 
 
+_TABULAR = "https://www.w3.org/TR/tabular-metadata/"
+_SHA256 = "spdx:checksumAlgorithm_sha256"
 _MEDIA = "https://www.iana.org/assignments/media-types/text/csv"
 
 
@@ -144,10 +148,11 @@ def _distribution(
     yield one, "dct:language", Address(_LANGUAGES[job.language])
     yield one, "dct:format", Address(f"{_EU}file-type/CSV")
     yield one, "dcat:mediaType", Address(_MEDIA)
+    yield one, "dct:conformsTo", Address(_TABULAR)
     yield one, "dcat:byteSize", Literal(str(file.size), type="xsd:nonNegativeInteger")
     yield one, "spdx:checksum", checksum
     yield checksum, "rdf:type", _name("spdx:Checksum")
-    yield checksum, "spdx:algorithm", _name("spdx:checksumAlgorithm_sha256")
+    yield checksum, "spdx:algorithm", _name(_SHA256)
     yield checksum, "spdx:checksumValue", Literal(file.sha256, type="xsd:hexBinary")
 
 
