@@ -60,7 +60,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Integrity:
     """Whether the log is whole. `bad` is the first entry that is not as it was written, `why` what is wrong with it."""
 
     entries: int
@@ -115,7 +115,7 @@ def entries(engine: Engine, *, newest: int | None = None) -> Iterator[Entry]:
         after = part[-1].id
 
 
-def verify(engine: Engine) -> Verdict:
+def verify(engine: Engine) -> Integrity:
     """Go through the whole log and compare every hash."""
     with engine.connect() as connection:
         head = connection.execute(select(_INFO.c.value).where(_INFO.c.name == _HEAD)).scalar()
@@ -126,27 +126,27 @@ def verify(engine: Engine) -> Verdict:
     for entry in entries(engine):
         count += 1
         if entry.hash != entry.sealed():
-            return Verdict(count, False, entry.id, "it was changed after it was written")
+            return Integrity(count, False, entry.id, "it was changed after it was written")
         if last is None:
             first = entry
         elif entry.id != last.id + 1:
-            return Verdict(count, False, last.id + 1, "it was removed, or those up to the next one")
+            return Integrity(count, False, last.id + 1, "it was removed, or those up to the next one")
         elif entry.previous != last.hash:
-            return Verdict(count, False, entry.id, "it does not follow the entry before: that one was replaced")
+            return Integrity(count, False, entry.id, "it does not follow the entry before: that one was replaced")
         if entry.action == PURGED:
             through, _, sealed = entry.result.rpartition(" ")
             excused[int(through.rpartition(" ")[2])] = sealed
         last = entry
     if first is not None and first.previous != _START and excused.get(first.id - 1) != first.previous:
-        return Verdict(
+        return Integrity(
             count, False, first.id - 1, "it was removed, with all before it, and no entry says that their time was over"
         )
     if first is not None and first.previous == _START and first.id != 1:
-        return Verdict(count, False, 1, "it was removed")
+        return Integrity(count, False, 1, "it was removed")
     end = f"{last.id}:{last.hash}" if last is not None else None
     if head != end:
-        return Verdict(count, False, (last.id if last else 0) + 1, "the end of the log is missing")
-    return Verdict(count, True, head=last.hash if last else "")
+        return Integrity(count, False, (last.id if last else 0) + 1, "the end of the log is missing")
+    return Integrity(count, True, head=last.hash if last else "")
 
 
 def purge(engine: Engine, clock: Clock, keep: timedelta, *, dry_run: bool = False) -> int:

@@ -38,6 +38,7 @@ VERBS = {
     "audit": "Who did what with what: list, verify.",
     "purge": "Remove what was kept for as long as the configuration says.",
     "key": "The key that pseudonyms are made with: fingerprint, rotate.",
+    "register": "The register of processing (art. 30) and the data flows, as things are configured.",
     "quarantine": "Records that could not be understood: list, show, replay.",
     "demo": "Watch it work: three toy cities on this machine, one database, proposals that cross between them.",
     "sandbox": "Serve a toy city that behaves like a real platform.",
