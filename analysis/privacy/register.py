@@ -162,6 +162,11 @@ _TERMS: Mapping[str, Both] = {
 }
 _KEPT: Both = ("as long as it is public on its platform", "zolang het op zijn platform openbaar is")
 _KEPT_LOG: Both = ("without a limit: not set", "zonder grens: niet ingesteld")
+_NO_TRANSFERS: Both = ("none outside the European Economic Area", "geen buiten de Europese Economische Ruimte")
+_PUBLIC_TASK: Both = (
+    "art. 6(1)(e) GDPR: a task carried out in the public interest",
+    "art. 6 lid 1 onder e AVG: een taak van algemeen belang",
+)
 _NOT: Both = ("(not filled in)", "(niet ingevuld)")
 
 
@@ -218,7 +223,7 @@ class _Writer:
                 ("b", self._why()),
                 ("c", self._what()),
                 ("d", self._to_whom()),
-                ("e", [self.facts.transfers]),
+                ("e", [self._transfers()]),
                 ("f", self._how_long()),
                 ("g", self._measures()),
             )
@@ -231,6 +236,9 @@ class _Writer:
         self.missing.append(key)
         return self.say(_NOT)
 
+    def _transfers(self) -> str:
+        return self.say(_NO_TRANSFERS) if self.facts.transfers == _NO_TRANSFERS[0] else self.facts.transfers
+
     def _who(self) -> list[str]:
         return [
             self._filled(self.facts.controller, "privacy.organisation.controller"),
@@ -240,7 +248,10 @@ class _Writer:
         ]
 
     def _why(self) -> list[str]:
-        return [*(self.facts.purposes or [self.say(each) for each in _PURPOSES]), self.facts.legal_basis]
+        return [*(self.facts.purposes or [self.say(each) for each in _PURPOSES]), self._basis()]
+
+    def _basis(self) -> str:
+        return self.say(_PUBLIC_TASK) if self.facts.legal_basis == _PUBLIC_TASK[0] else self.facts.legal_basis
 
     def _what(self) -> list[str]:
         lines = [self.say(_PEOPLE)]
@@ -269,8 +280,8 @@ class _Writer:
         lines = [self._route(each) for each in self.facts.routes]
         public = ", ".join(name for name, view in VIEWS.items() if view.public)
         told = (
-            f"everybody: the views {public}, behind every figure of which stand at least {self.facts.k} people",
-            f"iedereen: de overzichten {public}; achter elk getal daarin staan ten minste {self.facts.k} mensen",
+            f"everybody: the views {public}; they tell of who took part only where at least {self.facts.k} people did",
+            f"iedereen: de overzichten {public}; wie deed mee staat er alleen bij ten minste {self.facts.k} mensen",
         )
         lines.append(self.say(told))
         lines += [f"{self.say(('exports in', 'exports in'))} {each}" for each in self.facts.exports]
@@ -322,7 +333,7 @@ class _Writer:
             ),
             (
                 "secrets only by reference, hidden in every output; TLS is verified; no other host is asked than the configured ones",
-                "geheimen alleen via verwijzing, verborgen in alle uitvoer; TLS wordt gecontroleerd; alleen ingestelde servers worden bevraagd",
+                "geheimen alleen via verwijzing, verborgen in uitvoer; TLS wordt gecontroleerd; alleen ingestelde servers worden gevraagd",
             ),
         ]
         if masked:

@@ -38,7 +38,7 @@ def _facts(config: Config) -> "Facts":
         contact=own.contact if own else "",
         dpo=own.dpo if own else "",
         purposes=own.purposes if own else [],
-        legal_basis=own.legal_basis if own else "art. 6(1)(e) GDPR",
+        legal_basis=own.legal_basis if own else "art. 6(1)(e) GDPR: a task carried out in the public interest",
         recipients=own.recipients if own else [],
         transfers=own.transfers if own else "none outside the European Economic Area",
         sources=[

@@ -85,6 +85,7 @@ def test_p15_every_column_that_tells_of_people_is_in_it(folder: Path) -> None:
 def test_p15_in_dutch_and_as_a_table_that_nothing_breaks(folder: Path) -> None:
     dutch = printed("--language", "nl")
     assert "# Verwerkingsregister (art. 30 AVG)" in dutch and "# Gegevensstromen (DPIA)" in dutch
+    assert "een taak van algemeen belang" in dutch and "geen buiten de Europese" in dutch
     assert "Bewaartermijnen" in dutch and "iedereen: de overzichten" in dutch
     rows = [line for line in dutch.splitlines() if line.startswith("|")]
     assert len({line.replace("\\|", "").count("|") for line in rows}) == 1
