@@ -23,6 +23,7 @@ CITIES = {
 }
 SPACES = {"participa-west": "component/1", "plaza": "section/proposals", "ideas": "group/1"}
 CROSSED = "SELECT origin, target, state, url FROM publications ORDER BY origin, target"
+REPORT = "report.html"
 QUERIES = (
     "SELECT instance, kind, count(*) AS n, sum(supports) AS supports FROM proposals WHERE gone_at IS NULL GROUP BY 1, 2",
     "SELECT instance, title, supports, comments FROM proposals ORDER BY supports DESC LIMIT 10",
@@ -156,7 +157,19 @@ def farewell(config: Path) -> None:
         print(f'  {program} query "{query}"\n')
         run(config, "query", query)
         print()
+    print("What a council member would read of the month in which all this was asked (civicsync report monthly):\n")
+    run(config, "report", "monthly", str(config.parent / REPORT), "--month", newest_month(config), "--language", "en")
+    print(f"\nOpen it in a browser: {(config.parent / REPORT).resolve().as_uri()}\n")
     print("Run the demonstration again: the cities are the same, so nothing is written twice.")
+
+
+def newest_month(config: Path) -> str:
+    """The month of the newest proposal that has a date and is no copy: the toy cities live in a time of their own."""
+    import sqlite3
+
+    sql = "SELECT strftime('%Y-%m', max(COALESCE(published_at, created_at))) FROM proposals"
+    with contextlib.closing(sqlite3.connect(config.parent / "civicsync.db")) as connection:
+        return str(connection.execute(sql).fetchone()[0])
 
 
 def program_name() -> str:

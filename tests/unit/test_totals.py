@@ -1,56 +1,14 @@
 """What is made after a pull: totals of spaces and areas, what everybody may see of them, and lists that are frozen. On both databases."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from civicsync.analysis.monthly_top import freezing
 from civicsync.analysis.refresh import refresh
-from civicsync.connectors.contract.reading import KINDS
-from civicsync.core import journal
-from civicsync.core.clock import FakeClock
-from civicsync.core.items import Item, Page
-from civicsync.core.records import Area, Category, Comment, Counters, Proposal, Record, Space, State, Text
-from civicsync.core.store.store import InstanceStore
-
-START = datetime(2026, 3, 2, 12, tzinfo=UTC)
-
-
-class Desk:
-    """A database that pulls are made into by hand."""
-
-    def __init__(self, engine: Engine, name: str = "west") -> None:
-        self.engine, self.clock, self.name = engine, FakeClock(START), name
-
-    def pull(self, records: Sequence[Record], supports: int | None = 1, **counts: int) -> None:
-        """A run that brings these; each proposal with so many supports."""
-        store = InstanceStore(
-            self.engine,
-            self.name,
-            ["nl"],
-            self.clock,
-            kinds={**KINDS, "spaces": ("process", "component"), "areas": ("scope",)},
-        )
-        run = journal.start_run(self.engine, self.name, self.clock.now(), full=False)
-        items = []
-        for record in records:
-            own = Counters(supports=supports) if record.table == "proposals" else None
-            digest = f"{record!r}".encode()[-16:].rjust(16)
-            items.append(Item(record.ref, digest, lambda record=record: [record], own))
-        store.write(Page("all", items))
-        ended: dict[str, Any] = {"created": len(records), **counts}
-        journal.save_run(self.engine, run, ended_at=self.clock.now(), outcome="done", **ended)
-
-    def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        with self.engine.connect() as connection:
-            return [tuple(row) for row in connection.execute(text(sql))]
-
-    def do(self, sql: str) -> None:
-        with self.engine.begin() as connection:
-            connection.execute(text(sql))
+from civicsync.core.records import Area, Category, Space, State
+from tests.support.desk import START, TREE, Desk, comment, proposal
 
 
 @pytest.fixture
@@ -58,20 +16,6 @@ def desk(engine: Engine) -> Desk:
     return Desk(engine)
 
 
-def proposal(own: int, space: str = "component/1", **values: Any) -> Proposal:
-    given = {"texts": (Text(locale="nl", title=f"Voorstel {own}"),), "author": f"{own:032x}", **values}
-    return Proposal(id=str(own), space=space, **given)
-
-
-def comment(own: int, on: int, author: int) -> Comment:
-    return Comment(id=str(own), target=f"proposal/{on}", author=f"{author:032x}", text=Text(locale="nl", plain="Ja"))
-
-
-TREE: list[Record] = [
-    Space(kind="process", id="1", names={"nl": "Wijk"}),
-    Space(kind="component", id="1", parent="process/1", names={"nl": "Ideeën"}),
-    Space(kind="component", id="2", parent="process/1", names={"nl": "Meer ideeën"}),
-]
 PROCESSES = "SELECT key, root_key, depth, proposals, open_proposals, supports, comments, participants FROM processes ORDER BY key"
 
 
@@ -142,12 +86,12 @@ def test_few_people_of_an_area_are_not_told_to_everybody(desk: Desk) -> None:
     refresh(desk.engine, desk.clock)
     own = desk.rows("SELECT area, proposals, participants FROM participation_by_area ORDER BY area")
     assert own == [("Wijk 1", 2, 2), ("Wijk 2", 9, 9), ("Wijk 3", 12, 12)]
-    told = dict(
-        (row[0], row[1:])
+    told = {
+        row[0]: row[1:]
         for row in desk.rows(
             "SELECT area, proposals, proposal_authors, proposals_suppressed FROM public_participation_by_area"
         )
-    )
+    }
     assert told["Wijk 1"][:2] == (None, None)
     assert told["Wijk 1"][2]
     # The total is told elsewhere: one withheld figure alone could be calculated.
