@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 import typer
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
 from ...analysis.exports import formats
 from ...analysis.exports.catalogue import Catalogue
@@ -16,8 +18,9 @@ from ...analysis.exports.excel import ExcelLocale, UnknownLocale
 from ...analysis.exports.job import ExportError, ExportUsage, Job, Written
 from ...analysis.exports.snapshot import snapshot
 from ...config import Config
+from ...core import audit
 from ...core.clock import Clock
-from ...core.schema.failures import DatabaseError
+from ...core.schema.failures import DatabaseError, database_failure
 from .common import (
     EXIT_STOPPED,
     EXIT_USAGE,
@@ -82,19 +85,22 @@ def run(
             views = formats.wanted(kind, view or (), staff=staff) if kind else ()
             if kind and kind.check:
                 kind.check()
-        with database(config) as engine, _from_usage(), snapshot(engine) as reading:
-            job = Job(
-                reading,
-                views,
-                language=language,
-                excel=excel,
-                zone=ZoneInfo(config.time_zone),
-                staff=staff,
-                catalogue=_catalogue(config),
-                now=Clock().now(),
-                progress=watcher.told,
-            )
-            written = _write(what, job, path, budget or (), ballots, dates)
+        with database(config) as engine:
+            with _from_usage(), snapshot(engine) as reading:
+                job = Job(
+                    reading,
+                    views,
+                    language=language,
+                    excel=excel,
+                    zone=ZoneInfo(config.time_zone),
+                    staff=staff,
+                    catalogue=_catalogue(config),
+                    now=Clock().now(),
+                    progress=watcher.told,
+                )
+                written = _write(what, job, path, budget or (), ballots, dates)
+            if job.private or kind is None:
+                _log(engine, what, path, written)
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise
@@ -103,6 +109,21 @@ def run(
         fail("stopped; nothing was written", EXIT_STOPPED)
     watcher.end()
     _tell(written, json=json, quiet=path == "-")
+
+
+def _log(engine: Engine, what: str, path: str, written: Written) -> None:
+    """Pseudonyms or ballots left the house: that is an entry of the audit log; public data is none."""
+    place = ", ".join(str(each) for each in written.files[:3]) or path
+    try:
+        audit.record(
+            engine,
+            Clock(),
+            action="export",
+            object=f"{what}: {', '.join(written.rows)}",
+            result=f"{sum(written.rows.values())} rows to {place}",
+        )
+    except DBAPIError as error:
+        written.notes.append(f"the audit log could not be written: {database_failure(error)}")
 
 
 def _write(

@@ -23,7 +23,8 @@ from civicsync.analysis.exports.cells import Own, cell, csv_lines
 from civicsync.analysis.exports.excel import ExcelLocale, UnknownLocale
 from civicsync.analysis.exports.job import ExportUsage, Job, Written
 from civicsync.app.cli.main import app
-from civicsync.core.schema.database import file_of
+from civicsync.core import audit
+from civicsync.core.schema.database import file_of, open_engine, parse_url
 from tests.support.exporting import AMSTERDAM, HOSTILE, MADE, PSEUDONYM, export, fill, job, vote
 
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -468,6 +469,19 @@ def test_what_is_asked_wrongly_is_told_with_the_way_out(
     assert sorted(each.name for each in city.iterdir()) == before, "nothing is left behind"
 
 
+def test_what_leaves_the_house_is_in_the_audit_log(city: Path) -> None:
+    assert ask("csv", "public.csv", "--view", "public_proposals").exit_code == 0
+    assert ask("csv", "p.csv", "--view", "proposals", "--json").exit_code == 0
+    assert ask("jsonl", "-", "--view", "comments").exit_code == 0
+    engine = open_engine(parse_url(f"sqlite:///{city / 'only.db'}"))
+    told = [(each.action, each.object, each.result) for each in audit.entries(engine)]
+    engine.dispose()
+    assert told == [
+        ("export", "csv: proposals", f"16 rows to {city / 'p.csv'}"),
+        ("export", "jsonl: comments", "2 rows to -"),
+    ], "what is public is no matter"
+
+
 def test_without_pyarrow_parquet_says_what_to_install(city: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib.util
 
@@ -490,9 +504,7 @@ def test_ctrl_c_ends_with_130(city: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_progress_is_told(city: Path) -> None:
     seen: list[tuple[str, int]] = []
-    from civicsync.core.schema.database import open_engine, parse_url
-
-    engine = open_engine(parse_url("sqlite:///test.db" if (city / "test.db").exists() else "sqlite:///only.db", city))
+    engine = open_engine(parse_url(f"sqlite:///{city / 'only.db'}"))
     with job(engine, "proposals", progress=lambda view, rows: seen.append((view, rows))) as made:
         assert isinstance(made, Job)
         formats.export(formats.FORMATS["csv"], made, city / "x.csv")
