@@ -13,12 +13,12 @@ from sqlalchemy import Connection, Engine, delete, func, literal, or_, select, u
 from sqlalchemy.exc import DBAPIError
 
 from .privacy import fingerprint_of
-from .schema.analysis_tables import ErasedRecordRow, ForgottenRow
+from .schema.analysis_tables import ErasedRecordRow, ForgottenRow, PublishedCellRow
 from .schema.ledger_tables import METADATA, PublicationRow
 from .schema.tables import InstanceRow, LeaseRow, ProposalRow, SchemaInfoRow, table_of
 
 _INSTANCE, _PROPOSAL, _INFO, _LEASE = (table_of(each) for each in (InstanceRow, ProposalRow, SchemaInfoRow, LeaseRow))
-_PUBLICATION = table_of(PublicationRow)
+_PUBLICATION, _CELL = table_of(PublicationRow), table_of(PublishedCellRow)
 KEY_PRINT, ROTATED_PRINT, MARKER_PRINT = "privacy_key", "privacy_key_before", "marker_key"
 """Fingerprints in `schema_info`: of the key, of the one before it, of the one that copies are marked with where that is another."""
 
@@ -151,6 +151,10 @@ def rename(engine: Engine, old: str, new: str) -> tuple[int, str]:
                     connection.execute(
                         update(table).where(column.startswith(f"{old}/", autoescape=True)).values({column.name: moved})
                     )
+        row_key = literal(f"{new}/") + func.substr(_CELL.c.row, len(old) + 2)
+        moved = update(_CELL).where(_CELL.c.name == f"areas:{old}", _CELL.c.row.startswith(f"{old}/", autoescape=True))
+        connection.execute(moved.values(row=row_key))
+        connection.execute(update(_CELL).where(_CELL.c.name == f"areas:{old}").values(name=f"areas:{new}"))
         was = row["pseudonyms_of"] or old
         connection.execute(update(_INSTANCE).where(_INSTANCE.c.name == old).values(name=new, pseudonyms_of=was))
         count = select(func.count()).select_from(_PROPOSAL).where(_PROPOSAL.c.instance == new)
@@ -171,7 +175,7 @@ def forget(engine: Engine, name: str) -> int:
             _PUBLICATION.c.target_instance == name, _PUBLICATION.c.origin_key.startswith(f"{name}/", autoescape=True)
         )
         publications = [str(own) for own in connection.execute(select(_PUBLICATION.c.id).where(ours)).scalars()]
-        total = 0
+        total = connection.execute(delete(_CELL).where(_CELL.c.name == f"areas:{name}")).rowcount
         for table in reversed(METADATA.sorted_tables):
             if table.name in _OUTLIVE:
                 continue

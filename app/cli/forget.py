@@ -54,6 +54,8 @@ def run(
         except ForgettingError as error:
             fail(str(error))
         files = _files(config, probes, remove=not dry_run)
+        if not dry_run:
+            _count_again(config, engine)
         told = _told(engine)
     routes = _left_to_people(config, proof)
     if json:
@@ -78,6 +80,13 @@ def _pseudonym(config: Config, engine: Engine, instance: str, user: str) -> str:
     settings = config.instances.get(instance)
     named = (settings.named_before if settings is not None else None) or (row or {}).get("pseudonyms_of") or instance
     return pseudonymiser(config.privacy.key.get_secret_value(), named)(user)
+
+
+def _count_again(config: Config, engine: Engine) -> None:
+    """The totals were made with the person in them."""
+    from ...analysis.refresh import refresh
+
+    refresh(engine, Clock(), k=config.privacy.k, everything=True)
 
 
 def _scrub(engine: Engine) -> None:

@@ -58,6 +58,10 @@ def run(
             fail(f"nothing is stored of {', '.join(wrong)}; there is: {', '.join(names) or 'nothing yet'}", EXIT_USAGE)
         rows, busy = _purge(config, engine, clock, instance or names, dry_run=dry_run)
         keep = term(config.privacy.retention.audit)
+        if not dry_run and any(row["comments"] or row["gone"] for row in rows):
+            from ...analysis.refresh import refresh
+
+            refresh(engine, clock, k=config.privacy.k, everything=True)
         logged = audit.purge(engine, clock, keep, dry_run=dry_run) if keep is not None else 0
     if json:
         print_json({"instances": rows, "audit": logged, "dry_run": dry_run, "busy": busy})

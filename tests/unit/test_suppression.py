@@ -294,6 +294,14 @@ def test_nonsense_is_refused(cells: list[Cell], k: int) -> None:
         suppress(cells, k)
 
 
+def test_as_many_things_as_persons_are_behind_them_may_be_in_doubt() -> None:
+    """Row `a` is three persons; hidden with `b` alone, the two would have four proposals in all: fewer than k persons."""
+    cells = [Cell("a", "x", 3, {"n": 3}), Cell("b", "x", 9, {"n": 1}), Cell("c", "x", 30, {"n": 90})]
+    cells.append(Cell(TOTAL, "x", 42, {"n": 94}))
+    hidden = {told.row for told in suppress(cells, K) if told.suppressed}
+    assert hidden > {"a"} and sum(cell.values["n"] for cell in cells[:3] if cell.row in hidden) >= K
+
+
 def test_a_large_table_takes_seconds() -> None:
     """Two hundred areas and twelve months: half of the cells are small."""
     inside = {(f"r{r}", f"c{c}"): ((r * 7 + c * 3) % 11,) * 2 for r in range(200) for c in range(12)}
