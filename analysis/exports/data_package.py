@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..columns import Column, Reference, Type, View
-from . import expressions
+from . import expressions, words
 from .job import Job
 
 _TYPES = {
@@ -42,6 +42,10 @@ def descriptor(
         "contributors": [
             {"title": about.publisher_name, "path": about.publisher_uri, "roles": ["publisher"]},
             {"title": about.contact_name, "email": about.contact_mail, "roles": ["contact"]},
+        ],
+        "sources": [
+            {"title": str(title or name), "path": str(url)}
+            for name, title, url in job.snapshot.rows("SELECT name, title, url FROM instances ORDER BY name")
         ],
         "resources": [
             _resource(job, view, folder / files[view.name], references.get(view.name, ())) for view in job.views
@@ -103,11 +107,11 @@ def _field(column: Column, *, dutch: bool, required: bool) -> dict[str, Any]:
 
 def described(column: Column, *, dutch: bool) -> str:
     """What a column means, in what it is counted, and what an empty cell means."""
-    meaning = column.nl if dutch else column.en
+    language = "nl" if dutch else "en"
     empty = column.null_nl if dutch else column.null_en
-    unit = f" ({'eenheid' if dutch else 'unit'}: {column.unit})" if column.unit else ""
-    nothing = f" {'Leeg' if dutch else 'Empty'}: {empty}" if empty else ""
-    return f"{meaning}{unit}{nothing}"
+    unit = f" ({'eenheid' if dutch else 'unit'}: {words.unit_of(column, language)})" if column.unit else ""
+    nothing = f". {'Leeg' if dutch else 'Empty'}: {empty}" if empty else ""
+    return f"{words.meaning_of(column, language)}{unit}{nothing}"
 
 
 def _without_empty(values: dict[str, str]) -> dict[str, str]:

@@ -45,7 +45,7 @@ def write(job: Job, view: View, path: Path, written: Written) -> None:
     batches = job.batches(view, sql, BATCH)
     first = next(batches, [])
     # A dictionary of values that hardly repeat costs time and a megabyte a column, and saves nothing.
-    repeat = [
+    repeat: Any = [
         each.name
         for each, values in zip(columns, zip(*first, strict=True), strict=False)
         if len({*values}) * 2 < len(values)

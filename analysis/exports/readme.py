@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from ..columns import View
-from . import expressions
+from . import expressions, words
 from .job import Job, Language
 
 
@@ -63,8 +63,8 @@ def _table(view: View, file: str, language: Language) -> list[str]:
     )
     lines = [f"## {file}", "", _line(view.nl if dutch else view.en), "", heads, "|---|---|---|---|---|"]
     for each in expressions.exported(view):
-        meaning, empty = (each.nl, each.null_nl) if dutch else (each.en, each.null_en)
-        cells = (each.name, str(each.type), each.unit or "", meaning, empty or "")
+        told = (words.type_of, words.unit_of, words.meaning_of, words.empty_of)
+        cells = (each.name, *(say(each, language) for say in told))
         lines.append("| " + " | ".join(_line(cell).replace("|", "\\|") for cell in cells) + " |")
     return lines
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..columns import Column, Reference, Type, View
-from . import expressions
+from . import expressions, words
 from .job import Job, Written
 
 _TYPES = {
@@ -56,17 +56,16 @@ def _describe(database: sqlite3.Connection, job: Job) -> None:
         "CREATE TABLE about_columns (view TEXT NOT NULL, column_name TEXT NOT NULL, type TEXT NOT NULL, unit TEXT, meaning TEXT NOT NULL, "
         "empty_means TEXT, PRIMARY KEY (view, column_name)) WITHOUT ROWID"
     )
-    dutch = job.language == "nl"
     database.executemany(
         "INSERT INTO about_columns VALUES (?, ?, ?, ?, ?, ?)",
         [
             (
                 view.name,
                 each.name,
-                str(each.type),
-                each.unit or None,
-                each.nl if dutch else each.en,
-                (each.null_nl if dutch else each.null_en) or None,
+                words.type_of(each, job.language),
+                words.unit_of(each, job.language) or None,
+                words.meaning_of(each, job.language),
+                words.empty_of(each, job.language),
             )
             for view in job.views
             for each in expressions.exported(view)

@@ -15,7 +15,7 @@ from typing import Any
 
 from ...core.redaction import visible
 from ..columns import Column, Type, View
-from . import expressions
+from . import expressions, words
 from .excel import ExcelLocale
 from .job import ExportUsage, Job, Written
 
@@ -275,10 +275,10 @@ def _legend(book: Any, job: Job, heading: Any, wrapped: Any, moment: Any, date: 
             cells = (
                 view.name,
                 column.name,
-                str(column.type),
-                column.unit or "",
-                column.nl if dutch else column.en,
-                (column.null_nl if dutch else column.null_en) or "",
+                words.type_of(column, job.language),
+                words.unit_of(column, job.language),
+                words.meaning_of(column, job.language),
+                words.empty_of(column, job.language),
             )
             for position, value in enumerate(cells):
                 sheet.write_string(row, position, value, wrapped)

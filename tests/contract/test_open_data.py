@@ -117,6 +117,7 @@ def test_frictionless_finds_nothing_wrong(package: Path) -> None:
     assert described["licenses"] == [
         {"name": "CC-BY-4.0", "title": LICENCES["cc-by-4.0"].title, "path": LICENCES["cc-by-4.0"].uri}
     ]
+    assert described["sources"] == [{"title": "west", "path": "https://west.example"}]
     [one] = [each for each in described["resources"] if each["name"] == "public-proposals"]
     assert one["schema"]["primaryKey"] == ["key"] and one["type"] == "table" and one["hash"].startswith("sha256:")
     supports = next(each for each in one["schema"]["fields"] if each["name"] == "supports")

@@ -22,6 +22,7 @@ from civicsync.analysis.exports import expressions, files, formats, xlsx
 from civicsync.analysis.exports.cells import Own, cell, csv_lines
 from civicsync.analysis.exports.excel import ExcelLocale, UnknownLocale
 from civicsync.analysis.exports.job import ExportUsage, Job, Written
+from civicsync.analysis.exports.words import UNITS
 from civicsync.app.cli.main import app
 from civicsync.core import audit
 from civicsync.core.schema.database import file_of, open_engine, parse_url
@@ -188,6 +189,11 @@ def test_a_workbook_has_types_filters_and_a_legend(engine: Engine, tmp_path: Pat
         for column in VIEWS[view].columns:
             assert legend[view, column.name] == column.nl
     assert "b'" not in str(book.defined_names) and book.properties.created == datetime(2026, 11, 2, 9, 30)
+
+
+def test_every_unit_has_a_dutch_word() -> None:
+    """A unit that the registry gets anew must not stand in a Dutch legend in English."""
+    assert {each.unit for view in VIEWS.values() for each in view.columns if each.unit} == set(UNITS)
 
 
 def test_a_sheet_that_is_full_goes_on_in_the_next(
