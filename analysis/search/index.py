@@ -27,6 +27,8 @@ _LOCK = 0x6369767365
 """The advisory lock of PostgreSQL under which the index is made and refreshed."""
 _BODY_LIMIT = 150_000
 """Characters of a text that PostgreSQL's index reads: a `tsvector` has at most a megabyte. SQLite's reads all."""
+_MANY = 20_000
+"""Proposals after which PostgreSQL counts words anew at once; its autovacuum does so for fewer."""
 _SECURE_FROM = (3, 42)
 """The first SQLite whose FTS5 can remove a word for good when its text goes; before, only `optimize` does."""
 
@@ -96,7 +98,6 @@ _POSTGRES_MADE = (
         FOR EACH ROW EXECUTE FUNCTION {schema}.civicsync_text_gone()""",
     """CREATE TRIGGER search_text_came AFTER INSERT ON {schema}.proposal_text
         REFERENCING NEW TABLE AS came FOR EACH STATEMENT EXECUTE FUNCTION {schema}.civicsync_texts_came()""",
-    "CREATE INDEX IF NOT EXISTS ix_search_document_words ON {schema}.search_document USING gin (words)",
 )
 
 
@@ -300,6 +301,21 @@ def _portions_postgres(engine: Engine) -> Iterator[_Portion]:
             return
         done += taken
         yield _Portion(taken, total, added, frozenset(gone))
+    _finish_postgres(engine, done)
+
+
+def _finish_postgres(engine: Engine, done: int) -> None:
+    """The index proper is made when the first texts are in, which is many times quicker; without the frequencies of words the server may
+    read the whole table for a rare one."""
+    with _alone(engine) as connection:
+        made = "SELECT 1 FROM pg_class WHERE relname = 'ix_search_document_words' AND relnamespace = "
+        made += "(SELECT relnamespace FROM pg_class WHERE oid = to_regclass('search_document'))"
+        new = connection.exec_driver_sql(made).first() is None
+        if new:
+            connection.exec_driver_sql("SET LOCAL maintenance_work_mem = '256MB'")
+            connection.exec_driver_sql("CREATE INDEX ix_search_document_words ON search_document USING gin (words)")
+        if new or done >= _MANY:
+            connection.exec_driver_sql("ANALYZE search_document")
 
 
 def _take_postgres(connection: Connection) -> tuple[int, int, list[str]]:
