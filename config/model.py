@@ -94,7 +94,7 @@ class Privacy(Settings):
     k: Annotated[int, Field(ge=3, le=100)] = 5
     """Behind every published figure stand at least so many people."""
     exports: list[str] = Field(default_factory=list)
-    """Folders that exports are written to, from where this file is: `civicsync forget` removes what may hold the person there."""
+    """Folders and files that exports are written to, from where this file is: `civicsync forget` removes what may hold the person there."""
     organisation: Organisation | None = None
     """Who answers for it; `civicsync register` needs it."""
 

@@ -101,7 +101,7 @@ def _files(config: Config, probes: Sequence[str], *, remove: bool) -> list[dict[
     needles = [probe.encode() for probe in probes]
     for each in config.privacy.exports:
         folder = (state.config_file.resolve().parent / each).resolve()
-        for file in sorted(folder.rglob("*")) if folder.is_dir() else ():
+        for file in [folder, *(sorted(folder.rglob("*")) if folder.is_dir() else ())]:
             if not file.is_file() or file.is_symlink():
                 continue
             why = _why_removed(file, needles)
@@ -143,7 +143,11 @@ def _holds(parts: Iterable[bytes], needles: Sequence[bytes]) -> bool:
 
 def _told(engine: Engine) -> list[dict[str, Any]]:
     """Where exports went, as the audit log has it: whoever was given them must be told (art. 19)."""
-    return [{"at": each.at, "what": each.object} for each in audit.entries(engine) if each.action == "export"]
+    return [
+        {"at": each.at, "what": each.object, "result": each.result}
+        for each in audit.entries(engine)
+        if each.action == "export"
+    ]
 
 
 def _left_to_people(config: Config, proof: Proof) -> list[str]:
@@ -178,7 +182,8 @@ def _say(
     for each in files:
         out.print(Text(f"{'would remove' if dry_run else 'removed'} {each['file']}: {each['why']}"), soft_wrap=True)
     for each in told:
-        out.print(Text(f"exported {each['at']:%Y-%m-%d} to {each['what']}: tell whoever has it"), soft_wrap=True)
+        line = f"exported on {each['at']:%Y-%m-%d}: {each['what']}, {each['result']}; tell whoever was given it"
+        out.print(Text(line), soft_wrap=True)
     for line in to_do:
         err.print(Text(f"to do: {line}", style="yellow"), soft_wrap=True)
     if dry_run:
