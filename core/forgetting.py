@@ -5,7 +5,6 @@ are taken back by the next `publish`, since their origins are gone; until then t
 """
 
 import contextlib
-import hashlib
 import mmap
 import os
 import re
@@ -25,8 +24,6 @@ from .ledger.states import CLOSED, QUEUED, UNDER_WAY, Lane, OperationKind, Publi
 from .schema.analysis_tables import (
     DuplicatePairRow,
     DuplicateVectorRow,
-    ErasedRecordRow,
-    ForgottenRow,
     SearchDocumentRow,
 )
 from .schema.database import file_of, side_files
@@ -45,6 +42,7 @@ from .schema.tables import (
     table_of,
 )
 from .store.bulk import chunks, upsert
+from .store.forgotten import ERASED_RECORD, FORGOTTEN, mark_of, marks
 
 ERASED = "erased"
 """The reason of a tombstone whose person was forgotten."""
@@ -52,7 +50,6 @@ _PROPOSAL, _COMMENT, _AUTHOR, _QUARANTINE = (
     table_of(each) for each in (ProposalRow, CommentRow, AuthorRow, QuarantineRow)
 )
 _TEXT, _VERSION, _ATTACHMENT = (table_of(each) for each in (ProposalTextRow, ProposalVersionRow, AttachmentRow))
-_FORGOTTEN, _ERASED = table_of(ForgottenRow), table_of(ErasedRecordRow)
 _PAIR, _VECTOR, _DOCUMENT = (table_of(each) for each in (DuplicatePairRow, DuplicateVectorRow, SearchDocumentRow))
 _BLANK_PROPOSAL: dict[str, Any] = {
     "title": "",
@@ -113,22 +110,6 @@ class Proof:
     def clean(self) -> bool:
         """Whether nothing is left in the database."""
         return not self.traces and not self.waiting and all(part.after == 0 for part in self.parts)
-
-
-def mark_of(pseudonym: str) -> str:
-    """What stays of a person: a digest of the pseudonym, which is itself keyed, so that nobody can try numbers (32 hexadecimal digits)."""
-    return hashlib.sha256(b"civicsync:forgotten:1\x00" + pseudonym.encode()).hexdigest()[:32]
-
-
-def marks(connection: Connection, instance: str) -> frozenset[str]:
-    """The marks of everybody who was forgotten on an instance."""
-    query = select(_FORGOTTEN.c.mark).where(_FORGOTTEN.c.instance == instance)
-    return frozenset(connection.execute(query).scalars())
-
-
-def erased(connection: Connection, instance: str) -> frozenset[Key]:
-    """The keys of what was erased on an instance."""
-    return frozenset(connection.execute(select(_ERASED.c.key).where(_ERASED.c.instance == instance)).scalars())
 
 
 @dataclass(slots=True)
@@ -381,9 +362,9 @@ def _erase(engine: Engine, clock: Clock, person: _Person, proof: Proof, origin: 
         if kinds & {OperationKind.CREATE, OperationKind.EDIT}:
             ledger.cancel(publication, Lane.TEXT, Reason.ORIGIN_GONE, "its author was forgotten")
     with engine.begin() as connection:
-        upsert(connection, _FORGOTTEN, [{"instance": person.instance, "mark": mark_of(person.pseudonym), "at": now}])
+        upsert(connection, FORGOTTEN, [{"instance": person.instance, "mark": mark_of(person.pseudonym), "at": now}])
         rows = [{"key": own, "instance": own.partition("/")[0], "at": now} for own in person.records]
-        upsert(connection, _ERASED, rows)
+        upsert(connection, ERASED_RECORD, rows)
         buried = {"gone_at": now, "gone_reason": ERASED, "purged_at": now, "missing_runs": 0, "told_missing_at": None}
         for part in chunks(person.proposals):
             where = _PROPOSAL.c.key.in_(part)

@@ -139,7 +139,7 @@ class ForgottenRow(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "forgotten"
     instance: str = Field(primary_key=True)
     mark: str = Field(primary_key=True)
-    """A keyed digest (`core.forgetting.mark_of`): neither the platform's number nor the pseudonym."""
+    """A keyed digest (`core.store.forgotten.mark_of`): neither the platform's number nor the pseudonym."""
     at: datetime = Field(sa_type=UTCMoment)
 
 

@@ -14,17 +14,17 @@ from sqlalchemy import Connection, Engine, Table, select, update
 from sqlmodel import SQLModel
 
 from ..clock import Clock
-from ..forgetting import erased, mark_of, marks
 from ..identity import Key, Ref, key
-from ..items import UNREADABLE, Cursor, Item, MappingError, Page
+from ..items import UNREADABLE, Cursor, Item, Kinds, MappingError, Page
 from ..leases import Lease, writing
 from ..records import Record
 from ..schema.tables import ROWS, MemoryRow, table_of
 from .bulk import chunks, upsert
 from .change_tokens import Sieve, TokensByKind
 from .confirmations import How, confirm_rows, confirm_scope, keep_age
+from .forgotten import erased, mark_of, marks
 from .intake import Intake
-from .kinds import Kinds, KindTables
+from .kinds import KindTables
 from .page_writer import Batch, Batches
 from .quarantine import Quarantine, reason_of
 from .rows import COUNTERS, Built, RowMaker, counter_values

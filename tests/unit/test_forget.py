@@ -14,13 +14,14 @@ from civicsync.app.cli.main import app
 from civicsync.connectors.contract.reading import KINDS
 from civicsync.core import audit
 from civicsync.core.clock import FakeClock
-from civicsync.core.forgetting import ForgettingError, compact, forget, mark_of
+from civicsync.core.forgetting import ForgettingError, compact, forget
 from civicsync.core.instances import forget as forget_instance
 from civicsync.core.items import Item, MappingError, Page
 from civicsync.core.leases import Lease
 from civicsync.core.privacy import pseudonymiser
 from civicsync.core.records import Author, Comment, Counters, Proposal, Record
 from civicsync.core.schema.database import file_of
+from civicsync.core.store.forgotten import mark_of
 from civicsync.core.store.store import InstanceStore
 from civicsync.core.text import rich
 from proof.crossing import KEY, Crossing
