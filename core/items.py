@@ -100,6 +100,22 @@ def _digits(value: int) -> str:
     return str(value) if abs(value) < 10**1000 else "more than 1000 digits"
 
 
+Kinds = Mapping[str, Sequence[str]]
+"""Kinds by table (`proposals`, `comments`, `answers`, `categories`, `areas`, `votes`); whatever is not named is a space."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A row that was not confirmed for long. `target` is what it hangs on, `token` the connector's own mark."""
+
+    ref: Ref
+    scope: str
+    confirmed_at: datetime | None
+    target: Ref | None = None
+    token: str | None = None
+    overdue: bool = False
+
+
 class Refs(Collection[Ref]):
     """References of one kind, made when they are looked at: a sweep of 100,000 rows need not hold them all."""
 

@@ -10,10 +10,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from ...core.clock import Clock
 from ...core.identity import Ref
-from ...core.items import Cursor, Item, Page
+from ...core.items import Cursor, Due, Item, Kinds, Page
 from ...core.records import Record, Space
-from ...core.store.confirmations import Due
-from ...core.store.kinds import Kinds
 from .exchange import Transport
 from .settings import InstanceSettings
 

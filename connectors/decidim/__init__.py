@@ -1,13 +1,28 @@
 """Decidim (docs/platforms/decidim.md)."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..contract.reading import Connector
-from .mapping import remap
-from .reader import DecidimReader
+from ...core.identity import Ref
+from ...core.records import Record
+from ..contract.reading import Connector, Context, Reader
 from .settings import DecidimSettings
 
 VERSIONS = ("0.27", "0.28.4", "0.28.6", "0.29", "0.30", "0.30.9", "0.31", "0.32")
+
+
+def _reader(context: Context) -> Reader:
+    from .reader import (
+        DecidimReader,  # what a configuration needs of a platform is loaded at once, the rest when it is used
+    )
+
+    return DecidimReader(context)
+
+
+def _remap(context: Context, reference: Ref, raw: Mapping[str, Any]) -> Sequence[Record]:
+    from .mapping import remap
+
+    return remap(context, reference, raw)
 
 
 def _sandbox(**options: Any) -> Any:
@@ -25,7 +40,7 @@ def _writer(context: Any) -> Any:
 CONNECTOR = Connector(
     platform="decidim",
     settings=DecidimSettings,
-    reader=DecidimReader,
+    reader=_reader,
     kinds={
         "proposals": ("proposal", "project", "debate"),
         "comments": ("comment",),
@@ -35,7 +50,7 @@ CONNECTOR = Connector(
     },
     versions=VERSIONS,
     requests_per_minute=95,
-    remap=remap,
+    remap=_remap,
     writer=_writer,
     sandbox=_sandbox,
 )

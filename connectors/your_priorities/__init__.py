@@ -1,13 +1,26 @@
 """Your Priorities (docs/platforms/your-priorities.md)."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..contract.reading import Connector
+from ...core.identity import Ref
+from ...core.records import Record
+from ..contract.reading import Connector, Context, Reader
 from ..contract.writing import WriteContext, Writer
 from .dialects import VERSIONS
-from .mapping import remap
-from .reader import YourPrioritiesReader
 from .settings import YourPrioritiesSettings
+
+
+def _reader(context: Context) -> Reader:
+    from .reader import YourPrioritiesReader  # what a configuration needs is loaded at once, the rest when it is used
+
+    return YourPrioritiesReader(context)
+
+
+def _remap(context: Context, reference: Ref, raw: Mapping[str, Any]) -> Sequence[Record]:
+    from .mapping import remap
+
+    return remap(context, reference, raw)
 
 
 def _sandbox(**options: Any) -> Any:
@@ -25,7 +38,7 @@ def _writer(context: WriteContext) -> Writer:
 CONNECTOR = Connector(
     platform="your-priorities",
     settings=YourPrioritiesSettings,
-    reader=YourPrioritiesReader,
+    reader=_reader,
     kinds={
         "proposals": ("proposal",),
         "comments": ("point",),
@@ -38,6 +51,6 @@ CONNECTOR = Connector(
     requests_per_minute=None,
     keep_cookies=True,
     writer=_writer,
-    remap=remap,
+    remap=_remap,
     sandbox=_sandbox,
 )

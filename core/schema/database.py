@@ -20,7 +20,6 @@ from sqlalchemy.exc import DBAPIError, NoSuchModuleError
 
 from ..redaction import conceal
 from .failures import DatabaseError, database_failure, driver_failure, first_line
-from .ledger_tables import METADATA
 from .views import FORMER, NAMES, SCHEMA, fingerprint, views
 
 __all__ = [
@@ -290,6 +289,8 @@ def _views_fingerprint(connection: Connection) -> str | None:
 
 def _create(connection: Connection) -> None:
     """Make a new database at once, as all migrations together would: loading Alembic costs a first pull its memory and half a second."""
+    from .ledger_tables import METADATA  # whoever only reads does without the models of forty tables
+
     METADATA.create_all(connection)
     connection.execute(
         text(

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from sqlalchemy import Index, UniqueConstraint, false
 from sqlmodel import Field, SQLModel
 
-from . import analysis_tables as _analysis_tables  # noqa: F401  fills the metadata
+from . import analysis_tables
 from .tables import UTCMoment, json_column, long_text, moment
 
 
@@ -147,5 +147,5 @@ class BreakerRow(SQLModel, table=True):
     open_until: datetime | None = moment()
 
 
-METADATA = SQLModel.metadata
+METADATA = analysis_tables.SpaceTotalRow.metadata
 """All tables: these, those of `core.schema.tables`, and those of `core.schema.analysis_tables`, which this module imports."""

@@ -11,7 +11,8 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, Engine, Table, case, func, literal, null, select, union, update
 
-from ..identity import Key, Ref
+from ..identity import Key
+from ..items import Due
 from ..schema.ledger_tables import PublicationRow
 from ..schema.tables import ROWS, AnswerRow, ProposalRow, ScopeConfirmationRow, table_of
 from .bulk import chunks, upsert
@@ -25,18 +26,6 @@ class How(StrEnum):
     SHOWN = "shown"
     GATE = "gate"
     ASKED = "asked"
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """A row that was not confirmed for long. `target` is what it hangs on, `token` the connector's own mark."""
-
-    ref: Ref
-    scope: str
-    confirmed_at: datetime | None
-    target: Ref | None = None
-    token: str | None = None
-    overdue: bool = False
 
 
 @dataclass(frozen=True, slots=True)

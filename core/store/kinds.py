@@ -1,12 +1,8 @@
 """Where an instance's records live: which kinds its platform has, by table of the unified schema. Data of the connector."""
 
-from collections.abc import Mapping, Sequence
-
 from ..identity import Ref
+from ..items import Kinds
 from ..schema.tables import ROWS, Row
-
-Kinds = Mapping[str, Sequence[str]]
-"""Kinds by table (`proposals`, `comments`, `answers`, `categories`, `areas`, `votes`); whatever is not named is a space."""
 
 
 class KindTables:

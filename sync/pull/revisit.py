@@ -13,8 +13,8 @@ from functools import partial
 
 from ...connectors.contract.reading import CanConfirm, CanRevisit, Page, PullRequest, Reader
 from ...core.identity import Ref
-from ...core.items import Item
-from ...core.store.confirmations import Due, stalest
+from ...core.items import Due, Item
+from ...core.store.confirmations import stalest
 from ...core.store.store import InstanceStore
 
 COPIED_WITHIN = timedelta(hours=6)

@@ -10,11 +10,10 @@ from civicsync.connectors.contract.errors import NotAllowed
 from civicsync.connectors.contract.reading import KINDS, Page, Probe, PullRequest
 from civicsync.core.clock import FakeClock
 from civicsync.core.identity import Ref
-from civicsync.core.items import Item
+from civicsync.core.items import Item, Kinds
 from civicsync.core.records import Answer, Comment, Proposal, Record, Space
 from civicsync.core.schema.tables import ProposalRow, table_of
 from civicsync.core.store.confirmations import confirmation, stalest
-from civicsync.core.store.kinds import Kinds
 from civicsync.core.store.store import InstanceStore
 from civicsync.core.store.tombstones import scopes_by_rank
 from civicsync.sync.pull.sweep import SweepVerdict, judge
