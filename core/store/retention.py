@@ -82,6 +82,11 @@ class Purged:
     runs: int = 0
     authors: int = 0
 
+    @property
+    def told(self) -> str:
+        """What went, in words; nothing where nothing did."""
+        return ", ".join(f"{count} {what}" for what, count in asdict(self).items() if count)
+
 
 def purge(
     engine: Engine, instance: str, now: datetime, after: timedelta | Keeping, *, lease: Lease | None = None

@@ -23,15 +23,15 @@ from ...connectors.contract.exchange import Stats, Transport
 from ...connectors.contract.reading import Connector, Page, Probe, PullRequest, Reader
 from ...connectors.open import open_reader, user_agent
 from ...connectors.registry import resolve
-from ...core import events, journal
+from ...core import audit, events, journal
 from ...core.clock import Clock
-from ...core.durations import seconds
+from ...core.durations import seconds, term
 from ...core.identity import Ref, key
 from ...core.instances import place_of_address
 from ...core.leases import Lease, LeaseLost
 from ...core.ledger.ledger import Ledger
 from ...core.store.exclusion import bury_left_out, inside
-from ...core.store.retention import purge
+from ...core.store.retention import purge_classes
 from ...core.store.store import InstanceStore, Written
 from ..credentials import Credentials
 from ..keeping import intake_of, keeping_of
@@ -492,7 +492,12 @@ class Puller:
     def _purge(self, name: str, lease: Lease) -> None:
         """Erasure waits for nobody: whatever became of the run, what is due goes. Where the lease was lost, whoever has it does it."""
         with contextlib.suppress(LeaseLost):
-            purge(self.engine, name, self.clock.now(), keeping_of(self.config, name), lease=lease)
+            found = purge_classes(self.engine, name, self.clock.now(), keeping_of(self.config, name), lease=lease)
+            if found.told:
+                audit.record(self.engine, self.clock, action="purge", object=name, result=found.told)
+            keep = term(self.config.privacy.retention.audit)
+            if keep is not None:
+                audit.purge(self.engine, self.clock, keep)
 
 
 def save_probe(engine: Engine, config: Config, name: str, probe: Probe, clock: Clock) -> None:

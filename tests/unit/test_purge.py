@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from civicsync.app.cli.main import app
 from civicsync.connectors.contract.reading import KINDS
+from civicsync.connectors.testing.fake import FakePlatform
 from civicsync.core import audit, journal
 from civicsync.core.clock import FakeClock
 from civicsync.core.durations import term
@@ -145,4 +146,30 @@ def test_p13_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert [each.action for each in audit.entries(engine)] == ["export", "purge"]
     assert json.loads(run.invoke(app, ["purge", "--json"]).stdout)["instances"][0]["comments"] == 0
     assert run.invoke(app, ["purge", "nowhere"]).exit_code == 2
+    engine.dispose()
+
+
+def test_p13_every_run_does_it_and_the_log_proves_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: FakeClock
+) -> None:
+    FakePlatform.at("http://127.0.0.1:9951", clock.now).write("Meer bomen", "Dat moet.")
+    (tmp_path / "civicsync.yaml").write_text(
+        "civicsync: 1\noperator: {name: t, contact: a@b.example}\n"
+        'privacy: {key: "${KEY}", retention: {comments: 1mo, audit: 1y}}\n'
+        "instances:\n  west: {platform: 'civicsync.connectors.testing.fake:CONNECTOR', url: 'http://127.0.0.1:9951'}\n"
+    )
+    monkeypatch.setenv("KEY", KEY)
+    monkeypatch.chdir(tmp_path)
+    run = CliRunner()
+    assert run.invoke(app, ["sync"]).exit_code == 0
+    engine = open_engine(parse_url("sqlite:///civicsync.db", tmp_path))
+    assert list(audit.entries(engine)) == [], "where nothing went there is nothing to log"
+    audit.record(engine, FakeClock(NOW - timedelta(days=3650)), action="export", object="long ago", result="done")
+    clock.advance(-3650 * DAY)
+    InstanceStore(engine, "west", ["nl"], clock, kinds=KINDS).write(Page("old", [comment(1, "lang geleden", 40)]))
+    assert run.invoke(app, ["sync"]).exit_code == 0
+    assert rows(engine, "SELECT plain FROM comment") == [("",)]
+    logged = list(audit.entries(engine))
+    assert [(each.action, each.object) for each in logged] == [("purge", "west"), (audit.PURGED, "audit log")]
+    assert logged[0].result == "1 comments" and audit.verify(engine).whole
     engine.dispose()
