@@ -82,6 +82,8 @@ _SQLITE_MADE = (
         DELETE FROM search_document WHERE proposal_key = OLD.proposal_key AND locale = OLD.locale AND machine = OLD.machine;
     END""",
 )
+_SQLITE_TRIGGERS = ("search_document_gone", "search_text_gone", "search_text_changes")
+_POSTGRES_TRIGGERS = ("search_text_gone", "search_text_changes", "search_text_came")
 _POSTGRES_MADE = (
     """CREATE OR REPLACE FUNCTION {schema}.civicsync_text_gone() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         INSERT INTO {schema}.search_queue(proposal_key) VALUES (OLD.proposal_key);
@@ -140,14 +142,15 @@ def refresh(engine: Engine, *, progress: Callable[[int, int], None] | None = Non
 
 
 def is_made(connection: Connection) -> bool:
-    """Whether there is an index at all."""
+    """Whether there is an index, and everything that keeps it true."""
     if _is_sqlite(connection):
-        query = "SELECT 1 FROM sqlite_master WHERE name = 'search_text_changes' AND type = 'trigger'"
+        named = ", ".join(f"'{name}'" for name in ("search_index", *_SQLITE_TRIGGERS))
+        query, all_of_it = f"SELECT count(*) FROM sqlite_master WHERE name IN ({named})", 1 + len(_SQLITE_TRIGGERS)
     else:
-        query = (
-            "SELECT 1 FROM pg_trigger WHERE tgname = 'search_text_changes' AND tgrelid = to_regclass('proposal_text')"
-        )
-    return connection.exec_driver_sql(query).first() is not None
+        named = ", ".join(f"'{name}'" for name in _POSTGRES_TRIGGERS)
+        query = f"SELECT count(*) FROM pg_trigger WHERE tgname IN ({named}) AND tgrelid = to_regclass('proposal_text')"
+        all_of_it = len(_POSTGRES_TRIGGERS)
+    return connection.exec_driver_sql(query).scalar_one() == all_of_it
 
 
 def scrub(engine: Engine) -> None:
@@ -196,7 +199,9 @@ def _make(engine: Engine) -> None:
         if is_made(connection):
             return  # another process was quicker
         if _is_sqlite(connection):
-            for statement in _SQLITE_MADE:
+            # A table that is made anew loses its triggers: what is left of an index that nothing kept true any more goes first.
+            leftovers = [f"DROP TRIGGER IF EXISTS {name}" for name in _SQLITE_TRIGGERS]
+            for statement in (*leftovers, "DROP TABLE IF EXISTS search_index", *_SQLITE_MADE):
                 connection.exec_driver_sql(statement)
             if _secure(connection):
                 connection.exec_driver_sql("INSERT INTO search_index(search_index, rank) VALUES ('secure-delete', 1)")
@@ -205,7 +210,8 @@ def _make(engine: Engine) -> None:
                 "SELECT quote_ident(n.nspname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
                 "WHERE c.oid = to_regclass('proposal_text')"
             ).scalar_one()
-            for statement in _POSTGRES_MADE:
+            leftovers = [f"DROP TRIGGER IF EXISTS {name} ON {schema}.proposal_text" for name in _POSTGRES_TRIGGERS]
+            for statement in (*leftovers, *_POSTGRES_MADE):
                 connection.exec_driver_sql(statement.format(schema=schema))
         connection.exec_driver_sql("DELETE FROM search_document")
         connection.exec_driver_sql("DELETE FROM search_queue")

@@ -440,3 +440,17 @@ def test_a_pull_writes_nothing_for_the_index_on_sqlite(sqlite: Engine) -> None:
     refresh(sqlite)
     put(sqlite, "proposal/1", "Fietspad")
     assert count(sqlite, "SELECT count(*) FROM search_queue") == 0
+
+
+def test_an_index_that_lost_what_keeps_it_true_is_made_anew(engine: Engine) -> None:
+    """A migration that makes a table anew takes its triggers away, and nothing would tell of it."""
+    put(engine, "proposal/1", "Fietspad")
+    refresh(engine)
+    on = "" if engine.dialect.name == "sqlite" else " ON proposal_text"
+    execute(engine, f"DROP TRIGGER search_text_gone{on}")
+    execute(engine, "DELETE FROM proposal_text")
+    put(engine, "proposal/2", "Zebrapad")
+    assert keys(search(engine, "zebrapad")) == ["west/proposal/2"]
+    assert search(engine, "fietspad").total == 0
+    execute(engine, "DELETE FROM proposal_text")
+    assert count(engine, "SELECT count(*) FROM search_document") == 0
