@@ -74,7 +74,9 @@ def _statements(about: Catalogue, job: Job, files: Sequence[File]) -> Iterator[S
     publisher, contact = _address(about.publisher_uri), Address(f"{base}#contact")
     licence, language = _address(about.licence_known.uri), Address(_LANGUAGES[job.language])
     theme = Address(f"{_EU}data-theme/{quote(about.theme)}")
-    rights = Address(f"{_EU}access-right/{quote(about.access_rights)}")
+    # What holds pseudonyms is never called public, whatever the configuration says of what is published.
+    access = "NON_PUBLIC" if job.private and about.access_rights == "PUBLIC" else about.access_rights
+    rights = Address(f"{_EU}access-right/{quote(access)}")
     now = Literal(job.now.strftime("%Y-%m-%dT%H:%M:%SZ"), type="xsd:dateTime")
 
     def text(words: str) -> Literal:

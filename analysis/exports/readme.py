@@ -28,8 +28,12 @@ def page(job: Job, files: Mapping[str, str], language: Language) -> str:
             "Een cel die een rekenblad als formule zou uitvoeren begint met een '. De beschrijving voor machines staat in",
             "`datapackage.json` (Data Package), `csv-metadata.json` (CSV on the Web) en `dcat.ttl` of `dcat.jsonld` (DCAT-AP-NL 3.0).",
             "",
-            "Steunbetuigingen van verschillende platforms zijn geen personen die bij elkaar opgeteld kunnen worden. Getallen die over",
-            "minder mensen gaan dan de drempel zijn weggelaten.",
+            "Steunbetuigingen van verschillende platforms zijn geen personen die bij elkaar opgeteld kunnen worden.",
+            (
+                "**Niet om te publiceren**: er staan pseudoniemen in, en getallen die over weinig mensen gaan."
+                if job.private
+                else "Getallen die over minder mensen gaan dan de drempel zijn weggelaten."
+            ),
         ]
     else:
         lines = [
@@ -46,8 +50,12 @@ def page(job: Job, files: Mapping[str, str], language: Language) -> str:
             "spreadsheet would run as a formula begins with a '. Descriptions for machines are `datapackage.json` (Data Package),",
             "`csv-metadata.json` (CSV on the Web) and `dcat.ttl` or `dcat.jsonld` (DCAT-AP-NL 3.0).",
             "",
-            "Supports of different platforms are not people that can be added up. Numbers that tell of fewer people than the threshold",
-            "are left out.",
+            "Supports of different platforms are not people that can be added up.",
+            (
+                "**Not to be published**: it holds pseudonyms, and numbers that tell of few people."
+                if job.private
+                else "Numbers that tell of fewer people than the threshold are left out."
+            ),
         ]
     for view in job.views:
         lines += ["", *_table(view, files[view.name], language)]

@@ -70,6 +70,16 @@ ours:Agent sh:targetClass foaf:Agent ; sh:property [ sh:path foaf:name ; sh:minC
 """The demands of DCAT-AP-NL 3.0 on what we describe, in our own words."""
 
 
+def rights_of(data: Any) -> set[str]:
+    """The access rights that a catalogue names, by the last word of their addresses."""
+    import rdflib
+
+    return {
+        str(each).rpartition("/")[2]
+        for each in data.objects(None, rdflib.URIRef(f"{dcat.PREFIXES['dct']}accessRights"))
+    }
+
+
 def graph(path: Path) -> Any:
     import rdflib
 
@@ -152,6 +162,9 @@ def test_the_catalogue_conforms_to_dcat_ap_nl(package: Path) -> None:
     assert set(turtle) == set(linked), "both say the same"
     good, told = conforms(turtle, ours())
     assert good, told
+    staff = (package / "comments.csv").exists()
+    assert rights_of(turtle) == {"NON_PUBLIC" if staff else "PUBLIC"}, "what holds pseudonyms is never called public"
+    assert staff == ("Not to be published" in (package / "README.md").read_text(encoding="utf-8"))
     described = [str(each) for each in turtle.objects(None, None) if str(each).startswith("Wat inwoners voorstelden")]
     assert set(described) == {CATALOGUE.description}, "quotes, lines and reverse solidi are kept"
 
