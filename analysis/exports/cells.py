@@ -18,6 +18,7 @@ _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _NEEDS_CARE = re.compile(
     "[;|\t\r\uff1b\uff0c\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+_ASCII_CARE = bytes(each for each in range(128) if _NEEDS_CARE.match(chr(each)))
 _BEGINS_ODDLY = re.compile(f"\n[ \u00a0\u3000]*[{_STARTS}]")
 _FIRST = frozenset("=+-@\uff1d\uff0b\uff0d\uff20 \u00a0\u3000")
 """Signs with which a row's first cell is looked at with care."""
@@ -51,14 +52,17 @@ def csv_lines(rows: Iterable[Sequence[Any]], separator: str = ",") -> str:
     several times faster than looking at each cell.
     """
     lines: list[str] = []
-    careful, odd, quoting = _NEEDS_CARE.search, _BEGINS_ODDLY.search, re.compile(f'["\r\n{separator}]').search
+    odd = _BEGINS_ODDLY.search
     for row in rows:
         cells = ["" if value is None else value if type(value) is str else str(value) for value in row]
         told = "\n".join(cells)
-        if careful(told) or odd(told) or told[:1] in _FIRST or len(row) == 1:
+        if _needs_care(told) or odd(told) or told[:1] in _FIRST or len(row) == 1:
             lines.append(_carefully(row, separator))
         elif '"' in told or separator in told or told.count("\n") != len(row) - 1:
-            quoted = [f'"{each.replace(_QUOTE, _TWO)}"' if quoting(each) else each for each in cells]
+            quoted = [
+                f'"{each.replace(_QUOTE, _TWO)}"' if separator in each or _QUOTE in each or "\n" in each else each
+                for each in cells
+            ]
             lines.append(separator.join(quoted))
         else:
             lines.append(told.replace("\n", separator))
@@ -66,6 +70,13 @@ def csv_lines(rows: Iterable[Sequence[Any]], separator: str = ",") -> str:
         return ""
     lines.append("")
     return "\r\n".join(lines)
+
+
+def _needs_care(told: str) -> bool:
+    """Whether a row holds a sign that must be looked at. Taking such signs out of its bytes and counting is five times a search's speed."""
+    if told.isascii():
+        return len(told.encode().translate(None, _ASCII_CARE)) != len(told)
+    return _NEEDS_CARE.search(told) is not None
 
 
 def _carefully(row: Sequence[Any], separator: str) -> str:
