@@ -342,7 +342,7 @@ async def test_killed_after_any_page_it_still_meets_what_no_list_shows() -> None
         town.change("odd_status", id=own, status=status)
     ended, stop = False, 0
     while not ended:
-        town.store, stop = MemoryStore(), stop + 1
+        town.store, stop = MemoryStore(), stop + 3
         ended = await _pages(town, stop)
         await town.pull()
         town.check()

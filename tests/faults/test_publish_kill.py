@@ -16,6 +16,6 @@ from proof.crossing import killed_at_every_state
     ],
 )
 def test_killed_at_changes_of_state(tmp_path: Path, platform: str, version: str, voice: str) -> None:
-    result = killed_at_every_state(tmp_path, platform, version, count=5, voice=voice, points=(1, 2, 3))
+    result = killed_at_every_state(tmp_path, platform, version, count=3, voice=voice, points=(1, 2))
     assert result.problem == ""
-    assert result.kills >= 4
+    assert result.kills >= 3

@@ -142,4 +142,4 @@ def sized(examples: int, steps: int) -> settings:
 
 
 TestPublishing = Publishing.TestCase
-TestPublishing.settings = settings(sized(6, 10), derandomize=True)
+TestPublishing.settings = settings(sized(3, 8), derandomize=True)
