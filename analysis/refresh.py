@@ -1,6 +1,7 @@
 """What is made from the database after a pull: totals, frozen lists, what everybody may see. Each instance anew when a run changed it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, text
 
@@ -14,41 +15,68 @@ from .totals import make_totals
 
 K = 5
 """Fewer persons than that are not told of in what everybody may see (`privacy.k`)."""
+LEAST = 2.0
+"""Seconds that making totals may always take after a pull."""
+_PER_SECOND = 20_000
+"""Records; before it was measured here."""
 _CHANGED = """
-SELECT r.instance, max(r.id) AS newest FROM run r
-WHERE r.outcome <> 'running' AND (r.created > 0 OR r.changed > 0 OR r.gone > 0 OR r.tallies > 0) GROUP BY r.instance"""
+SELECT c.instance, c.newest, r.seconds, c.most FROM run r JOIN (
+    SELECT r.instance, max(CASE WHEN r.created > 0 OR r.changed > 0 OR r.gone > 0 OR r.tallies > 0 THEN r.id END) AS newest,
+        max(r.seen) AS most FROM run r WHERE r.outcome <> 'running' GROUP BY r.instance) c ON c.newest = r.id"""
 _PUBLISHED = (("proposals", "proposal_authors"), ("comments", "comment_authors"))
 
 
-def refresh(engine: Engine, clock: Clock, *, k: int = K, everything: bool = False) -> list[str]:
+def refresh(
+    engine: Engine, clock: Clock, *, k: int = K, everything: bool = False, share: float | None = None
+) -> list[str]:
     """Bring up to date what is older than the newest run that changed something; `everything` also what is not. Returns the instances.
 
-    A transaction for each instance: whoever reads meanwhile sees the earlier figures. Costs one question where nothing changed.
+    `share`: of the time that the run itself took; what would take longer than that (and longer than `LEAST` seconds) waits until somebody
+    asks, or until it is a day old. None: whoever calls wants it now. A transaction for each instance: whoever reads meanwhile sees the
+    earlier figures. Costs two questions where nothing changed.
     """
     with engine.connect() as connection:
-        known = dict(
-            tuple(row)
-            for row in connection.execute(text("SELECT name, value FROM schema_info WHERE name LIKE 'totals:%'"))
-        )
-        changed = {str(row.instance): int(row.newest) for row in connection.execute(text(_CHANGED))}
+        named = text("SELECT name, value FROM schema_info WHERE name LIKE 'totals:%'")
+        known = {str(name): str(value) for name, value in connection.execute(named)}
+        changed = [_Changed(*row) for row in connection.execute(text(_CHANGED))]
     done: list[str] = []
-    for instance, newest in sorted(changed.items()):
-        stale = everything or known.get(f"totals:{instance}") != str(newest)
+    today = f"{clock.now():%Y-%m-%d}"
+    for each in sorted(changed, key=lambda each: each.instance):
+        name = f"totals:{each.instance}"
+        stale = everything or known.get(name) != str(each.newest)
         # A list is frozen by the calendar, also where nothing changed since.
-        due = known.get(f"totals:{instance}:month") != f"{clock.now():%Y-%m-%d}"
-        if not stale and not due:
-            continue
-        with writing(engine, None) as connection:
-            if stale:
-                make_totals(connection, instance, clock.now())
-                _publish_areas(connection, instance, clock, k)
-                _remember(connection, f"totals:{instance}", str(newest))
-                done.append(instance)
-            month = freeze(connection, instance, _remembered(connection, f"frozen:{instance}"), clock.now())
-            if month is not None:
-                _remember(connection, f"frozen:{instance}", month)
-            _remember(connection, f"totals:{instance}:month", f"{clock.now():%Y-%m-%d}")
+        new_day = known.get(f"{name}:day") != today
+        if stale and share is not None and not (new_day and f"{name}:day" in known):
+            expected = float(known.get(f"{name}:seconds") or each.most / _PER_SECOND)
+            stale = expected <= max(LEAST, share * each.seconds)
+        if stale or new_day:
+            done += [each.instance] if stale else []
+            _refresh_one(engine, clock, each, k, stale=stale)
     return done
+
+
+@dataclass(frozen=True, slots=True)
+class _Changed:
+    """The newest run of an instance that changed something: its number, the seconds it took, the most that any run saw."""
+
+    instance: str
+    newest: int
+    seconds: float
+    most: int
+
+
+def _refresh_one(engine: Engine, clock: Clock, changed: _Changed, k: int, *, stale: bool) -> None:
+    name, began = f"totals:{changed.instance}", clock.monotonic()
+    with writing(engine, None) as connection:
+        month = freeze(connection, changed.instance, _remembered(connection, f"frozen:{changed.instance}"), clock.now())
+        if month is not None:
+            _remember(connection, f"frozen:{changed.instance}", month)
+        _remember(connection, f"{name}:day", f"{clock.now():%Y-%m-%d}")
+        if stale:
+            make_totals(connection, changed.instance, clock.now())
+            _publish_areas(connection, changed.instance, clock, k)
+            _remember(connection, name, str(changed.newest))
+            _remember(connection, f"{name}:seconds", f"{clock.monotonic() - began:.3f}")
 
 
 def _publish_areas(connection: Connection, instance: str, clock: Clock, k: int) -> None:

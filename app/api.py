@@ -25,7 +25,7 @@ from ..core.schema.read_only import ROW_LIMIT, SECONDS, read_only
 from ..sync.publish.outcome import RouteOutcome
 from ..sync.publish.publisher import Publisher
 from ..sync.pull.run import Options, Puller, PullOutcome
-from .refreshing import bring_up_to_date
+from .refreshing import SHARE, bring_up_to_date
 
 __all__ = [
     "Database",
@@ -130,7 +130,7 @@ async def pull_async(project: Project, *instances: str, full: bool = False) -> l
     engine = await asyncio.to_thread(project.engine)
     try:
         outcomes = await Puller(project.config, engine, Clock()).pull_all(names, Options(full=full))
-        await asyncio.to_thread(bring_up_to_date, engine, project.config.privacy.k)
+        await asyncio.to_thread(bring_up_to_date, engine, project.config.privacy.k, share=SHARE)
         return outcomes
     finally:
         engine.dispose()

@@ -14,14 +14,18 @@ from ..analysis.search.index import refresh as refresh_search
 from ..core.clock import Clock
 from ..core.schema.failures import DatabaseError, database_failure
 
+SHARE = 0.1
+"""Of a pull's own time that its totals may take."""
 
-def bring_up_to_date(engine: Engine, k: int, clock: Clock | None = None) -> str | None:
+
+def bring_up_to_date(engine: Engine, k: int, clock: Clock | None = None, *, share: float | None = None) -> str | None:
     """Returns what went wrong, for people; None where nothing did. `k`: `privacy.k` of the configuration.
 
-    The index of search is made by the first search; before that nobody pays for it.
+    `share`: of the time that a pull took (`analysis.refresh.refresh`); None for whoever is about to read. The index of search is made by
+    the first search; before that nobody pays for it.
     """
     try:
-        refresh(engine, clock or Clock(), k=k)
+        refresh(engine, clock or Clock(), k=k, share=share)
         with engine.connect() as connection:
             wanted = is_made(connection)
         if wanted:

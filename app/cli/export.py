@@ -21,6 +21,7 @@ from ...config import Config
 from ...core import audit
 from ...core.clock import Clock
 from ...core.schema.failures import DatabaseError, database_failure
+from ..refreshing import bring_up_to_date
 from .common import (
     EXIT_STOPPED,
     EXIT_USAGE,
@@ -86,6 +87,9 @@ def run(
             if kind and kind.check:
                 kind.check()
         with database(config) as engine:
+            wrong = bring_up_to_date(engine, config.privacy.k)
+            if wrong:
+                err.print(wrong, style="yellow", markup=False, soft_wrap=True)
             with _from_usage(), snapshot(engine) as reading:
                 job = Job(
                     reading,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from sqlalchemy import Engine
 
 from ...analysis.columns import VIEWS
 from ...analysis.exports.cells import cell
@@ -67,6 +68,10 @@ def run(
     statement = _statement(config, sql, file)
     most = limit or (ROW_LIMIT if json or as_csv else TABLE_LIMIT)
     with database(config) as engine:
+        if _MADE.search(statement):
+            wrong = _brought_up_to_date(engine, config)
+            if wrong:
+                err.print(wrong, style="yellow", markup=False, soft_wrap=True)
         try:
             found = read_only(engine, statement, most, seconds=timeout)
         except DatabaseError as error:
@@ -83,6 +88,19 @@ def run(
     if found.cut:
         more = "--limit allows more" if json or as_csv or limit else "--csv, --json or --limit give more"
         err.print(f"only the first {most:,} rows are shown; {more}", style="yellow", markup=False)
+
+
+_MADE = re.compile(
+    r"\b(processes|participation_by_area|public_participation_by_area|(public_)?monthly_top|unanswered)\b",
+    re.IGNORECASE,
+)
+"""Views of what is made after pulls, and of what is older than the newest one where a pull was too quick to wait for it."""
+
+
+def _brought_up_to_date(engine: Engine, config: Config) -> str | None:
+    from ..refreshing import bring_up_to_date  # whoever asks for anything else does without it
+
+    return bring_up_to_date(engine, config.privacy.k)
 
 
 def _statement(config: Config, sql: str | None, file: Path | None) -> str:

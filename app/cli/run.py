@@ -14,7 +14,7 @@ from ...core.schema.database import still_there, was_lost
 from ...sync.publish.publisher import Publisher
 from ...sync.pull.run import Options, Puller
 from ...sync.schedule import Timetable, Work
-from ..refreshing import bring_up_to_date
+from ..refreshing import SHARE, bring_up_to_date
 from ..stopping import stop_on_signals
 from .common import chosen, configuration, database, fail, out
 
@@ -70,7 +70,7 @@ class _Worker:
         async def work() -> str:
             outcome = await Puller(self.config, self.engine, self.clock, stop=self.stop).pull(name, Options())
             await self._still_there()
-            wrong = await asyncio.to_thread(bring_up_to_date, self.engine, self.config.privacy.k)
+            wrong = await asyncio.to_thread(bring_up_to_date, self.engine, self.config.privacy.k, share=SHARE)
             if wrong:
                 _say(name, wrong)
             written = outcome.written

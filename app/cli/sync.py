@@ -27,7 +27,7 @@ from ...core import journal as journal
 from ...core.clock import Clock
 from ...core.store.statistics import kinds, totals
 from ...sync.pull.run import Options, PullEnd, Puller, PullOutcome
-from ..refreshing import bring_up_to_date
+from ..refreshing import SHARE, bring_up_to_date
 from ..stopping import stop_on_signals
 from .common import (
     EXIT_FAILED,
@@ -83,7 +83,7 @@ def run(
     wanted = Options(full=full, spaces=tuple(space or ()), limit=limit, accept_missing=accept_missing)
     with database(config) as engine:
         outcomes = asyncio.run(_pull(config, engine, names, wanted, quiet=json))
-        wrong = bring_up_to_date(engine, config.privacy.k)
+        wrong = bring_up_to_date(engine, config.privacy.k, share=SHARE)
         if wrong:
             err.print(wrong, style="yellow", markup=False, soft_wrap=True)
         rows = [_row(engine, each) for each in outcomes]

@@ -47,6 +47,16 @@ def _confirmed(row: str) -> str:
     )
 
 
+def _confirmed_with(row: str, above: str) -> str:
+    """As `_confirmed`; a row without a scope came inside another one, and is as old as that."""
+    own = {
+        name: f"CASE WHEN {row}.scope = '' THEN {above}.{name} ELSE {row}.{name} END"
+        for name in ("missing_runs", "confirmed_at")
+    }
+    later = f"f.confirmed_at IS NOT NULL AND ({own['confirmed_at']} IS NULL OR f.confirmed_at > {own['confirmed_at']})"
+    return f"CASE WHEN {own['missing_runs']} = 0 AND {later} THEN f.confirmed_at ELSE {own['confirmed_at']} END AS confirmed_at"
+
+
 def _swept(table: str, columns: str, where: str = "") -> str:
     """A view of one swept table, with what every swept row tells of itself."""
     named = ", ".join(f"t.{each.strip()}" for each in f"{columns}, key, {_CHILD}".split(","))
@@ -99,11 +109,9 @@ def views(dialect: str) -> dict[str, str]:
         # An answer that came inside its proposal is as old as that.
         "answers": f"""
         SELECT t.instance, t.kind, t.remote_id, t.target_key, t.state, t.native_state, t.plain AS body, t.texts, t.answered_at, t.cost,
-            t.key, t.{_CHILD.replace(", ", ", t.")}, {_confirmed("h")}
+            t.key, t.{_CHILD.replace(", ", ", t.")}, {_confirmed_with("t", "p")}
         FROM answer t LEFT JOIN proposal p ON p.key = t.target_key
-        LEFT JOIN (SELECT key, scope, confirmed_at, missing_runs FROM proposal UNION ALL
-            SELECT key, scope, confirmed_at, missing_runs FROM answer) h ON h.key = CASE WHEN t.scope = '' THEN p.key ELSE t.key END
-        LEFT JOIN scope_confirmation f ON f.instance = t.instance AND f.scope = h.scope""",
+        LEFT JOIN scope_confirmation f ON f.instance = t.instance AND f.scope = CASE WHEN t.scope = '' THEN p.scope ELSE t.scope END""",
         "unanswered": f"""
         SELECT p.instance, p.kind, p.remote_id, p.title, p.supports, p.comments, p.created_at, {waiting} AS waiting_since,
             {say.days_since(waiting)} AS waiting_days, s.name AS space, p.space_key, r.name AS process, r.key AS process_key,

@@ -22,7 +22,7 @@ class Desk:
     def __init__(self, engine: Engine, name: str = "west") -> None:
         self.engine, self.clock, self.name = engine, FakeClock(START), name
 
-    def pull(self, records: Sequence[Record], supports: int | None = 1, **counts: int) -> None:
+    def pull(self, records: Sequence[Record], supports: int | None = 1, **counts: Any) -> None:
         """A run that brings these; each proposal with so many supports."""
         store = InstanceStore(
             self.engine,

@@ -76,6 +76,25 @@ def test_nothing_is_counted_again_where_nothing_changed(desk: Desk) -> None:
     assert desk.rows("SELECT proposals FROM processes WHERE kind = 'process'") == [(2,)]
 
 
+def test_what_would_hold_up_a_quick_pull_waits_until_somebody_asks_or_a_day_has_passed(desk: Desk) -> None:
+    desk.pull([*TREE, proposal(1)], seen=1_000_000, seconds=10.0)
+    assert refresh(desk.engine, desk.clock, share=0.1) == []
+    desk.clock.advance(timedelta(days=1).total_seconds())
+    assert refresh(desk.engine, desk.clock, share=0.1) == ["west"]
+    desk.pull([proposal(2)], seen=1_000_000, seconds=1_000.0)
+    assert refresh(desk.engine, desk.clock, share=0.1) == ["west"]
+    desk.do("UPDATE schema_info SET value = '60' WHERE name = 'totals:west:seconds'")  # as it was measured
+    desk.pull([proposal(3)], seen=10, seconds=10.0)
+    assert refresh(desk.engine, desk.clock, share=0.1) == []
+    assert refresh(desk.engine, desk.clock) == ["west"]
+    desk.do("UPDATE schema_info SET value = '60' WHERE name = 'totals:west:seconds'")
+    desk.pull([proposal(4)], seen=10, seconds=10.0)
+    assert refresh(desk.engine, desk.clock, share=0.1) == []
+    desk.clock.advance(timedelta(days=1).total_seconds())
+    assert refresh(desk.engine, desk.clock, share=0.1) == ["west"]
+    assert desk.rows("SELECT proposals FROM processes WHERE kind = 'process'") == [(4,)]
+
+
 def test_few_people_of_an_area_are_not_told_to_everybody(desk: Desk) -> None:
     areas = [Area(kind="scope", id=str(each), names={"nl": f"Wijk {each}"}) for each in (1, 2, 3)]
     people = {1: 2, 2: 9, 3: 12}
