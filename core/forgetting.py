@@ -13,7 +13,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Connection, Engine, String, Table, Text, cast, delete, func, null, or_, select, update
+from sqlalchemy import (
+    JSON,
+    Connection,
+    Engine,
+    String,
+    Table,
+    TypeDecorator,
+    cast,
+    delete,
+    func,
+    null,
+    or_,
+    select,
+    update,
+)
 
 from . import audit
 from .clock import Clock
@@ -64,8 +78,9 @@ _BLANK_PROPOSAL: dict[str, Any] = {
 }
 _BLANK_COMMENT: dict[str, Any] = {"html": "", "plain": "", "author": None, "digest": None, "token": None}
 _BLANK_DRAFT = {"category": None, "area": None, "latitude": None, "longitude": None, "address": None}
-_PROBES = 40
-"""So many pieces of what was typed are looked for afterwards."""
+_PROBES = 12
+"""So many pieces of what was typed are looked for afterwards, the longest: they are the least likely to be somebody else's."""
+_AT_ONCE = 200
 _SHORTEST_PROBE = 12
 
 
@@ -100,6 +115,8 @@ class Proof:
     """Where any was found, and how often; empty is the proof."""
     bytes_searched: int = 0
     forgotten_before: bool = False
+    terms: list[str] = field(default_factory=list[str], repr=False)
+    """What was looked for: words of the person, for looking through files; never to be shown."""
 
     @property
     def found(self) -> int:
@@ -161,7 +178,7 @@ def forget(
         proof = Proof(instance, clock.now(), forgotten_before=mark_of(pseudonym) in marks(connection, instance))
         proof.parts = [Part(name, what, before) for name, what, before in _count(connection, person)]
         proof.copies = _copies(connection, person)
-        proof.searched = len(person.probes)
+        proof.terms, proof.searched = person.probes, len(person.probes)
         if dry_run:
             return proof
         connection.rollback()
@@ -169,19 +186,15 @@ def forget(
         scrub(engine)
         compact(engine)
         with engine.connect() as after:
+            proof.terms = _without_others(after, person.probes)
+            proof.searched = len(proof.terms)
             left = {(name, what): count for name, what, count in _count(after, person)}
             for part in proof.parts:
                 part.after = left.get((part.table, part.what), 0)
-            proof.traces = _traces(after, person.probes)
-        found, proof.bytes_searched = _bytes(engine, person.probes)
+            proof.traces = _traces(after, proof.terms)
+        found, proof.bytes_searched = _bytes(engine, proof.terms)
         proof.traces.update(found)
     return proof
-
-
-def search_terms(engine: Engine, instance: str, pseudonym: str) -> list[str]:
-    """The pseudonym, the name and pieces of what a person typed: what to look for in files that were made from this database."""
-    with engine.connect() as connection:
-        return _find(connection, instance, pseudonym).probes
 
 
 def compact(engine: Engine) -> None:
@@ -255,33 +268,14 @@ def _probes(connection: Connection, person: _Person) -> list[str]:
         texts += connection.execute(select(_PROPOSAL.c.title).where(_PROPOSAL.c.key.in_(part))).scalars()
     for part in chunks(person.comments, 50):
         texts += connection.execute(select(_COMMENT.c.plain).where(_COMMENT.c.key.in_(part))).scalars()
-    for said in dict.fromkeys(texts):
-        piece = _piece(said)
-        if piece and piece not in found and not _others_say(connection, person, piece):
-            found.append(piece)
-        if len(found) >= _PROBES:
-            break
-    return found
+    pieces = sorted({_piece(said) for said in texts[1 if name else 0 :]} - {""}, key=lambda piece: (-len(piece), piece))
+    return [*found, *([name] if name else []), *pieces[:_PROBES]]
 
 
 def _piece(said: str) -> str:
     """A piece of a text as it stands in every form of it: one line, no sign that JSON or HTML writes otherwise."""
     parts = sorted(re.findall(r"[A-Za-z0-9 ,.:;!?()-]+", said), key=len, reverse=True)
     return parts[0].strip()[:80] if parts and len(parts[0].strip()) >= _SHORTEST_PROBE else ""
-
-
-def _others_say(connection: Connection, person: _Person, piece: str) -> bool:
-    """Whether somebody else typed the same."""
-    mine = set(person.records)
-    for table, column, own in (
-        (_TEXT, _TEXT.c.title, "proposal_key"),
-        (_TEXT, _TEXT.c.plain, "proposal_key"),
-        (_COMMENT, _COMMENT.c.plain, "key"),
-    ):
-        query = select(table.c[own]).where(column.contains(piece, autoescape=True)).limit(len(mine) + 1)
-        if any(key not in mine for key in connection.execute(query).scalars()):
-            return True
-    return False
 
 
 def _count(connection: Connection, person: _Person) -> list[tuple[str, str, int]]:
@@ -306,6 +300,7 @@ def _count(connection: Connection, person: _Person) -> list[tuple[str, str, int]
     add(_ATTACHMENT, "attachments", person.proposals, "owner_key")
     for row_class, what in ((ProposalCategoryRow, "categories chosen"), (ProposalAreaRow, "places chosen")):
         add(table_of(row_class), what, person.proposals, "proposal_key")
+    add(_PROPOSAL, "titles of copies", person.copies, "key", or_(_PROPOSAL.c.title != "", _PROPOSAL.c.url.is_not(None)))
     add(_TEXT, "texts of copies", person.copies, "proposal_key")
     add(_VERSION, "earlier versions of copies", person.copies, "proposal_key")
     count = connection.execute(select(func.count()).select_from(_QUARANTINE).where(_in_quarantine(person))).scalar_one()
@@ -433,11 +428,35 @@ def _blank_draft(payload: dict[str, Any] | None) -> dict[str, Any] | None:
 # Proving ---------------------------------------------------------------------------------------------------------------
 
 
+_SAID = (_TEXT.c.title, _TEXT.c.plain, _PROPOSAL.c.title, _COMMENT.c.plain)
+"""Where people's words are, one by one. That nothing of the person is left there is known by the keys (`_count`)."""
+
+
+def _without_others(connection: Connection, probes: Sequence[str]) -> list[str]:
+    """Once the person's own are gone: the pieces that nobody else typed as well."""
+    left = list(probes)
+    for column in _SAID:
+        while left:
+            holds = or_(*(column.contains(probe, autoescape=True) for probe in left))
+            texts = list(connection.execute(select(column).where(holds).limit(_AT_ONCE)).scalars())
+            kept = [probe for probe in left if not any(probe.lower() in said.lower() for said in texts)]
+            if len(kept) == len(left):
+                break
+            left = kept
+    return left
+
+
+def _holds_text(column: Any) -> bool:
+    """SQLModel's texts are a type around SQLAlchemy's."""
+    kind = column.type.impl_instance if isinstance(column.type, TypeDecorator) else column.type
+    return isinstance(kind, String | JSON)
+
+
 def _traces(connection: Connection, probes: Sequence[str]) -> dict[str, int]:
     """Every column of every table that can hold a text."""
     found: dict[str, int] = {}
     for table in METADATA.sorted_tables:
-        columns = [column for column in table.c if isinstance(column.type, String | Text | JSON)]
+        columns = [column for column in table.c if _holds_text(column) and all(column is not said for said in _SAID)]
         for column in columns:
             said = cast(column, String)
             holds = or_(*(said.contains(probe, autoescape=True) for probe in probes))

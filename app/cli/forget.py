@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from ...config import Config
 from ...core import audit
 from ...core.clock import Clock
-from ...core.forgetting import ForgettingError, Proof, forget, search_terms
+from ...core.forgetting import ForgettingError, Proof, forget
 from ...core.journal import instance_row
 from ...core.privacy import pseudonymiser
 from .common import EXIT_USAGE, configuration, database, err, fail, out, print_json, print_table
@@ -49,11 +49,10 @@ def run(
     with database(config) as engine:
         pseudonym = author or _pseudonym(config, engine, instance, str(user))
         try:
-            probes = search_terms(engine, instance, pseudonym)
             proof = forget(engine, Clock(), instance, pseudonym, dry_run=dry_run, scrub=_scrub, origin=reason)
         except ForgettingError as error:
             fail(str(error))
-        files = _files(config, probes, remove=not dry_run)
+        files = _files(config, proof.terms, remove=not dry_run)
         if not dry_run:
             _count_again(config, engine)
         told = _told(engine)
@@ -61,7 +60,7 @@ def run(
     if json:
         print_json(
             {
-                **asdict(proof),
+                **_shown(proof),
                 "clean": proof.clean,
                 "dry_run": dry_run,
                 "files": files,
@@ -73,6 +72,11 @@ def run(
         _say(proof, files, told, routes, dry_run=dry_run)
     if not dry_run and not proof.clean:
         raise typer.Exit(1)
+
+
+def _shown(proof: Proof) -> dict[str, Any]:
+    """Without what was looked for: it is the person's."""
+    return {name: value for name, value in asdict(proof).items() if name != "terms"}
 
 
 def _pseudonym(config: Config, engine: Engine, instance: str, user: str) -> str:

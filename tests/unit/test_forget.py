@@ -163,6 +163,24 @@ def test_p9_no_pull_brings_it_back(engine: Engine, clock: FakeClock, again: str)
     assert rows(engine, "SELECT key, title, author, gone_at, gone_reason FROM proposal ORDER BY key") == before
 
 
+def test_p9_what_others_typed_as_well_is_theirs(engine: Engine, clock: FakeClock) -> None:
+    know(engine, "west")
+    same = "Het fietspad langs de gracht moet breder worden"
+    store(engine, clock).write(Page(SCOPE, [proposal(1, same, ANNA), proposal(2, same, BERT)], complete=True))
+    proof = forget(engine, clock, "west", ANNA)
+    assert proof.clean and same not in proof.terms and ANNA in proof.terms
+    assert rows(engine, "SELECT plain FROM proposal_text") == [(same,)]
+
+
+def test_p9_a_trace_that_is_left_is_told(sqlite: Engine, clock: FakeClock) -> None:
+    filled(sqlite, clock)
+    with sqlite.begin() as connection:
+        told = f"a note that repeats: {SAID}"
+        connection.execute(text("INSERT INTO schema_info VALUES ('note', :told)"), {"told": told})
+    proof = forget(sqlite, clock, "west", ANNA, scrub=scrub)
+    assert not proof.clean and proof.traces["schema_info.value"] == 1 and proof.traces["only.db"] >= 1
+
+
 def test_the_mark_outlives_its_instance(sqlite: Engine, clock: FakeClock) -> None:
     filled(sqlite, clock)
     forget(sqlite, clock, "west", ANNA)
@@ -284,6 +302,7 @@ def test_on_the_command_line_with_exports(tmp_path: Path, monkeypatch: pytest.Mo
     done = run.invoke(app, ["forget", "--instance", "board", "--user", "citizen-1", "--json"])
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
+    assert "terms" not in told and "safe crossing" not in done.output, "what was looked for is the person's"
     assert told["clean"] is True and told["traces"] == {} and len(told["files"]) == 3
     assert [each.name for each in exports.iterdir()] == ["b.csv"]
     assert run.invoke(app, ["sync", "--full"]).exit_code == 0
