@@ -72,11 +72,11 @@ def test_p14_the_database_forbids_changing_it(engine: Engine, clock: FakeClock, 
     ],
 )
 def test_p14_the_first_bad_entry_is_named(
-    engine: Engine, clock: FakeClock, statements: list[str], bad: int, why: str
+    sqlite: Engine, clock: FakeClock, statements: list[str], bad: int, why: str
 ) -> None:
-    fill(engine, clock)
-    change(engine, *statements)
-    verdict = audit.verify(engine)
+    fill(sqlite, clock)
+    change(sqlite, *statements)
+    verdict = audit.verify(sqlite)
     assert (verdict.whole, verdict.bad) == (False, bad) and why in verdict.why
 
 

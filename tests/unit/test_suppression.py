@@ -303,8 +303,8 @@ def test_as_many_things_as_persons_are_behind_them_may_be_in_doubt() -> None:
 
 
 def test_a_large_table_takes_seconds() -> None:
-    """Two hundred areas and twelve months: half of the cells are small."""
-    inside = {(f"r{r}", f"c{c}"): ((r * 7 + c * 3) % 11,) * 2 for r in range(200) for c in range(12)}
+    """A hundred areas and twelve months: half of the cells are small."""
+    inside = {(f"r{r}", f"c{c}"): ((r * 7 + c * 3) % 11,) * 2 for r in range(100) for c in range(12)}
     cells = table(inside)
     shown = suppress(cells, K)
     assert sum(told.suppressed for told in shown) < len(cells)
