@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from sqlalchemy import Connection, bindparam, text
 
-from ..core.schema.tables import UTCMoment
+from ..core.schema.types import UTCMoment
 
 PLACES = 5
 NOON = time(12, tzinfo=UTC)

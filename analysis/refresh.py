@@ -8,7 +8,8 @@ from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, te
 from ..core.clock import Clock
 from ..core.leases import writing
 from ..core.schema.analysis_tables import PublishedCellRow
-from ..core.schema.tables import UTCMoment, table_of
+from ..core.schema.tables import table_of
+from ..core.schema.types import UTCMoment
 from .monthly_top import freeze
 from .privacy.suppression import TOTAL, Cell, kept, suppress
 from .totals import make_totals

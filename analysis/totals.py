@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, text
 
-from ..core.schema.tables import UTCMoment
+from ..core.schema.types import UTCMoment
 
 _PUBLIC = """p.instance = :instance AND p.gone_at IS NULL AND p.kind <> 'amendment'
     AND NOT EXISTS (SELECT 1 FROM publication c WHERE c.copy_key = p.key)"""

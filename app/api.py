@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 from ..config import Config
 from ..config import load as load_config
 from ..core.clock import Clock
-from ..core.instances import check_fingerprint
+from ..core.fingerprints import check_fingerprint
 from ..core.privacy import check_chosen_key
 from ..core.schema.database import migrate, open_engine, parse_url
 from ..core.schema.failures import DatabaseError

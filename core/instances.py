@@ -10,25 +10,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Engine, delete, func, literal, or_, select, update
-from sqlalchemy.exc import DBAPIError
 
-from .privacy import fingerprint_of
 from .schema.analysis_tables import ErasedRecordRow, ForgottenRow, PublishedCellRow
 from .schema.ledger_tables import METADATA, PublicationRow
 from .schema.tables import InstanceRow, LeaseRow, ProposalRow, SchemaInfoRow, table_of
 
 _INSTANCE, _PROPOSAL, _INFO, _LEASE = (table_of(each) for each in (InstanceRow, ProposalRow, SchemaInfoRow, LeaseRow))
 _PUBLICATION, _CELL = table_of(PublicationRow), table_of(PublishedCellRow)
-KEY_PRINT, ROTATED_PRINT, MARKER_PRINT = "privacy_key", "privacy_key_before", "marker_key"
-"""Fingerprints in `schema_info`: of the key, of the one before it, of the one that copies are marked with where that is another."""
 
 
 class InstanceError(Exception):
     """It cannot be renamed or forgotten; the text says why and what would help."""
-
-
-class OtherKey(Exception):
-    """The key of the configuration is not the one that the pseudonyms in this database were made with."""
 
 
 def place_of_address(url: str) -> str:
@@ -55,45 +47,6 @@ def holds_data(engine: Engine, name: str) -> bool:
     with engine.connect() as connection:
         query = select(_PROPOSAL.c.key).where(_PROPOSAL.c.instance == name).limit(1)
         return connection.execute(query).first() is not None
-
-
-def check_fingerprint(engine: Engine, secret: str, signing: str | None = None) -> None:
-    """Remember the key at its first use; refuse another one: the same person would become two, and nobody would know.
-
-    `signing`: the key of markers, where it is another one; after a rotation it must be the one that copies were marked with.
-
-    Raises:
-        OtherKey: with the way out.
-    """
-    own = fingerprint_of(secret)
-    query = select(_INFO.c.value).where(_INFO.c.name == KEY_PRINT)
-    with engine.connect() as connection:
-        before = connection.execute(query).scalar()
-        used = connection.execute(select(_PROPOSAL.c.key).limit(1)).first() is not None
-        others = select(_INFO.c.name, _INFO.c.value).where(_INFO.c.name.in_((MARKER_PRINT, ROTATED_PRINT)))
-        prints = {str(name): str(value) for name, value in connection.execute(others)}
-    if before is not None and used and before != own and prints.get(ROTATED_PRINT) == own:
-        raise OtherKey(
-            f"privacy.key is the one from before `civicsync key rotate` (fingerprint {own[:8]}); write the new one there ({before[:8]})"
-        )
-    if prints.get(MARKER_PRINT, "") not in {"", fingerprint_of(signing or secret)}:
-        raise OtherKey(
-            f"the copies in this database were marked with another key (fingerprint {prints[MARKER_PRINT][:8]}); write that one in "
-            "privacy.marker_key: without it nobody knows which copies are ours"
-        )
-    if before == own:
-        return
-    if before is not None and used:
-        raise OtherKey(
-            f"privacy.key is another one (fingerprint {own[:8]}) than the pseudonyms in this database were made with "
-            f"({before[:8]}); put the right key back, and change it by `civicsync key rotate`: with another key nobody is recognised"
-        )
-    try:
-        with engine.begin() as connection:
-            connection.execute(delete(_INFO).where(_INFO.c.name == KEY_PRINT))
-            connection.execute(_INFO.insert(), {"name": KEY_PRINT, "value": own})
-    except DBAPIError:
-        return  # somebody else was quicker, or it can only be read: the next one who can write remembers it
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,32 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, select, update
+from sqlalchemy import BigInteger, Boolean, Engine, Float, Integer, String, column, select, table, update
 
 from .redaction import redact
-from .schema.tables import InstanceRow, RunRow, table_of
+from .schema.types import Json, UTCMoment
 
-INSTANCE, RUN = table_of(InstanceRow), table_of(RunRow)
+# As `core.schema.tables` has them (a test compares), without the models of all tables: what only reads starts twice as fast.
+INSTANCE = table(
+    "instance",
+    *(column(name, String) for name in ("name", "platform", "url", "title", "version", "dialect", "pseudonyms_of")),
+    *(column(name, Json) for name in ("locales", "probe", "limited_to")),
+    *(column(name, UTCMoment()) for name in ("probed_at", "last_full_at", "last_success_at")),
+)
+RUN = table(
+    "run",
+    *(column(name, String) for name in ("instance", "outcome", "message")),
+    *(column(name, UTCMoment()) for name in ("started_at", "ended_at")),
+    *(
+        column(name, Integer)
+        for name in ("id", "pages", "seen", "created", "changed", "unchanged", "tallies", "gone", "missing")
+    ),
+    *(column(name, Integer) for name in ("quarantined", "requests", "retries")),
+    *(column(name, Float) for name in ("platform_seconds", "seconds")),
+    column("notes", Json),
+    column("full", Boolean),
+    column("bytes", BigInteger),
+)
 
 
 def instance_row(engine: Engine, name: str) -> Mapping[str, Any] | None:

@@ -65,7 +65,7 @@ class State(StrEnum):
 class Record(BaseModel):
     """What all records share: frozen, no unknown fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     table: ClassVar[str]
     kind: Any
     id: Word
@@ -79,7 +79,7 @@ class Record(BaseModel):
 class Text(BaseModel):
     """A title and a body in one locale. `title` and `plain` are plain text, `html` is sanitised HTML."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     locale: Word = UNKNOWN_LOCALE
     title: Said = ""
     html: Said = ""
@@ -91,7 +91,7 @@ class Text(BaseModel):
 class Counters(BaseModel):
     """The public counters of a proposal or comment at one moment; None where the platform does not show it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     supports: Whole | None = None
     opposes: Whole | None = None
     endorsements: Whole | None = None

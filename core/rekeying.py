@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Engine, Table, delete, func, or_, select, upd
 
 from . import audit
 from .clock import Clock
+from .fingerprints import KEY_PRINT, MARKER_PRINT, ROTATED_PRINT
 from .forgetting import compact, working_alone
-from .instances import KEY_PRINT, MARKER_PRINT, ROTATED_PRINT
 from .privacy import check_chosen_key, fingerprint_of
 from .schema.analysis_tables import ForgottenRow
 from .schema.ledger_tables import PublicationRow, ServiceAccountRow

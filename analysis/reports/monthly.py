@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, bindparam, text
 
 from ...core.ledger.states import OperationKind, OperationState
-from ...core.schema.tables import UTCMoment
+from ...core.schema.types import UTCMoment
 from ..monthly_top import freezing
 
 MONTHS = 12

@@ -17,7 +17,7 @@ from rich.text import Text
 from sqlalchemy import Engine
 
 from ...config import Config, ConfigError, load
-from ...core.instances import OtherKey, check_fingerprint
+from ...core.fingerprints import OtherKey, check_fingerprint
 from ...core.privacy import MissingKeyError, check_chosen_key
 from ...core.redaction import redact, visible, visible_json
 from ...core.schema.database import migrate, open_engine, parse_url

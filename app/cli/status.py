@@ -8,8 +8,7 @@ from sqlalchemy import Engine
 
 from ...core import journal as journal
 from ...core.clock import Clock
-from ...core.store.confirmations import oldest
-from ...core.store.statistics import totals
+from ...core.store.statistics import oldest, totals
 from .common import NO_INSTANCE, chosen, configuration, database, print_json, print_table
 
 COLUMNS = {

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Table, insert
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.type_api import TypeEngine
 
-from ..schema.tables import UTCMoment
+from ..schema.types import UTCMoment
 
 IN_CHUNK = 900
 """How many values one IN list takes; larger ones turn PostgreSQL's plan slow."""

@@ -114,12 +114,6 @@ def stalest(
     return sorted(found, key=lambda each: (not each.overdue, each.confirmed_at or _NEVER))
 
 
-def oldest(engine: Engine, instance: str) -> Due | None:
-    """The live row that was confirmed longest ago."""
-    now = datetime.max.replace(tzinfo=UTC)
-    return next(iter(stalest(engine, instance, before=now, overdue=_NEVER, overdue_copied=_NEVER, limit=1)), None)
-
-
 def confirmation(engine: Engine, own: Key, table: Table) -> Confirmation:
     """When and by what one row was last confirmed."""
     at, how, join = _age(table)

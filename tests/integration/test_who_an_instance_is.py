@@ -13,7 +13,8 @@ from civicsync.connectors.registry import resolve
 from civicsync.connectors.testing.faults import Fault
 from civicsync.core import journal
 from civicsync.core.clock import FakeClock
-from civicsync.core.instances import InstanceError, OtherKey, check_fingerprint, forget, known, rename, twins
+from civicsync.core.fingerprints import OtherKey, check_fingerprint
+from civicsync.core.instances import InstanceError, forget, known, rename, twins
 from civicsync.core.leases import Lease
 from civicsync.sync.pull.run import Options, Puller, PullOutcome
 

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from civicsync.app.cli.main import app
 from civicsync.config.load import load
 from civicsync.core import audit, rekeying
+from civicsync.core.fingerprints import OtherKey, check_fingerprint
 from civicsync.core.forgetting import forget
-from civicsync.core.instances import OtherKey, check_fingerprint
 from civicsync.core.privacy import MissingKeyError, fingerprint_of, pseudonymiser
 from civicsync.core.rekeying import RekeyingError, rotate
 from civicsync.core.schema.database import file_of

@@ -1,0 +1,94 @@
+"""Verbs that only read start at once: what they do not need is not loaded."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from civicsync.core import fingerprints, journal
+from civicsync.core.schema.database import migrate, open_engine, parse_url
+from civicsync.core.schema.tables import ROWS, InstanceRow, RunRow, table_of
+from civicsync.core.store.confirmations import stalest
+from civicsync.core.store.statistics import SWEPT, oldest
+from tests.support.desk import TREE, Desk, comment, proposal
+
+HEAVY = (
+    "httpx",
+    "gql",
+    "graphql",
+    "sqlmodel",
+    "sqlalchemy.orm",
+    "alembic",
+    "babel",
+    "bs4",
+    "apscheduler",
+    "jinja2",
+)
+CONFIG = """civicsync: 1
+operator: {name: test, contact: t@example.org}
+privacy: {key: '${START_KEY}'}
+instances:
+  west: {platform: decidim, url: 'http://127.0.0.1:9'}
+  plaza: {platform: consul, url: 'http://127.0.0.1:10'}
+  ideas: {platform: your-priorities, url: 'http://127.0.0.1:11'}
+"""
+SCRIPT = """
+import sys
+sys.argv = ["civicsync", *{words!r}]
+from civicsync.app.cli import main
+try:
+    main()
+except SystemExit as ended:
+    assert not ended.code, ended.code
+print(sorted(set({heavy!r}) & set(sys.modules)), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("words", [["status"], ["query", "SELECT 1"], ["config", "show"], ["runs"], ["--help"]])
+def test_a_verb_that_reads_loads_no_network_and_no_models(tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "civicsync.yaml").write_text(CONFIG)
+    engine = open_engine(parse_url("sqlite:///civicsync.db", tmp_path))
+    migrate(engine)
+    engine.dispose()
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(words=words, heavy=HEAVY)],
+        cwd=tmp_path,
+        env={"START_KEY": "0123456789abcdef" * 4, "PATH": "/usr/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_what_reads_without_the_models_knows_the_same_columns() -> None:
+    for light, model in ((journal.INSTANCE, InstanceRow), (journal.RUN, RunRow)):
+        assert {each.name for each in light.c} == {each.name for each in table_of(model).c}
+    assert {str(each.__tablename__) for each in ROWS.values()} == set(SWEPT)
+    assert fingerprints.KEY_PRINT
+
+
+@pytest.fixture
+def desk(engine: Engine) -> Desk:
+    return Desk(engine)
+
+
+def test_the_oldest_row_is_the_one_that_would_be_asked_for_first(desk: Desk) -> None:
+    assert oldest(desk.engine, "west") is None
+    for own in range(1, 4):
+        desk.pull([*TREE[:own], proposal(own), comment(own, own, own)])
+        desk.clock.advance(60)
+    clock = desk.clock.now()
+    first = stalest(desk.engine, "west", before=clock, overdue=clock, overdue_copied=clock)[0]
+    found = oldest(desk.engine, "west")
+    assert found is not None
+    assert found.confirmed_at == first.confirmed_at
+    desk.do("UPDATE proposal SET missing_runs = 1, confirmed_at = NULL")
+    desk.do("UPDATE comment SET confirmed_at = NULL WHERE remote_id = '2'")
+    desk.do("DELETE FROM scope_confirmation")
+    found = oldest(desk.engine, "west")
+    assert found is not None
+    assert (found.ref, found.confirmed_at) == ("comment/2", None)
