@@ -10,7 +10,8 @@ from sqlalchemy import DDL, Index, LargeBinary, Text, event
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlmodel import Field, SQLModel
 
-from .tables import UTCMoment, counter, json_column, long_text, moment, table_of
+from .tables import counter, json_column, long_text, moment, table_of
+from .types import UTCMoment
 
 
 class SpaceTotalRow(SQLModel, table=True):

@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 from sqlalchemy import Index, UniqueConstraint, false
 from sqlmodel import Field, SQLModel
 
-from . import analysis_tables
-from .tables import UTCMoment, json_column, long_text, moment
+from . import analysis_tables, operations_tables
+from .tables import json_column, long_text, moment
+from .types import UTCMoment
 
 
 class PublicationRow(SQLModel, table=True):
@@ -148,4 +149,5 @@ class BreakerRow(SQLModel, table=True):
 
 
 METADATA = analysis_tables.SpaceTotalRow.metadata
-"""All tables: these, those of `core.schema.tables`, and those of `core.schema.analysis_tables`, which this module imports."""
+"""All tables: these, those of `core.schema.tables`, and those of `analysis_tables` and `operations_tables`, which this module imports."""
+assert operations_tables.RestorationRow.metadata is METADATA
