@@ -40,6 +40,8 @@ VERBS = {
     "key": "The key that pseudonyms are made with: fingerprint, rotate.",
     "register": "The register of processing (art. 30) and the data flows, as things are configured.",
     "quarantine": "Records that could not be understood: list, show, replay.",
+    "backup": "Copy the database while it is used, and check the copy; keep the newest few.",
+    "restore": "Put a backup in the database's place; nothing is published twice after it.",
     "demo": "Watch it work: three toy cities on this machine, one database, proposals that cross between them.",
     "sandbox": "Serve a toy city that behaves like a real platform.",
     "config": "Show the configuration without secrets, or its schema.",

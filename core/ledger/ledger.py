@@ -146,6 +146,11 @@ class Ledger:
     def _begin(self) -> contextlib.AbstractContextManager[Connection]:
         return writing(self.engine, self._lease)
 
+    @property
+    def lease(self) -> Lease | None:
+        """Under which everything is written."""
+        return self._lease
+
     # Reading ----------------------------------------------------------------------------------------------------------
 
     def publications(self, *, route: str | None = None, ids: Iterable[str] | None = None) -> list[Publication]:

@@ -101,7 +101,10 @@ class Reason(_Explained):
     FOREIGN_MARKER = "foreign_marker", "It carries the marker of a copy, and our account did not write it."
     DOUBTFUL_MARKER = "doubtful_marker", "It carries what looks like a marker, and nobody knows why."
     TWIN = "twin", "Something on the target says that it is a copy of it already."
-    OLDER_THAN_FOUND = "older_than_found", "It is older than copies that were found again, and its own was not found."
+    OLDER_THAN_FOUND = (
+        "older_than_found",
+        "It is older than copies that were found again, or than a restore, and its own was not found.",
+    )
     CREATE_REFUSED = "create_refused", "The platform refused to make the copy."
     EDIT_REFUSED = "edit_refused", "The platform refused the changed text."
     WITHDRAWAL_REFUSED = "withdrawal_refused", "The platform refused to take the copy back."

@@ -6,7 +6,7 @@ Asks the platform, and only to read; writes only the ledger.
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from ...config.routes import Route
@@ -184,17 +184,28 @@ def _tried(ledger: Ledger, own: Publication) -> bool:
     return any(op.lane is Lane.TEXT for op in done)
 
 
-def hold_older(ledger: Ledger, signer: Signer, name: str, route: Route, adopted: Sequence[Adopted]) -> int:
+def hold_older(
+    ledger: Ledger,
+    signer: Signer,
+    name: str,
+    route: Route,
+    adopted: Sequence[Adopted],
+    lost_until: datetime | None = None,
+) -> int:
     """After copies were found that the ledger had lost: what is older than they are and has no copy waits for a person.
 
     Its copy may have been hidden or removed by a moderator before the ledger was lost, and must not be made again unasked.
+    `lost_until`: after a restore, until when the database of before may have made copies, whether any was found or not.
     """
     forgotten = [each.publication.id for each in adopted if each.forgotten and each.publication.route == name]
     moments = [own.sent_at for own in ledger.publications(ids=forgotten) if own.sent_at is not None]
+    if lost_until is not None:
+        moments.append(lost_until)
     if not moments:
         return 0
     newest, held = max(moments) + _HOUR, 0
-    why = "it is older than copies that were found again, and its own was not found: it may have been removed there"
+    than = "copies that were found again" if lost_until is None else "the restore of the database from a backup"
+    why = f"it is older than {than}, and its own was not found: it may have been removed there"
     queued = {own.origin_key: own for own in ledger.publications(route=name) if own.state in _QUEUED}
     wanted = new_origins(ledger.engine, route, ledger.clock.now(), ledger.accounts(route.source.instance))
     for origin in load_origins(ledger.engine, [*queued, *wanted]).values():

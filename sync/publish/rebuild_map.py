@@ -14,6 +14,7 @@ from ...connectors.contract.writing import CanFind
 from ...connectors.open import open_writer, user_agent
 from ...core.clock import Clock
 from ...core.leases import Lease, LeaseLost
+from ...core.ledger import restored
 from ...core.ledger.ledger import Ledger
 from ...core.ledger.marker import Signer
 from ...core.ledger.queries import count_by_reason
@@ -93,4 +94,6 @@ async def _rebuild(config: Config, ledger: Ledger, row: Rebuilt, lease: Lease, b
         row.asked = await asyncio.to_thread(
             lambda: sum(count_by_reason(ledger.engine, row.route, reason) for reason in asked)
         )
-        row.held = await asyncio.to_thread(hold_older, ledger, signer, row.route, route, found)
+        lost = await asyncio.to_thread(restored.lost_until, ledger, row.route)
+        row.held = await asyncio.to_thread(hold_older, ledger, signer, row.route, route, found, lost)
+        await asyncio.to_thread(restored.looked_up, ledger, row.route, route.source.instance)

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -25,6 +25,7 @@ from ...core import events
 from ...core.clock import Clock
 from ...core.durations import seconds
 from ...core.journal import instance_row
+from ...core.ledger import restored
 from ...core.ledger.ledger import Ledger, Operation, told
 from ...core.ledger.marker import Signer
 from ...core.ledger.queries import count_by_reason, count_by_state, reasons_told
@@ -125,9 +126,10 @@ class TargetRun:
         if dry_run:
             return
         if not self.message:
-            if self._strays or await self._has(*_TO_SEND):
+            lost = await self._lost_until(outcomes)
+            if self._strays or lost or await self._has(*_TO_SEND):
                 await self._introduce()
-                await self._adopt(outcomes)
+                await self._adopt(outcomes, lost)
             await self._look_for_twins(outcomes)
             await self._work(self._queue(outcomes))
         await asyncio.to_thread(self._close, outcomes)
@@ -317,11 +319,29 @@ class TargetRun:
 
     # Adopting ---------------------------------------------------------------------------------------------------------
 
-    async def _adopt(self, outcomes: Sequence[RouteOutcome]) -> None:
-        """Before anything new is made: what we made before and the ledger does not know (it was restored from a backup)."""
+    async def _lost_until(self, outcomes: Sequence[RouteOutcome]) -> dict[str, datetime]:
+        """The routes of which everything must be looked up before anything is sent, because the database was restored."""
+        found = {each.route: await asyncio.to_thread(restored.lost_until, self.ledger, each.route) for each in outcomes}
+        return {name: until for name, until in found.items() if until is not None}
+
+    async def _adopt(self, outcomes: Sequence[RouteOutcome], lost: Mapping[str, datetime]) -> None:
+        """Before anything new is made: what we made before and the ledger does not know (it was restored from a backup).
+
+        `lost`: routes that were restored and not looked up yet, with until when they may have made copies: what is older and is not
+        found waits for a person. That they were looked up is noted last, so that a run which is broken off here does all of it again.
+        """
+        if isinstance(self.writer, CanFind):
+            await self._adopt_found(outcomes, lost, self.writer)
+        for name, until in lost.items():
+            route = self.config.routes[name]
+            await asyncio.to_thread(hold_older, self.ledger, self.publisher.signer, name, route, (), until)
+            await asyncio.to_thread(restored.looked_up, self.ledger, name, route.source.instance)
+
+    async def _adopt_found(
+        self, outcomes: Sequence[RouteOutcome], lost: Mapping[str, datetime], writer: CanFind
+    ) -> None:
         waiting = await self._operations(*QUEUED)
-        wanted = self._strays or any(op.kind is OperationKind.CREATE for op in waiting)
-        if not isinstance(self.writer, CanFind) or not wanted:
+        if not (self._strays or lost or any(op.kind is OperationKind.CREATE for op in waiting)):
             return
         spaces: dict[str, dict[str, str]] = {}
         for each in outcomes:
@@ -332,12 +352,12 @@ class TargetRun:
             adopted = await adopt(
                 self.ledger,
                 signer,
-                self.writer,
+                writer,
                 self.writer.read,
                 self.instance,
                 space,
                 routes,
-                stop_at_known=not self._strays,
+                stop_at_known=not self._strays and not lost,
                 keep_first={name for name in routes.values() if self.config.routes[name].twins == "keep_first"},
             )
             for name in {each.publication.route for each in adopted}:

