@@ -643,8 +643,8 @@ _SHARED: dict[str, Column] = {
         _C(
             "cast_at",
             _M,
-            "when the vote was cast, to the hour",
-            "wanneer de stem uitgebracht is, op het uur nauwkeurig",
+            "the day on which the vote was cast; finer times are not kept",
+            "de dag waarop de stem uitgebracht is; preciezere tijden worden niet bewaard",
             _SELDOM_EN,
             _SELDOM_NL,
         ),

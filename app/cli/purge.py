@@ -62,6 +62,10 @@ def run(
             from ...analysis.refresh import refresh
 
             refresh(engine, clock, k=config.privacy.k, everything=True)
+        if not dry_run:
+            from ...analysis.search import scrub
+
+            scrub(engine)
         logged = audit.purge(engine, clock, keep, dry_run=dry_run) if keep is not None else 0
     if json:
         print_json({"instances": rows, "audit": logged, "dry_run": dry_run, "busy": busy})
