@@ -71,7 +71,8 @@ def test_a_page_is_written_with_everything_that_belongs_to_it(engine: Engine, cl
         ("en", True, "Green"),
         ("nl", False, "Groen"),
     ] or (
-        rows(engine, "SELECT locale, machine, body FROM proposal_texts ORDER BY 1") == [("en", 1, "Green"), ("nl", 0, "Groen")]
+        rows(engine, "SELECT locale, machine, body FROM proposal_texts ORDER BY 1")
+        == [("en", 1, "Green"), ("nl", 0, "Groen")]
     )
     assert rows(engine, "SELECT target_key, state, body FROM answers") == [("west/proposal/1", "accepted", "Ja")]
     assert rows(engine, "SELECT name FROM proposal_categories") == [("Groen",)]
