@@ -103,7 +103,8 @@ def fill(engine: Engine, count: int) -> None:
             CASE WHEN i % 10 = 0 THEN 'west/budget/' || (i / 10 % 10 + 1) ELSE 'west/component/' || (i % 50 + 1) END,
             'Meer bomen en bankjes langs de gracht ' || i, 'nl', CASE WHEN i % 4 = 0 THEN 'accepted' ELSE 'open' END,
             'author' || (i * 7919 % {max(10, count // 4)}), {false},
-            {day.format("(i % 300)")}, {day.format("(i % 300)")}, 1, i * 31 % 5000, 2, CASE WHEN i % 10 = 0 THEN 1000 END, CASE WHEN i % 10 = 0 THEN {true} END FROM {numbers} x""",
+            {day.format("(i % 300)")}, {day.format("(i % 300)")}, 1, i * 31 % 5000, 2, CASE WHEN i % 10 = 0 THEN 1000 END,
+            CASE WHEN i % 10 = 0 THEN {true} END FROM {numbers} x""",
         "UPDATE proposal SET gone_at = first_seen_at, gone_reason = 'hidden' WHERE remote_id LIKE '%99'",
         """INSERT INTO proposal_text (proposal_key, locale, machine, title, html, plain)
             SELECT key, 'nl', """
