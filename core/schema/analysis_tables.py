@@ -10,7 +10,7 @@ from sqlalchemy import DDL, Index, LargeBinary, Text, event
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlmodel import Field, SQLModel
 
-from .tables import counter, json_column, long_text, moment, table_of
+from .tables import counter, json_column, long_text, moment, table_of, wide
 from .types import UTCMoment
 
 
@@ -76,7 +76,7 @@ class MonthlyTopRow(SQLModel, table=True):
     category_key: str = Field(primary_key=True)
     position: int = Field(primary_key=True)
     proposal_key: str
-    supports: int
+    supports: int = wide()
     frozen_at: datetime = Field(sa_type=UTCMoment)
 
 

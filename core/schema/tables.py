@@ -28,6 +28,11 @@ def counter() -> Any:
     return Field(default=None, sa_type=BigInteger().with_variant(Integer(), "sqlite"))  # type: ignore[call-overload]
 
 
+def wide() -> Any:
+    """A counter that is always there: 64 bits in both databases."""
+    return Field(sa_type=BigInteger().with_variant(Integer(), "sqlite"))  # type: ignore[call-overload]
+
+
 def long_text() -> Any:
     """A text of any length, empty by default."""
     return Field(default="", sa_column=Column(Text, nullable=False))

@@ -72,7 +72,7 @@ def _totals() -> None:
         *(_text(name, key=True) for name in ("month", "instance", "category_key")),
         _whole("position", key=True),
         _text("proposal_key"),
-        _whole("supports"),
+        sa.Column("supports", _COUNTER, nullable=False),
         _moment("frozen_at", nullable=False),
     )
 
@@ -160,9 +160,18 @@ def _restoring() -> None:
     )
 
 
+def _planning() -> None:
+    _make(
+        "plan_basis",
+        _text("publication_id", key=True),
+        *(_text(name) for name in ("basis", "payload_hash", "reason_code")),
+    )
+
+
 def upgrade() -> None:
     _totals()
     _searching()
     _duplicates()
     _privacy()
     _restoring()
+    _planning()
