@@ -125,6 +125,25 @@ class Peer(Settings):
     organisation's name. Markers that are not ours are believed in their texts alone."""
 
 
+def _listen(value: str) -> str:
+    if value == "off":
+        return value
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdigit() or not 0 <= int(port) <= 65_535 or (":" in host and host[0] + host[-1] != "[]"):
+        raise ValueError(
+            "expected an address of this machine and a port such as 127.0.0.1:9464 or [::1]:9464, or `off`"
+        )
+    return value
+
+
+class Operations(Settings):
+    """What an operator sees of `civicsync run`."""
+
+    listen: Annotated[str, AfterValidator(_listen), Field(examples=["127.0.0.1:9464", "off"])] = "127.0.0.1:9464"
+    """Where `/health`, `/ready` and `/metrics` answer: an address of this machine and a port, or `off`. They tell names of instances and
+    routes, counts and states to whoever can reach them, so let nobody but your monitoring."""
+
+
 WEB_ADDRESS = r"^https?://[^\s<>\"]+$"
 
 
@@ -199,6 +218,8 @@ class Frame(Settings):
     """What is done with people's data."""
     safety: Safety = Safety()
     """When a run stops and asks."""
+    operations: Operations = Operations()
+    """What an operator sees of `civicsync run`."""
     time_zone: TimeZone = "UTC"
     """In which time zone cron lines of `every` are meant, for example Europe/Amsterdam."""
     catalogue: CatalogueBlock = CatalogueBlock()

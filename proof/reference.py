@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from civicsync.analysis.columns import VIEWS
+from civicsync.app.operations import metrics
 from civicsync.config.schema import json_schema
 from civicsync.core.ledger import states
 
@@ -24,6 +25,7 @@ def pages() -> dict[Path, str]:
         ROOT / "docs" / "reference" / "views.md": _views("en"),
         ROOT / "docs" / "reference" / "views.nl.md": _views("nl"),
         ROOT / "docs" / "reference" / "states.md": _states(),
+        ROOT / "docs" / "reference" / "metrics.md": metrics.reference(),
     }
 
 

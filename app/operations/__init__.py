@@ -1,0 +1,1 @@
+"""What an operator needs of a civicsync that runs for years: metrics, health, readiness, the service manager, deploy files."""
