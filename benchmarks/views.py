@@ -67,7 +67,7 @@ def fill(engine: Engine, count: int) -> None:
     numbers = (
         f"(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) SELECT i FROM n)"
         if lite
-        else f"(SELECT generate_series(1, {count}) AS i)"
+        else f"(SELECT generate_series(1::bigint, {count}) AS i)"
     )
     at = "'2026-%s-01 12:00:00.000000'"
     moment = at % "02" if lite else f"TIMESTAMPTZ {at % '02'}"
@@ -129,7 +129,7 @@ def fill(engine: Engine, count: int) -> None:
     ]
     with engine.begin() as connection:
         for statement in statements:
-            connection.execute(text(statement.replace(":", r"\:")))
+            connection.exec_driver_sql(statement)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("ANALYZE"))
 

@@ -354,8 +354,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "an edit keeps the earlier version",
         "core/store/page_writer.py",
-        '                        "seen_until": now,\n                    }\n                )\n                built.main["_new_version"] = 1',
-        '                        "seen_until": now,\n                    }\n                )\n                built.main["_new_version"] = 0',
+        '                )\n                built.main["_new_version"] = 1',
+        '                )\n                built.main["_new_version"] = 0',
         f"{_STORE}test_an_edit_keeps_the_earlier_version[sqlite]",
     ),
     Mutant(
