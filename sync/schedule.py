@@ -1,25 +1,29 @@
-"""The clock: pulls and routes kept going by APScheduler in one process, for as long as it runs.
+"""The clock: pulls and routes kept going in one process, for as long as it runs.
 
-Jobs are made from the configuration at every start and live in memory; what was done is in the database. One run per instance at a
-time, missed turns are made up for by one, starts are spread a little, and a stop waits for the page or the write at hand.
+Jobs are made from the configuration at every start and live in memory; what was done is in the database. One run per job at a time, and
+each on its own: none waits for another. When a turn is due follows from the schedule, the name and the time alone, so that it is the same
+after a restart and in every process. Missed turns, of a machine that slept or of work that took longer, are made up for by one; quiet hours
+move turns to their end; a stop waits for the page or the write at hand.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+import hashlib
+import math
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.cron import CronTrigger
-from apscheduler.triggers.interval import IntervalTrigger
-
-from ..core.durations import cron_fields, seconds
+from ..core.clock import Clock
+from ..core.durations import seconds
+from ..core.schedules import cron_line, quiet_hours, quiet_until
 from .net import STOPPING, unforeseen
 
-JITTER_SHARE = 0.1
-MAX_JITTER = 60.0
+SPREAD = 30.0
+"""Seconds within which turns of one moment begin, each job at its own, so that not everything is asked for at once."""
+LOOK = 30.0
+"""At least so often the clock on the wall is looked at: a timer stands still while a machine sleeps, and misses when a clock is set."""
 Work = Callable[[], Awaitable[str]]
 Said = Callable[[str, str], None]
 
@@ -31,9 +35,19 @@ class Scheduled:
     name: str
     every: str
     work: Work
+    never_between: Sequence[str] = ()
+    """Hours in which it is not done, as in the configuration."""
+    ending: asyncio.Event | None = None
+    """Set while its work shall come to an end (quiet hours, or a stop); cleared before its next turn."""
+    done_at: datetime | None = None
+    """When it was last done before this process, if that counts; else its first turn is now."""
     running: bool = False
     last: str = ""
     times: int = 0
+    due: datetime | None = None
+    """Its next turn, in UTC."""
+    put_off: bool = False
+    """Its turn waits for the end of quiet hours."""
 
 
 @dataclass
@@ -43,37 +57,104 @@ class Timetable:
     zone: str = "UTC"
     jobs: list[Scheduled] = field(default_factory=list[Scheduled])
     say: Said = lambda _name, _text: None
+    clock: Clock = field(default_factory=Clock)
+    _looked: datetime | None = None
 
-    def add(self, name: str, every: str, work: Work) -> None:
-        """One more job."""
-        self.jobs.append(Scheduled(name, every, work))
+    def add(
+        self,
+        name: str,
+        every: str,
+        work: Work,
+        *,
+        never_between: Sequence[str] = (),
+        ending: asyncio.Event | None = None,
+        done_at: datetime | None = None,
+    ) -> None:
+        """One more job. `never_between`, `ending`, `done_at`: as in `Scheduled`."""
+        self.jobs.append(Scheduled(name, every, work, never_between, ending, done_at))
 
     async def run(self, stop: asyncio.Event, now: datetime) -> None:
-        """Everything once at the start, one after the other per job, then by the timetable; returns when all work has ended."""
-        scheduler = AsyncIOScheduler(timezone=ZoneInfo(self.zone))
+        """Everything once at the start, but for what has `done_at`, then by the timetable; returns when all work has ended."""
+        zone = ZoneInfo(self.zone)
         for job in self.jobs:
-            scheduler.add_job(
-                self._turn,
-                trigger_of(job.every, self.zone),
-                args=[job],
-                id=job.name,
-                next_run_time=now,
-                coalesce=True,
-                max_instances=1,
-                misfire_grace_time=None,
-            )
-        scheduler.start()
+            turn = turns(job.every, self.zone, job.name)
+            job.due = now if job.done_at is None else turn(job.done_at)
+        changed = asyncio.Event()
+        working = set[asyncio.Task[None]]()
         try:
-            await stop.wait()
+            while not stop.is_set():
+                changed.clear()
+                soonest = self._look(zone, working, changed)
+                await self._wait(soonest, stop, changed)
         finally:
-            scheduler.pause()
-            while any(job.running for job in self.jobs):
-                await asyncio.sleep(0.05)  # the process's own life: the runs see `stop` themselves
-            scheduler.shutdown(wait=False)
-            await asyncio.sleep(0)
+            for job in self.jobs:
+                if job.ending is not None:
+                    job.ending.set()
+            if working:
+                await asyncio.wait(working)
+
+    def _look(self, zone: ZoneInfo, working: set[asyncio.Task[None]], changed: asyncio.Event) -> datetime:
+        """Begin what is due; returns when the next turn is."""
+        now = self.clock.now()
+        if self._looked is not None and now < self._looked - timedelta(seconds=LOOK):
+            self._plan_again(now)
+        self._looked = now
+        soonest = now + timedelta(seconds=LOOK)
+        for job in self.jobs:
+            assert job.due is not None
+            if job.running:
+                if job.ending is not None and not job.ending.is_set() and self._quiet(job, now, zone) is not None:
+                    self.say(job.name, "quiet hours begin; it ends after the page or the write at hand")
+                    job.ending.set()
+            elif job.due <= now:
+                until = self._quiet(job, now, zone)
+                if until is None:
+                    self._begin(job, now, working, changed)
+                else:
+                    if not job.put_off:
+                        self.say(job.name, f"quiet hours; its turn comes after {until.astimezone(zone):%H:%M}")
+                    job.due, job.put_off = until + spread(job.name), True
+            soonest = soonest if job.running else min(soonest, job.due)
+        return soonest
+
+    def _plan_again(self, now: datetime) -> None:
+        """The clock was put back: what was planned by the wrong one would wait until it is right again."""
+        for job in self.jobs:
+            if job.due is not None and not job.put_off:
+                job.due = min(job.due, turns(job.every, self.zone, job.name)(now))
+
+    def _begin(self, job: Scheduled, now: datetime, working: set[asyncio.Task[None]], changed: asyncio.Event) -> None:
+        first = job.times == 0 and job.done_at is None
+        done_until = now
+        if _is_cron(job.every):
+            done_until += spread(job.name)  # its turn of this very minute is this one
+        elif first:
+            # After the start of the process the rhythm of the schedule begins; a turn that would follow at once is left out.
+            done_until += timedelta(seconds=seconds(job.every) / 2)
+        job.due, job.put_off, job.running = turns(job.every, self.zone, job.name)(done_until), False, True
+        if job.ending is not None:
+            job.ending.clear()
+        task = asyncio.ensure_future(self._turn(job))
+        working.add(task)
+
+        def ended(done: asyncio.Task[None]) -> None:
+            working.discard(done)
+            changed.set()
+
+        task.add_done_callback(ended)
+
+    async def _wait(self, until: datetime, stop: asyncio.Event, changed: asyncio.Event) -> None:
+        pause = max(0.0, (until - self.clock.now()).total_seconds())
+        waits = [asyncio.ensure_future(each) for each in (stop.wait(), changed.wait(), self.clock.sleep(pause))]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.gather(*waits, return_exceptions=True)
 
     async def _turn(self, job: Scheduled) -> None:
-        job.running = True
         try:
             job.last = await job.work()
         except STOPPING:
@@ -83,13 +164,47 @@ class Timetable:
         finally:
             job.running = False
             job.times += 1
+            if not _is_cron(job.every):
+                # What came due while it worked is done; else a pull longer than its interval would never leave its platform alone.
+                now = self.clock.now()
+                if job.due is not None and job.due <= now:
+                    job.due = turns(job.every, self.zone, job.name)(now)
         self.say(job.name, job.last)
 
+    @staticmethod
+    def _quiet(job: Scheduled, now: datetime, zone: ZoneInfo) -> datetime | None:
+        return quiet_until([quiet_hours(each) for each in job.never_between], now, zone) if job.never_between else None
 
-def trigger_of(every: str, zone: str) -> Any:
-    """The trigger of an interval (`15m`) or a cron line (`30 2 * * mon-fri`, in the named time zone)."""
-    cron = cron_fields(every)
-    if cron is not None:
-        return CronTrigger(**cron, timezone=ZoneInfo(zone))
-    wait = seconds(every)
-    return IntervalTrigger(seconds=round(wait), jitter=round(min(MAX_JITTER, wait * JITTER_SHARE)))
+
+def turns(every: str, zone: str, name: str = "") -> Callable[[datetime], datetime]:
+    """What tells the first turn of a schedule after a moment, in UTC.
+
+    A cron line's turns are at its minutes in the named time zone, each job's by up to half a minute later; an interval's are that long
+    apart whatever clocks say, each job's at its own place within it. The place follows from the name.
+    """
+    line = cron_line(every)
+    if line is not None:
+        shift, there = spread(name), ZoneInfo(zone)
+        return lambda moment: line.after(moment - shift, there) + shift
+    step = round(seconds(every))
+    phase = int(_share(name) * step)
+
+    def after(moment: datetime) -> datetime:
+        passed = (math.floor(moment.timestamp()) - phase) // step + 1
+        return datetime.fromtimestamp(passed * step + phase, UTC)
+
+    return after
+
+
+def spread(name: str) -> timedelta:
+    """By how much later than others of the same moment a job begins."""
+    return timedelta(seconds=round(_share(name) * SPREAD)) if name else timedelta()
+
+
+def _is_cron(every: str) -> bool:
+    return cron_line(every) is not None
+
+
+def _share(name: str) -> float:
+    """0 to 1: the same for a name in every process."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:6]) / 2**48 if name else 0.0

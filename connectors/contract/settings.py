@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from ...core.durations import Interval, Schedule
+from ...core.durations import Interval, NeverBetween, Schedule
 
 
 def _origin(value: str) -> str:
@@ -59,7 +59,9 @@ class InstanceSettings(Settings):
     url: Url
     """The address of its start page."""
     every: Schedule = "1h"
-    """How often `civicsync run` pulls it: an interval (15m), or a cron line (30 2 * * *) in the configuration's time zone."""
+    """How often `civicsync run` pulls it: an interval (15m), or a cron line (30 2 * * *, @daily) in the configuration's time zone."""
+    never_between: NeverBetween = []
+    """Hours in which `civicsync run` leaves it alone, in the configuration's time zone: 07:00-19:00, or mon-fri 08:00-18:00."""
     full_every: Interval = "1d"
     """How often everything is read again, for what no light sweep or gate can show."""
     confirm_within: Interval = "24h"
