@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, inspect, text
 
 from .ledger.states import OperationState, PublicationState, Reason, waits_for_person
 from .schema.database import file_of, side_files
@@ -142,3 +142,18 @@ def _bytes(engine: Engine) -> int | None:
     if file is None:
         return 0 if engine.dialect.name == "sqlite" else None
     return sum(each.stat().st_size for each in (file, *side_files(file)) if each.exists())
+
+
+def revision(engine: Engine) -> str | None:
+    """The revision of the schema as it is, which nothing here brings up to date; None where there is none."""
+    with engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def versions_seen(engine: Engine) -> dict[str, tuple[str, str | None]]:
+    """By instance, its platform and the version that it last said it has, or that it speaks like where it says none."""
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT name, platform, version, dialect FROM instance")).all()
+    return {str(row[0]): (str(row[1]), row[2] or row[3] or None) for row in rows}
