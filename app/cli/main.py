@@ -40,6 +40,7 @@ VERBS = {
     "key": "The key that pseudonyms are made with: fingerprint, rotate.",
     "register": "The register of processing (art. 30) and the data flows, as things are configured.",
     "quarantine": "Records that could not be understood: list, show, replay.",
+    "service": "The files with which it is put on a server: print, install.",
     "doctor": "Find what is wrong with this installation, or soon will be, with the way out.",
     "backup": "Copy the database while it is used, and check the copy; keep the newest few.",
     "restore": "Put a backup in the database's place; nothing is published twice after it.",
