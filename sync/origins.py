@@ -6,7 +6,7 @@ Read-only. It says nothing about copies (`sync.publish.guards`) and nothing abou
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, Engine, func, or_, select
 
@@ -14,7 +14,7 @@ from ..config.routes import Route, Where
 from ..core.durations import seconds
 from ..core.identity import Key, Ref, key
 from ..core.ledger.ledger import PUBLICATION
-from ..core.ledger.states import LIVE
+from ..core.ledger.states import LIVE, PublicationState
 from ..core.records import State
 from ..core.schema.tables import (
     AnswerRow,
@@ -232,16 +232,31 @@ def load_origins(engine: Engine, keys: Iterable[Key]) -> dict[Key, Origin]:
     return found
 
 
+_SHOWN = (
+    *(PROPOSAL.c[name] for name in ("key", "instance", "kind", "title", "locale", "state", "url", "author")),
+    AUTHOR.c.name.label("author_name"),
+    PROPOSAL.c.reference,
+    func.coalesce(SPACE.c.name, ""),
+    *(PROPOSAL.c[name] for name in ("created_at", "published_at", "latitude", "longitude", "address")),
+    *(PROPOSAL.c[name] for name in ("gone_at", "gone_reason", "missing_runs")),
+)
+"""In the order of `Origin`: the rest of a proposal's row, which is as long again, is not read."""
+
+
 def _load(connection: Connection, keys: Sequence[Key]) -> dict[Key, Origin]:
     texts: dict[Key, list[OriginText]] = {}
-    query = select(TEXT).where(TEXT.c.proposal_key.in_(keys)).order_by(TEXT.c.machine, TEXT.c.locale)
-    for row in connection.execute(query).mappings():
-        text = OriginText(row["locale"], row["machine"], row["title"], row["html"], row["plain"])
-        texts.setdefault(row["proposal_key"], []).append(text)
+    query = (
+        select(TEXT.c.proposal_key, TEXT.c.locale, TEXT.c.machine, TEXT.c.title, TEXT.c.html, TEXT.c.plain)
+        .where(TEXT.c.proposal_key.in_(keys))
+        .order_by(TEXT.c.machine, TEXT.c.locale)
+    )
+    for own, *said in connection.execute(query):
+        texts.setdefault(own, []).append(OriginText(*said))
     categories = _linked(connection, IN_CATEGORY, "category_key", CATEGORY, keys)
     areas = _linked(connection, IN_AREA, "area_key", AREA, keys)
     proposals = (
-        select(PROPOSAL, SPACE.c.name.label("space_name"), AUTHOR.c.name.label("author_name"))
+        select(*_SHOWN)
+        .select_from(PROPOSAL)
         .join(SPACE, SPACE.c.key == PROPOSAL.c.space_key, isouter=True)
         .join(
             AUTHOR,
@@ -251,33 +266,10 @@ def _load(connection: Connection, keys: Sequence[Key]) -> dict[Key, Origin]:
         .where(PROPOSAL.c.key.in_(keys))
     )
     found: dict[Key, Origin] = {}
-    for row in connection.execute(proposals).mappings():
-        own = row["key"]
-        found[own] = Origin(
-            key=own,
-            ref=own.partition("/")[2],
-            instance=row["instance"],
-            kind=row["kind"],
-            title=row["title"],
-            locale=row["locale"],
-            state=State(row["state"]),
-            url=row["url"],
-            author=row["author"],
-            author_name=row["author_name"],
-            reference=row["reference"],
-            space=row["space_name"] or "",
-            created_at=row["created_at"],
-            published_at=row["published_at"],
-            latitude=row["latitude"],
-            longitude=row["longitude"],
-            address=row["address"],
-            gone_at=row["gone_at"],
-            gone_reason=row["gone_reason"],
-            missing=row["missing_runs"],
-            texts=tuple(texts.get(own, ())),
-            categories=tuple(categories.get(own, ())),
-            areas=tuple(areas.get(own, ())),
-        )
+    for row in connection.execute(proposals):
+        own, instance, kind, title, locale, state, *more = tuple[Any, ...](row)
+        linked = tuple(tuple(each.get(own, ())) for each in (texts, categories, areas))
+        found[own] = Origin(own, own.partition("/")[2], instance, kind, title, locale, State(state), *more, *linked)
     return found
 
 
@@ -294,6 +286,20 @@ def _linked(
     for own, other, name in connection.execute(query):
         found.setdefault(own, []).append((other.partition("/")[2], name or ""))
     return found
+
+
+def with_answers(engine: Engine, route: str, *, of: Literal["origin", "copy"]) -> list[str]:
+    """The publications of a route whose copy stands there and whose origin, or whose copy, was officially answered."""
+    target = PUBLICATION.c.origin_key if of == "origin" else PUBLICATION.c.copy_key
+    answered = select(ANSWER.c.key).where(ANSWER.c.target_key == target, ANSWER.c.gone_at.is_(None))
+    query = select(PUBLICATION.c.id).where(
+        PUBLICATION.c.route == route,
+        PUBLICATION.c.state == PublicationState.SENT,
+        PUBLICATION.c.copy_key.is_not(None),
+        answered.exists(),
+    )
+    with engine.connect() as connection:
+        return list(connection.execute(query).scalars())
 
 
 def newest_answers(engine: Engine, keys: Iterable[Key]) -> dict[Key, OfficialAnswer]:

@@ -86,6 +86,11 @@ class ConsulWriter:
         _only_proposals(space)
         return text_rules.fit(draft)
 
+    def fits_by(self, space: Ref) -> object:
+        """By nothing that the site tells."""
+        _only_proposals(space)
+        return ()
+
     # Creating
 
     def plan_create(self, space: Ref, draft: Draft) -> Sequence[Request]:

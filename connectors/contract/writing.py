@@ -253,6 +253,18 @@ class TellsRights(Protocol):
         ...
 
 
+@runtime_checkable
+class TellsFitting(Protocol):
+    """Optional: says what `fit` goes by, so that a copy that waits is not rendered anew at every run."""
+
+    def fits_by(self, space: Ref) -> object:
+        """All that `fit` goes by in `space` besides the draft and the instance's configuration (JSON-able): what the site told.
+
+        While it stays equal, `fit` must answer the same for the same draft. Asks nothing. Raises: CannotDo where `fit` does.
+        """
+        ...
+
+
 STORES_WITHIN = 3 * 3600.0
 """Seconds after which a request that nobody answered is believed to be lost, where a writer says nothing else."""
 

@@ -110,6 +110,13 @@ class DecidimWriter:
         main, more = fitted(filed.main, filed.locale, places.dialect, rich=place.id in places.rich, host=host)
         return Fitted(replace(filed, texts={filed.locale: main}), (*changes, *more))
 
+    def fits_by(self, space: Ref) -> object:
+        """By the languages of the site, its release, and who writes in the component, and how."""
+        places = self.account.known()
+        place = places.place(space)
+        release = places.dialect.to_facts()
+        return [release, places.locales, place.id in places.rich, self._voices.get(place.id), self.account.host]
+
     def _filed(self, places: Places, draft: Draft) -> tuple[Draft, list[str]]:
         """Every text under a language that the site has; the main one of the site is never empty in an official proposal."""
         wanted = self.settings.write_locale

@@ -86,6 +86,11 @@ class YourPrioritiesWriter:
             group_rules.refuse_category(group, draft)
         return text_rules.fit(draft)
 
+    def fits_by(self, space: Ref) -> object:
+        """By the categories of the group."""
+        group = self._groups.get(group_of(space))
+        return sorted(group.categories) if group is not None else None
+
     # Creating
 
     def plan_create(self, space: Ref, draft: Draft) -> Sequence[Request]:

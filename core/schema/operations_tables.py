@@ -25,3 +25,16 @@ class RestoredRouteRow(SQLModel, table=True):
     restoration_id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     route: str = Field(primary_key=True)
     looked_up_at: datetime = Field(sa_type=UTCMoment)
+
+
+class PlanBasisRow(SQLModel, table=True):
+    """What the text of a copy that waits was made from when it was last rendered: while that stays the same, so does the text."""
+
+    __tablename__: ClassVar[Any] = "plan_basis"
+    publication_id: str = Field(primary_key=True)
+    basis: str
+    """A digest of the origin and of everything else that decides what its copy says (`sync.publish.basis`)."""
+    payload_hash: str
+    """As of the operation; empty where it cannot be rendered."""
+    reason_code: str = ""
+    """`core.ledger.states.Reason`: why it cannot be rendered."""

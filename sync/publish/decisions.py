@@ -13,6 +13,7 @@ from ...config.routes import Route
 from ...connectors.contract.errors import CannotDo
 from ...connectors.contract.writing import CanAnswer, CanComment, CanEdit, CanWithdraw, Copy, Request, Writer
 from ...core.identity import Key
+from ...core.ledger.bases import Basis
 from ...core.ledger.ledger import Publication
 from ...core.ledger.states import Reason
 from ..render import phrases
@@ -67,6 +68,8 @@ class Plan:
     """What was seen on the target and is not obeyed."""
     strays: int = 0
     """Copies of ours that a pull saw on the target and the ledger does not know."""
+    bases: dict[str, Basis] = field(default_factory=dict[str, Basis])
+    """By publication, what the texts that were rendered for this plan were made from."""
     fingerprint: str = ""
     began: datetime | None = None
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from ...config.routes import Route
+from ...core.ledger.bases import keep_bases
 from ...core.ledger.ledger import SETTLED, Ledger, Publication, told
 from ...core.ledger.states import Lane, OperationKind, OperationState, PublicationState, Reason
 from .decisions import Action, Decision, Plan
@@ -22,6 +23,7 @@ def write_plan(ledger: Ledger, route: Route, plan: Plan, *, first: bool) -> None
             ledger.move(op, _begins(route, first=False))
     for each in plan.decisions:
         write_down(ledger, plan.route, route, each, first=first)
+    keep_bases(ledger, plan.bases)
 
 
 def write_down(ledger: Ledger, name: str, route: Route, decision: Decision, *, first: bool) -> None:

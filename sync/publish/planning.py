@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from sqlalchemy import Engine, and_, or_, select
@@ -18,11 +18,13 @@ from ...connectors.contract.errors import CannotDo
 from ...connectors.contract.writing import Limits, Writer
 from ...connectors.registry import resolve
 from ...core.identity import Key, Ref, by_number
-from ...core.ledger.ledger import PUBLICATION, Ledger, Operation, Publication, publication_id
+from ...core.ledger.bases import PLAN_BASIS, Basis
+from ...core.ledger.ledger import OPERATION, PUBLICATION, Ledger, Publication, publication_id
 from ...core.ledger.marker import Signer, markers_in
 from ...core.ledger.states import LANES, LIVE, UNDER_WAY, Lane, OperationKind, OperationState, PublicationState, Reason
 from ...core.records import UNKNOWN_LOCALE, State
 from ...core.schema.tables import InstanceRow, table_of
+from ...core.store.bulk import chunks
 from ..origins import (
     PROPOSAL,
     Marked,
@@ -33,6 +35,7 @@ from ..origins import (
     new_origins,
     newest_answers,
     seen_copies,
+    with_answers,
 )
 from ..render.render import (
     CannotRender,
@@ -47,12 +50,13 @@ from ..render.render import (
     why_not_sent,
     with_draft,
 )
+from .basis import Digester
 from .decisions import Action, Decision, Plan
 from .guards import Classified, Guards, Provenance
 from .peers import Peers, named_address
 from .sending import twins_told
 
-_CHUNK = 200
+_CHUNK = 500
 _AT_REST = (PublicationState.CANCELLED, PublicationState.REFUSED, PublicationState.HELD, PublicationState.REJECTED)
 _COPY = PROPOSAL.alias("copy")
 _MARGIN = timedelta(minutes=10)
@@ -64,6 +68,36 @@ class Loss(NamedTuple):
 
     reason: Reason
     sentence: str
+
+
+class Waiting(NamedTuple):
+    """What is open in the lane of a copy's text."""
+
+    kind: OperationKind
+    state: OperationState
+    payload_hash: str
+
+
+class Standing(NamedTuple):
+    """How a publication stands."""
+
+    origin_key: Key
+    made: bool
+    """Whether it has a copy."""
+    state: PublicationState
+    sent_hash: str | None
+    reason_code: Reason
+    waiting: Waiting | None
+    last: Basis | None
+    no: str
+    """The hash of the text that its platform refused last."""
+
+    @property
+    def refused(self) -> str:
+        """What is not tried again by itself: while the platform's refusal stands, until a person or another text comes."""
+        if self.made:
+            return self.no if self.reason_code is Reason.EDIT_REFUSED else ""
+        return self.no if self.state is PublicationState.REFUSED and self.sent_hash is None else ""
 
 
 class Planner:
@@ -86,13 +120,17 @@ class Planner:
         self._certain = resolve(config.instances[source].platform).tells_languages
         self.origin_site = site_of(engine, config, self.route.source.instance)
         self.target_site = site_of(engine, config, self.route.to.instance)
+        # The marker of some origin tells the key that all are signed with.
+        certain, signed = self._certain, self._marker(f"{source}/{name}")
+        self._digests = Digester(config, name, writer, limits, self.origin_site, certain, signed)
+        self._bases: dict[str, Basis] = {}
 
     def plan(self, room: int) -> Plan:
         """Decide about everything; at most `room` new copies."""
         now = self.ledger.clock.now()
         plan = Plan(self.name, fingerprint=self._fingerprint(), began=now)
-        existing = self._existing(plan.fingerprint)
-        self._follow(plan, existing)
+        self._bases = plan.bases
+        self._follow(plan, self._existing(plan.fingerprint))
         self._twins(plan)
         self._strangers(plan)
         self._new(plan, now, room)
@@ -107,53 +145,103 @@ class Planner:
 
     # Copies that exist or are on their way ----------------------------------------------------------------------------
 
-    def _existing(self, fingerprint: str) -> list[Publication]:
+    def _existing(self, fingerprint: str) -> list[str]:
+        """The publications that must be looked at, oldest first."""
         known = self.ledger.route(self.name)
-        if known is None or known["fingerprint"] != fingerprint or known["planned_at"] is None:
-            return self.ledger.publications(route=self.name)
-        since = known["planned_at"] - _MARGIN
-        query = (
-            select(PUBLICATION.c.id)
-            .join(PROPOSAL, PROPOSAL.c.key == PUBLICATION.c.origin_key, isouter=True)
-            .join(_COPY, _COPY.c.key == PUBLICATION.c.copy_key, isouter=True)
-            .where(
-                PUBLICATION.c.route == self.name,
-                or_(
-                    PUBLICATION.c.state.not_in((PublicationState.SENT, PublicationState.WITHDRAWN)),
-                    PUBLICATION.c.sent_hash.is_(None),
-                    PUBLICATION.c.changed_at >= since,
-                    PROPOSAL.c.key.is_(None),
-                    PROPOSAL.c.changed_at >= since,
-                    PROPOSAL.c.gone_at >= since,
-                    _COPY.c.gone_at >= since,
-                    and_(_COPY.c.state == State.WITHDRAWN, _COPY.c.changed_at >= since),
-                ),
+        query = select(PUBLICATION.c.id).where(PUBLICATION.c.route == self.name)
+        if known is not None and known["fingerprint"] == fingerprint and known["planned_at"] is not None:
+            since = known["planned_at"] - _MARGIN
+            query = (
+                query.join(PROPOSAL, PROPOSAL.c.key == PUBLICATION.c.origin_key, isouter=True)
+                .join(_COPY, _COPY.c.key == PUBLICATION.c.copy_key, isouter=True)
+                .where(
+                    or_(
+                        PUBLICATION.c.state.not_in((PublicationState.SENT, PublicationState.WITHDRAWN)),
+                        PUBLICATION.c.sent_hash.is_(None),
+                        PUBLICATION.c.changed_at >= since,
+                        PROPOSAL.c.key.is_(None),
+                        PROPOSAL.c.changed_at >= since,
+                        PROPOSAL.c.gone_at >= since,
+                        _COPY.c.gone_at >= since,
+                        and_(_COPY.c.state == State.WITHDRAWN, _COPY.c.changed_at >= since),
+                    ),
+                )
             )
-        )
         with self.engine.connect() as connection:
-            ids = list(connection.execute(query).scalars())
-        return self.ledger.publications(ids=ids) if ids else []
+            return list(connection.execute(query.order_by(PUBLICATION.c.created_at, PUBLICATION.c.id)).scalars())
 
-    def _follow(self, plan: Plan, existing: Sequence[Publication]) -> None:
-        open_ops = {op.publication_id: op for op in self.ledger.operations(route=self.name) if op.lane is Lane.TEXT}
-        for start in range(0, len(existing), _CHUNK):
-            part = existing[start : start + _CHUNK]
-            origins = load_origins(self.engine, {each.origin_key for each in part})
-            copies = seen_copies(self.engine, {each.copy_key for each in part if each.copy_key})
-            for each in part:
-                copy = copies.get(each.copy_key or "")
-                decision = self._follow_one(each, origins.get(each.origin_key), copy, open_ops.get(each.id))
+    def _follow(self, plan: Plan, existing: Sequence[str]) -> None:
+        for part in chunks(existing, _CHUNK):
+            standing = self._standing(part)
+            origins = load_origins(self.engine, {each.origin_key for each in standing.values()})
+            moved = [own for own, each in standing.items() if not self._unmoved(each, origins.get(each.origin_key))]
+            publications = self.ledger.publications(ids=moved) if moved else []
+            copies = seen_copies(self.engine, {each.copy_key for each in publications if each.copy_key})
+            for own in publications:
+                copy, origin = copies.get(own.copy_key or ""), origins.get(own.origin_key)
+                decision = self._follow_one(own, origin, copy, standing[own.id])
                 if decision is not None:
                     plan.decisions.append(decision)
 
+    def _standing(self, publications: Sequence[str]) -> dict[str, Standing]:
+        """How these publications stand, as far as most decisions need."""
+        own = (PUBLICATION.c.id, PUBLICATION.c.origin_key, PUBLICATION.c.copy_key.is_not(None))
+        rest = (PUBLICATION.c.state, PUBLICATION.c.sent_hash, PUBLICATION.c.reason_code)
+        last = (PLAN_BASIS.c.basis, PLAN_BASIS.c.payload_hash, PLAN_BASIS.c.reason_code)
+        query = (
+            select(*own, *rest, *last)
+            .join(PLAN_BASIS, PLAN_BASIS.c.publication_id == PUBLICATION.c.id, isouter=True)
+            .where(PUBLICATION.c.id.in_(publications))
+        )
+        refused = (
+            select(OPERATION.c.publication_id, OPERATION.c.payload_hash)
+            .where(
+                OPERATION.c.publication_id.in_(publications),
+                OPERATION.c.state == OperationState.REFUSED,
+                OPERATION.c.lane == Lane.TEXT,
+            )
+            .order_by(OPERATION.c.id)
+        )
+        waiting = self._waiting(Lane.TEXT, publications)
+        found: dict[str, Standing] = {}
+        with self.engine.connect() as connection:
+            no = {row[0]: str(row[1]) for row in connection.execute(refused)}
+            for row in connection.execute(query):
+                key, origin, made, state, sent, reason, basis, digest, why = tuple[Any, ...](row)
+                basis = Basis(basis, digest, Reason(why)) if basis else None
+                more = (waiting.get(key), basis, no.get(key, ""))
+                found[key] = Standing(origin, bool(made), PublicationState(state), sent, Reason(reason), *more)
+        return found
+
+    def _waiting(self, lane: Lane, publications: Sequence[str]) -> dict[str, Waiting]:
+        """What is open in a lane of these publications."""
+        columns = (OPERATION.c.publication_id, OPERATION.c.kind, OPERATION.c.state, OPERATION.c.payload_hash)
+        found: dict[str, Waiting] = {}
+        with self.engine.connect() as connection:
+            for part in chunks(publications):
+                query = select(*columns).where(OPERATION.c.publication_id.in_(part), OPERATION.c.open_lane == lane)
+                for own, kind, state, digest in connection.execute(query):
+                    found[own] = Waiting(OperationKind(kind), OperationState(state), digest)
+        return found
+
+    def _unmoved(self, own: Standing, origin: Origin | None) -> bool:
+        """Whether a copy that is not made yet would say what it was last found to say, which led to nothing.
+
+        Whatever else could be decided of it has to do with its origin going or with a person, and is looked at below.
+        """
+        if own.made or origin is None or own.last is None or _lost(origin):
+            return False
+        return own.last.made_from == self._digests.of(origin) and _says_so_still(own, Action.CREATE)
+
     def _follow_one(
-        self, own: Publication, origin: Origin | None, copy: Seen | None, waiting: Operation | None
+        self, own: Publication, origin: Origin | None, copy: Seen | None, standing: Standing
     ) -> Decision | None:
+        waiting = standing.waiting
         if waiting is not None and waiting.state in UNDER_WAY:
             return None  # first it must be known what became of it
         lost = _lost(origin)
         if own.copy_key is None:
-            return self._follow_intent(own, origin, waiting, lost)
+            return self._follow_intent(own, origin, standing, lost)
         seen = self._seen(own, origin, copy)
         if seen is not None:
             return seen
@@ -170,8 +258,7 @@ class Planner:
         if not self.route.follow.edits or origin is None:
             return None
         # The same edit is not tried at every run: a person may (`review approve`), or the origin changes again.
-        refused = self._refused_hash(own) if own.reason_code is Reason.EDIT_REFUSED else ""
-        return self._text(own, origin, waiting, Action.EDIT, unless=refused)
+        return self._text(own, origin, standing, Action.EDIT)
 
     def _seen(self, own: Publication, origin: Origin | None, copy: Seen | None) -> Decision | None:
         """What the pull of the target saw of the copy itself: that it was removed there, or is there again."""
@@ -191,25 +278,18 @@ class Planner:
         return None
 
     def _follow_intent(
-        self, own: Publication, origin: Origin | None, waiting: Operation | None, lost: Loss | None
+        self, own: Publication, origin: Origin | None, standing: Standing, lost: Loss | None
     ) -> Decision | None:
         if lost:
-            if waiting is None and own.state in _AT_REST:
+            if standing.waiting is None and own.state in _AT_REST:
                 return None
             return self._decision(Action.CANCEL, own, origin, lost.sentence, reason=lost.reason)
         if origin is None or own.state in {PublicationState.HELD, PublicationState.REJECTED}:
             return None
-        if own.state is PublicationState.REFUSED and own.sent_hash is None:
-            return self._text(own, origin, waiting, Action.CREATE, unless=self._refused_hash(own))
-        return self._text(own, origin, waiting, Action.CREATE)
-
-    def _refused_hash(self, own: Publication) -> str:
-        ended = self.ledger.operations(states=(OperationState.REFUSED,), publication=own.id)
-        refused = [op for op in ended if op.lane is Lane.TEXT]
-        return refused[-1].payload_hash if refused else ""
+        return self._text(own, origin, standing, Action.CREATE)
 
     def _withdrawal(
-        self, own: Publication, origin: Origin | None, waiting: Operation | None, lost: Loss
+        self, own: Publication, origin: Origin | None, waiting: Waiting | None, lost: Loss
     ) -> Decision | None:
         if self.route.follow.withdrawals == "ignore" or (
             waiting is not None and waiting.kind is OperationKind.WITHDRAW
@@ -221,24 +301,28 @@ class Planner:
             return self._decision(Action.FLAG, own, origin, lost.sentence, reason=lost.reason)
         return self._decision(Action.WITHDRAW, own, origin, lost.sentence, reason=lost.reason)
 
-    def _text(
-        self, own: Publication, origin: Origin, waiting: Operation | None, action: Action, unless: str = ""
-    ) -> Decision | None:
+    def _text(self, own: Publication, origin: Origin, standing: Standing, action: Action) -> Decision | None:
+        waiting, last, made_from = standing.waiting, standing.last, self._digests.of(origin)
+        if last is not None and last.made_from == made_from and _says_so_still(standing, action):
+            return None
         try:
             rendered = self._render(origin)
         except (CannotRender, CannotDo) as error:
             reason = _why_not(error)
+            self._note(own.id, Basis(made_from, "", reason))
             if own.reason_code is reason:
                 return None
             return self._decision(Action.REFUSE, own, origin, str(error), reason=reason)
         payload = payload_of(rendered.draft)
         digest = hash_of(payload)
+        if own.state is not PublicationState.SENT or own.sent_hash is None:
+            self._note(own.id, Basis(made_from, digest))
         to = self.route.to
         # For the form of the marker alone nothing is sent again.
         before = self.signer.before(origin.key, to.instance, to.space)
         same = hashes(payload, rendered.draft.marker, before, own.sent_payload if action is Action.EDIT else None)
         edit = action is Action.EDIT
-        if same & {own.sent_hash if edit else "", waiting.payload_hash if waiting else "", unless}:
+        if same & {own.sent_hash if edit else "", waiting.payload_hash if waiting else "", standing.refused}:
             if edit and own.sent_hash in same and (waiting is not None or own.reason_code is Reason.EDIT_REFUSED):
                 why = "the origin says again what the copy says"
                 return self._decision(Action.CANCEL, own, origin, why, reason=Reason.SAYS_SO_ALREADY)
@@ -259,6 +343,10 @@ class Planner:
             why = "it was found again and says something else than its origin"
         more = {"payload": payload, "payload_hash": digest, "marker": own.marker, "reason": reason}
         return self._decision(action, own, origin, why, notes=rendered.notes, **more)
+
+    def _note(self, own: str, basis: Basis) -> None:
+        if basis.made_from:
+            self._bases[own] = basis
 
     def _decision(self, action: Action, own: Publication, origin: Origin | None, why: str, **more: Any) -> Decision:
         title = origin.title if origin is not None and origin.title else own.title
@@ -361,12 +449,17 @@ class Planner:
             reason = Reason.TWIN
         if reason is not Reason.NONE:
             return Decision(Action.HOLD, origin.key, origin.title, why, reason, marker=self._marker(origin.key))
+        to, made_from = self.route.to, self._digests.of(origin)
+        own = publication_id(origin.key, to.instance, to.space)
         try:
             rendered = self._render(origin)
         except (CannotRender, CannotDo) as error:
-            marker = self._marker(origin.key)
-            return Decision(Action.REFUSE, origin.key, origin.title, str(error), _why_not(error), marker=marker)
+            marker, reason = self._marker(origin.key), _why_not(error)
+            self._note(own, Basis(made_from, "", reason))
+            return Decision(Action.REFUSE, origin.key, origin.title, str(error), reason, marker=marker)
         payload = payload_of(rendered.draft)
+        digest = hash_of(payload)
+        self._note(own, Basis(made_from, digest))
         return Decision(
             Action.CREATE,
             origin.key,
@@ -374,7 +467,7 @@ class Planner:
             "it qualifies",
             notes=rendered.notes,
             payload=payload,
-            payload_hash=hash_of(payload),
+            payload_hash=digest,
             marker=rendered.draft.marker,
         )
 
@@ -392,29 +485,28 @@ class Planner:
     # Answers ----------------------------------------------------------------------------------------------------------
 
     def _answers(self, plan: Plan) -> None:
-        sent = [
-            own
-            for own in self.ledger.publications(route=self.name)
-            if own.state is PublicationState.SENT and own.copy_key
-        ]
-        if not sent:
-            return
         follow = self.route.follow
         if follow.answers_to_copies:
-            by_origin = {own.origin_key: own for own in sent}
+            by_origin = {own.origin_key: own for own in self._answered("origin")}
             self._carry(plan, Action.ANSWER, by_origin, self.origin_site, self.route.to.instance, self.route.to.space)
         if follow.answers_to_origin:
-            by_copy = {own.copy_key: own for own in sent if own.copy_key}
+            by_copy = {own.copy_key: own for own in self._answered("copy") if own.copy_key}
             self._carry(
                 plan, Action.ANSWER_BACK, by_copy, self.target_site, self.route.source.instance, "origin/answers"
             )
 
+    def _answered(self, of: Literal["origin", "copy"]) -> list[Publication]:
+        answered = with_answers(self.engine, self.name, of=of)
+        return [own for part in chunks(answered) for own in self.ledger.publications(ids=part)]
+
     def _carry(
         self, plan: Plan, action: Action, sources: Mapping[Key, Publication], site: Site, to: str, space: str
     ) -> None:
+        if not sources:
+            return
         lane = LANES[OperationKind(action.value)]
         done = self.ledger.last_hashes(self.name, lane)
-        waiting = {op.publication_id: op for op in self.ledger.operations(route=self.name) if op.lane is lane}
+        waiting = self._waiting(lane, [own.id for own in sources.values()])
         urls = {each.key: each.url for each in load_origins(self.engine, sources).values()}
         locales = {
             each.key: each.locale
@@ -474,6 +566,24 @@ def _lost(origin: Origin | None) -> Loss | None:
     if origin.state is State.WITHDRAWN:
         return Loss(Reason.ORIGIN_WITHDRAWN, "its origin was withdrawn")
     return None
+
+
+def _says_so_still(own: Standing, action: Action) -> bool:
+    """Whether to render again what came out as `own.last` would lead to nothing; in doubt it is rendered.
+
+    The same questions as `Planner._text` asks of a text that was rendered, of its hash alone.
+    """
+    last, waiting = own.last, own.waiting
+    if last is None:
+        return False
+    if not last.payload_hash:
+        return own.reason_code is last.reason
+    if action is Action.CREATE:
+        return last.payload_hash in {waiting.payload_hash if waiting else "", own.refused}
+    if waiting is None:
+        return last.payload_hash == own.sent_hash and own.reason_code is not Reason.EDIT_REFUSED
+    # Where it is known what was sent, its earlier forms count too, and they are told by the payload alone.
+    return last.payload_hash == waiting.payload_hash and own.sent_hash is None
 
 
 def _why_not(error: CannotRender | CannotDo) -> Reason:

@@ -9,11 +9,11 @@ import html as html_module
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import msgspec
-from bs4 import BeautifulSoup
-from jinja2 import TemplateError
+from jinja2 import Template, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
@@ -29,6 +29,8 @@ from . import phrases
 
 _HTML = ImmutableSandboxedEnvironment(autoescape=True)
 _PLAIN = ImmutableSandboxedEnvironment(autoescape=False)
+VERSION = 1
+"""Of what `render` makes: raised whenever the same origin would give another text, so that what waits is rendered again."""
 _LONGEST_NAME = 100
 _BLOCK = re.compile(r"<(?:p|br|ul|ol|div|blockquote|pre|table|h[1-6])\b")
 _LIKE_A_TAG = re.compile(r"<(?=[a-zA-Z/!?])")
@@ -155,6 +157,17 @@ def render(
     return Rendered(draft, tuple(dict.fromkeys(notes)))
 
 
+@lru_cache(maxsize=100)
+def _plain(source: str) -> Template:
+    # Compiling a template takes four times as long as filling it in.
+    return _PLAIN.from_string(source)
+
+
+@lru_cache(maxsize=100)
+def _html(source: str) -> Template:
+    return _HTML.from_string(source)
+
+
 def _choose(origin: Origin, route: Route, limits: Limits) -> dict[str, OriginText]:
     originals = [text for text in origin.originals if text.title or text.plain]
     if not originals:
@@ -203,8 +216,8 @@ def _local(
     values = _values(origin, text, route, site)
     try:
         # What a template puts together may be a marker though none of its parts was one.
-        title = without_markers(plain_title(_PLAIN.from_string(route.title).render(values)))
-        whole = _HTML.from_string(route.body).render({**values, "body": Markup(without_markers(text.html))})
+        title = without_markers(plain_title(_plain(route.title).render(values)))
+        whole = _html(route.body).render({**values, "body": Markup(without_markers(text.html))})
         body = clean_html(without_markers(clean_html(whole)))
     except (TemplateError, ArithmeticError, TypeError, ValueError, OverflowError) as error:
         raise CannotRender(
@@ -257,7 +270,7 @@ def _sentence(origin: Origin, text: OriginText, route: Route, site: Site, voice:
         return plain_title(without_markers(phrases.attribution(voice, site.name, _author(origin, route))))
     try:
         values = _values(origin, text, route, site)
-        return plain_title(without_markers(_PLAIN.from_string(route.attribution).render(values)))
+        return plain_title(without_markers(_plain(route.attribution).render(values)))
     except (TemplateError, ArithmeticError, TypeError, ValueError, OverflowError) as error:
         raise CannotRender(
             Reason.TEMPLATE_FAILS, f"the route's attribution fails on it: {type(error).__name__}"
@@ -349,33 +362,103 @@ def render_answer(
 
 _BLOCK_BEGINS = re.compile(r"<(?:p|ul|ol|blockquote|pre|table)(?=[\s>])")
 _BLOCK_ENDS = re.compile(r"</(?:p|ul|ol|blockquote|pre|table)>")
+_TAG = re.compile(r"<(/?)([a-z][a-z0-9]*)((?: [a-z]+=\"[^\"]*\")*)>")
+_ADDRESS = re.compile(r' href="([^"]*)"')
+_VOID = frozenset({"br", "hr"})
+_SPACED = frozenset({"p", "ul", "ol", "blockquote", "pre", "table"})
 
 
 def readable(html: str) -> str:
     """Plain text of sanitised HTML in which no link is lost: its address stands behind its words."""
     if "<a " in html or "<li" in html:
-        soup = BeautifulSoup(html, "html.parser")
-        for link in soup.find_all("a"):
-            address, text = str(link.get("href") or ""), link.get_text()
-            if address and address != text:
-                link.append(f": {address}")
-        for item in soup.find_all("li"):
-            for paragraph in item.find_all("p", recursive=False):
-                if paragraph.find_next_sibling() is not None:
-                    paragraph.insert_after("\n")
-                paragraph.unwrap()
-        for numbered in soup.find_all("ol"):
-            for number, item in enumerate(numbered.find_all("li", recursive=False), 1):
-                item.insert(0, f"{number}. ")
-        for item in soup.find_all("li"):
-            if item.parent is None or item.parent.name != "ol":
-                item.insert(0, "- ")
-        html = str(soup).replace("<br/>", "<br>").replace("<hr/>", "<hr>")  # as the sanitiser writes them
-        # Not in the tree: there each insertion looks for its place among all siblings.
-        html = _BLOCK_ENDS.sub(r"\g<0>\n", _BLOCK_BEGINS.sub(r"\n\n\g<0>", html))
+        told = _told(html)
+        html = _told_by_tree(html) if told is None else told
     else:
         html = html.replace("<p>", "\n\n<p>").replace("</p>", "</p>\n")
     return _EMPTY_LINES.sub("\n\n", html_to_plain(html)).strip()
+
+
+def _told(html: str) -> str | None:
+    """The same with addresses, numbers and line breaks written out, in one pass; None where only a tree tells what is meant.
+
+    The sanitiser writes every tag in one way and closes all, so that it is enough to know which are open. A link within a link, and
+    text that follows a paragraph in a list's item, are for the tree.
+    """
+    said, opened, counted = list[str](), list[str](), list[int]()
+    at = begun = 0
+    address: str | None = None
+    for tag in _TAG.finditer(html):
+        start, stop = tag.span()
+        between = html[at:start]
+        if "<" in between:
+            return None
+        if between.isspace() and between.isascii() and "pre" not in opened:
+            between = "\n" if "\n" in between else " "  # as a tree has it
+        said.append(between)
+        at = stop
+        end, name, attributes = tag.groups()
+        if name in _VOID:
+            said.append(f"<{name}>")
+            continue
+        if end:
+            if not opened or opened.pop() != name:
+                return None
+            counted.pop()
+        parent = opened[-1] if opened else ""
+        if name == "a":
+            if not end:
+                if address is not None:
+                    return None
+                found = _ADDRESS.search(attributes)
+                address, begun = found[1] if found else "", stop
+            else:
+                words = _TAG.sub("", html[begun:start])
+                if address and html_module.unescape(address) != html_module.unescape(words):
+                    said.append(f": {address.replace('<', '&lt;').replace('>', '&gt;')}")
+                address = None
+        elif name == "p" and parent == "li":
+            if end and not html.startswith("</li>", stop):
+                if not html.startswith("<", stop):
+                    return None
+                said.append("\n")
+        elif name in _SPACED:
+            said.append(f"</{name}>\n" if end else f"\n\n<{name}>")
+        else:
+            said.append(f"<{end}{name}>")
+        if not end:
+            if name == "li" and parent == "ol":
+                counted[-1] += 1
+                said.append(f"{counted[-1]}. ")
+            elif name == "li":
+                said.append("- ")
+            opened.append(name)
+            counted.append(0)
+    said.append(html[at:])
+    return None if opened or "<" in html[at:] else "".join(said)
+
+
+def _told_by_tree(html: str) -> str:
+    from bs4 import BeautifulSoup  # few texts need it
+
+    soup = BeautifulSoup(html, "html.parser")
+    for link in soup.find_all("a"):
+        address, text = str(link.get("href") or ""), link.get_text()
+        if address and address != text:
+            link.append(f": {address}")
+    for item in soup.find_all("li"):
+        for paragraph in item.find_all("p", recursive=False):
+            if paragraph.find_next_sibling() is not None:
+                paragraph.insert_after("\n")
+            paragraph.unwrap()
+    for numbered in soup.find_all("ol"):
+        for number, item in enumerate(numbered.find_all("li", recursive=False), 1):
+            item.insert(0, f"{number}. ")
+    for item in soup.find_all("li"):
+        if item.parent is None or item.parent.name != "ol":
+            item.insert(0, "- ")
+    html = str(soup).replace("<br/>", "<br>").replace("<hr/>", "<hr>")  # as the sanitiser writes them
+    # Not in the tree: there each insertion looks for its place among all siblings.
+    return _BLOCK_ENDS.sub(r"\g<0>\n", _BLOCK_BEGINS.sub(r"\n\n\g<0>", html))
 
 
 def why_not_sent(draft: Draft | AnswerDraft) -> str:
