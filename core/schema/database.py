@@ -24,6 +24,7 @@ from .views import FORMER, NAMES, SCHEMA, fingerprint, views
 
 __all__ = [
     "HEAD",
+    "UNFINISHED",
     "DatabaseError",
     "file_of",
     "migrate",
@@ -35,6 +36,8 @@ __all__ = [
 ]
 
 HEAD = "0007"
+UNFINISHED = "unfinished move"
+"""In the place of the revision: what a move that was broken off left in its target (`core.moving`). No release takes it for its own."""
 _LOCK = 0x6369766963
 """The advisory lock under which the schema is made and migrated on PostgreSQL."""
 _OPENED = "_civicsync_file"
@@ -241,6 +244,11 @@ def migrate(engine: Engine) -> None:
             if _is_current(connection):
                 return
             current = _revision(connection)
+            if current == UNFINISHED:
+                raise DatabaseError(
+                    f"database {place(engine.url)}: not everything was moved into it. Move again with `civicsync database move … "
+                    "--restart`, or go on with the database of before"
+                )
             if current is None:
                 _create(connection)
             elif current != HEAD:
@@ -346,27 +354,23 @@ def _make_views(connection: Connection) -> None:
 
 def _make_schema(connection: Connection, schema: str) -> None:
     """Where analysts look; it says over whose tables its views go, so that two civicsyncs in one database do not take turns in it."""
-    found = inspect(connection)
-    own = connection.execute(text("SELECT current_schema()")).scalar_one()
-    if not found.has_schema(schema):
+    own, user = connection.execute(text("SELECT current_schema(), current_user")).one()
+    if not inspect(connection).has_schema(schema):
         try:
             connection.execute(text(f'CREATE SCHEMA "{schema}"'))
         except DBAPIError as error:
-            user = (
-                connection.execute(text("SELECT current_user")).scalar_one() if not error.connection_invalidated else ""
-            )
             raise DatabaseError(
                 f"database {place(connection.engine.url)}: the schema {schema} for the views cannot be made; let an owner of the "
-                f"database run: CREATE SCHEMA {schema} AUTHORIZATION {user or 'USER'}"
+                f'database run: CREATE SCHEMA {schema} AUTHORIZATION "{user}"'
             ) from error
-    asked = text("SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = :schema")
-    said = connection.execute(asked, {"schema": schema}).scalar() or ""
+    asked = "SELECT obj_description(oid, 'pg_namespace'), pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = :schema"
+    said, owner = connection.execute(text(asked), {"schema": schema}).one()
     wanted = f"views of civicsync over the tables of the schema {own}"
-    if said.startswith("views of civicsync over") and said != wanted:
+    if said and said.startswith("views of civicsync over") and said != wanted:
         raise DatabaseError(
             f"database {place(connection.engine.url)}: the schema {schema} holds {said}, and these tables are in {own}; "
             "use a database of its own for each"
         )
-    if said != wanted and schema != own:
+    if said != wanted and schema != own and owner == user:
         quoted = wanted.replace("'", "''")
         connection.execute(text(f"COMMENT ON SCHEMA \"{schema}\" IS '{quoted}'"))
