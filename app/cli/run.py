@@ -7,9 +7,12 @@ of before where the new one is wrong.
 import asyncio
 import contextlib
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.text import Text
@@ -21,6 +24,7 @@ from ...core import events
 from ...core.clock import Clock
 from ...core.fingerprints import OtherKey, check_fingerprint
 from ...core.privacy import MissingKeyError, check_chosen_key
+from ...core.schedules import quiet_hours, quiet_until
 from ...core.schema.database import still_there, was_lost
 from ...core.vitals import look
 from ...sync.publish.publisher import Publisher
@@ -67,6 +71,8 @@ class _Service:
         self.metrics.ready = lambda: not self.health.unready()
         self._served = contextlib.ExitStack()
         self._listening = "off"
+        self._done: dict[str, datetime] = {}
+        """When each job was last done to its end in this process."""
 
     @property
     def names(self) -> list[str]:
@@ -94,10 +100,10 @@ class _Service:
 
     async def _one_configuration(self, stop: asyncio.Event, again: asyncio.Event) -> None:
         """Work as the configuration says, until the process shall stop or there is another one, which is right."""
-        ending = asyncio.Event()
-        table = self._timetable(stop, ending)
+        over = asyncio.Event()
+        table = self._timetable(stop, over)
         _say("civicsync", "running: " + ", ".join(f"{job.name} ({job.every})" for job in table.jobs))
-        working = asyncio.ensure_future(table.run(ending, self.clock.now()))
+        working = asyncio.ensure_future(table.run(over, self.clock.now()))
         self.health.started = True
         self.notifier.ready(f"{len(self.names)} instances, {len(self.config.routes)} routes")
         try:
@@ -107,12 +113,23 @@ class _Service:
                 new = await asyncio.to_thread(self._read_again)
                 self.metrics.reload_failed = new is None
                 if new is not None:
-                    self.config, self.metrics.loaded = new, self.clock.now()
+                    self._take_up(new)
                     return
                 self.notifier.ready("the new configuration is wrong; the one of before is in use")
         finally:
-            ending.set()
+            over.set()
             await working
+
+    def _take_up(self, new: Config) -> None:
+        """What is configured otherwise has its turn at once, to be seen; all else when its schedule says."""
+        for kind, before, after in (
+            ("pull", self.config.instances, new.instances),
+            ("route", self.config.routes, new.routes),
+        ):
+            for name, block in after.items():
+                if before.get(name) != block:
+                    self._done.pop(f"{kind} {name}", None)
+        self.config, self.metrics.loaded = new, self.clock.now()
 
     def _read_again(self) -> Config | None:
         """The configuration as its file is now; None where it is wrong, and then it was said why. Blocks."""
@@ -177,22 +194,44 @@ class _Service:
             self.notifier.alive()
             await asyncio.sleep(pause)  # the process's own life
 
-    def _timetable(self, stop: asyncio.Event, ending: asyncio.Event) -> Timetable:
+    def _timetable(self, stop: asyncio.Event, over: asyncio.Event) -> Timetable:
+        """The jobs of this configuration; what was done to its end under the one of before has its next turn when its schedule says."""
         config, names = self.config, self.names
-        worker = _Worker(config, self.engine, self.clock, ending, stop)
-        table = Timetable(config.time_zone, say=_say)
+        worker = _Worker(config, self.engine, self.clock, over, stop)
+        table = Timetable(config.time_zone, say=_say, clock=self.clock)
+
+        def add(job: str, every: str, instance: str, work: Callable[[asyncio.Event], Work]) -> None:
+            ending = asyncio.Event()
+            table.add(
+                job,
+                every,
+                self._noted(job, ending, work(ending)),
+                never_between=config.instances[instance].never_between,
+                ending=ending,
+                done_at=self._done.get(job),
+            )
+
         routes = [n for n, r in config.routes.items() if r.enabled and {r.source.instance, r.to.instance} <= set(names)]
         for name in names:
             # A route without a timetable of its own follows every pull of its origin.
             following = [
                 n for n in routes if config.routes[n].every is None and config.routes[n].source.instance == name
             ]
-            table.add(f"pull {name}", config.instances[name].every, worker.pull(name, following))
+            add(f"pull {name}", config.instances[name].every, name, partial(worker.pull, name, following))
         for name in routes:
             every = config.routes[name].every
             if every is not None:
-                table.add(f"route {name}", every, worker.publish(name))
+                add(f"route {name}", every, config.routes[name].to.instance, partial(worker.publish, name))
         return table
+
+    def _noted(self, job: str, ending: asyncio.Event, work: Work) -> Work:
+        async def noted() -> str:
+            said = await work()
+            if not ending.is_set():
+                self._done[job] = self.clock.now()
+            return said
+
+        return noted
 
 
 async def _first(stop: asyncio.Event, again: asyncio.Event, working: asyncio.Future[None]) -> bool:
@@ -207,18 +246,16 @@ async def _first(stop: asyncio.Event, again: asyncio.Event, working: asyncio.Fut
 class _Worker:
     """What the timetable does: whole runs, one at a time per target."""
 
-    def __init__(
-        self, config: Config, engine: Engine, clock: Clock, ending: asyncio.Event, stop: asyncio.Event
-    ) -> None:
-        """`ending`: the runs at hand shall end, for this configuration is over; `stop`: so shall the process."""
-        self.config, self.engine, self.clock, self.ending, self.stop = config, engine, clock, ending, stop
+    def __init__(self, config: Config, engine: Engine, clock: Clock, over: asyncio.Event, stop: asyncio.Event) -> None:
+        """`over`: the time of this configuration; `stop`: that of the process. Both are set where the database is lost."""
+        self.config, self.engine, self.clock, self.over, self.stop = config, engine, clock, over, stop
         self._targets = {name: asyncio.Lock() for name in config.instances}
 
-    def pull(self, name: str, following: Sequence[str]) -> Work:
-        """Pull an instance, then run the routes that follow it."""
+    def pull(self, name: str, following: Sequence[str], ending: asyncio.Event) -> Work:
+        """Pull an instance, then run the routes that follow it; `ending`: after the page or the write at hand."""
 
         async def work() -> str:
-            outcome = await Puller(self.config, self.engine, self.clock, stop=self.ending).pull(name, Options())
+            outcome = await Puller(self.config, self.engine, self.clock, stop=ending).pull(name, Options())
             await self._still_there()
             wrong = await asyncio.to_thread(bring_up_to_date, self.engine, self.config.privacy.k, share=SHARE)
             if wrong:
@@ -228,8 +265,9 @@ class _Worker:
                 f"{written.created} new, {written.changed} changed, {outcome.gone} gone, {outcome.requests} requests"
             )
             for route in following:
-                if not self.ending.is_set():
-                    _say(f"route {route}", await self.publish(route)())
+                if not ending.is_set():
+                    quiet = self._quiet(self.config.routes[route].to.instance)
+                    _say(f"route {route}", quiet or await self.publish(route, ending)())
             return f"{outcome.outcome}: {numbers}" + (f"; {outcome.message}" if outcome.message else "")
 
         return work
@@ -238,14 +276,25 @@ class _Worker:
         """Over a file that was deleted nothing goes on: a new one in its place would look as if nothing had happened."""
         if await asyncio.to_thread(was_lost, self.engine):
             self.stop.set()
-            self.ending.set()
+            self.over.set()
 
-    def publish(self, name: str) -> Work:
-        """Run a route."""
+    def _quiet(self, target: str) -> str:
+        """Why nothing is written to an instance now; empty where it may be."""
+        hours = [quiet_hours(each) for each in self.config.instances[target].never_between]
+        zone = ZoneInfo(self.config.time_zone)
+        until = quiet_until(hours, self.clock.now(), zone) if hours else None
+        return (
+            ""
+            if until is None
+            else f"quiet hours of {target} until {until.astimezone(zone):%H:%M}; it comes after a pull then"
+        )
+
+    def publish(self, name: str, ending: asyncio.Event) -> Work:
+        """Run a route; `ending`: after the write at hand."""
 
         async def work() -> str:
             async with self._targets[self.config.routes[name].to.instance]:
-                publisher = Publisher(self.config, self.engine, self.clock, stop=self.ending)
+                publisher = Publisher(self.config, self.engine, self.clock, stop=ending)
                 outcome = (await publisher.publish([name]))[0]
             await self._still_there()
             told = (

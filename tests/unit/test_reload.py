@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,9 @@ class Service:
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
 
-    def configure(self, instances: tuple[str, ...] = ("west",), **more: Any) -> None:
+    def configure(
+        self, instances: tuple[str, ...] = ("west",), quiet: dict[str, Any] | None = None, **more: Any
+    ) -> None:
         fake = "civicsync.connectors.testing.fake:CONNECTOR"
         whole = {
             "civicsync": 1,
@@ -48,7 +51,8 @@ class Service:
             "privacy": {"key": "${KEY}"},
             "operations": {"listen": "127.0.0.1:0"},
             "instances": {
-                name: {"platform": fake, "url": f"http://127.0.0.1:9/{name}", "every": "1h"} for name in instances
+                name: {"platform": fake, "url": f"http://127.0.0.1:9/{name}", "every": "1h", **(quiet or {})}
+                for name in instances
             },
             **more,
         }
@@ -106,7 +110,11 @@ def test_a_right_configuration_is_taken_up_and_a_wrong_one_is_not(tmp_path: Path
         service.printed("was read again and is in use")
         service.printed("running: pull west (1h), pull east (1h)")
         service.printed("east: done")
-        assert "civicsync_config_reload_failed 0.0" in get(f"{site}/metrics")[1]
+        page = get(f"{site}/metrics")[1]
+        assert "civicsync_config_reload_failed 0.0" in page
+        assert 'civicsync_runs_total{instance="west",outcome="done",work="pull"} 1.0' in page, (
+            "only what is new has its turn"
+        )
 
         service.configure(("west",), saftey={})
         service.process.send_signal(signal.SIGHUP)
@@ -128,6 +136,17 @@ def test_a_right_configuration_is_taken_up_and_a_wrong_one_is_not(tmp_path: Path
         service.told("STOPPING=1")
         service.printed("stopped; everything that was read and written is kept")
         assert service.process.wait(SLOW) == 0
+
+
+def test_in_quiet_hours_an_instance_is_left_alone_and_a_reload_can_end_them(tmp_path: Path) -> None:
+    now = datetime.now(UTC)  # a real process has the real clock: all of the day but an hour that is far away
+    away = (now.hour + 12) % 24
+    with running(tmp_path, quiet={"never_between": [f"{(away + 1) % 24:02}:00-{away:02}:00"]}) as service:
+        service.printed("pull west: quiet hours; its turn comes after")
+        service.configure()
+        service.process.send_signal(signal.SIGHUP)
+        service.printed("was read again and is in use")
+        service.printed("west: done")
 
 
 def test_an_address_that_is_taken_is_told_and_pulls_go_on(tmp_path: Path) -> None:
