@@ -65,7 +65,8 @@ def make_analyst(engine: Engine, name: str, password: str | None = None, *, dry_
 
 def _statements(connection: Connection, name: str, *, new: bool, password: bool) -> Iterator[str]:
     own, database, schema = connection.exec_driver_sql(
-        "SELECT quote_ident(current_user), quote_ident(current_database()), quote_ident(current_schema())"
+        "SELECT quote_ident(current_user), quote_ident(current_database()), quote_ident(n.nspname) "
+        "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass('alembic_version')"
     ).one()
     role = _quoted(connection, name)
     yield f"{'CREATE' if new else 'ALTER'} ROLE {role} LOGIN" + (f" PASSWORD {_HIDDEN}" if password else "")

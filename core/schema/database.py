@@ -111,11 +111,18 @@ def open_engine(url: URL) -> Engine:
 
 
 def _postgres_settings(connection: Any, _: Any) -> None:
-    """The views are found by their names alone; the tables' schema stays the first, in which new tables are made."""
+    """The views are found by their names alone; the tables' schema stays the first, in which new tables are made.
+
+    A user who is called as the schema of the views would find that one first, as `"$user"`, as soon as it is there.
+    """
     before = connection.autocommit
     connection.autocommit = True  # else the setting would go with the first rollback
+    own = "regexp_replace(current_setting('search_path'), '\"\\$user\"\\s*,\\s*', '')"
     try:
-        connection.execute(f"SELECT set_config('search_path', current_setting('search_path') || ', {SCHEMA}', false)")
+        connection.execute(
+            f"SELECT set_config('search_path', CASE WHEN current_user = '{SCHEMA}' THEN {own} "
+            f"ELSE current_setting('search_path') END || ', {SCHEMA}', false)"
+        )
     finally:
         connection.autocommit = before
 

@@ -175,6 +175,24 @@ def test_who_could_do_more_than_read_the_views_is_refused(server: Server, before
         assert connection.execute(asked, {"name": server.analyst}).scalar() == 0
 
 
+def test_a_user_called_as_the_schema_of_the_views_finds_its_tables(postgres: str) -> None:
+    """Rule: the tables' schema is the same before and after the views are made, whoever the user is."""
+    url = parse_url(postgres)
+    admin = open_engine(url)
+    with admin.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("CREATE ROLE civicsync LOGIN CREATEROLE"))
+        connection.execute(text("CREATE DATABASE named_alike OWNER civicsync"))
+    for _ in range(2):
+        engine = open_engine(url.set(database="named_alike", username="civicsync", password=None))
+        migrate(engine)
+        with engine.begin() as connection:
+            assert connection.execute(text("SELECT current_schema()")).scalar() == "public"
+            connection.execute(text("DELETE FROM schema_info WHERE name = 'views'"))  # an upgrade
+        assert "REVOKE CREATE ON SCHEMA public FROM PUBLIC" in make_analyst(engine, "analyst", dry_run=True).statements
+        engine.dispose()
+    admin.dispose()
+
+
 def test_names_that_no_analyst_has(server: Server, sqlite: Engine) -> None:
     for name in ("", "pg_monitor", "public", "x" * 64):
         with pytest.raises(RoleError, match="no name for a role"):
