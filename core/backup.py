@@ -96,7 +96,7 @@ def backup(engine: Engine, to: Path, clock: Clock, *, keep: int | None = None, t
             _vacuum_into(_sqlite_file(engine), part, told)
             check_sqlite(part)
         else:
-            _dump(engine.url, part, told)
+            _dump(engine, part, told)
             check_dump(part)
     removed = _rotate(file, keep) if keep is not None else ()
     return Backup(file, file.stat().st_size, began, clock.monotonic() - started, removed)
@@ -233,20 +233,61 @@ _PLAIN = ("--no-owner", "--no-privileges")
 """Whoever restores may be somebody else, on a server without the roles of this one."""
 
 
-def _dump(url: URL, part: Path, told: Told | None) -> None:
-    with _address(url) as (address, environment):
-        arguments = [
-            *_PLAIN,
-            "--format",
-            "custom",
-            "--exclude-schema",
-            SCHEMA,
-            "--file",
-            str(part),
-            "--dbname",
-            address,
-        ]
+def _dump(engine: Engine, part: Path, told: Told | None) -> None:
+    with engine.connect() as connection:
+        own = str(connection.execute(text("SELECT current_schema()")).scalar_one())
+    # The views are made anew after a restore; unless somebody has the tables in their schema.
+    without = ["--exclude-schema", SCHEMA] if own != SCHEMA else []
+    with _address(engine.url) as (address, environment):
+        arguments = [*_PLAIN, "--format", "custom", *without, "--file", str(part), "--dbname", address]
         _program("pg_dump", arguments, environment, lambda: told(part.stat().st_size, 0) if told else None)
+
+
+def _load(file: Path, url: URL) -> None:
+    """Put a dump in the place of whatever of ours is there, in one transaction: all of it or nothing.
+
+    Tables that a newer version made are in no older dump; they go first, or they would stay with what is in them.
+
+    Raises:
+        BackupError: it did not go through; the database is as it was.
+    """
+    from .schema.ledger_tables import METADATA
+
+    gone = "".join(f'DROP TABLE IF EXISTS "{name}" CASCADE;\n' for name in (*METADATA.tables, "alembic_version"))
+    programs = [_found(name) for name in ("pg_restore", "psql")]
+    with _address(url) as (address, environment), tempfile.TemporaryDirectory(prefix="civicsync-") as folder:
+        first, words = Path(folder) / "first.sql", Path(folder) / "errors"
+        first.write_text(f"SET client_min_messages = warning;\n{gone}", encoding="utf-8")
+        reading = [programs[0], *_PLAIN, "--clean", "--if-exists", "--file", "-", str(file)]
+        options = ["--no-psqlrc", "--no-password", "--quiet", "--set", "ON_ERROR_STOP=1", "--single-transaction"]
+        writing = [programs[1], *options, "--dbname", address, "--file", str(first), "--file", "-"]
+        whole = {**os.environ, "LC_ALL": "C", **environment}
+        with (
+            words.open("wb") as errors,
+            subprocess.Popen(
+                writing, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors, env=whole
+            ) as writer,
+        ):
+            assert writer.stdin is not None
+            try:
+                with subprocess.Popen(reading, stdout=subprocess.PIPE, stderr=errors, env=whole) as reader:
+                    assert reader.stdout is not None
+                    with contextlib.suppress(BrokenPipeError):
+                        shutil.copyfileobj(reader.stdout, writer.stdin, 1 << 20)
+                    reader.stdout.close()
+                if reader.returncode and writer.poll() is None:
+                    # What it would take for the end of the dump, it would commit.
+                    writer.kill()
+            except BaseException:
+                writer.kill()
+                raise
+            with contextlib.suppress(BrokenPipeError):
+                writer.stdin.close()
+            writer.wait()
+        if reader.returncode or writer.returncode:
+            lines = words.read_text(encoding="utf-8", errors="replace").splitlines()
+            told = next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "no reason given")
+            raise BackupError(f"{file} could not be put back: {redact(told)[:300]}; the database is as it was")
 
 
 @contextlib.contextmanager
@@ -264,6 +305,15 @@ def _address(url: URL) -> Generator[tuple[str, dict[str, str]]]:
         yield bare.render_as_string(hide_password=False), {"PGPASSFILE": str(file)}
 
 
+def _found(name: str) -> str:
+    path = shutil.which(name)
+    if path is None:
+        raise BackupError(
+            f"{name} is not there: install PostgreSQL's client programs, of the server's version or newer"
+        )
+    return path
+
+
 def _program(
     name: str,
     arguments: Sequence[str],
@@ -271,11 +321,7 @@ def _program(
     look: Callable[[], None] | None = None,
 ) -> str:
     """Run one of PostgreSQL's programs to its end; returns what it printed."""
-    path = shutil.which(name)
-    if path is None:
-        raise BackupError(
-            f"{name} is not there: install PostgreSQL's client programs, of the server's version or newer"
-        )
+    path = _found(name)
     with (
         tempfile.TemporaryFile() as printed,
         subprocess.Popen(
@@ -527,31 +573,32 @@ def _restore_postgresql(
         if used:
             aside = _aside(file.with_name(f"{url.database}.dump"), clock.now())
             backup(engine, aside, clock)
-            _drop_all(engine)
         engine.dispose()
-        with _address(url) as (address, environment):
-            arguments = [
-                *_PLAIN,
-                "--clean",
-                "--if-exists",
-                "--exit-on-error",
-                "--single-transaction",
-                "--dbname",
-                address,
-            ]
-            _program("pg_restore", [*arguments, str(file)], environment)
-        with engine.begin() as connection:  # the views are not in a dump: they are made anew
-            connection.execute(text("DELETE FROM schema_info WHERE name = 'views'"))
-        migrate(engine)
-        check_key(engine)
-        publications, back = _mark(engine, clock, file.name, until, people)
-    except BackupError as error:
-        raise BackupError(
-            f"{error}; the database of before is in {aside}" if aside is not None else str(error)
-        ) from error
+        _load(file, url)
+        try:
+            with engine.begin() as connection:  # the views are not in a dump: they are made anew
+                connection.execute(text("DELETE FROM schema_info WHERE name = 'views'"))
+            migrate(engine)
+            check_key(engine)
+            publications, back = _mark(engine, clock, file.name, until, people)
+        except BaseException:
+            engine.dispose()
+            _as_before(engine, aside)
+            raise
     finally:
         engine.dispose()
     return Restored(Path(where), aside, until, publications, back)
+
+
+def _as_before(engine: Engine, aside: Path | None) -> None:
+    """What was put back turned out not to be right: the database of before, or none."""
+    if aside is None:
+        _drop_all(engine)
+        return
+    _load(aside, engine.url)
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM schema_info WHERE name = 'views'"))
+    migrate(engine)
 
 
 def _forgotten_here(connection: Connection) -> list[tuple[str, dict[str, object]]]:

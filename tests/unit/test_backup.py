@@ -1,6 +1,7 @@
 """Backups are of one moment, whole or not there, for their owner only; a restore refuses what it must and keeps what was there."""
 
 import os
+import shutil
 import sqlite3
 import threading
 import time
@@ -161,20 +162,70 @@ def test_who_was_forgotten_since_the_backup_stays_forgotten(engine: Engine, file
     opened.dispose()
 
 
-def test_with_another_key_nothing_is_changed(sqlite: Engine, tmp_path: Path, clock: FakeClock) -> None:
-    made = backup(sqlite, tmp_path / "copy", clock)
-    note(sqlite, "now")
+def test_with_another_key_nothing_is_changed(engine: Engine, file: Path, clock: FakeClock) -> None:
+    url = engine.url
+    engine.dispose()
 
     def other(_engine: Engine) -> None:
         raise ValueError("another key")
 
     with pytest.raises(ValueError, match="another key"):
-        restore(made.file, sqlite.url, clock, other, force=True)
-    assert noted(sqlite) == "now"
-    assert sorted(each.name for each in tmp_path.iterdir() if each.suffix not in {".db-wal", ".db-shm"}) == [
-        "copy",
-        "only.db",
-    ]
+        restore(file, url, clock, other, force=True)
+    opened = again(url)
+    assert noted(opened) == "now"
+    with opened.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM proposals")).scalar() == 0
+        assert connection.execute(text("SELECT count(*) FROM restoration")).scalar() == 0
+    opened.dispose()
+    if url.get_backend_name() == "sqlite":
+        there = {each.name for each in file.parent.iterdir() if not each.name.endswith(("-wal", "-shm"))}
+        assert there == {"copy", "test.db"}
+
+
+def test_a_dump_that_does_not_go_through_changes_nothing(
+    postgres: str, tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the reading program dies halfway, or the server refuses a line."""
+    admin = open_engine(parse_url(postgres))
+    with admin.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("CREATE DATABASE halfway"))
+    admin.dispose()
+    engine = open_engine(parse_url(postgres).set(database="halfway"))
+    migrate(engine)
+    note(engine, "then")
+    made = backup(engine, tmp_path / "copy", clock)
+    note(engine, "now")
+    before = os.environ["PATH"]
+    real = shutil.which("pg_restore")
+    for number, end in enumerate(("exit 1", "echo 'SELECT 1/0;'")):
+        folder = tmp_path / f"bin{number}"
+        folder.mkdir()
+        half = f'case "$*" in *--clean*) {real} "$@" | head -n 300; {end};; *) exec {real} "$@";; esac'
+        (folder / "pg_restore").write_text(f"#!/bin/sh\n{half}\n")
+        (folder / "pg_restore").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{before}")
+        with pytest.raises(BackupError, match="the database is as it was"):
+            restore(made.file, engine.url, clock, no_check, force=True)
+        clock.advance(60)
+        assert noted(engine) == "now"
+    engine.dispose()
+
+
+def test_what_was_written_since_the_backup_is_gone_also_from_the_audit_log(engine: Engine, file: Path, clock: FakeClock) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO service_account (instance, pseudonym) VALUES ('west', 'abc')"))
+        connection.execute(
+            text("INSERT INTO audit_entry VALUES (1, :at, 'a', 'b', 'c', 'd', 'e', '', 'f')"),
+            {"at": "2026-05-01 10:00:00"},
+        )
+    url = engine.url
+    engine.dispose()
+    restore(file, url, clock, no_check, force=True)
+    opened = again(url)
+    with opened.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM service_account")).scalar() == 0
+    assert [entry.action for entry in audit.entries(opened)] == ["restore"]
+    opened.dispose()
 
 
 def test_only_the_owner_may_read_a_backup(file: Path) -> None:
