@@ -1,6 +1,7 @@
 """Charts as SVG made here: no script, no picture, the page's own font, and everything in words for who does not see them.
 
-Positions along the page are percentages and those down it are pixels, so that letters keep their size on a telephone.
+Positions along the page are percentages and those down it are pixels, so that letters keep their size on a telephone. Colour and size are
+said here, too, for what reads no style sheet inside a drawing (WeasyPrint).
 """
 
 from collections.abc import Sequence
@@ -23,8 +24,8 @@ def bars(name: str, title: str, description: str, rows: Sequence[tuple[str, int,
         width = max(0.5, 82 * value / most)
         lines.append(
             Markup(
-                '<text x="0" y="{}" class="label">{}</text><rect x="0" y="{}" width="{:.2f}%" height="{}"/>'
-                '<text x="{:.2f}%" y="{}" dx="6" class="value">{}</text>'
+                '<text x="0" y="{}" class="label" font-size="14">{}</text><rect fill="#1f4e79" x="0" y="{}" width="{:.2f}%" height="{}"/>'
+                '<text x="{:.2f}%" y="{}" dx="6" class="value" font-size="12">{}</text>'
             ).format(top + 14, escape(short), top + 20, width, _BAR, width, top + 33, escape(shown))
         )
     return _svg(name, title, description, max(1, len(rows)) * _ROW, lines)
@@ -42,9 +43,9 @@ def columns(name: str, title: str, description: str, rows: Sequence[tuple[str, i
         left, middle = number * step + step * 0.15, number * step + step / 2
         lines.append(
             Markup(
-                '<rect x="{:.2f}%" y="{:.1f}" width="{:.2f}%" height="{:.1f}"/>'
-                '<text x="{:.2f}%" y="{:.1f}" text-anchor="middle" class="value{}">{}</text>'
-                '<text x="{:.2f}%" y="{}" text-anchor="middle" class="tick{}">{}</text>'
+                '<rect fill="#1f4e79" x="{:.2f}%" y="{:.1f}" width="{:.2f}%" height="{:.1f}"/>'
+                '<text x="{:.2f}%" y="{:.1f}" text-anchor="middle" class="value{}" font-size="12">{}</text>'
+                '<text x="{:.2f}%" y="{}" text-anchor="middle" class="tick{}" font-size="12">{}</text>'
             ).format(
                 left,
                 _HEIGHT - high,
