@@ -200,7 +200,8 @@ def test_a_dump_that_does_not_go_through_changes_nothing(
     for number, end in enumerate(("exit 1", "echo 'SELECT 1/0;'")):
         folder = tmp_path / f"bin{number}"
         folder.mkdir()
-        half = f'case "$*" in *--clean*) {real} "$@" | head -n 300; {end};; *) exec {real} "$@";; esac'
+        cut = "sed '/^-- Data for Name/,$d'"  # between two statements: what came before would be a whole script
+        half = f'case "$*" in *--clean*) {real} "$@" | {cut}; {end};; *) exec {real} "$@";; esac'
         (folder / "pg_restore").write_text(f"#!/bin/sh\n{half}\n")
         (folder / "pg_restore").chmod(0o755)
         monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{before}")
@@ -211,7 +212,9 @@ def test_a_dump_that_does_not_go_through_changes_nothing(
     engine.dispose()
 
 
-def test_what_was_written_since_the_backup_is_gone_also_from_the_audit_log(engine: Engine, file: Path, clock: FakeClock) -> None:
+def test_what_was_written_since_the_backup_is_gone_also_from_the_audit_log(
+    engine: Engine, file: Path, clock: FakeClock
+) -> None:
     with engine.begin() as connection:
         connection.execute(text("INSERT INTO service_account (instance, pseudonym) VALUES ('west', 'abc')"))
         connection.execute(
