@@ -29,6 +29,8 @@ from .schema.views import FORMER, NAMES, SCHEMA
 CHUNK = 1_000
 """Rows that are in memory at once."""
 _WAIT = "60s"
+_LOCK = 0x6369766D6F
+"""The advisory lock of PostgreSQL that is held while something is moved in."""
 _MADE_AGAIN = frozenset({"search_document", "search_queue"})
 _STAYS = frozenset({"lease"})
 _OWN = "views"
@@ -77,7 +79,12 @@ def move(source: URL, target: URL, clock: Clock, *, restart: bool = False, told:
         raise MovingError(f"{place(source)} is not there: nothing to move")
     try:
         # The target is opened, and a file made for it, only once the source is found good.
-        with _opened(source) as origin, _held(origin, clock) as reading, _opened(target) as destination:
+        with (
+            _opened(source) as origin,
+            _held(origin, clock) as reading,
+            _opened(target) as destination,
+            _alone(destination),
+        ):
             return _move(reading, destination, clock, restart, told)
     except DBAPIError as error:
         raise DatabaseError(f"{place(source)} or {place(target)}: {database_failure(error)}") from error
@@ -167,6 +174,17 @@ def _nobody_at_work(connection: Connection, now: datetime) -> None:
             f"{place(connection.engine.url)}: process {process.partition(':')[0]} on {host} is at work ({name}); stop it first. "
             f"If it has died, this is free at {until:%H:%M:%S} UTC"
         )
+
+
+@contextlib.contextmanager
+def _alone(engine: Engine) -> Generator[None]:
+    """So that `restart` never removes what another process is moving in just now. Of SQLite files nobody makes two at once."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if connection.dialect.name == "postgresql":
+            taken = connection.execute(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _LOCK}).scalar()
+            if not taken:
+                raise MovingError(f"{place(engine.url)}: another process is moving into it just now")
+        yield
 
 
 # The target -------------------------------------------------------------------------------------------------------------

@@ -263,6 +263,25 @@ def test_a_move_that_was_broken_off_is_refused_by_all_until_it_is_made_again(
     engine.dispose()
 
 
+def test_what_another_process_is_moving_in_just_now_is_not_removed(
+    sqlite: Engine, empty: URL, tmp_path: Path, clock: FakeClock
+) -> None:
+    other = open_engine(url_of(tmp_path / "other.db"))
+    migrate(other)
+    tried: list[str] = []
+
+    def second(*_: object) -> None:
+        if not tried:
+            with pytest.raises(MovingError) as caught:
+                move(other.url, empty, clock, restart=True)
+            tried.append(str(caught.value))
+
+    Desk(sqlite).pull([proposal(1)])
+    assert all(each.same for each in move(sqlite.url, empty, clock, told=second))
+    other.dispose()
+    assert "just now" in tried[0]
+
+
 def test_what_did_not_arrive_as_it_was_is_told_and_not_used(
     sqlite: Engine, empty: URL, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
