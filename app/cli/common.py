@@ -119,9 +119,14 @@ def chosen(config: Config, names: Sequence[str] | None) -> list[str]:
 
 def print_json(value: Any, *, data: bool = False) -> None:
     """One JSON document on standard output. `data`: what the database holds, which is printed as it is."""
-    encoded = msgspec.json.encode(value if data else _redacted(value), enc_hook=_plain)
-    sys.stdout.write(visible_json(msgspec.json.format(encoded, indent=2).decode()) + "\n")
+    sys.stdout.write(json_text(value, data=data) + "\n")
     sys.stdout.flush()
+
+
+def json_text(value: Any, *, data: bool = False) -> str:
+    """A value as `print_json` writes it."""
+    encoded = msgspec.json.encode(value if data else _redacted(value), enc_hook=_plain)
+    return visible_json(msgspec.json.format(encoded, indent=2).decode())
 
 
 def _redacted(value: Any) -> Any:

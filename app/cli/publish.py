@@ -1,10 +1,14 @@
 """`civicsync publish`: run routes: plan, send, look up; `--dry-run` shows the exact requests and writes nothing."""
 
 import asyncio
+import contextlib
+import shutil
 import sys
+import tempfile
+import textwrap
 from collections import Counter
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import IO, Annotated, Any, Self
 
 import msgspec
 import typer
@@ -18,7 +22,7 @@ from ...core.clock import Clock
 from ...core.ledger.ledger import Operation
 from ...core.ledger.states import OperationState
 from ...sync.publish.decisions import Decision
-from ...sync.publish.outcome import RouteEnd, RouteOutcome
+from ...sync.publish.outcome import RouteEnd, RouteOutcome, Shown
 from ...sync.publish.publisher import Publisher
 from ..stopping import stop_on_signals
 from .common import (
@@ -29,6 +33,7 @@ from .common import (
     database,
     err,
     fail,
+    json_text,
     out,
     print_json,
     print_table,
@@ -84,11 +89,16 @@ def run(
     """Copy proposals along the routes of the configuration, once, and keep the copies true."""
     config = configuration()
     names = chosen_routes(config, routes)
-    with database(config) as engine:
-        outcomes = asyncio.run(_publish(config, engine, names, dry_run=dry_run, quiet=json))
-    rows = [_row(each, dry_run=dry_run) for each in outcomes]
-    if json:
+    with database(config) as engine, _Decisions() as decisions:
+        shown = decisions.take if json and dry_run else None
+        outcomes = asyncio.run(_publish(config, engine, names, dry_run=dry_run, quiet=json, shown=shown))
+        rows = [_row(each) for each in outcomes]
+        if shown is not None:
+            decisions.print(rows)
+    if json and not dry_run:
         print_json(rows)
+    elif json:
+        pass
     elif dry_run:
         for each in outcomes:
             _print_plan(each)
@@ -111,7 +121,7 @@ def chosen_routes(config: Config, names: Sequence[str] | None) -> list[str]:
 
 
 async def _publish(
-    config: Config, engine: Engine, names: Sequence[str], *, dry_run: bool, quiet: bool
+    config: Config, engine: Engine, names: Sequence[str], *, dry_run: bool, quiet: bool, shown: Shown | None
 ) -> list[RouteOutcome]:
     stop = stop_on_signals(
         lambda: err.print("stopping after this write; press Ctrl-C again to stop at once", style="yellow")
@@ -145,13 +155,53 @@ async def _publish(
         def waiting(instance: str, why: str, seconds: float) -> None:
             progress.console.print(Text(f"{instance}: waiting {seconds:.0f} s: {why}", style="dim"), soft_wrap=True)
 
-        publisher = Publisher(config, engine, clock, progress=done, stop=stop, waiting=waiting)
+        publisher = Publisher(config, engine, clock, progress=done, stop=stop, waiting=waiting, shown=shown)
         return await publisher.publish(names, dry_run=dry_run)
 
 
-def _row(outcome: RouteOutcome, *, dry_run: bool) -> dict[str, Any]:
+class _Decisions:
+    """The decisions of a dry run as JSON, in a file without a name, while the routes are planned: there may be tens of thousands, and what
+    a route has come to, which is printed before them, is known after the last one."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, IO[str]] = {}
+        self._opened = contextlib.ExitStack()
+
+    def take(self, route: str, each: Decision, requests: Sequence[Request]) -> None:
+        """One decision."""
+        file = self._files.get(route)
+        if file is None:
+            made = tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n")  # noqa: SIM115 - closed with the others
+            file = self._files[route] = self._opened.enter_context(made)
+        else:
+            file.write(",\n")
+        file.write(textwrap.indent(json_text(_decision(each, requests)), " " * 6))
+
+    def print(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """All routes with their decisions, as one document."""
+        for position, row in enumerate(rows):
+            head = textwrap.indent(json_text(row).removesuffix("\n}"), "  ")
+            sys.stdout.write(f'{"," if position else "["}\n{head},\n    "decisions": [')
+            file = self._files.get(str(row["route"]))
+            if file is not None:
+                file.seek(0)
+                sys.stdout.write("\n")
+                shutil.copyfileobj(file, sys.stdout)
+                sys.stdout.write("\n    ")
+            sys.stdout.write("]\n  }")
+        sys.stdout.write("\n]\n" if rows else "[]\n")
+        sys.stdout.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+
+def _row(outcome: RouteOutcome) -> dict[str, Any]:
     plan = outcome.plan
-    row: dict[str, Any] = {
+    return {
         "route": outcome.route,
         "outcome": outcome.outcome,
         "message": outcome.message,
@@ -163,13 +213,9 @@ def _row(outcome: RouteOutcome, *, dry_run: bool) -> dict[str, Any]:
         "skipped": plan.skipped if plan is not None else {},
         "reasons": outcome.reasons,
     }
-    if dry_run:
-        row["decisions"] = [_decision(each, outcome) for each in (plan.decisions if plan is not None else ())]
-    return row
 
 
-def _decision(each: Decision, outcome: RouteOutcome) -> dict[str, Any]:
-    requests = outcome.requests.get(f"{each.action} {each.origin}", ())
+def _decision(each: Decision, requests: Sequence[Request]) -> dict[str, Any]:
     return {
         "action": each.action,
         "origin": each.origin,

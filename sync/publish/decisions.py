@@ -3,7 +3,7 @@
 Pure: made by `planning`, written down by `intents`, carried out by `sending`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -72,6 +72,12 @@ class Plan:
     """By publication, what the texts that were rendered for this plan were made from."""
     fingerprint: str = ""
     began: datetime | None = None
+    hand_over: Callable[[Decision], None] | None = None
+    """Takes each decision as it is made; then the plan keeps none, however many there are."""
+
+    def add(self, decision: Decision) -> None:
+        """One more decision."""
+        (self.hand_over or self.decisions.append)(decision)
 
     def of(self, *actions: Action) -> list[Decision]:
         """The decisions of these kinds."""

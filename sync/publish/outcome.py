@@ -7,7 +7,7 @@ from enum import StrEnum
 from ...connectors.contract.writing import Request
 from ...core.ledger.ledger import Operation
 from ...core.ledger.states import OperationState
-from .decisions import Plan
+from .decisions import Decision, Plan
 
 
 class RouteEnd(StrEnum):
@@ -59,6 +59,9 @@ class RouteOutcome:
 PublishProgress = Callable[[str, Operation, OperationState | None], None]
 """Called after each operation: target instance, operation, the state it ended in (None: another process has it)."""
 
+
+Shown = Callable[[str, Decision, Sequence[Request]], None]
+"""With `--dry-run`, called with each decision as it is made, and the requests that would carry it out: route, decision, requests."""
 
 Waiting = Callable[[str, str, float], None]
 """Called before more than a moment is waited: target instance, why, seconds."""

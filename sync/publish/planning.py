@@ -4,7 +4,7 @@
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
@@ -123,13 +123,13 @@ class Planner:
         # The marker of some origin tells the key that all are signed with.
         certain, signed = self._certain, self._marker(f"{source}/{name}")
         self._digests = Digester(config, name, writer, limits, self.origin_site, certain, signed)
-        self._bases: dict[str, Basis] = {}
+        self._bases: dict[str, Basis] | None = None
 
-    def plan(self, room: int) -> Plan:
-        """Decide about everything; at most `room` new copies."""
+    def plan(self, room: int, hand_over: Callable[[Decision], None] | None = None) -> Plan:
+        """Decide about everything; at most `room` new copies. `hand_over`: takes the decisions, which are not kept then."""
         now = self.ledger.clock.now()
-        plan = Plan(self.name, fingerprint=self._fingerprint(), began=now)
-        self._bases = plan.bases
+        plan = Plan(self.name, fingerprint=self._fingerprint(), began=now, hand_over=hand_over)
+        self._bases = plan.bases if hand_over is None else None
         self._follow(plan, self._existing(plan.fingerprint))
         self._twins(plan)
         self._strangers(plan)
@@ -181,7 +181,7 @@ class Planner:
                 copy, origin = copies.get(own.copy_key or ""), origins.get(own.origin_key)
                 decision = self._follow_one(own, origin, copy, standing[own.id])
                 if decision is not None:
-                    plan.decisions.append(decision)
+                    plan.add(decision)
 
     def _standing(self, publications: Sequence[str]) -> dict[str, Standing]:
         """How these publications stand, as far as most decisions need."""
@@ -345,7 +345,7 @@ class Planner:
         return self._decision(action, own, origin, why, notes=rendered.notes, **more)
 
     def _note(self, own: str, basis: Basis) -> None:
-        if basis.made_from:
+        if basis.made_from and self._bases is not None:
             self._bases[own] = basis
 
     def _decision(self, action: Action, own: Publication, origin: Origin | None, why: str, **more: Any) -> Decision:
@@ -372,11 +372,11 @@ class Planner:
             others = sorted(set(found), key=by_number)
             why = twins_told(own.remote_ref or "", others)
             if all(event["detail"] != why for event in self.ledger.events(own.id)):
-                plan.decisions.append(self._decision(Action.FLAG, own, None, why, reason=Reason.TWINS))
+                plan.add(self._decision(Action.FLAG, own, None, why, reason=Reason.TWINS))
             payload = {"refs": others}
             if self.route.twins == "keep_first" and done.get(own.id) != hash_of(payload):
                 more = {"payload": payload, "payload_hash": hash_of(payload), "notes": (why,)}
-                plan.decisions.append(self._decision(Action.WITHDRAW_TWIN, own, None, why, **more))
+                plan.add(self._decision(Action.WITHDRAW_TWIN, own, None, why, **more))
 
     @cached_property
     def _marked(self) -> list[Marked]:
@@ -395,7 +395,7 @@ class Planner:
             if isinstance(decision, Classified):
                 plan.skipped[decision.why] = plan.skipped.get(decision.why, 0) + 1
                 continue
-            plan.decisions.append(decision)
+            plan.add(decision)
             taken += decision.action is Action.CREATE
 
     def _loaded(self, keys: Sequence[Key]) -> Iterator[Origin]:
@@ -533,7 +533,7 @@ class Planner:
                 continue
             if answer.state is State.OPEN and not answer.texts:
                 continue
-            plan.decisions.append(
+            plan.add(
                 Decision(
                     action,
                     own.origin_key,

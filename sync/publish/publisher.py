@@ -25,7 +25,7 @@ from ...core.ledger.ledger import Ledger
 from ...core.ledger.marker import Signer
 from ..credentials import Credentials
 from ..net import STOPPING, unforeseen
-from .outcome import PublishProgress, RouteEnd, RouteOutcome, Waiting
+from .outcome import PublishProgress, RouteEnd, RouteOutcome, Shown, Waiting
 from .target_run import TargetRun
 
 
@@ -42,8 +42,10 @@ class Publisher:
         stop: asyncio.Event | None = None,
         backends: Mapping[str, Any] | None = None,
         waiting: Waiting | None = None,
+        shown: Shown | None = None,
     ) -> None:
-        """`backends`: applications that answer instead of the network, by instance (tests)."""
+        """`backends`: applications that answer instead of the network, by instance (tests). `shown`: takes the decisions of a dry run, of
+        which outcomes and plans then hold none."""
         self.config = config
         self.engine = engine
         self.clock = clock
@@ -51,6 +53,7 @@ class Publisher:
         self.stop = stop or asyncio.Event()
         self.backends = backends or {}
         self.waiting = waiting
+        self.shown = shown
         self.ledger = Ledger(engine, clock)
         self.signer = Signer(config.privacy.signing_key)
         self.life = Clock()

@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 from ...config.model import Config
 from ...config.routes import Route
 from ...connectors.contract.errors import CannotDo, ConnectorError, NotLetIn, WrongCredentials
+from ...connectors.contract.exchange import Request
 from ...connectors.contract.reading import Context
 from ...connectors.contract.writing import CanFind, Limits, Writer, stores_within
 from ...connectors.http.repeat import ask_again
@@ -33,9 +34,9 @@ from ...core.ledger.states import QUEUED, UNDER_WAY, OperationKind, OperationSta
 from ..credentials import Credentials
 from ..origins import unseen_copies
 from .adoption import adopt, hold_older
-from .decisions import Action, copy_of, requests_of
+from .decisions import Action, Decision, copy_of, requests_of
 from .intents import plans_first, write_plan
-from .outcome import PublishProgress, RouteEnd, RouteOutcome
+from .outcome import PublishProgress, RouteEnd, RouteOutcome, Shown
 from .planning import Planner
 from .queue import Queue, halt, room_today, too_many
 from .route_names import unknown_names
@@ -69,6 +70,7 @@ class Owner(Protocol):
     progress: PublishProgress | None
     stop: asyncio.Event
     signer: Signer
+    shown: Shown | None
 
     def wait(self, instance: str, why: str, seconds: float) -> None:
         """Tell whoever watches."""
@@ -291,7 +293,9 @@ class TargetRun:
         """Plan a route and write down what it wants. Blocks."""
         name, engine = outcome.route, self.publisher.engine
         planner = Planner(self.config, engine, self.ledger, self.publisher.signer, name, self.writer, limits)
-        plan = planner.plan(min(route.max_per_run, room_today(self.ledger, name, route)))
+        shown = self.publisher.shown if dry_run else None
+        hand_over = partial(self._hand_over, name, route, shown) if shown is not None else None
+        plan = planner.plan(min(route.max_per_run, room_today(self.ledger, name, route)), hand_over)
         outcome.plan = plan
         self._strays += plan.strays
         outcome.warnings = [*unknown_names(engine, route), *plan.warnings]
@@ -309,13 +313,23 @@ class TargetRun:
             outcome.outcome = RouteEnd.PLANNED
             outcome.message = "the first run of a route only plans; run `civicsync publish` again to send"
 
+    def _hand_over(self, name: str, route: Route, shown: Shown, each: Decision) -> None:
+        events.emit(events.DecisionMade(name, each.action, each.reason))
+        shown(name, each, self._requests(route, each) or ())
+
+    def _requests(self, route: Route, each: Decision) -> Sequence[Request] | None:
+        if each.action is Action.ANSWER_BACK:
+            return None  # it goes to another platform
+        with contextlib.suppress(CannotDo):
+            return requests_of(each, route, self.writer)
+        return None
+
     def _show(self, outcome: RouteOutcome) -> None:
         route = self.config.routes[outcome.route]
         for each in outcome.plan.decisions if outcome.plan else ():
-            if each.action is Action.ANSWER_BACK:
-                continue  # it goes to another platform
-            with contextlib.suppress(CannotDo):
-                outcome.requests[f"{each.action} {each.origin}"] = requests_of(each, route, self.writer)
+            requests = self._requests(route, each)
+            if requests is not None:
+                outcome.requests[f"{each.action} {each.origin}"] = requests
 
     # Adopting ---------------------------------------------------------------------------------------------------------
 

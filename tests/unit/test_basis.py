@@ -249,6 +249,11 @@ def test_what_cannot_be_rendered_is_not_tried_again_before_something_changes(des
     assert [each.reason for each in _run(desk, limits=narrow).decisions] == [Reason.NO_ROOM]
     assert _run(desk, limits=narrow).decisions == []
     assert rendered.many == 1
+    [own] = desk.ledger.publications()
+    desk.ledger.update_publication(own, event="reopened", state=P.RELEASED, **SETTLED)
+    assert [each.reason for each in _run(desk, limits=narrow).decisions] == [Reason.NO_ROOM], (
+        "a person asked: told again"
+    )
     assert [each.action for each in _run(desk).decisions] == [Action.CREATE]
 
 
@@ -279,6 +284,16 @@ def test_an_origin_that_went_cancels_what_waits(desk: Desk, rendered: Counting, 
     desk.change(OWN, **({"gone_at": desk.clock.now()} if lost == "gone" else {"state": "withdrawn"}))
     assert [each.action for each in _run(desk).decisions] == [Action.CANCEL]
     assert rendered.many == 1
+
+
+@pytest.mark.parametrize("lost", ["gone", "withdrawn"])
+def test_that_an_origin_went_is_asked_before_what_its_text_was_made_from(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    monkeypatch.setattr(basis.Digester, "of", lambda self, origin: "always the same")
+    _run(desk)
+    desk.change(OWN, **({"gone_at": desk.clock.now()} if lost == "gone" else {"state": "withdrawn"}))
+    assert [each.action for each in _run(desk).decisions] == [Action.CANCEL]
 
 
 def test_an_origin_that_is_back_is_wanted_again(desk: Desk) -> None:
