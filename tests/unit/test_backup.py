@@ -1,5 +1,6 @@
 """Backups are of one moment, whole or not there, for their owner only; a restore refuses what it must and keeps what was there."""
 
+import json
 import os
 import shutil
 import sqlite3
@@ -12,7 +13,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import URL
+from typer.testing import CliRunner
 
+from civicsync.app.cli.main import app
 from civicsync.core import audit
 from civicsync.core import backup as module
 from civicsync.core.backup import BackupError, backup, check_dump, check_sqlite, restore
@@ -359,3 +362,70 @@ def test_a_copy_beside_a_writer_is_of_one_moment(tmp_path: Path) -> None:
         assert one == copy.execute("SELECT max(n) FROM other").fetchone()[0] >= 20
         assert one == copy.execute("SELECT count(*) FROM other").fetchone()[0]
     assert one < len(waits), "the writer went on"
+
+
+# The verbs --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def city(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    whole = {
+        "civicsync": 1,
+        "operator": {"name": "test", "contact": "t@example.org"},
+        "privacy": {"key": "${BACKUP_KEY}"},
+        "instances": {"west": {"platform": "decidim", "url": "http://127.0.0.1:9"}},
+    }
+    (tmp_path / "civicsync.yaml").write_text(json.dumps(whole))
+    monkeypatch.setenv("BACKUP_KEY", "0123456789abcdef" * 4)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def asked(*words: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, ["--config", "civicsync.yaml", *words])
+    return done.exit_code, done.output
+
+
+def test_a_disk_is_lost_and_the_backup_takes_its_place(city: Path) -> None:
+    code, said = asked("backup", "copies")
+    assert (code, "nothing to copy" in said) == (1, True)
+    assert not (city / "civicsync.db").exists()
+    assert asked("status")[0] == 0
+    (city / "copies").mkdir()
+    code, said = asked("backup", "copies", "--keep", "3", "--json")
+    assert code == 0
+    file = json.loads(said)["file"]
+    code, said = asked("restore", file)
+    assert (code, "say --force" in said) == (1, True)
+    for each in city.glob("civicsync.db*"):
+        each.unlink()
+    code, said = asked("restore", file, "--lost-until", "2026-05-01T10:00", "--json")
+    assert code == 0
+    told = json.loads(said)
+    assert (told["aside"], told["lost_until"], told["people"]) == (None, "2026-05-01T10:00:00+00:00", 0)
+    assert (city / "civicsync.db").stat().st_mode & 0o777 == 0o600
+    assert asked("status")[0] == 0
+
+
+def test_what_cannot_be_meant_is_refused(city: Path) -> None:
+    code, said = asked("restore", "none.db", "--lost-until", "2099-01-01T00:00")
+    assert (code, "lies ahead" in said) == (2, True)
+    code, said = asked("restore", "none.db")
+    assert (code, "none.db is not there" in said) == (1, True)
+
+
+def test_a_backup_made_with_another_key_is_refused(city: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert asked("status")[0] == 0
+    with sqlite3.connect(city / "civicsync.db") as connection:
+        rows = {"key": "west/proposal/1", "instance": "west", "kind": "proposal", "remote_id": "1"}
+        columns = {row[1]: row[3] for row in connection.execute("PRAGMA table_info(proposal)")}
+        rows |= {name: 0 for name, needed in columns.items() if needed and name not in rows}
+        marks = ", ".join("?" for _ in rows)
+        connection.execute(f"INSERT INTO proposal ({', '.join(rows)}) VALUES ({marks})", list(rows.values()))
+    connection.close()
+    assert asked("backup", "copy.db")[0] == 0
+    before = (city / "civicsync.db").read_bytes()
+    monkeypatch.setenv("BACKUP_KEY", "fedcba9876543210" * 4)
+    code, said = asked("restore", "copy.db", "--force")
+    assert (code, "privacy.key is another one" in said) == (2, True), said
+    assert (city / "civicsync.db").read_bytes() == before
