@@ -842,9 +842,30 @@ _RUN = (
     Mutant(
         "after a restored backup everything is made again",
         RUN,
-        "            await self._adopt(outcomes)",
+        "            await self._adopt(outcomes, lost)",
         "            await self._introduce()",
         _unit("publisher", "a_copy_that_a_restored_ledger_does_not_know_is_found_before_anything_is_made"),
+    ),
+    Mutant(
+        "after a restore what a moderator removed is made again",
+        RUN,
+        "await asyncio.to_thread(hold_older, self.ledger, self.publisher.signer, name, route, (), until)",
+        "del route, until",
+        "tests/faults/test_restore.py::test_what_a_moderator_removed_since_the_backup_is_not_made_again",
+    ),
+    Mutant(
+        "a process of before a restore goes on writing",
+        "core/ledger/restored.py",
+        "_LEAP = 1_000_000",
+        "_LEAP = 0",
+        _unit("backup", "a_process_that_goes_on_after_a_restore_can_write_nothing"),
+    ),
+    Mutant(
+        "a restore counts as looked up before its origins were pulled",
+        "core/ledger/restored.py",
+        "RESTORATION.c.restored_at < pulled",
+        "RESTORATION.c.id > 0",
+        _unit("backup", "a_route_is_looked_up_until_its_source_was_pulled"),
     ),
 )
 
