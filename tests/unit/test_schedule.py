@@ -185,10 +185,17 @@ async def test_72_hours_over_both_changes_of_the_clocks_with_30_schedules(begin:
 @pytest.mark.parametrize(
     ("zone", "every", "after", "expected"),
     [
-        # Half an hour is there twice, at 2 (Lord Howe); midnight is not there (Cairo); 23 o'clock is there twice (Nuuk's neighbours).
+        # Half an hour is there twice (Lord Howe), or midnight (Havana); midnight is not there (Cairo), or a whole day (Apia); what is there
+        # twice begins in one hour and ends in the next (St. John's, until 2011).
         ("Australia/Lord_Howe", "45 1 * * *", "2026-04-04T00:00+00:00", ["04-04T14:45", "04-05T15:15"]),
         ("Africa/Cairo", "@daily", "2026-04-23T00:00+00:00", ["04-23T22:00", "04-24T21:00"]),
         ("America/Havana", "30 0 * * *", "2026-11-01T00:00+00:00", ["11-01T04:30", "11-02T05:30"]),
+        (
+            "America/St_Johns",
+            "*/15 * * * *",
+            "2010-11-07T02:00+00:00",
+            ["11-07T02:15", "11-07T02:30", "11-07T02:45", "11-07T03:00", "11-07T03:15"],
+        ),
         ("Pacific/Apia", "0 12 30 12 *", "2011-12-29T00:00+00:00", ["12-30T10:00", "12-29T22:00"]),
     ],
 )
