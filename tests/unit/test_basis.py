@@ -362,6 +362,14 @@ def test_an_edit_that_waits_beside_a_copy_found_again_is_not_rendered_again(desk
     assert [each.action for each in _run(desk).decisions] == [Action.EDIT]
 
 
+def test_a_copy_that_the_pull_saw_removed_is_told_though_its_edit_waits_unchanged(desk: Desk) -> None:
+    desk.publication(P.SENT, 1, sent_hash=None, sent_payload=None, copy_print="other")
+    _run(desk)
+    _run(desk)
+    desk.origin(1, instance="b", gone_at=desk.clock.now())
+    assert [each.action for each in _run(desk).decisions] == [Action.GONE]
+
+
 def test_many_that_wait_are_looked_at_in_parts_and_oldest_first(
     desk: Desk, rendered: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,9 +12,11 @@ from civicsync.config.routes import Route
 from civicsync.connectors.contract.writing import Limits
 from civicsync.core.ledger.marker import Signer, claims_marker, markers_in, without_markers
 from civicsync.core.records import State
-from civicsync.core.text import rich
+from civicsync.core.text import clean_html, rich
 from civicsync.sync.origins import OfficialAnswer, Origin, OriginText
+from civicsync.sync.render import render as rendering
 from civicsync.sync.render.render import (
+    VERSION,
     CannotRender,
     Rendered,
     Site,
@@ -298,3 +300,121 @@ def test_a_text_without_markup_does_not_run_into_its_attribution() -> None:
 
 def test_items_of_a_list_stay_on_their_lines() -> None:
     assert readable("<ul><li><p>een</p></li><li>twee</li></ul><p>drie</p>") == "- een\n- twee\n\ndrie"
+
+
+# Links and lists in one pass --------------------------------------------------------------------------------------------
+
+PIECES = (
+    *(
+        "a b",
+        "x",
+        "&amp;",
+        "&lt;p&gt;",
+        "\n",
+        "  ",
+        "é",
+        "&nbsp;",
+        '"q"',
+        "http://x/a?b=1&c=2",
+        "1 < 2",
+        '="',
+        "&#x202e;",
+        "\t",
+    ),
+    *(": ", "</p>", "&amp;lt;", "<br>", "<hr>"),
+)
+OPENINGS = (
+    *(
+        "<p>",
+        "<ul>",
+        "<ol>",
+        "<li>",
+        "<li>",
+        "<strong>",
+        "<blockquote>",
+        "<pre>",
+        "<div>",
+        "<h2>",
+        "<table>",
+        "<td>",
+        "<a>",
+    ),
+    *(
+        '<a href="http://x/a?b=1&amp;c=2">',
+        '<a href="http://x/a" title="<b>&quot;">',
+        '<a href="x">',
+        "<li><p>",
+        "<ol><li>",
+    ),
+)
+
+
+@st.composite
+def fragments(draw: st.DrawFn) -> str:
+    said: list[str] = []
+    for piece in draw(st.lists(st.sampled_from((*PIECES, *OPENINGS, *OPENINGS, "</")), max_size=40)):
+        said.append(draw(st.sampled_from(("</p>", "</li>", "</a>", "</ul>", "</ol>"))) if piece == "</" else piece)
+    tail = '<p>Uit &amp; thuis <a href="https://a.example/1?x=1&amp;y=2">Lees</a></p><p>[civicsync:a]</p>'
+    return clean_html("".join(said)) + (clean_html(tail) if draw(st.booleans()) else "")
+
+
+@given(fragments())
+def test_one_pass_tells_what_a_tree_tells(html: str) -> None:
+    told = rendering._told(html)
+    assert told is None or rendering.html_to_plain(told) == rendering.html_to_plain(rendering._told_by_tree(html))
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        '<p>Zie <a href="https://x.example/?a=1&amp;b=2">hier</a>.</p><ol><li>een</li><li>twee<ul><li>drie</li></ul></li></ol>',
+        "<ul><li><p>een</p></li><li><p>twee</p><ul><li><p>drie</p></li></ul></li></ul>",
+    ],
+)
+def test_what_editors_write_needs_no_tree(html: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = rendering.html_to_plain(rendering._told_by_tree(html))
+    monkeypatch.setattr(rendering, "_told_by_tree", None)
+    assert rendering.html_to_plain(rendering._told(html) or "") == expected
+    assert readable(html)
+
+
+@pytest.mark.parametrize(
+    "html", ['<a href="x"><table><tbody><tr><td><a href="y">z</a></td></tr></tbody></table></a>', "<li><p>a</p>b</li>"]
+)
+def test_what_only_a_tree_tells_is_left_to_it(html: str) -> None:
+    assert rendering._told(html) is None
+    assert readable(html)
+
+
+def test_a_template_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled, real = list[str](), rendering._PLAIN.from_string
+    monkeypatch.setattr(rendering._PLAIN, "from_string", lambda source: compiled.append(source) or real(source))
+    for number in range(3):
+        rendered(origin(f"Titel {number}"), title="Eenmaal vertaald: {{ title }}")
+    assert compiled == ["Eenmaal vertaald: {{ title }}"]
+
+
+TEXTS_OF_VERSION = {1: "6657df44fc8c716f668baf80279a037e"}
+
+
+def test_another_text_is_another_version() -> None:
+    """What waits is rendered again only when `VERSION` says that `render` makes another text by now (`sync.publish.basis`)."""
+    bodies = (
+        "<p>In de straat.</p>",
+        '<p>Zie <a href="https://x.example/?a=1&amp;b=2">hier</a> &amp; daar.</p><ol><li>een</li><li>twee</li></ol>',
+        "<ul><li><p>een</p></li></ul>" + "<p>Een zin die lang genoeg is om te tellen. En nog een.</p>" * 40,
+    )
+    limits = (Limits(), Limits(title=(15, 60), body=(15, 700), summary=80, sends="plain"))
+    digests = [
+        hash_of(
+            payload_of(
+                rendered(
+                    origin("MEER BOMEN!", body, locale), limits=limit, licence="CC BY 4.0", author_names=True
+                ).draft
+            )
+        )
+        for body in bodies
+        for locale in ("nl", "en", "de")
+        for limit in limits
+    ]
+    assert hash_of({"all": digests}) == TEXTS_OF_VERSION[VERSION], "raise VERSION, and write the new digest beside it"
