@@ -128,6 +128,19 @@ def test_while_nothing_changes_nothing_is_rendered(desk: Desk, rendered: Countin
     assert rendered.many == 1
 
 
+def test_both_databases_remember_and_forget_alike(engine: Engine, rendered: Counting) -> None:
+    desk = Desk(engine, approval="required")
+    desk.origin(1)
+    desk.origin(2, "Anders.")
+    for _ in range(2):
+        _run(desk)
+    assert (rendered.many, _remembered(desk)) == (2, 2)
+    desk.rewrite(OWN, "Nieuw.")
+    desk.change("a/proposal/2", gone_at=desk.clock.now())
+    assert sorted(each.action for each in _run(desk).decisions) == [Action.CANCEL, Action.CREATE]
+    assert (rendered.many, _remembered(desk)) == (3, 1)
+
+
 def _linked(desk: Desk, row_class: Any, **values: Any) -> None:
     with desk.engine.begin() as connection:
         connection.execute(table_of(row_class).insert().values(values))
