@@ -1,4 +1,4 @@
-"""The clock: pulls and routes kept going in one process, for as long as it runs.
+"""The clock: pulls and routes kept going in one process, for as long as it runs. APScheduler wakes it; what is due it decides itself.
 
 Jobs are made from the configuration at every start and live in memory; what was done is in the database. One run per job at a time, and
 each on its own: none waits for another. When a turn is due follows from the schedule, the name and the time alone, so that it is the same
@@ -13,7 +13,10 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from ..core.clock import Clock
 from ..core.durations import seconds
@@ -81,17 +84,21 @@ class Timetable:
             job.due = now if job.done_at is None else turn(job.done_at)
         changed = asyncio.Event()
         working = set[asyncio.Task[None]]()
+        # A clock that is not the machine's wakes whoever sleeps on it: days pass in seconds then, of which no timer knows.
+        alarm = _Alarm(changed) if type(self.clock) is Clock else None
         try:
             while not stop.is_set():
                 changed.clear()
                 soonest = self._look(zone, working, changed)
-                await self._wait(soonest, stop, changed)
+                await self._wait(soonest, stop, changed, alarm)
         finally:
             for job in self.jobs:
                 if job.ending is not None:
                     job.ending.set()
             if working:
                 await asyncio.wait(working)
+            if alarm is not None:
+                await alarm.close()
 
     def _look(self, zone: ZoneInfo, working: set[asyncio.Task[None]], changed: asyncio.Event) -> datetime:
         """Begin what is due; returns when the next turn is."""
@@ -143,9 +150,13 @@ class Timetable:
 
         task.add_done_callback(ended)
 
-    async def _wait(self, until: datetime, stop: asyncio.Event, changed: asyncio.Event) -> None:
-        pause = max(0.0, (until - self.clock.now()).total_seconds())
-        waits = [asyncio.ensure_future(each) for each in (stop.wait(), changed.wait(), self.clock.sleep(pause))]
+    async def _wait(self, until: datetime, stop: asyncio.Event, changed: asyncio.Event, alarm: "_Alarm | None") -> None:
+        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(each.wait()) for each in (stop, changed)]
+        if alarm is not None:
+            alarm.ring_at(until)
+        else:
+            pause = max(0.0, (until - self.clock.now()).total_seconds())
+            waits.append(asyncio.ensure_future(self.clock.sleep(pause)))
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -174,6 +185,27 @@ class Timetable:
     @staticmethod
     def _quiet(job: Scheduled, now: datetime, zone: ZoneInfo) -> datetime | None:
         return quiet_until([quiet_hours(each) for each in job.never_between], now, zone) if job.never_between else None
+
+
+class _Alarm:
+    """APScheduler as the alarm clock of a timetable: it rings (sets an event) at one moment at a time."""
+
+    def __init__(self, rung: asyncio.Event) -> None:
+        self._rung = rung
+        self._scheduler = AsyncIOScheduler(timezone=UTC, job_defaults={"misfire_grace_time": None, "coalesce": True})
+        self._scheduler.start()
+
+    def ring_at(self, moment: datetime) -> None:
+        """Ring then, and not at the moment that was asked for before; at once, if that moment is past."""
+        self._scheduler.add_job(self._ring, "date", run_date=moment, id="next", replace_existing=True)
+
+    async def _ring(self) -> None:
+        self._rung.set()
+
+    async def close(self) -> None:
+        """Ring no more."""
+        self._scheduler.shutdown(wait=False)
+        await asyncio.sleep(0)
 
 
 def turns(every: str, zone: str, name: str = "") -> Callable[[datetime], datetime]:

@@ -11,7 +11,7 @@ import pytest
 from civicsync.connectors.contract.settings import InstanceSettings
 from civicsync.core.clock import Clock
 from civicsync.core.schedules import always_quiet, cron_line, quiet_hours, quiet_until
-from civicsync.sync.schedule import LOOK, SPREAD, Timetable, spread, turns
+from civicsync.sync.schedule import LOOK, SPREAD, Timetable, Work, _Alarm, spread, turns
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
@@ -421,3 +421,38 @@ async def test_a_stop_waits_for_the_work_at_hand_and_one_failure_ends_nothing() 
     told = dict(said)
     assert told["long"] == "done"
     assert told["broken"].startswith("failed: broken: stopped by a mistake in civicsync (RuntimeError")
+
+
+async def test_on_the_machine_s_own_clock_apscheduler_wakes_the_timetable() -> None:
+    clock, stop = Clock(), asyncio.Event()
+    table = Timetable(clock=clock)
+    done: list[str] = []
+
+    def work(name: str) -> Work:
+        async def turn() -> str:
+            done.append(name)
+            if len(done) == 3:
+                stop.set()
+            return "done"
+
+        return turn
+
+    table.add("now", "1h", work("now"))
+    # Due in a moment of its own: nothing but the alarm wakes the timetable then.
+    table.add("soon", "1s", work("soon"), done_at=clock.now())
+    await asyncio.wait_for(table.run(stop, clock.now()), 20)
+    assert done[0] == "now"
+    assert done[1:] == ["soon", "soon"]
+
+
+async def test_the_alarm_rings_at_the_moment_that_was_asked_for_last() -> None:
+    rung = asyncio.Event()
+    alarm = _Alarm(rung)
+    now = Clock().now()
+    alarm.ring_at(now + timedelta(hours=1))
+    alarm.ring_at(now)
+    await asyncio.wait_for(rung.wait(), 10)
+    rung.clear()
+    alarm.ring_at(now + timedelta(hours=1))
+    await alarm.close()
+    assert not rung.is_set()
