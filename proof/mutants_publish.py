@@ -643,8 +643,8 @@ _PLANNING = (
     Mutant(
         "a refused edit is tried at every run",
         PLANNING,
-        'refused = self._refused_hash(own) if own.reason_code is Reason.EDIT_REFUSED else ""',
-        'refused = ""',
+        'return self.no if self.reason_code is Reason.EDIT_REFUSED else ""',
+        'return ""',
         _unit("planning", "a_refused_edit_is_not_tried_at_every_run"),
     ),
     Mutant(
@@ -1266,8 +1266,8 @@ _STRAIN = (
     Mutant(
         "what a template puts together may be a marker",
         RENDER,
-        "title = without_markers(plain_title(_PLAIN.from_string(route.title).render(values)))",
-        "title = plain_title(_PLAIN.from_string(route.title).render(values))",
+        "title = without_markers(plain_title(_plain(route.title).render(values)))",
+        "title = plain_title(_plain(route.title).render(values))",
         _unit("nested_markers", "whatever_an_origin_and_a_template_say_a_copy_carries_its_own_marker_alone"),
     ),
     Mutant(
