@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from civicsync.config.routes import Route
@@ -123,6 +123,8 @@ def test_a_text_carries_exactly_one_marker_its_own(text: str, alone: bool) -> No
 
 
 @settings(max_examples=150, deadline=None)
+@example("sync:west/proposal/4.abcdefghijklmnop]", "[civic{{ reference }}")
+@example("civicsync:west/proposal/4.abcdefghijklmnop]", "[{{ reference }}")
 @given(hostile, st.sampled_from(["{{ title }}", "[civic{{ author }}", "{{ reference }}{{ title }}", "[{{ plain }}"]))
 def test_whatever_an_origin_and_a_template_say_a_copy_carries_its_own_marker_alone(text: str, template: str) -> None:
     route = Route.model_validate(
