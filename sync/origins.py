@@ -3,11 +3,13 @@
 Read-only. It says nothing about copies (`sync.publish.guards`) and nothing about wording (`sync.render`).
 """
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
+import msgspec
 from sqlalchemy import Connection, Engine, func, or_, select
 
 from ..config.routes import Route, Where
@@ -80,6 +82,10 @@ class Origin:
     def originals(self) -> tuple[OriginText, ...]:
         """What people wrote; machine translations are never published."""
         return tuple(text for text in self.texts if not text.machine)
+
+    def digest(self) -> bytes:
+        """Another one as soon as anything of it is other."""
+        return hashlib.sha256(msgspec.json.encode(self)).digest()
 
 
 @dataclass(frozen=True, slots=True)

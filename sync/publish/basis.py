@@ -12,7 +12,6 @@ import msgspec
 from ...config.model import Config
 from ...connectors.contract.errors import CannotDo
 from ...connectors.contract.writing import Limits, TellsFitting, Writer
-from ..origins import Origin
 from ..render.render import VERSION, Site
 
 _LENGTH = 32
@@ -25,11 +24,9 @@ class Digester:
         """`site`: of the origins; `more`: whatever else decides what every copy says (JSON-able)."""
         self._common = _common(config, name, writer, limits, site, *more)
 
-    def of(self, origin: Origin) -> str:
-        """The digest for the copy of this origin; empty where there is none."""
-        if self._common is None:
-            return ""
-        return hashlib.sha256(self._common + msgspec.json.encode(origin)).hexdigest()[:_LENGTH]
+    def of(self, origin: bytes) -> str:
+        """The digest for the copy of the origin with this one (`Origin.digest`); empty where there is none."""
+        return "" if self._common is None else hashlib.sha256(self._common + origin).hexdigest()[:_LENGTH]
 
 
 def _common(config: Config, name: str, writer: Writer, limits: Limits, site: Site, *more: object) -> bytes | None:

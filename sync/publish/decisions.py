@@ -75,9 +75,10 @@ class Plan:
     hand_over: Callable[[Decision], None] | None = None
     """Takes each decision as it is made; then the plan keeps none, however many there are."""
 
-    def add(self, decision: Decision) -> None:
-        """One more decision."""
-        (self.hand_over or self.decisions.append)(decision)
+    @property
+    def add(self) -> Callable[[Decision], None]:
+        """Takes one more decision."""
+        return self.hand_over or self.decisions.append
 
     def of(self, *actions: Action) -> list[Decision]:
         """The decisions of these kinds."""

@@ -231,7 +231,7 @@ class Planner:
         """
         if own.made or origin is None or own.last is None or _lost(origin):
             return False
-        return own.last.made_from == self._digests.of(origin) and _says_so_still(own, Action.CREATE)
+        return own.last.made_from == self._digests.of(origin.digest()) and _says_so_still(own, Action.CREATE)
 
     def _follow_one(
         self, own: Publication, origin: Origin | None, copy: Seen | None, standing: Standing
@@ -302,7 +302,7 @@ class Planner:
         return self._decision(Action.WITHDRAW, own, origin, lost.sentence, reason=lost.reason)
 
     def _text(self, own: Publication, origin: Origin, standing: Standing, action: Action) -> Decision | None:
-        waiting, last, made_from = standing.waiting, standing.last, self._digests.of(origin)
+        waiting, last, made_from = standing.waiting, standing.last, self._digests.of(origin.digest())
         if last is not None and last.made_from == made_from and _says_so_still(standing, action):
             return None
         try:
@@ -449,7 +449,7 @@ class Planner:
             reason = Reason.TWIN
         if reason is not Reason.NONE:
             return Decision(Action.HOLD, origin.key, origin.title, why, reason, marker=self._marker(origin.key))
-        to, made_from = self.route.to, self._digests.of(origin)
+        to, made_from = self.route.to, self._digests.of(origin.digest())
         own = publication_id(origin.key, to.instance, to.space)
         try:
             rendered = self._render(origin)
