@@ -28,7 +28,7 @@ _VOTES = slice(6, 8)
 COMPARED = {
     "proposals": "kind, remote_id, space_key, title, state, native_state, author, official, supports, opposes, endorsements, comments, "
     "published_at, withdrawn_at, address, latitude, longitude, amount, selected",
-    "texts": "proposal_key, locale, machine, title, html",
+    "proposal_texts": "proposal_key, locale, machine, title, html",
     "comments": "kind, remote_id, target_key, parent_key, body, alignment, supports, opposes, author",
     "answers": "kind, remote_id, target_key, state, native_state, body, answered_at",
     "spaces": "kind, remote_id, name, native_type, status, amount, parent_key",
@@ -60,7 +60,7 @@ class Measured(City):
         """Everything that is there now."""
         found: dict[str, frozenset[tuple[Any, ...]]] = {}
         for view, columns in COMPARED.items():
-            if view == "texts" or view == "proposal_categories":
+            if view in {"proposal_texts", "proposal_categories"}:
                 where = " WHERE proposal_key IN (SELECT key FROM proposals WHERE gone_at IS NULL)"
             else:
                 where = " WHERE gone_at IS NULL"
