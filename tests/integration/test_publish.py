@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -286,6 +287,9 @@ def test_a_text_that_is_refused_does_not_stop_the_others_and_is_tried_again_when
     assert world.states() == {"sent": 3}
 
 
+@pytest.mark.skipif(
+    "CIVICSYNC_LONG" not in os.environ, reason="twenty seconds; test_two_deployments_settle is its small form"
+)
 def test_two_deployments_do_not_play_ping_pong(tmp_path: Path) -> None:
     one = mesh(tmp_path / "one", 2)
     two = Mesh(tmp_path / "two", "ab", key="fedcba9876543210" * 4, worlds=one.worlds)
