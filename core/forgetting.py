@@ -57,6 +57,7 @@ from .schema.tables import (
 )
 from .store.bulk import chunks, upsert
 from .store.forgotten import ERASED_RECORD, FORGOTTEN, mark_of, marks
+from .store.retention import BLANK_COMMENT, BLANK_PROPOSAL
 
 ERASED = "erased"
 """The reason of a tombstone whose person was forgotten."""
@@ -65,18 +66,8 @@ _PROPOSAL, _COMMENT, _AUTHOR, _QUARANTINE = (
 )
 _TEXT, _VERSION, _ATTACHMENT = (table_of(each) for each in (ProposalTextRow, ProposalVersionRow, AttachmentRow))
 _PAIR, _VECTOR, _DOCUMENT = (table_of(each) for each in (DuplicatePairRow, DuplicateVectorRow, SearchDocumentRow))
-_BLANK_PROPOSAL: dict[str, Any] = {
-    "title": "",
-    "author": None,
-    "address": None,
-    "latitude": None,
-    "longitude": None,
-    "video_url": None,
-    "url": None,
-    "digest": None,
-    "token": None,
-}
-_BLANK_COMMENT: dict[str, Any] = {"html": "", "plain": "", "author": None, "digest": None, "token": None}
+_BLANK_PROPOSAL: dict[str, Any] = {**BLANK_PROPOSAL, "digest": None, "token": None}
+_BLANK_COMMENT: dict[str, Any] = {**BLANK_COMMENT, "digest": None, "token": None}
 _BLANK_DRAFT = {"category": None, "area": None, "latitude": None, "longitude": None, "address": None}
 _PROBES = 12
 """So many pieces of what was typed are looked for afterwards, the longest: they are the least likely to be somebody else's."""

@@ -35,20 +35,19 @@ _AUTHOR, _QUARANTINE, _VERSION = table_of(AuthorRow), table_of(QuarantineRow), t
 _TEXT, _VOTE, _RUN = table_of(ProposalTextRow), table_of(VoteRow), table_of(RunRow)
 _AT_ONCE = 2000
 # An address holds words of the title on some platforms.
+BLANK_PROPOSAL: dict[str, Any] = {
+    "title": "",
+    "author": None,
+    "address": None,
+    "latitude": None,
+    "longitude": None,
+    "video_url": None,
+    "url": None,
+}
+BLANK_COMMENT: dict[str, Any] = {"html": "", "plain": "", "author": None}
 _BLANK: tuple[tuple[Table, dict[str, Any]], ...] = (
-    (
-        _PROPOSAL,
-        {
-            "title": "",
-            "author": None,
-            "address": None,
-            "latitude": None,
-            "longitude": None,
-            "video_url": None,
-            "url": None,
-        },
-    ),
-    (_COMMENT, {"html": "", "plain": "", "author": None}),
+    (_PROPOSAL, BLANK_PROPOSAL),
+    (_COMMENT, BLANK_COMMENT),
     (_ANSWER, {"plain": "", "texts": None}),
 )
 
