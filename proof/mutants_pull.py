@@ -382,7 +382,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "after its grace period nothing that was typed stays",
         "core/store/retention.py",
-        '            "address": None,\n',
+        '    "address": None,\n',
         "",
         f"{_STORE}test_after_its_grace_period_only_key_date_and_reason_stay[sqlite]",
     ),
