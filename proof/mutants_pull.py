@@ -382,8 +382,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "after its grace period nothing that was typed stays",
         "core/store/retention.py",
-        '    "address": None,\n',
-        "",
+        '    "address": None,',
+        '    "latitude": None,',
         f"{_STORE}test_after_its_grace_period_only_key_date_and_reason_stay[sqlite]",
     ),
     # Nobody's data leaks, nothing that was typed runs.
