@@ -4,6 +4,7 @@
 over platforms. How many people took part is withheld where they are fewer than `k`.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -248,20 +249,20 @@ class _Gathering:
 
     def monthly(self) -> Monthly:
         """Ask everything."""
-        told = {row["kind"]: row["many"] for row in self._rows(_ANSWERS_TOLD, kinds=True)}
+        told = {row["kind"]: row["many"] for row in self._rows(_ANSWERS_TOLD)}
         return Monthly(
             period=self.period,
             made_at=self.now,
             k=self.k,
             activity=[self._activity(row) for row in self._known()],
-            categories=self._rows(_CATEGORIES, rows=True),
-            grown=self._rows(_GROWN, rows=True),
+            categories=self._rows(_CATEGORIES),
+            grown=self._rows(_GROWN),
             waiting=self._waiting(),
             longest=self._longest(),
             frozen_at=freezing(self.period.first_day),
             top=self._rows(_TOP, list="overall"),
             top_by_category=self._rows(_TOP, list="category"),
-            same=self._rows(_SAME, rows=True),
+            same=self._rows(_SAME),
             areas=self._rows(_AREAS),
             crossed=self._rows(_CROSSED),
             came_back=told.get(OperationKind.ANSWER_BACK, 0),
@@ -271,8 +272,7 @@ class _Gathering:
 
     def _known(self) -> list[Row]:
         return self._rows(
-            "SELECT name, title, platform, last_success_at FROM instance WHERE name IN :instances ORDER BY name",
-            read=True,
+            "SELECT name, title, platform, last_success_at FROM instance WHERE name IN :instances ORDER BY name"
         )
 
     def _activity(self, row: Row) -> Activity:
@@ -320,7 +320,7 @@ class _Gathering:
             f"SELECT p.instance, p.title, p.url, p.supports, p.space, {since} {_UNANSWERED} AND {_SINCE} < :edge "
             f"ORDER BY COALESCE(p.supports, 0) DESC, {_SINCE}, p.key LIMIT :rows"
         )
-        found = self._rows(sql, rows=True, since=True, edge=last - timedelta(days=BUCKETS[0]))
+        found = self._rows(sql, edge=last - timedelta(days=BUCKETS[0]))
         return [{**row, "days": (last - row["since"]).days} for row in found]
 
     def _count(self, sql: str, values: Mapping[str, Any], period: Period | None = None) -> int:
@@ -328,28 +328,27 @@ class _Gathering:
         statement = text(sql).bindparams(*(bindparam(each, type_=UTCMoment()) for each in ("start", "end")))
         return self.connection.execute(statement, {**values, "start": within.start, "end": within.end}).scalar_one()
 
-    def _rows(
-        self, sql: str, *, rows: bool = False, kinds: bool = False, read: bool = False, since: bool = False, **more: Any
-    ) -> list[Row]:
+    def _rows(self, sql: str, **more: Any) -> list[Row]:
+        """The rows of a question; it is given those of the report's values that it names."""
         values: dict[str, Any] = {
             "start": self.period.start,
             "end": self.period.end,
             "instances": self.instances,
+            "month": self.period.name,
+            "rows": ROWS,
+            "kinds": [OperationKind.ANSWER, OperationKind.ANSWER_BACK],
+            "sent": OperationState.SENT,
             **more,
         }
-        values |= {"month": self.period.name}
-        if rows:
-            values["rows"] = ROWS
-        if kinds:
-            values |= {"kinds": [OperationKind.ANSWER, OperationKind.ANSWER_BACK], "sent": OperationState.SENT}
+        asked = {name: value for name, value in values.items() if re.search(rf":{name}\b", sql)}
         binds: list[Any] = []
-        for name in [name for name in values if f":{name}" in sql]:
-            if isinstance(values[name], list):
+        for name, value in asked.items():
+            if isinstance(value, list):
                 binds.append(bindparam(name, expanding=True))
-            elif isinstance(values[name], datetime):
+            elif isinstance(value, datetime):
                 binds.append(bindparam(name, type_=UTCMoment()))
         statement: Any = text(sql).bindparams(*binds)
-        if read or since:
-            statement = statement.columns(**({"last_success_at": UTCMoment()} if read else {"since": UTCMoment()}))
-        asked = {name: value for name, value in values.items() if f":{name}" in sql}
+        moments = {name: UTCMoment() for name in ("since", "last_success_at") if re.search(rf"\b{name}\b", sql)}
+        if moments:
+            statement = statement.columns(**moments)
         return [dict(row) for row in self.connection.execute(statement, asked).mappings()]
