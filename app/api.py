@@ -130,7 +130,10 @@ async def pull_async(project: Project, *instances: str, full: bool = False) -> l
     engine = await asyncio.to_thread(project.engine)
     try:
         outcomes = await Puller(project.config, engine, Clock()).pull_all(names, Options(full=full))
-        await asyncio.to_thread(bring_up_to_date, engine, project.config.privacy.k, share=SHARE)
+        wrong = await asyncio.to_thread(bring_up_to_date, engine, project.config.privacy.k, share=SHARE)
+        if wrong is not None:
+            for outcome in outcomes:
+                outcome.notes.append(wrong)
         return outcomes
     finally:
         engine.dispose()

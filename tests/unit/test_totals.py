@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 
 from civicsync.analysis.monthly_top import freezing
 from civicsync.analysis.refresh import refresh
+from civicsync.app.refreshing import bring_up_to_date
 from civicsync.core.records import Area, Category, Space, State
 from tests.support.desk import START, TREE, Desk, comment, proposal
 
@@ -166,3 +167,11 @@ def test_a_quiet_instance_gets_its_list_by_the_calendar(desk: Desk) -> None:
     desk.clock.advance(timedelta(days=40).total_seconds())
     assert refresh(desk.engine, desk.clock) == []
     assert desk.rows("SELECT month, supports FROM monthly_top") == [("2026-03", 2)]
+
+
+def test_totals_that_cannot_be_written_are_told_and_end_nothing(desk: Desk) -> None:
+    desk.pull([*TREE, proposal(1)])
+    desk.do("DROP TABLE area_total CASCADE" if desk.engine.dialect.name == "postgresql" else "DROP TABLE area_total")
+    told = bring_up_to_date(desk.engine, 5, desk.clock)
+    assert told is not None
+    assert told.startswith("the totals are those of before: ")
