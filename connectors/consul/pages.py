@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from bs4 import BeautifulSoup
 
+from ...core.markup import Unparsable, tree
 from ..contract.errors import Malformed, NotDone
 from ..contract.exchange import Response
 from ..http.html_page import HtmlPage
@@ -105,7 +106,10 @@ def listed(page: HtmlPage) -> list[str]:
 
 def draft_on(markup: str, own: str) -> bool | None:
     """Whether a proposal's page shows a draft, in place of its supports (docs/platforms/consul.md 10b); None: it is no such page."""
-    soup = BeautifulSoup(markup, "html.parser")
+    try:
+        soup = tree(markup)
+    except Unparsable:
+        return None
     if soup.find(id=f"proposal_{own}") is None:
         return None
     return soup.select_one(f"#proposal_{own}_votes .callout.primary") is not None

@@ -8,6 +8,7 @@ from dataclasses import replace
 from bs4 import BeautifulSoup, Tag
 from bs4.element import NavigableString
 
+from ...core.markup import tree
 from ...core.text import cut_at_word
 from ..contract.errors import CannotDo
 from ..contract.writing import Draft, Fitted, LocalText
@@ -56,7 +57,7 @@ def _fit(text: LocalText, changes: list[str]) -> LocalText:
 
 def _shown(html: str, *, plain: bool = False) -> str:
     """Only the tags that the site's pages keep."""
-    soup = BeautifulSoup(html, "html.parser")
+    soup = tree(html)
     for tag in soup.find_all(True):
         if tag.name in _RENAMED:
             tag.name = _RENAMED[tag.name]
@@ -82,7 +83,7 @@ def _shown(html: str, *, plain: bool = False) -> str:
 
 def _tags(html: str) -> list[str]:
     """The tags of a text in their order: attributes that nobody sees are nothing to tell of."""
-    return [tag.name for tag in BeautifulSoup(html, "html.parser").find_all(True)]
+    return [tag.name for tag in tree(html).find_all(True)]
 
 
 def _break(soup: BeautifulSoup, tag: Tag) -> None:

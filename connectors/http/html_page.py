@@ -5,8 +5,8 @@ from functools import cached_property
 from urllib.parse import urlsplit
 
 from bs4 import BeautifulSoup, Tag
-from bs4.builder import ParserRejectedMarkup
 
+from ...core.markup import Unparsable, tree
 from ..contract.errors import Malformed
 from ..contract.exchange import Response, place_of
 from ..contract.values import whole
@@ -30,10 +30,10 @@ class HtmlPage:
             Malformed: no parser can make sense of it.
         """
         try:
-            return BeautifulSoup(self.answer.text, "html.parser")
-        except (ParserRejectedMarkup, AssertionError, RecursionError, ValueError) as error:
+            return tree(self.answer.text)
+        except Unparsable as error:
             where = place_of("", self.answer.url)
-            raise Malformed(f"{where}: the page cannot be read ({type(error).__name__})", status=self.status) from error
+            raise Malformed(f"{where}: the page cannot be read ({error})", status=self.status) from error
 
     # Where it leads
 

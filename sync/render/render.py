@@ -438,9 +438,9 @@ def _told(html: str) -> str | None:
 
 
 def _told_by_tree(html: str) -> str:
-    from bs4 import BeautifulSoup  # few texts need it
+    from ...core.markup import tree  # few texts need it
 
-    soup = BeautifulSoup(html, "html.parser")
+    soup = tree(html)
     for link in soup.find_all("a"):
         address, text = str(link.get("href") or ""), link.get_text()
         if address and address != text:
