@@ -449,14 +449,16 @@ def table(found: Mapping[str, tuple[dict[str, Cell], int]]) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure; `--json` prints figures, `--size N` another number of proposals, names choose platforms. 1 where a bar is not met.
+    """Measure; `--json` prints figures, `--size N` another number of proposals, `--newest` only the newest releases, names choose platforms.
+
+    1 where a bar is not met.
 
     Without any of them, all is measured with 240 proposals and the newest releases with 5,000, and the page is written.
     """
     names = [each for each in arguments if not each.startswith("--") and not each.isdecimal()]
     if arguments:
         size = int(arguments[arguments.index("--size") + 1]) if "--size" in arguments else 240
-        found, failed = _measure_all(size, names)
+        found, failed = _measure_all(size, names, newest="--newest" in arguments)
         if "--json" in arguments:
             print(json.dumps({name: {k: c.runs for k, c in cells.items()} for name, (cells, _) in found.items()}))
         else:
