@@ -449,10 +449,9 @@ def table(found: Mapping[str, tuple[dict[str, Cell], int]]) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure; `--json` prints figures, `--size N` another number of proposals, `--newest` only the newest releases, names choose platforms.
+    """Measure; 1 where a bar is not met.
 
-    1 where a bar is not met.
-
+    `--size N` takes another number of proposals, `--newest` only the newest releases, names choose platforms, `--json` prints figures.
     Without any of them, all is measured with 240 proposals and the newest releases with 5,000, and the page is written.
     """
     names = [each for each in arguments if not each.startswith("--") and not each.isdecimal()]
