@@ -173,6 +173,8 @@ def _thousand(world: Any, dice: random.Random) -> None:
             getattr(world, dice.choice(happenings))(dice.choice("abc"), dice.randint(0, 60))
         if dice.random() < 0.2:
             world.the_administrator_restores_the_backup()
+        if dice.random() < 0.5:
+            world.the_administrator_lets_halted_routes_go_on()
         world.civicsync_works()
         if burst % 3 == 0:
             world.the_administrator_makes_a_backup()

@@ -74,6 +74,10 @@ class Publishing(RuleBasedStateMachine):
         self.world.restore(self.saved)
 
     @rule()
+    def the_administrator_lets_halted_routes_go_on(self) -> None:
+        self.world.resume()
+
+    @rule()
     def civicsync_reads(self) -> None:
         self.world.pull()
 
@@ -118,6 +122,7 @@ class Publishing(RuleBasedStateMachine):
             platform.faults.clear()
         self.world.clock.advance(7200)
         for _ in range(4):
+            self.world.resume()
             self.world.round()
         assert (self.world.round(), self.world.round()) == (0, 0)
         stopped = set(self.world.rows("SELECT origin, target_instance FROM publications WHERE state <> 'sent'"))

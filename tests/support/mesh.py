@@ -14,6 +14,7 @@ from civicsync.config.load import load
 from civicsync.config.model import Config
 from civicsync.connectors.testing.fake import FakePlatform
 from civicsync.core.clock import FakeClock
+from civicsync.core.ledger.ledger import Ledger
 from civicsync.core.schema.database import migrate, open_engine, parse_url
 from civicsync.sync.publish.outcome import RouteOutcome
 from civicsync.sync.publish.publisher import Publisher
@@ -82,6 +83,14 @@ class Mesh:
         self.clock.advance(60)
         publisher = Publisher(self.config, self.engine, self.clock)
         return asyncio.run(publisher.publish(names or tuple(self.config.routes), dry_run=dry_run))
+
+    def resume(self) -> int:
+        """The administrator has looked at what halted routes and lets them go on; how many there were."""
+        ledger = Ledger(self.engine, self.clock)
+        halted = [name for (name,) in self.rows("SELECT name FROM route WHERE halted_at IS NOT NULL")]
+        for name in halted:
+            ledger.save_route(name, halted_at=None, halted_reason="", resumed_at=self.clock.now())
+        return len(halted)
 
     def round(self) -> int:
         """Pull and publish; how many writes the platforms saw."""
