@@ -22,7 +22,11 @@ from .schema.tables import LeaseRow, table_of
 
 LEASE = table_of(LeaseRow)
 LEASE_SECONDS = 120.0
+SERVER_LEASE_SECONDS = 40.0
+"""On a server (PostgreSQL), which locks rows and not the whole database: no writer makes a heartbeat wait for a minute there, as SQLite's
+may, and whoever takes over from a dead machine need not wait for two."""
 HEARTBEAT_SECONDS = 30.0
+"""At most so long between two renewals; a quarter of a lease, where that is shorter."""
 RETRY_SECONDS = 2.0
 """After a renewal that the database did not take: a lock of a minute, then a whole heartbeat, would be longer than a lease lasts."""
 _MARGIN = 5.0
@@ -33,17 +37,29 @@ class LeaseLost(Exception):
     """Another process has taken over; what this one would write now is refused, and nothing of it was written."""
 
 
+def lease_seconds(engine: Engine) -> float:
+    """How long a lease lasts in this kind of database."""
+    return LEASE_SECONDS if engine.dialect.name == "sqlite" else SERVER_LEASE_SECONDS
+
+
 class Lease:
     """The right to work on `name` alone. Every method that touches the database blocks: call it outside the event loop."""
 
     def __init__(
-        self, engine: Engine, name: str, clock: Clock | None = None, *, seconds: float = LEASE_SECONDS, holder: str = ""
+        self,
+        engine: Engine,
+        name: str,
+        clock: Clock | None = None,
+        *,
+        seconds: float | None = None,
+        holder: str = "",
     ) -> None:
-        """`clock`: the process's own life, so the real one but in tests of leases themselves."""
+        """`clock`: the process's own life, so the real one but in tests of leases themselves. `seconds`: how long it lasts, where that is
+        not `lease_seconds` of the database."""
         self.name = name
         self.engine = engine
         self.clock = clock or Clock()
-        self.seconds = seconds
+        self.seconds = lease_seconds(engine) if seconds is None else seconds
         self.holder = holder or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self.token: int | None = None
         self._good_until = 0.0
@@ -126,6 +142,12 @@ class Lease:
         if self.token is None or late or self.clock.monotonic() >= self._good_until - _MARGIN:
             raise LeaseLost(self._lost())
 
+    def free_at(self) -> datetime | None:
+        """When it runs out unless it is renewed, by the clock of whoever holds it; None where nobody does. Changes nothing."""
+        with self.engine.connect() as connection:
+            row = connection.execute(select(LEASE.c.holder, LEASE.c.until).where(LEASE.c.name == self.name)).first()
+        return None if row is None or not row[0] or row[1] <= self.clock.now() else row[1]
+
     def held_by(self) -> str:
         """Who holds it and until when, in words for whoever has to wait."""
         with self.engine.connect() as connection:
@@ -149,7 +171,7 @@ class Lease:
                 await asyncio.to_thread(self.release)
 
     async def _beat(self) -> None:
-        pause = HEARTBEAT_SECONDS
+        pause = self._between
         while True:
             await asyncio.sleep(pause)  # the process's own life, whatever clock a test gives
             try:
@@ -159,7 +181,11 @@ class Lease:
             except SQLAlchemyError:
                 pause = RETRY_SECONDS  # a locked or absent database: `check` stops the holder if that lasts
             else:
-                pause = HEARTBEAT_SECONDS
+                pause = self._between
+
+    @property
+    def _between(self) -> float:
+        return min(HEARTBEAT_SECONDS, self.seconds / 4)
 
     def _extend(self, began: float, until: datetime) -> None:
         self._good_until, self._until = began + self.seconds, until

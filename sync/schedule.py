@@ -1,9 +1,10 @@
 """The clock: pulls and routes kept going in one process, for as long as it runs. APScheduler wakes it; what is due it decides itself.
 
-Jobs are made from the configuration at every start and live in memory; what was done is in the database. One run per job at a time, and
-each on its own: none waits for another. When a turn is due follows from the schedule, the name and the time alone, so that it is the same
-after a restart and in every process. Missed turns, of a machine that slept or of work that took longer, are made up for by one; quiet hours
-move turns to their end; a stop waits for the page or the write at hand.
+Jobs are made from the configuration at every start and live in memory; which of their turns are done is in the database (`core.turns`),
+so that several processes share them. One run per job at a time, and each on its own: none waits for another. When a turn is due follows
+from the schedule, the name and the time alone, so that it is the same after a restart and in every process. Missed turns, of a machine that
+slept or of work that took longer, are made up for by one; quiet hours move turns to their end; a stop waits for the page or the write at
+hand.
 """
 
 import asyncio
@@ -17,18 +18,29 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from sqlalchemy.exc import SQLAlchemyError
 
 from ..core.clock import Clock
 from ..core.durations import seconds
+from ..core.leases import LeaseLost
 from ..core.schedules import cron_line, quiet_hours, quiet_until
+from ..core.schema.failures import DatabaseError
+from ..core.turns import Begun, Elsewhere, Settled, Turns, Within
 from .net import STOPPING, unforeseen
 
 SPREAD = 30.0
 """Seconds within which turns of one moment begin, each job at its own, so that not everything is asked for at once."""
 LOOK = 30.0
 """At least so often the clock on the wall is looked at: a timer stands still while a machine sleeps, and misses when a clock is set."""
+AGAIN = 5.0
+"""Seconds until a turn is looked at again that another process is at, or that came to no end."""
 Work = Callable[[], Awaitable[str]]
 Said = Callable[[str, str], None]
+Aside = Callable[..., Awaitable[Any]]
+
+
+class Unfinished(Exception):
+    """Raised by work that came to no end, with what to say of it: somebody else was at it, or it was stopped. Its turn is not done."""
 
 
 @dataclass(slots=True)
@@ -51,6 +63,12 @@ class Scheduled:
     """Its next turn, in UTC."""
     put_off: bool = False
     """Its turn waits for the end of quiet hours."""
+    plan: str = ""
+    """A digest of what it does by the configuration."""
+    within: Within | None = None
+    """What is done instead of `work`, in the transaction that ends the turn: then either both happened or neither."""
+    waits: bool = False
+    """That its turn came to no end was said already."""
 
 
 @dataclass
@@ -61,6 +79,10 @@ class Timetable:
     jobs: list[Scheduled] = field(default_factory=list[Scheduled])
     say: Said = lambda _name, _text: None
     clock: Clock = field(default_factory=Clock)
+    turns: Turns | None = None
+    """Where it is kept which turns are done; without it nobody else knows."""
+    aside: Aside = asyncio.to_thread
+    """Runs what blocks outside the event loop."""
     _looked: datetime | None = None
 
     def add(
@@ -72,13 +94,19 @@ class Timetable:
         never_between: Sequence[str] = (),
         ending: asyncio.Event | None = None,
         done_at: datetime | None = None,
+        plan: str = "",
+        within: Within | None = None,
     ) -> None:
-        """One more job. `never_between`, `ending`, `done_at`: as in `Scheduled`."""
-        self.jobs.append(Scheduled(name, every, work, never_between, ending, done_at))
+        """One more job. `never_between`, `ending`, `done_at`, `plan`, `within` (needs `turns`): as in `Scheduled`."""
+        self.jobs.append(Scheduled(name, every, work, never_between, ending, done_at, plan=plan, within=within))
 
     async def run(self, stop: asyncio.Event, now: datetime) -> None:
-        """Everything once at the start, but for what has `done_at`, then by the timetable; returns when all work has ended."""
+        """At the start what was never done, came to no end, missed a turn or does something else now; then by the timetable.
+
+        Returns when all work has ended.
+        """
         zone = ZoneInfo(self.zone)
+        await self._remember()
         for job in self.jobs:
             turn = turns(job.every, self.zone, job.name)
             job.due = now if job.done_at is None else turn(job.done_at)
@@ -99,6 +127,17 @@ class Timetable:
                 await asyncio.wait(working)
             if alarm is not None:
                 await alarm.close()
+
+    async def _remember(self) -> None:
+        """What was done before this process, or by another one."""
+        if self.turns is None:
+            return
+        try:
+            done = await self.aside(self.turns.done, {job.name: job.plan for job in self.jobs})
+        except (SQLAlchemyError, DatabaseError):
+            return  # each turn asks again before it begins
+        for job in self.jobs:
+            job.done_at = done.get(job.name)
 
     def _look(self, zone: ZoneInfo, working: set[asyncio.Task[None]], changed: asyncio.Event) -> datetime:
         """Begin what is due; returns when the next turn is."""
@@ -141,7 +180,9 @@ class Timetable:
         job.due, job.put_off, job.running = turns(job.every, self.zone, job.name)(done_until), False, True
         if job.ending is not None:
             job.ending.clear()
-        task = asyncio.ensure_future(self._turn(job))
+        task = asyncio.ensure_future(
+            self._turn(job) if self.turns is None else self._shared(job, self.turns, done_until)
+        )
         working.add(task)
 
         def ended(done: asyncio.Task[None]) -> None:
@@ -170,6 +211,8 @@ class Timetable:
             job.last = await job.work()
         except STOPPING:
             raise
+        except Unfinished as error:
+            job.last = str(error)
         except BaseException as error:  # one instance's trouble must not end the others' turns
             job.last = f"failed: {unforeseen(job.name, error)}"
         finally:
@@ -181,6 +224,57 @@ class Timetable:
                 if job.due is not None and job.due <= now:
                     job.due = turns(job.every, self.zone, job.name)(now)
         self.say(job.name, job.last)
+
+    async def _shared(self, job: Scheduled, book: Turns, up_to: datetime) -> None:
+        """One turn, unless another process has done it or is at it; whatever comes to no end is looked at again soon."""
+        following = turns(job.every, self.zone, job.name)
+        anew = job.times == 0 and job.done_at is None
+        again: datetime | None = None
+        try:
+            found = await self.aside(book.begin, job.name, job.plan, following, up_to, anew=anew)
+            match found:
+                case Settled():
+                    job.due, job.done_at, job.waits = following(found.up_to), found.up_to, False
+                case Elsewhere():
+                    again = found.until
+                    raise Unfinished("another process is at it; if it dies, this one takes over")
+                case Begun():
+                    async with found.lease.kept():
+                        await self._own(job, found, up_to)
+                case _:
+                    raise AssertionError(found)
+        except STOPPING:
+            raise
+        except (Unfinished, LeaseLost) as error:
+            self._wait_again(job, str(error), again)
+        except (SQLAlchemyError, DatabaseError) as error:
+            self._wait_again(job, f"its turn waits for the database ({type(error).__name__})", None)
+        finally:
+            job.running = False
+
+    async def _own(self, job: Scheduled, begun: Begun, up_to: datetime) -> None:
+        try:
+            job.last = "" if job.within is not None else await job.work()
+        except (*STOPPING, Unfinished):
+            raise
+        except BaseException as error:  # one instance's trouble must not end the others' turns
+            job.last = f"failed: {unforeseen(job.name, error)}"
+        if not _is_cron(job.every):
+            up_to = max(up_to, self.clock.now())  # what came due while it worked is done, as above
+        said = await self.aside(begun.end, up_to, job.within)
+        job.due, job.waits = turns(job.every, self.zone, job.name)(up_to), False
+        job.times += 1
+        job.last = job.last or said
+        self.say(job.name, job.last)
+
+    def _wait_again(self, job: Scheduled, why: str, free: datetime | None) -> None:
+        now = self.clock.now()
+        soon = now + timedelta(seconds=AGAIN)
+        # A moment after the lease of a dead process has run out, not before.
+        job.due = soon if free is None else min(soon, max(free, now) + timedelta(milliseconds=100))
+        if not job.waits:
+            self.say(job.name, why)
+        job.waits = True
 
     @staticmethod
     def _quiet(job: Scheduled, now: datetime, zone: ZoneInfo) -> datetime | None:

@@ -168,6 +168,58 @@ def _planning() -> None:
     )
 
 
+def _turns() -> None:
+    _make(
+        "turn",
+        _text("job", key=True),
+        _moment("up_to", nullable=False),
+        _moment("began_at", nullable=False),
+        _moment("ended_at"),
+        _text("plan"),
+    )
+
+
+def _alerting() -> None:
+    if _make(
+        "alert",
+        _whole("id", key=True),
+        *(_text(name) for name in ("kind", "subject")),
+        _text("open_as", nullable=True),
+        _moment("since"),
+        _whole("many"),
+        _moment("opened_at", nullable=False),
+        _moment("told_at", nullable=False),
+        _moment("closed_at"),
+        _text("opened_by"),
+        sa.UniqueConstraint("open_as", name="uq_alert_open"),
+    ):
+        op.create_index("ix_alert_kind", "alert", ["kind", "subject"])
+    _make(
+        "alert_notice",
+        _whole("id", key=True),
+        *(_text(name) for name in ("uid", "what")),
+        _moment("at", nullable=False),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in ("title", "body")),
+        *(sa.Column(name, _JSON, nullable=True) for name in ("told", "answers")),
+        _text("overview_of", nullable=True),
+        sa.UniqueConstraint("uid", name="uq_alert_notice_uid"),
+        sa.UniqueConstraint("overview_of", name="uq_alert_notice_overview"),
+    )
+    if _make(
+        "alert_delivery",
+        _whole("id", key=True),
+        _whole("notice_id"),
+        *(_text(name) for name in ("channel", "state")),
+        _whole("attempts"),
+        _moment("due_at", nullable=False),
+        *(_moment(name) for name in ("claimed_until", "delivered_at")),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.UniqueConstraint("notice_id", "channel", name="uq_alert_delivery"),
+    ):
+        op.create_index("ix_alert_delivery_state", "alert_delivery", ["state", "channel"])
+    _make("alert_watch", _text("name", key=True), _moment("since", nullable=False))
+
+
 def upgrade() -> None:
     _totals()
     _searching()
@@ -175,3 +227,5 @@ def upgrade() -> None:
     _privacy()
     _restoring()
     _planning()
+    _turns()
+    _alerting()
