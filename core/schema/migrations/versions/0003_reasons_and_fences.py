@@ -6,6 +6,9 @@ from alembic import op
 revision = "0003"
 down_revision = "0002"
 
+REWRITES = dict.fromkeys(("sqlite", "postgresql"), ("publication", "operation"))
+"""Tables of which every row is written anew, by dialect (`core.upgrading`)."""
+
 _REFUSED_CREATE = (
     "SELECT 1 FROM operation o WHERE o.publication_id = publication.id AND o.kind = 'create' AND o.state = 'refused'"
 )

@@ -7,6 +7,8 @@ revision = "0005"
 down_revision = "0004"
 
 _SWEPT = ("space", "proposal", "comment", "answer", "category", "area", "vote")
+REWRITES = dict.fromkeys(("sqlite", "postgresql"), _SWEPT)
+"""Tables of which every row is written anew, by dialect (`core.upgrading`)."""
 
 
 def upgrade() -> None:

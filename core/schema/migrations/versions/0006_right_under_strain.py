@@ -13,6 +13,9 @@ down_revision = "0005"
 
 _JSON = sa.JSON().with_variant(JSONB(), "postgresql")
 _COUNTERS = ("supports", "opposes", "endorsements", "comments")
+_COUNTED = ("proposal", "tally", "comment")
+REWRITES = {"postgresql": _COUNTED}
+"""Tables of which every row is written anew, by dialect (`core.upgrading`)."""
 
 
 def _wider_counters() -> None:
@@ -21,7 +24,7 @@ def _wider_counters() -> None:
         return
     for name in (*reversed(NAMES), *FORMER):
         op.execute(f'DROP VIEW IF EXISTS "{name}"')
-    for table in ("proposal", "tally", "comment"):
+    for table in _COUNTED:
         for counter in _COUNTERS:
             op.alter_column(table, counter, type_=sa.BigInteger())
 
