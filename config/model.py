@@ -220,6 +220,9 @@ class Frame(Settings):
     """When a run stops and asks."""
     operations: Operations = Operations()
     """What an operator sees of `civicsync run`."""
+    workers: bool = False
+    """Whether pulls and routes are done by `civicsync worker`, on any number of machines, and `civicsync run` only says when. Needs
+    PostgreSQL and civicsync[workers]."""
     time_zone: TimeZone = "UTC"
     """In which time zone cron lines of `every` are meant, for example Europe/Amsterdam."""
     catalogue: CatalogueBlock = CatalogueBlock()

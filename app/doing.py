@@ -1,0 +1,144 @@
+"""What turns are made of: a whole pull of an instance, a whole run of a route. `run` does them itself, or its workers do."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Engine
+
+from ..config import Config
+from ..connectors.credentials import credentials_print
+from ..core.clock import Clock
+from ..core.schedules import quiet_hours, quiet_until
+from ..core.schema.database import was_lost
+from ..sync.publish.outcome import RouteEnd
+from ..sync.publish.publisher import Publisher
+from ..sync.pull.run import Options, PullEnd, Puller
+from ..sync.schedule import Unfinished
+from .refreshing import SHARE, bring_up_to_date
+
+_NO_END = {
+    *(PullEnd.BUSY, PullEnd.LEASE_LOST, PullEnd.STOPPED),
+    *(RouteEnd.BUSY, RouteEnd.LEASE_LOST, RouteEnd.STOPPED),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A job of the timetable. `work` is `pull` or `publish`, `name` an instance or a route, `instance` the one whose hours count."""
+
+    work: str
+    name: str
+    instance: str
+    every: str
+    plan: str
+    """A digest of what it does by the configuration, which tells nothing of it."""
+
+    @property
+    def job(self) -> str:
+        """How people and the database call it."""
+        return f"{'route' if self.work == 'publish' else self.work} {self.name}"
+
+
+def planned(config: Config, names: Sequence[str]) -> Iterator[Planned]:
+    """The jobs of these instances and of the routes between them that have a timetable of their own."""
+    secret = config.privacy.key.get_secret_value()
+    for name in names:
+        settings = config.instances[name]
+        plan = _digest(credentials_print(settings, secret), settings.model_dump_json())
+        yield Planned("pull", name, name, settings.every, plan)
+    for name in routes_of(config, names):
+        route = config.routes[name]
+        if route.every is not None:
+            yield Planned("publish", name, route.to.instance, route.every, _digest(route.model_dump_json()))
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def routes_of(config: Config, names: Sequence[str]) -> list[str]:
+    """The routes that run between these instances."""
+    return [n for n, r in config.routes.items() if r.enabled and {r.source.instance, r.to.instance} <= set(names)]
+
+
+def following(config: Config, names: Sequence[str], instance: str) -> list[str]:
+    """The routes without a timetable of their own, which follow every pull of their origin."""
+    routes = config.routes
+    return [n for n in routes_of(config, names) if routes[n].every is None and routes[n].source.instance == instance]
+
+
+def quiet(config: Config, instance: str, now: datetime) -> datetime | None:
+    """Until when an instance is left alone; None where it may be asked now."""
+    hours = [quiet_hours(each) for each in config.instances[instance].never_between]
+    return quiet_until(hours, now, ZoneInfo(config.time_zone)) if hours else None
+
+
+MakePuller = Callable[[asyncio.Event], Puller]
+MakePublisher = Callable[[asyncio.Event], Publisher]
+
+
+class Doing:
+    """Whole pulls and whole runs of routes, told in a line each."""
+
+    def __init__(
+        self,
+        config: Config,
+        engine: Engine,
+        clock: Clock,
+        say: Callable[[str, str], None],
+        lost: Callable[[], None],
+    ) -> None:
+        """`lost`: called where the file of the database was deleted or replaced."""
+        self.config, self.engine, self.clock, self.say, self.lost = config, engine, clock, say, lost
+
+    async def pull(self, name: str, ending: asyncio.Event, puller: Puller | None = None) -> str:
+        """Pull an instance; `ending`: after the page at hand.
+
+        Raises:
+            Unfinished: it came to no end, or somebody else is at it.
+        """
+        puller = puller or Puller(self.config, self.engine, self.clock, stop=ending)
+        outcome = await puller.pull(name, Options())
+        await self._still_there()
+        if outcome.outcome is not PullEnd.BUSY:
+            wrong = await asyncio.to_thread(bring_up_to_date, self.engine, self.config.privacy.k, share=SHARE)
+            if wrong:
+                self.say(name, wrong)
+        written = outcome.written
+        numbers = f"{written.created} new, {written.changed} changed, {outcome.gone} gone, {outcome.requests} requests"
+        said = f"{outcome.outcome}: {numbers}" + (f"; {outcome.message}" if outcome.message else "")
+        if outcome.outcome in _NO_END:
+            raise Unfinished(said)
+        return said
+
+    async def publish(self, name: str, ending: asyncio.Event, publisher: Publisher | None = None) -> str:
+        """Run a route; `ending`: after the write at hand.
+
+        Raises:
+            Unfinished: it came to no end, or somebody else is at it.
+        """
+        publisher = publisher or Publisher(self.config, self.engine, self.clock, stop=ending)
+        outcome = (await publisher.publish([name]))[0]
+        await self._still_there()
+        told = (
+            f"wrote {sum(outcome.written.values())}" + (f" ({_numbers(outcome.written)})" if outcome.written else ""),
+            f"all in all {_numbers(outcome.counts)}" if outcome.counts else "",
+            outcome.message,
+        )
+        said = f"{outcome.outcome}: {'; '.join(each for each in told if each)}"
+        if outcome.outcome in _NO_END:
+            raise Unfinished(said)
+        return said
+
+    async def _still_there(self) -> None:
+        """Over a file that was deleted nothing goes on: a new one in its place would look as if nothing had happened."""
+        if await asyncio.to_thread(was_lost, self.engine):
+            self.lost()
+
+
+def _numbers(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{number} {word.replace('_', ' ')}" for word, number in sorted(counts.items()))
