@@ -6,6 +6,8 @@ a language. On the way out a platform may take less: `cut_at_word` and `cut_at_s
 
 import html as html_module
 import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import nh3
 
@@ -55,11 +57,43 @@ _BLOCK_BEGINS = frozenset(
 )
 _BEGIN = "\x01"
 """Stands where a block begins until it is known whether a line has ended there already; no text that was tidied holds it."""
-_BEGINS = re.compile(rf"(?:\n[ \t]*)?{_BEGIN}+")
 _TAG = re.compile(r"<[^>]*>")
-_AROUND_BREAKS = re.compile(r"[ \t]*\n[ \t]*")
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where canonical HTML may be: what each tag leads to from here, with what stands in its place in plain text."""
+
+    tags: dict[str, "tuple[_Place, str]"] = field(default_factory=dict[str, "tuple[_Place, str]"])
+
+    def holding(self, *tags: str, inside: "Callable[[], _Place]") -> "_Place":
+        """With elements, each of which is closed before anything else."""
+        for tag in tags:
+            place = inside()
+            self.tags[tag] = place, _BEGIN if tag in _BLOCK_BEGINS else ""
+            place.tags[f"/{tag}"] = self, "\n" if f"/{tag}" in _BLOCK_ENDS else ""
+        return self
+
+
+def _line() -> _Place:
+    place = _Place()
+    place.tags["br"] = place, "\n"
+    return place
+
+
+def _marked() -> _Place:
+    return _line().holding("strong", "em", "b", "i", "u", "s", inside=_line)
+
+
+_CANONICAL = _marked().holding("p", "h2", "h3", "h4", inside=_marked)
+_CANONICAL.holding("ul", "ol", inside=lambda: _Place().holding("li", inside=_marked))
+"""HTML that the sanitiser would write exactly as it stands: these tags and no other one, none with an attribute, each closed where it
+must be. The sanitiser is what this is tested against."""
 _SPACES = re.compile(r"[ \t]{2,}|\t")
 _BLANK_LINES = re.compile(r"\n{3,}")
+_ENTITIES = {"&lt;": "<", "&gt;": ">", "&nbsp;": "\xa0", "&amp;": "&"}
+"""What the sanitiser writes. `&amp;` is the last to be read, or `&amp;lt;` would become `<`."""
+_OWN_ENTITIES = tuple(entity[1:] for entity in _ENTITIES)
 _SENTENCE = re.compile(r"[.!?…](?=\s|$)|\n")
 
 
@@ -67,19 +101,18 @@ def tidy(value: str) -> str:
     """Line breaks as `\\n`; invisible characters that can deceive a reader removed."""
     if "\r" in value:
         value = value.replace("\r\n", "\n").replace("\r", "\n")
+    # Whatever is taken out below is not printable to Python either, and nearly every text is printable throughout.
+    if value.replace("\n", "").replace("\t", "").isprintable():
+        return value
     if value.isascii():
-        # The table is far quicker than the pattern, and most texts need only this.
-        return value.translate(_ASCII_CONTROLS) if _has_control(value) else value
+        # The table is far quicker than the pattern.
+        return value.translate(_ASCII_CONTROLS)
     return _INVISIBLE.sub("", value.replace("\u2028", "\n").replace("\u2029", "\n"))
 
 
 def storable(value: str) -> str:
     """A text that both databases take: PostgreSQL has no NUL, and half a surrogate pair is no character in any encoding."""
     return value if value.isascii() and "\0" not in value else _UNSTORABLE.sub("\ufffd", value)
-
-
-def _has_control(value: str) -> bool:
-    return not value.replace("\n", "").replace("\t", "").isprintable()
 
 
 def clean_html(value: str) -> str:
@@ -89,8 +122,26 @@ def clean_html(value: str) -> str:
         # As the sanitiser itself writes them, so that cleaning twice changes nothing.
         value = value.replace(">", "&gt;") if ">" in value else value
         return value.replace("\xa0", "&nbsp;") if "\xa0" in value else value
+    if _told(value) is not None:
+        return value
     # Once more: an entity hides a character (`&#x202E;`) until the sanitiser has read it.
     return tidy(_SANITISER.clean(value))
+
+
+def _told(value: str) -> str | None:
+    """What canonical HTML says, its blocks as in `_without_tags`; None: it is for the sanitiser. One pass, cut where tags begin."""
+    pieces = value.split("<")
+    if value.count(">") != len(pieces) - 1 or "\xa0" in value or not _only_own_entities(value):
+        return None
+    place = _CANONICAL
+    for position in range(1, len(pieces)):
+        tag, closed, text = pieces[position].partition(">")
+        led = place.tags.get(tag)
+        if led is None or not closed:
+            return None
+        place, mark = led
+        pieces[position] = mark + text
+    return "".join(pieces) if place is _CANONICAL else None
 
 
 def html_to_plain(safe: str) -> str:
@@ -98,13 +149,18 @@ def html_to_plain(safe: str) -> str:
     if "<" in safe:
         # The sanitiser writes every tag in one way, so plain replacing is right, and far quicker than a pattern.
         safe = _without_tags(safe)
+    return _in_lines(safe)
+
+
+def _in_lines(safe: str) -> str:
+    """Entities read, and blanks and breaks as in `html_to_plain`."""
     if "&" in safe:
-        safe = tidy(html_module.unescape(safe))
+        safe = _unescaped(safe)
     if "  " in safe or "\t" in safe:
         safe = _SPACES.sub(" ", safe)
     if "\n" in safe:
         if " \n" in safe or "\n " in safe:
-            safe = _AROUND_BREAKS.sub("\n", safe)
+            safe = "\n".join([line.strip(" ") for line in safe.split("\n")])
         if "\n\n\n" in safe:
             safe = _BLANK_LINES.sub("\n\n", safe)
     return safe.strip()
@@ -116,7 +172,7 @@ def _without_tags(safe: str) -> str:
             safe = safe.replace(f"<{end}>", "\n")
         for begin in _BLOCK_BEGINS:
             safe = safe.replace(f"<{begin}>", _BEGIN)
-        return _BEGINS.sub("\n", _TAG.sub("", safe))
+        return _with_breaks(_TAG.sub("", safe))
     # Without attributes every `<` begins a tag and the next `>` ends it; cutting there is quicker still.
     pieces = safe.split("<")
     for position in range(1, len(pieces)):
@@ -126,7 +182,31 @@ def _without_tags(safe: str) -> str:
         elif tag in _BLOCK_BEGINS:
             text = f"{_BEGIN}{text}"
         pieces[position] = text
-    return _BEGINS.sub("\n", "".join(pieces))
+    return _with_breaks("".join(pieces))
+
+
+def _with_breaks(text: str) -> str:
+    """A break where a block begins, unless a line ended right before it; where several begin at once, one."""
+    *parts, last = text.split(_BEGIN)
+    for position, part in enumerate(parts):
+        if part or not position:
+            ended = part.rstrip(" \t")
+            parts[position] = ended if ended.endswith("\n") else f"{part}\n"
+    return "".join(parts) + last
+
+
+def _unescaped(text: str) -> str:
+    """The characters that entities stand for. The sanitiser writes four of them; any other one is looked up."""
+    if _only_own_entities(text):
+        for entity, character in _ENTITIES.items():
+            if entity in text:
+                text = text.replace(entity, character)
+        return text
+    return tidy(html_module.unescape(text))
+
+
+def _only_own_entities(text: str) -> bool:
+    return "&" not in text or all(part.startswith(_OWN_ENTITIES) for part in text.split("&")[1:])
 
 
 def plain_to_html(value: str) -> str:
@@ -146,10 +226,14 @@ def plain_title(value: str | None) -> str:
 
 def rich(locale: str | None, title: str | None, body: str | None, *, machine: bool = False) -> Text:
     """A text whose body is HTML as the platform stored it."""
-    safe = clean_html(body) if body else ""
-    return Text(
-        locale=locale or UNKNOWN_LOCALE, title=plain_title(title), html=safe, plain=html_to_plain(safe), machine=machine
-    )
+    safe = tidy(body) if body else ""
+    told = _told(safe) if "<" in safe else None
+    if told is None:
+        safe = clean_html(safe) if safe else ""
+        plain = html_to_plain(safe)
+    else:
+        plain = _in_lines(_with_breaks(told))
+    return Text(locale=locale or UNKNOWN_LOCALE, title=plain_title(title), html=safe, plain=plain, machine=machine)
 
 
 def simple(locale: str | None, title: str | None, body: str | None, *, machine: bool = False) -> Text:

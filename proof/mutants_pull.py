@@ -416,6 +416,13 @@ MUTANTS: tuple[Mutant, ...] = (
         f"{_TEXT}test_hostile_html_is_made_safe",
     ),
     Mutant(
+        "no HTML gets past the sanitiser but what it would write so itself",
+        "core/text.py",
+        "        if led is None or not closed:",
+        "        if led is None:",
+        f"{_TEXT}test_no_html_gets_past_the_sanitiser_but_what_it_would_write_so_itself",
+    ),
+    Mutant(
         "deceiving characters are removed",
         "core/text.py",
         '    return _INVISIBLE.sub("", value.',

@@ -3,9 +3,10 @@
 import html
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from civicsync.core import text as core_text
 from civicsync.core.text import clean_html, html_to_plain, plain_title, plain_to_html, rich, simple
 
 HOSTILE = [
@@ -71,3 +72,92 @@ def test_plain_text_keeps_paragraphs() -> None:
 )
 def test_plain_text_breaks_where_a_block_begins_as_well_as_where_it_ends(html: str, plain: str) -> None:
     assert [line for line in html_to_plain(html).split("\n") if line or "\n\n" in plain] == plain.split("\n")
+
+
+_WORDS = st.text(st.sampled_from("aé \n\t👍\xad"), max_size=6) | st.sampled_from(
+    ["&amp;", "&lt;", "&gt;", "&nbsp;", "<br>"]
+)
+
+
+@st.composite
+def canonical(draw: st.DrawFn) -> str:
+    """HTML as editors of the platforms make it, and as the sanitiser writes it."""
+
+    def line(marked: bool = True) -> str:
+        parts = [draw(_WORDS) for _ in range(draw(st.integers(0, 2)))]
+        if marked and draw(st.booleans()):
+            tag = draw(st.sampled_from(["strong", "em", "b", "i", "u", "s"]))
+            parts.append(f"<{tag}>{line(False)}</{tag}>")
+        return "".join(parts)
+
+    def block() -> str:
+        tag = draw(st.sampled_from(["", "p", "h2", "h3", "h4", "ul", "ol"]))
+        if tag in {"ul", "ol"}:
+            return f"<{tag}>\n{''.join(f'<li>{line()}</li> ' for _ in range(draw(st.integers(0, 2))))}</{tag}>"
+        return f"<{tag}>{line()}</{tag}>" if tag else line()
+
+    return "".join(block() for _ in range(draw(st.integers(1, 4))))
+
+
+_TAGS = [f"<{slash}{tag}>" for tag in ("p", "ul", "li", "b", "strong", "h2", "pre", "table") for slash in ("", "/")]
+_ODD = [
+    "<b",
+    "<br>",
+    "<br/>",
+    "<P>",
+    "<a>",
+    "<td>",
+    "p>",
+    "<script>",
+    "<!--",
+    "<p class='x'>",
+    '<a href="https://a.example">',
+]
+_SIGNS = [
+    "&amp;",
+    "&nbsp;",
+    "&quot;",
+    "&lt",
+    "&#x202E;",
+    "&",
+    "&amp;lt;",
+    " ",
+    "\n",
+    "a",
+    "\xa0",
+    "\u202e",
+    ">",
+    "\x01",
+]
+_SOUP = st.lists(st.sampled_from([*_TAGS, *_ODD, *_SIGNS]), max_size=9).map("".join)
+
+
+@settings(max_examples=600)
+@given(
+    _SOUP | canonical().flatmap(lambda typed: st.integers(0, len(typed)).map(lambda at: typed[:at] + typed[at + 1 :]))
+)
+@example("<b><b>a</b></b>")
+@example("<p><p>a</p></p>")
+@example("<ul>a<li>b</li></ul>")
+@example("<p>a</ul>")
+@example("<b>a")
+@example("<p")
+@example("<p>a>b</p>")
+@example("<p>a>b</p")
+@example("<p>a&lt b</p>")
+@example("<p>a\xa0b</p>")
+@example("<p><h2>a</h2></p>")
+@example("<ul><li>a<li>b</li></ul>")
+@example("<table>a</table>")
+def test_no_html_gets_past_the_sanitiser_but_what_it_would_write_so_itself(typed: str) -> None:
+    tidied = core_text.tidy(typed)
+    expected = core_text.tidy(core_text._SANITISER.clean(tidied)) if "<" in typed or "&" in typed else clean_html(typed)
+    assert clean_html(typed) == expected
+    made = rich("nl", None, typed)
+    assert (made.html, made.plain) == (expected, html_to_plain(expected))
+
+
+@given(st.text(st.sampled_from("a \n\t\u200b\u200d\u202e\xa0\x00\x85é\ud800\u2028\r"), max_size=8))
+def test_what_is_printable_throughout_holds_nothing_that_is_taken_out(typed: str) -> None:
+    one = typed.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n")
+    assert core_text.tidy(typed) == core_text._INVISIBLE.sub("", one)
