@@ -10,7 +10,7 @@ import stat
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr, ValidationError
 from ruamel.yaml import YAML
@@ -23,6 +23,7 @@ from ..connectors.registry import UnknownPlatform, platforms, resolve
 from ..core.durations import INTERVAL
 from ..core.expected import expected
 from ..core.redaction import conceal, redact, visible
+from .alerts import ADDRESS, LIMIT
 from .model import VERSIONS, Config, RawConfig
 from .routes import SPACE
 
@@ -39,6 +40,8 @@ _LONGEST_SHOWN = 80
 _FORMS = {
     VERSIONS: "expected `kept`, or an interval such as 90d",
     INTERVAL: "expected an interval such as 90s, 15m, 6h or 1d",
+    LIMIT: "expected an interval such as 90s, 15m, 6h or 1d, or `off`",
+    ADDRESS: "expected an e-mail address",
     SPACE: "expected a space as `discover` prints it, such as component/39 or group/31",
 }
 _SEE = "see docs/reference/config.md for what may stand here"
@@ -134,6 +137,7 @@ class _Loader:
             if len(named) == 2 and len(set(named.values())) == 1:
                 where = ("routes", name, "to", "instance")
                 self._problem(where, "a route from an instance to itself", "name another instance")
+        self._check_alerts(data, known)
         peers = data.get("peers")
         for name, peer in (peers if isinstance(peers, dict) else {}).items():
             accounts = peer.get("accounts") if isinstance(peer, dict) else None
@@ -142,6 +146,23 @@ class _Loader:
                     self._problem(
                         ("peers", name, "accounts", instance), "no such instance", f"name one of: {', '.join(known)}"
                     )
+
+    def _check_alerts(self, data: dict[str, Any], known: list[Any]) -> None:
+        block = data.get("alerts")
+        own = block.get("no_good_pull_of") if isinstance(block, dict) else None
+        hooks = block.get("webhooks") if isinstance(block, dict) else None
+        for name, hook in hooks.items() if isinstance(hooks, dict) else ():
+            url, given = (
+                self._written(("alerts", "webhooks", name, "url")),
+                hook.get("url") if isinstance(hook, dict) else "",
+            )
+            if isinstance(url, str) and isinstance(given, str) and is_reference(url):
+                # Whoever keeps an address out of the file has a token in it.
+                conceal(given, _beyond_host(given))
+        for name in own if isinstance(own, dict) else ():
+            if name not in known:
+                where = ("alerts", "no_good_pull_of", name)
+                self._problem(where, "no such instance", f"name one of: {', '.join(map(str, known))}", is_key=True)
 
     def parsed(self) -> Any:
         """The file as it was written, with its references."""
@@ -288,15 +309,29 @@ class _Loader:
     def _check_secrets(self, model: type[BaseModel], node: Any, path: tuple[Any, ...]) -> None:
         if not isinstance(node, Mapping):
             return
-        for name, info in model.model_fields.items():
+        for field, info in model.model_fields.items():
+            name = info.alias or field
             value = node.get(name)
             annotations = (info.annotation, *get_args(info.annotation))
+            if get_origin(info.annotation) is dict and isinstance(value, Mapping):
+                for key, each in value.items():
+                    self._check_named(annotations, each, (*path, name, key))
+                continue
             literal = isinstance(value, str) and not (value.startswith(_FILE) or _REFERENCE.fullmatch(value.strip()))
             if SecretStr in annotations and literal:
                 self._problem((*path, name), "a secret is written in the file", "use ${ENV_NAME} or file:path")
             for nested in annotations:
                 if isinstance(nested, type) and issubclass(nested, BaseModel):
                     self._check_secrets(nested, value, (*path, name))
+
+    def _check_named(self, annotations: tuple[Any, ...], value: Any, path: tuple[Any, ...]) -> None:
+        """One of several by name: a block that may hold secrets, or a secret itself."""
+        literal = isinstance(value, str) and not (value.startswith(_FILE) or _REFERENCE.fullmatch(value.strip()))
+        if SecretStr in annotations and literal:
+            self._problem(path, "a secret is written in the file", "use ${ENV_NAME} or file:path")
+        for nested in annotations:
+            if isinstance(nested, type) and issubclass(nested, BaseModel):
+                self._check_secrets(nested, value, path)
 
     def _problem(self, path: tuple[Any, ...], found: str, expected: str, *, is_key: bool = False) -> None:
         line, column = self._place(path, is_key=is_key)
@@ -348,10 +383,15 @@ def _is_secret(model: type[BaseModel], place: tuple[Any, ...]) -> bool:
     """Whether a secret stands there, or something that is called like one."""
     if any(word in str(step).lower() for step in place for word in ("key", "secret", "password", "token")):
         return True
+    named = False
     for step in place:
+        if named:  # the name of one of several
+            named = False
+            continue
         info = {each.alias or own: each for own, each in model.model_fields.items()}.get(str(step))
         if info is None:
             return False
+        named = get_origin(info.annotation) is dict
         annotations = (info.annotation, *get_args(info.annotation))
         if SecretStr in annotations or str(step) == "database":
             return True
@@ -364,10 +404,15 @@ def _is_secret(model: type[BaseModel], place: tuple[Any, ...]) -> bool:
 
 def _secrets(model: BaseModel) -> Iterator[str]:
     for _, value in model:
-        if isinstance(value, SecretStr):
-            yield value.get_secret_value()
-        elif isinstance(value, BaseModel):
-            yield from _secrets(value)
+        for each in value.values() if isinstance(value, dict) else (value,):
+            if isinstance(each, SecretStr):
+                yield each.get_secret_value()
+            elif isinstance(each, BaseModel):
+                yield from _secrets(each)
+
+
+def _beyond_host(url: str) -> str:
+    return url.partition("://")[2].partition("/")[2]
 
 
 def _is_here(url: str) -> bool:

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, SecretStr, SerializeAsAny
 
 from ..connectors.contract.settings import InstanceSettings, Settings
 from ..core.durations import Interval, Term
+from .alerts import Alerts
 from .routes import Route
 
 
@@ -220,6 +221,8 @@ class Frame(Settings):
     """When a run stops and asks."""
     operations: Operations = Operations()
     """What an operator sees of `civicsync run`."""
+    alerts: Alerts = Alerts()
+    """What is told to people without being asked, and how."""
     workers: bool = False
     """Whether pulls and routes are done by `civicsync worker`, on any number of machines, and `civicsync run` only says when. Needs
     PostgreSQL and civicsync[workers]."""

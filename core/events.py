@@ -104,6 +104,25 @@ class Warned(Event):
     code: str
 
 
+@dataclass(frozen=True, slots=True)
+class AlertTold(Event):
+    """A notice was put into the outbox. `what` and `kind` as `core.alerts.kinds` has them; an overview has no kind."""
+
+    name: ClassVar[str] = "alert_told"
+    what: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryTried(Event):
+    """A delivery of a notice was tried; `state` is where it stands now. `channel` without the address of a person."""
+
+    name: ClassVar[str] = "delivery_tried"
+    channel: str
+    state: str
+    attempts: int
+
+
 Listener = Callable[[Event], None]
 _listeners: list[Listener] = []
 

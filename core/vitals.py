@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Engine, inspect, text
 
+from .alert_counts import AlertCounts, count_alerts
 from .ledger.states import OperationState, PublicationState, Reason, waits_for_person
 from .schema.database import file_of, side_files
 from .schema.types import UTCMoment
@@ -52,6 +53,7 @@ class Vitals:
     """Hosts that are left alone because they failed."""
     leases: tuple[Held, ...]
     bytes: int
+    alerts: AlertCounts
 
 
 _MOMENT = UTCMoment()
@@ -96,6 +98,7 @@ def look(engine: Engine, instances: Iterable[str], now: datetime) -> Vitals:
         halted = rows("SELECT name FROM route WHERE halted_at IS NOT NULL")
         breakers = rows("SELECT host, open_until FROM breaker WHERE open_until IS NOT NULL", open_until=_MOMENT)
         leases = rows("SELECT name, until FROM lease WHERE holder <> ''", until=_MOMENT)
+        alerts = count_alerts(connection)
         size = _bytes(engine)
         if size is None:
             size = int(connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
@@ -123,6 +126,7 @@ def look(engine: Engine, instances: Iterable[str], now: datetime) -> Vitals:
         breakers=frozenset(str(host) for host, until in breakers if isinstance(until, datetime) and until > now),
         leases=tuple(Held(str(name), until) for name, until in leases if isinstance(until, datetime) and until > now),
         bytes=size,
+        alerts=alerts,
     )
 
 

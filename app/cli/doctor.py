@@ -19,6 +19,7 @@ from ...core.schema.database import HEAD, file_of, open_engine, parse_url, place
 from ...core.schema.failures import DatabaseError
 from ...core.vitals import look, revision, versions_seen
 from ..operations import doctor
+from ..operations.alerts.other import installed as apprise_installed
 from ..operations.doctor import Finding, Level
 from .common import EXIT_FAILED, configuration, err, out, print_json
 from .state import state
@@ -120,6 +121,9 @@ def _stored(config: Config, engine: Engine, clock: Clock) -> Iterator[Finding]:
     seen = look(engine, config.instances, clock.now())
     yield from doctor.pulls(seen.good_pulls, config.instances, clock.now())
     yield from doctor.routes(seen.halted, seen.twins, seen.breakers)
+    yield from doctor.notices(seen.alerts.waiting, seen.alerts.given_up)
+    if config.alerts.apprise and not apprise_installed():
+        yield Finding("alerts", "apprise", Level.ACT, "a channel needs Apprise", "pip install 'civicsync[apprise]'")
     ledger, secret = Ledger(engine, clock), config.privacy.key.get_secret_value()
     for name, settings in config.instances.items():
         yield from doctor.refused(name, ledger.refused(name, credentials_print(settings, secret)))

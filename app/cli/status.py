@@ -1,15 +1,18 @@
 """`civicsync status`: what is in the database now, per instance, and how the last run went."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 from sqlalchemy import Engine
 
 from ...core import journal as journal
+from ...core.alert_counts import AlertCounts, count_alerts
 from ...core.clock import Clock
 from ...core.store.statistics import oldest, totals
-from .common import NO_INSTANCE, chosen, configuration, database, print_json, print_table
+from .common import NO_INSTANCE, chosen, configuration, database, err, print_json, print_table
 
 COLUMNS = {
     "instance": "instance",
@@ -35,11 +38,25 @@ def run(
     """Show what is in the database and how the last runs went."""
     config = configuration(NO_INSTANCE)
     with database(config) as engine:
+        with engine.connect() as connection:
+            counts = count_alerts(connection)
         rows = [_row(engine, name, config.instances[name].platform) for name in chosen(config, instances)]
     if json:
         print_json(rows)
     else:
         print_table(rows, COLUMNS, empty="no instances", counts=COLUMNS.keys())
+        for line in _alerts(counts):
+            err.print(Text(line, style="yellow"), soft_wrap=True)
+
+
+def _alerts(counts: AlertCounts) -> Iterator[str]:
+    """What `civicsync alerts` tells more of."""
+    if counts.open:
+        kinds = ", ".join(f"{many} {kind.replace('_', ' ')}" for kind, many in sorted(counts.open.items()))
+        yield f"open alerts: {kinds}; `civicsync alerts`"
+    undelivered = sum(counts.waiting.values()) + sum(counts.given_up.values())
+    if undelivered:
+        yield f"{undelivered} notices were not delivered; `civicsync alerts` says why"
 
 
 def _ago(moment: datetime | None) -> str:

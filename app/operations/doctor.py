@@ -290,6 +290,16 @@ def routes(halted: Iterable[str], twins: Mapping[str, int], left_alone: Iterable
         )
 
 
+def notices(waiting: Mapping[str, int], given_up: Mapping[str, int]) -> Iterator[Finding]:
+    """What should have been told and was not delivered, by channel."""
+    way_out = "`civicsync alerts` says why; `civicsync alerts test` tries the channels"
+    for name, many in sorted(waiting.items()):
+        yield Finding("alerts", name, Level.KNOW, f"{many} notices wait to be delivered", way_out)
+    for name, many in sorted(given_up.items()):
+        what = f"{many} notices were tried for a week and not delivered"
+        yield Finding("alerts", name, Level.ACT, what, f"{way_out}; then `civicsync alerts send --again`")
+
+
 def versions(found: Mapping[str, tuple[str, str | None]], known: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
     """Platforms that are newer than what this release was tested with. `found`: by instance, platform and version as last seen."""
     for name, (platform, version) in found.items():

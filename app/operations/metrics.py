@@ -70,6 +70,13 @@ METRICS: Mapping[str, Metric] = {
     "civicsync_host_left_alone": Metric(
         "gauge", "1 for a host that failed so often that nothing is written to it for now.", ("host",)
     ),
+    "civicsync_alerts_open": Metric("gauge", "Alerts that are open: `civicsync alerts`.", ("kind",)),
+    "civicsync_alert_deliveries_waiting": Metric(
+        "gauge", "Notices in the outbox that were not delivered yet; mail as a whole.", ("channel",)
+    ),
+    "civicsync_alert_deliveries_given_up": Metric(
+        "gauge", "Notices that were tried for a week and not delivered.", ("channel",)
+    ),
     "civicsync_lease_held": Metric("gauge", "1 for a lease that some process holds.", ("lease",)),
     "civicsync_lease_ends_timestamp_seconds": Metric("gauge", "When it runs out unless it is renewed.", ("lease",)),
     "civicsync_runs_total": Metric("counter", "Runs that ended in this process.", ("work", "instance", "outcome")),
@@ -185,6 +192,11 @@ class Metrics(Collector):
         yield _gauge("civicsync_twins", {(name,): many for name, many in seen.twins.items()})
         yield _gauge("civicsync_route_halted", {(name,): 1 for name in seen.halted})
         yield _gauge("civicsync_host_left_alone", {(host,): 1 for host in seen.breakers})
+        yield _gauge("civicsync_alerts_open", {(kind,): many for kind, many in seen.alerts.open.items()})
+        waiting = {(name,): many for name, many in seen.alerts.waiting.items()}
+        yield _gauge("civicsync_alert_deliveries_waiting", waiting)
+        given_up = {(name,): many for name, many in seen.alerts.given_up.items()}
+        yield _gauge("civicsync_alert_deliveries_given_up", given_up)
         yield _gauge("civicsync_lease_held", {(each.name,): 1 for each in seen.leases})
         ends = {(each.name,): each.until.timestamp() for each in seen.leases}
         yield _gauge("civicsync_lease_ends_timestamp_seconds", ends)

@@ -1,4 +1,4 @@
-"""`/health`, `/ready` and `/metrics` over HTTP, in threads of their own, so that they answer also while the loop does not.
+"""`/health`, `/ready`, `/metrics` and `/feed.atom` over HTTP, in threads of their own, so that they answer also while the loop does not.
 
 Nothing can be changed by them. They listen on loopback unless the configuration says otherwise; whoever asks slowly or too much is let go.
 """
@@ -7,16 +7,21 @@ import contextlib
 import json
 import socket
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
+from ...core.schema.failures import DatabaseError
+from .alerts import feed
 from .health import Health
 from .metrics import Metrics
 
 _PATIENCE = 5.0
 """Seconds for one question and its answer."""
 _AT_ONCE = 8
+_PLAIN = "text/plain; charset=utf-8"
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -24,9 +29,13 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 16
 
-    def __init__(self, address: tuple[str, int], metrics: Metrics, health: Health) -> None:
+    def __init__(
+        self, address: tuple[str, int], metrics: Metrics, health: Health, ask_feed: Callable[[], bytes] | None
+    ) -> None:
         self.metrics = metrics
         self.health = health
+        self.ask_feed = ask_feed
+        self.asking = threading.Lock()
         self.room = threading.BoundedSemaphore(_AT_ONCE)
         super().__init__(address, _Answer)
 
@@ -70,11 +79,22 @@ class _Answer(BaseHTTPRequestHandler):
                 self._told(health.unready())
             case "/metrics":
                 self._send(200, _TEXT, self._server.metrics.page())
+            case "/feed.atom" if self._server.ask_feed is not None:
+                self._feed(self._server.ask_feed)
             case _:
-                self._send(404, "text/plain; charset=utf-8", b"here are /health, /ready and /metrics\n")
+                self._send(404, _PLAIN, b"here are /health, /ready, /metrics and /feed.atom\n")
 
     def do_HEAD(self) -> None:
         self.do_GET()
+
+    def _feed(self, ask: Callable[[], bytes]) -> None:
+        try:
+            with self._server.asking:  # however many ask at once, the database is asked by one
+                found = ask()
+        except (SQLAlchemyError, DatabaseError, OSError):
+            self._send(503, _PLAIN, b"the database does not answer\n")
+        else:
+            self._send(200, feed.TYPE, found)
 
     def _told(self, why: str) -> None:
         body = {"ok": not why, **({"why": why} if why else {})}
@@ -100,14 +120,16 @@ def split_address(listen: str) -> tuple[str, int]:
 
 
 @contextlib.contextmanager
-def serving(listen: str, metrics: Metrics, health: Health) -> Generator[str]:
-    """Answer for as long as the block lasts; gives the address that it listens on.
+def serving(
+    listen: str, metrics: Metrics, health: Health, ask_feed: Callable[[], bytes] | None = None
+) -> Generator[str]:
+    """Answer for as long as the block lasts; gives the address that it listens on. `ask_feed`: makes the Atom feed; it may raise.
 
     Raises:
         OSError: the address is taken, or is none of this machine.
     """
     host, port = split_address(listen)
-    server = (_Server6 if ":" in host else _Server)((host, port), metrics, health)
+    server = (_Server6 if ":" in host else _Server)((host, port), metrics, health, ask_feed)
     thread = threading.Thread(target=server.serve_forever, args=(0.2,), name="civicsync-operations", daemon=True)
     thread.start()
     shown = f"[{host}]" if ":" in host else host

@@ -21,6 +21,7 @@ from civicsync.app.operations.health import Health, asking
 from civicsync.app.operations.metrics import METRICS, Metrics
 from civicsync.app.operations.server import serving
 from civicsync.core import events
+from civicsync.core.alert_counts import AlertCounts
 from civicsync.core.clock import FakeClock
 from civicsync.core.ledger.ledger import Ledger
 from civicsync.core.schema.failures import DatabaseError
@@ -44,6 +45,7 @@ def full(clock: FakeClock) -> Vitals:
         breakers=frozenset({"host.example"}),
         leases=(Held("pull:west", clock.now() + timedelta(minutes=2)),),
         bytes=1000,
+        alerts=AlertCounts({"no_good_pull": 1}, {"mail": 2}, {"webhook:chat": 3}),
     )
 
 
