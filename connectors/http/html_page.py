@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from bs4 import BeautifulSoup, Tag
 
-from ...core.markup import Unparsable, tree
+from ...core.markup import Unparsable, page_tree
 from ..contract.errors import Malformed
 from ..contract.exchange import Response, place_of
 from ..contract.values import whole
@@ -30,7 +30,7 @@ class HtmlPage:
             Malformed: no parser can make sense of it.
         """
         try:
-            return tree(self.answer.text)
+            return page_tree(self.answer.text)
         except Unparsable as error:
             where = place_of("", self.answer.url)
             raise Malformed(f"{where}: the page cannot be read ({error})", status=self.status) from error

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import io
 import math
+import os
 import re
 import ssl
 import tempfile
@@ -20,6 +21,7 @@ import zlib
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import IO, Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -62,6 +64,7 @@ from ..contract.settings import Politeness
 from . import body, pace
 from .certificates import certificate_words
 from .connecting import no_connection
+from .wire import Wire
 
 MAX_REDIRECTS = 5
 MAX_ATTEMPTS = 6
@@ -75,6 +78,8 @@ _BETWEEN_WORDS = re.compile(rb"[\s/\"']+")
 MAX_COOKIES = 64
 MAX_REST = 86_400.0
 """No host is left alone for longer than a day because of one answer."""
+_TRUST = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+"""What of the environment says whose certificates are trusted."""
 _IN_MEMORY = 4_000_000
 """A file up to this size is not written to disk."""
 _RETRY_STATUS = frozenset({408, 425, 500, 502, 503, 504, *range(520, 525)})
@@ -169,7 +174,7 @@ class HttpTransport:
         self._client = httpx.AsyncClient(
             transport=transport,
             timeout=httpx.Timeout(self._politeness.timeout, connect=min(15.0, self._politeness.timeout)),
-            verify=ssl.create_default_context() if verify_tls and transport is None else verify_tls,
+            verify=_trusted(*map(os.environ.get, _TRUST)) if verify_tls and transport is None else verify_tls,
             follow_redirects=False,
             headers={"User-Agent": user_agent, "Accept-Encoding": "gzip"},
             limits=httpx.Limits(max_connections=2, max_keepalive_connections=1),
@@ -384,6 +389,8 @@ class HttpTransport:
         if self._before_request is not None:
             self._before_request()
         began, status, size = self._clock.monotonic(), 0, 0
+        wire: Wire | None = None
+        came = False
         self.stats.requests += 1
         memory = io.BytesIO()
         whole = self._within(seconds)
@@ -391,8 +398,10 @@ class HttpTransport:
             async with whole:
                 response = await self._client.send(request, stream=True)
                 status = response.status_code
+                wire = Wire(response.extensions.get("network_stream"), self._clock, began)
                 try:
-                    size = await self._read(response, exchange, memory)
+                    size = await self._read(response, exchange, memory, wire)
+                    came = True
                     urlsplit(response.headers.get("location", ""))  # what is no address ends here, for whoever reads it
                 finally:
                     await response.aclose()
@@ -419,14 +428,16 @@ class HttpTransport:
             raise Malformed(f"{where}: the answer cannot be read ({type(error).__name__})") from error
         finally:
             elapsed = self._clock.monotonic() - began
+            # For an answer that never came whole we waited to the end.
+            waited = wire.seconds(elapsed) if wire is not None and came else elapsed
             host_name = urlsplit(exchange.url).netloc.rpartition("@")[2]
-            events.emit(events.RequestMade(host_name, exchange.method, status, elapsed, size))
+            events.emit(events.RequestMade(host_name, exchange.method, status, waited, size))
             if not self._loopback:
-                host.pause(self._clock.monotonic() + min(30.0, elapsed * self._politeness.pause))
+                host.pause(self._clock.monotonic() + min(30.0, waited * self._politeness.pause))
             self._keep_cookies_or_not()
         headers = {name.lower(): value for name, value in response.headers.items()}
         told = _runtime(headers)
-        worked = elapsed if told is None else told
+        worked = waited if told is None else told
         self.stats.platform_seconds += worked
         self.stats.bytes += size
         self.stats.statuses[response.status_code] = self.stats.statuses.get(response.status_code, 0) + 1
@@ -449,7 +460,7 @@ class HttpTransport:
                 raise  # the same again would be as large
             raise _Again(error) from None
 
-    async def _read(self, response: httpx.Response, exchange: _Exchange, memory: io.BytesIO) -> int:
+    async def _read(self, response: httpx.Response, exchange: _Exchange, memory: io.BytesIO, wire: Wire) -> int:
         setting = "max_response_mb" if exchange.file is None else "max_file_mb"
         limit = int(getattr(self._politeness, setting)) * 1_000_000
         page = exchange.file is None and "html" in response.headers.get("content-type", "").lower()
@@ -463,7 +474,8 @@ class HttpTransport:
                 if len(response.content) > limit:
                     raise body.TooLarge
             else:
-                await body.receive(response.aiter_raw(), encoding, min(limit, MAX_PAGE_BYTES) if page else limit, sink)
+                pieces = wire.watched(response.aiter_raw())
+                await body.receive(pieces, encoding, min(limit, MAX_PAGE_BYTES) if page else limit, sink)
         except body.TooLarge:
             if page and limit > MAX_PAGE_BYTES:
                 raise Malformed(f"{exchange.where}: too large for a page", status=response.status_code) from None
@@ -543,6 +555,12 @@ class HttpTransport:
         return await ask(
             self, path, query, variables, params=params, headers=headers, variables_as_text=variables_as_text
         )
+
+
+@lru_cache(maxsize=1)
+def _trusted(*_: str | None) -> ssl.SSLContext:
+    """The certificates this machine trusts, read once for these values of `_TRUST`, and not for each of many instances."""
+    return ssl.create_default_context()
 
 
 def _too_rich(page: bytes) -> bool:
