@@ -58,7 +58,8 @@ class Outbox:
     def claim(self, channel: str, *, before: datetime | None = None) -> Delivery | None:
         """The next delivery of a channel, claimed; None where nothing is due, or another process is at it.
 
-        `before`: what was last tried before then is due whatever its pause says (somebody asks by hand).
+        `before`: what was last tried before then is due whatever its pause says (somebody asks by hand), unless the receiver
+        itself asked for it.
         """
         now = self.clock.now()
         with self.engine.begin() as connection:
@@ -70,7 +71,7 @@ class Outbox:
                 .where(
                     DELIVERY.c.id == row["id"], DELIVERY.c.attempts == row["attempts"], DELIVERY.c.state == row["state"]
                 )
-                .values(claimed_until=now + CLAIM, attempts=DELIVERY.c.attempts + 1, due_at=now)
+                .values(claimed_until=now + CLAIM, attempts=DELIVERY.c.attempts + 1, tried_at=now)
             )
             if not claimed.rowcount:
                 return None
@@ -153,8 +154,9 @@ def pause(attempts: int) -> timedelta:
 
 
 def _is_due(row: Mapping[Any, Any], now: datetime, before: datetime | None) -> bool:
-    # `due_at` of a claimed or settled row is never before its last try, so `before` lets each be tried once.
-    return bool(
-        row["due_at"] <= now
-        or (before is not None and row["attempts"] and row["due_at"] - pause(row["attempts"]) < before)
-    )
+    if row["due_at"] <= now:
+        return True
+    tried = row["tried_at"]
+    if before is None or tried is None or tried >= before:
+        return False
+    return bool(row["due_at"] - tried <= pause(row["attempts"]))  # a receiver that asked to be left alone is

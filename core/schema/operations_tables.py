@@ -121,6 +121,8 @@ class AlertDeliveryRow(SQLModel, table=True):
     attempts: int = 0
     due_at: datetime = Field(sa_type=UTCMoment)
     """Not tried before then."""
+    tried_at: datetime | None = moment()
+    """When it was last tried."""
     claimed_until: datetime | None = moment()
     """Some process is at it until then, unless it died."""
     delivered_at: datetime | None = moment()

@@ -34,10 +34,10 @@ def _sent(address: str, notice: Notice) -> Answer:
     log.propagate = False  # it writes addresses with their tokens
     if not log.handlers:
         log.addHandler(logging.NullHandler())
-    service = library.Apprise()
-    if not service.add(address):
-        return Answer(False, "Apprise does not know this kind of address")
     try:
+        service = library.Apprise()
+        if not service.add(address):
+            return Answer(False, "Apprise does not know this kind of address")
         done = service.notify(title=f"[civicsync] {notice.title}", body=notice.body, body_format="text")
     except Exception as error:  # whatever one of its hundred services raises
         return Answer(False, f"Apprise failed ({type(error).__name__})")

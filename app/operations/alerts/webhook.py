@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ....config.alerts import Webhook, signing_bytes
-from ....connectors.contract.errors import ConnectorError
+from ....connectors.contract.errors import ConnectorError, NotDone, Throttled
 from ....connectors.contract.exchange import Request, place_of
 from ....connectors.contract.settings import Politeness
 from ....connectors.http.transport import HttpTransport
 from ....core.alerts.book import Notice
-from ....core.alerts.outbox import GONE, Answer
+from ....core.alerts.outbox import GONE, LONGEST_PAUSE, Answer
 from ....core.clock import Clock
 
 _POLITENESS = Politeness(timeout=15, deadline=30, give_up_after=60, max_response_mb=1)
@@ -67,7 +67,11 @@ async def post(
                 return Answer(True)  # it took it, whatever it says beside that
             # Not even the path is told: tokens stand there, too.
             words = error.message.replace(place_of("POST", settings.url), parts.netloc)
-            return Answer(False, words, wait=float(getattr(error, "wait", None) or 0.0))
+            if isinstance(
+                error, Throttled
+            ):  # for longer than a request may wait: the transport knows for how long, and keeps to it
+                return Answer(False, words, wait=LONGEST_PAUSE.total_seconds())
+            return Answer(False, words, wait=(error.wait or 0.0) if isinstance(error, NotDone) else 0.0)
     return _judged(answer.status, _asked(answer.headers.get("retry-after")))
 
 

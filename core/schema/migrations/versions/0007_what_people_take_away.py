@@ -212,7 +212,7 @@ def _alerting() -> None:
         *(_text(name) for name in ("channel", "state")),
         _whole("attempts"),
         _moment("due_at", nullable=False),
-        *(_moment(name) for name in ("claimed_until", "delivered_at")),
+        *(_moment(name) for name in ("tried_at", "claimed_until", "delivered_at")),
         sa.Column("error", sa.Text(), nullable=False),
         sa.UniqueConstraint("notice_id", "channel", name="uq_alert_delivery"),
     ):
