@@ -31,10 +31,12 @@ from .queue import DO, LATER, QUEUE, connecting, job_of, lock_of
 
 HEARTBEAT = 5.0
 """Seconds between two signs of life, and between two looks for workers that give none."""
+POLL = 5.0
+"""Seconds between two looks for jobs that nobody told of: given back, put off, or waiting for their host."""
 _PRUNED = 600.0
 """Seconds without a sign of life after which the engine forgets a worker."""
 _NEVER = 1e6
-_GIVES_WAY = 15.0
+GIVES_WAY = 15.0
 """Seconds until a job is tried again whose host was not free for as long as a lease lasts."""
 _POOL = 3
 
@@ -98,6 +100,7 @@ class _Hands:
                 queues=[QUEUE],
                 name="civicsync",
                 concurrency=self.process.concurrency,
+                fetch_job_polling_interval=POLL,
                 listen_notify=True,
                 delete_jobs="always",
                 install_signal_handlers=False,
@@ -187,7 +190,7 @@ class _Hands:
                 finally:
                     watching.cancel()
         except HostsTaken as error:
-            await self._not_done(job, f"its host is asked by another worker ({error})", ending, _GIVES_WAY)
+            await self._not_done(job, f"its host is asked by another worker ({error})", ending, GIVES_WAY)
         except Unfinished as error:
             until = quiet(self.config, instance, self.clock.now())
             if until is None or self.over.is_set():
