@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from ..config import Config
 from ..connectors.credentials import credentials_print
+from ..core import journal
 from ..core.clock import Clock
 from ..core.schedules import quiet_hours, quiet_until
 from ..core.schema.database import was_lost
@@ -77,10 +78,6 @@ def quiet(config: Config, instance: str, now: datetime) -> datetime | None:
     return quiet_until(hours, now, ZoneInfo(config.time_zone)) if hours else None
 
 
-MakePuller = Callable[[asyncio.Event], Puller]
-MakePublisher = Callable[[asyncio.Event], Publisher]
-
-
 class Doing:
     """Whole pulls and whole runs of routes, told in a line each."""
 
@@ -114,6 +111,11 @@ class Doing:
         if outcome.outcome in _NO_END:
             raise Unfinished(said)
         return said
+
+    async def was_pulled(self, name: str, since: datetime) -> bool:
+        """Whether the newest pull of an instance began since a moment and came to its end."""
+        last = await asyncio.to_thread(journal.last_run, self.engine, name)
+        return last is not None and last["outcome"] == PullEnd.DONE and last["started_at"] >= since
 
     async def publish(self, name: str, ending: asyncio.Event, publisher: Publisher | None = None) -> str:
         """Run a route; `ending`: after the write at hand.

@@ -46,6 +46,8 @@ class Begun:
     job: str
     lease: Lease
     clock: Clock
+    open_since: datetime | None = None
+    """When another process began this turn, which did not end it; some or all of it may be done."""
 
     def end(self, up_to: datetime, within: Within | None = None) -> str:
         """The turn is done, and with it all others up to a moment. Returns what `within` says.
@@ -106,20 +108,25 @@ class Turns:
             with writing(self.engine, lease) as connection:
                 # Somebody may have been quicker than our lease.
                 found = settled(connection)
-                if found is None:
-                    self._note(connection, job, plan, up_to)
+                since = None if found is not None else self._note(connection, job, plan, up_to)
         except BaseException:
             lease.release()
             raise
         if found is not None:
             lease.release()
             return found
-        return Begun(job, lease, self.clock)
+        return Begun(job, lease, self.clock, since)
 
-    def _note(self, connection: Connection, job: str, plan: str, up_to: datetime) -> None:
-        row = {"plan": plan, "up_to": up_to, "began_at": self.clock.now(), "ended_at": None}
-        if not connection.execute(update(TURN).where(TURN.c.job == job).values(**row)).rowcount:
+    def _note(self, connection: Connection, job: str, plan: str, up_to: datetime) -> datetime | None:
+        """Returns since when the same turn has been open, where it was begun before."""
+        before = connection.execute(select(TURN).where(TURN.c.job == job)).first()
+        since = before.began_at if before is not None and before.ended_at is None and before.plan == plan else None
+        row = {"plan": plan, "up_to": up_to, "began_at": since or self.clock.now(), "ended_at": None}
+        if before is None:
             connection.execute(TURN.insert(), {"job": job, **row})
+        else:
+            connection.execute(update(TURN).where(TURN.c.job == job).values(**row))
+        return since
 
 
 def _counts(row: Row[Any], now: datetime) -> bool:

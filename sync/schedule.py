@@ -35,6 +35,8 @@ LOOK = 30.0
 AGAIN = 5.0
 """Seconds until a turn is looked at again that another process is at, or that came to no end."""
 Work = Callable[[], Awaitable[str]]
+Rest = Callable[[datetime], Awaitable[str | None]]
+"""Given when a turn was begun: does what is left of it, and returns what to say; None where all of it is to be done."""
 Said = Callable[[str, str], None]
 Aside = Callable[..., Awaitable[Any]]
 
@@ -67,6 +69,8 @@ class Scheduled:
     """A digest of what it does by the configuration."""
     within: Within | None = None
     """What is done instead of `work`, in the transaction that ends the turn: then either both happened or neither."""
+    rest: Rest | None = None
+    """Of a turn that another process began and did not end: what is left of it, where the work itself was done."""
     waits: bool = False
     """That its turn came to no end was said already."""
 
@@ -96,9 +100,12 @@ class Timetable:
         done_at: datetime | None = None,
         plan: str = "",
         within: Within | None = None,
+        rest: Rest | None = None,
     ) -> None:
-        """One more job. `never_between`, `ending`, `done_at`, `plan`, `within` (needs `turns`): as in `Scheduled`."""
-        self.jobs.append(Scheduled(name, every, work, never_between, ending, done_at, plan=plan, within=within))
+        """One more job. `never_between`, `ending`, `done_at`, `plan`, `within` and `rest` (need `turns`): as in `Scheduled`."""
+        self.jobs.append(
+            Scheduled(name, every, work, never_between, ending, done_at, plan=plan, within=within, rest=rest)
+        )
 
     async def run(self, stop: asyncio.Event, now: datetime) -> None:
         """At the start what was never done, came to no end, missed a turn or does something else now; then by the timetable.
@@ -254,7 +261,11 @@ class Timetable:
 
     async def _own(self, job: Scheduled, begun: Begun, up_to: datetime) -> None:
         try:
-            job.last = "" if job.within is not None else await job.work()
+            left = await job.rest(begun.open_since) if job.rest is not None and begun.open_since is not None else None
+            if left is not None:
+                job.last = left
+            else:
+                job.last = "" if job.within is not None else await job.work()
         except (*STOPPING, Unfinished):
             raise
         except BaseException as error:  # one instance's trouble must not end the others' turns

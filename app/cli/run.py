@@ -7,6 +7,7 @@ of before where the new one is wrong. With `workers: true` it only says when, an
 import asyncio
 import importlib.util
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -65,6 +66,7 @@ class _Service(Process):
                 ending=ending,
                 plan=each.plan,
                 within=self._handing_on(each) if self.config.workers else None,
+                rest=partial(hands.rest, each, ending) if each.work == "pull" and not self.config.workers else None,
             )
         say("civicsync", "running: " + ", ".join(f"{job.name} ({job.every})" for job in table.jobs))
         alerter = Alerter(self.config, self.engine, self.clock, self.config_file.resolve().parent, say)
@@ -90,11 +92,22 @@ class _Hands:
         if planned.work == "publish":
             return await self._publish(planned.name, ending)
         said = await self.doing.pull(planned.name, ending)
+        await self._follow(planned, said, ending)
+        return said
+
+    async def rest(self, planned: Planned, ending: asyncio.Event, since: datetime) -> str | None:
+        """What is left of a pull that a process ended, and then died before it could say so; None where it did not end it."""
+        if not await self.doing.was_pulled(planned.name, since):
+            return None
+        said = "done by a process that died before it could say so"
+        await self._follow(planned, said, ending)
+        return said
+
+    async def _follow(self, planned: Planned, said: str, ending: asyncio.Event) -> None:
         for route in following(self.config, self.names, planned.name):
             if ending.is_set():
                 raise Unfinished(f"{said}; stopped before its routes")
             say(f"route {route}", self._quiet(route) or await self._patiently(route, ending))
-        return said
 
     async def _publish(self, route: str, ending: asyncio.Event) -> str:
         async with self._targets[self.config.routes[route].to.instance]:

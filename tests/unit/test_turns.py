@@ -226,6 +226,39 @@ async def test_while_another_is_at_it_a_process_looks_again_before_and_right_aft
     assert one.said == ["another process is at it; if it dies, this one takes over", "done"]
 
 
+async def test_what_a_process_did_before_it_died_is_not_done_again(engine: Engine, clock: FakeClock) -> None:
+    """It was killed between the end of its work and that of its turn: the window would have been worked twice."""
+    dead = begin(book(engine, clock), clock)
+    assert isinstance(dead, Begun)
+    assert dead.open_since is None
+    began = clock.now()
+    clock.advance(dead.lease.seconds)
+    one, asked = Process(engine, clock), list[datetime]()
+    left: str | None = None
+
+    async def rest(since: datetime) -> str | None:
+        asked.append(since)
+        return left
+
+    one.table.jobs[0].rest = rest
+
+    async def stopped() -> str:
+        raise Unfinished("stopped")
+
+    one.answer = stopped
+    await one.look()
+    assert (asked, len(one.worked)) == ([began], 1), "it was not done"
+    clock.advance(AGAIN)
+    left = "done before"
+    await one.look()
+    assert (asked, len(one.worked)) == ([began, began], 1)
+    assert one.said[-1] == "done before"
+    clock.advance(3600)
+    one.answer = None
+    await one.look()
+    assert (len(asked), len(one.worked)) == (2, 2), "the next turn is a new one"
+
+
 async def test_a_failure_is_the_end_of_a_turn(engine: Engine, clock: FakeClock) -> None:
     """Else a platform that is down would be asked every five seconds."""
     one = Process(engine, clock)
