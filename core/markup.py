@@ -5,9 +5,23 @@ from io import StringIO
 from bs4 import BeautifulSoup
 from bs4.builder import ParserRejectedMarkup
 
+_HEAD = 4000
+"""Characters at a page's start and end in which its outermost element begins and ends."""
+
 
 class Unparsable(ValueError):
     """No parser can make sense of it."""
+
+
+def page_tree(html: str) -> BeautifulSoup:
+    """A whole page. What a proxy cut off proves nothing: neither what it shows of somebody, nor that something is missing on it.
+
+    Raises:
+        Unparsable: markup that no parser takes, or a page that ends before its `</html>`.
+    """
+    if "<html" in html[:_HEAD].lower() and "</html" not in html[-_HEAD:].lower():
+        raise Unparsable("it ends in the middle")
+    return tree(html)
 
 
 def tree(html: str) -> BeautifulSoup:

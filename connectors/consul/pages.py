@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from bs4 import BeautifulSoup
 
-from ...core.markup import Unparsable, tree
+from ...core.markup import Unparsable, page_tree
 from ..contract.errors import Malformed, NotDone
 from ..contract.exchange import Response
 from ..http.html_page import HtmlPage
@@ -107,7 +107,7 @@ def listed(page: HtmlPage) -> list[str]:
 def draft_on(markup: str, own: str) -> bool | None:
     """Whether a proposal's page shows a draft, in place of its supports (docs/platforms/consul.md 10b); None: it is no such page."""
     try:
-        soup = tree(markup)
+        soup = page_tree(markup)
     except Unparsable:
         return None
     if soup.find(id=f"proposal_{own}") is None:

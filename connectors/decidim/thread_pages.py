@@ -15,6 +15,7 @@ from .api import Api
 _PLACE = re.compile(r"data-decidim-comments=(\"[^\"]*\"|'[^']*')")
 _NAMED = re.compile(r"data-comment-id=\\*[\"'](\d{1,18})\b|\bid=\\*[\"']comment_(\d{1,18})\b")
 _DATED = re.compile(r"\bdatetime=\\*[\"']")
+_CALLED = re.compile(r"\}\s*\)?\s*\(\s*\)\s*\)?\s*;?\s*$")
 _SCRIPT = {"Accept": "text/javascript", "X-Requested-With": "XMLHttpRequest"}
 
 
@@ -44,9 +45,14 @@ async def named_on_page(api: Api, path: str) -> Named | None:
         raise
     except ConnectorError:
         return None
-    if "javascript" not in script.media_type:
+    if "javascript" not in script.media_type or is_cut(script.text):
         return None
     return named_in(script.text)
+
+
+def is_cut(script: str) -> bool:
+    """Whether a thread's script, which is one call of a function, ends in the middle: a comment may then lack its date, or be missing."""
+    return script.lstrip().startswith("(function") and _CALLED.search(script) is None
 
 
 def named_in(script: str) -> Named:
