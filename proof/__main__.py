@@ -25,7 +25,7 @@ from civicsync.core.clock import FakeClock
 from civicsync.core.schema.database import migrate, open_engine, parse_url
 from civicsync.sync.pull.revisit import LEAST
 from civicsync.sync.pull.run import Options, Puller, PullOutcome
-from proof import hostile_reads, publish_rows, speed_rows
+from proof import hostile_reads, publish_rows, soak, speed_rows, ticks
 from proof.killing import kill_and_compare
 from proof.row import Row
 
@@ -371,6 +371,8 @@ ROWS: dict[str, Callable[[], list[Row]]] = {
     "dropped": publish_rows.dropped,
     "rewritten": publish_rows.rewritten,
     "late": publish_rows.late,
+    "soak": soak.rows,
+    "ticks": ticks.rows,
 }
 
 
