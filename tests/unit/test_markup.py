@@ -45,7 +45,8 @@ def test_a_page_that_nobody_can_read_tells_of_no_draft() -> None:
     assert draft_on(BROKEN, "1") is None
 
 
-SCRIPT = '(function() {\n  Decidim.addComments("<div id=\\"comment_7\\"><time datetime=\\"2026-11-27T09:06:51+01:00\\"></time></div>");\n})();'
+DATED = '<time datetime=\\"2026-11-27T09:06:51+01:00\\"></time>'
+SCRIPT = f'(function() {{\n  Decidim.addComments("<div id=\\"comment_7\\">{DATED}</div>");\n}})();'
 
 
 @pytest.mark.parametrize("end", range(15, len(SCRIPT) - 2))
