@@ -25,7 +25,7 @@ from sqlalchemy.exc import DBAPIError
 from . import audit
 from .clock import Clock
 from .redaction import redact
-from .schema.database import migrate, open_engine, place, side_files
+from .schema.database import QUEUE_SCHEMA, migrate, open_engine, place, side_files
 from .schema.failures import DatabaseError, database_failure, driver_failure, host_failure
 from .schema.tables import LeaseRow, table_of
 from .schema.views import SCHEMA
@@ -236,8 +236,8 @@ _PLAIN = ("--no-owner", "--no-privileges")
 def _dump(engine: Engine, part: Path, told: Told | None) -> None:
     with engine.connect() as connection:
         own = str(connection.execute(text("SELECT current_schema()")).scalar_one())
-    # The views are made anew after a restore; unless somebody has the tables in their schema.
-    without = ["--exclude-schema", SCHEMA] if own != SCHEMA else []
+    # The views are made anew after a restore, and jobs are handed on anew; unless somebody has the tables in their schema.
+    without = [part for each in (SCHEMA, QUEUE_SCHEMA) if each != own for part in ("--exclude-schema", each)]
     with _address(engine.url) as (address, environment):
         arguments = [*_PLAIN, "--format", "custom", *without, "--file", str(part), "--dbname", address]
         _program("pg_dump", arguments, environment, lambda: told(part.stat().st_size, 0) if told else None)

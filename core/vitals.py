@@ -10,6 +10,7 @@ from .alert_counts import AlertCounts, count_alerts
 from .ledger.states import OperationState, PublicationState, Reason, waits_for_person
 from .schema.database import file_of, side_files
 from .schema.types import UTCMoment
+from .worker_queue import Seen, seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class Vitals:
     leases: tuple[Held, ...]
     bytes: int
     alerts: AlertCounts
+    queue: Seen
 
 
 _MOMENT = UTCMoment()
@@ -99,6 +101,7 @@ def look(engine: Engine, instances: Iterable[str], now: datetime) -> Vitals:
         breakers = rows("SELECT host, open_until FROM breaker WHERE open_until IS NOT NULL", open_until=_MOMENT)
         leases = rows("SELECT name, until FROM lease WHERE holder <> ''", until=_MOMENT)
         alerts = count_alerts(connection)
+        queue = seen(connection)
         size = _bytes(engine)
         if size is None:
             size = int(connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
@@ -127,6 +130,7 @@ def look(engine: Engine, instances: Iterable[str], now: datetime) -> Vitals:
         leases=tuple(Held(str(name), until) for name, until in leases if isinstance(until, datetime) and until > now),
         bytes=size,
         alerts=alerts,
+        queue=queue,
     )
 
 

@@ -12,8 +12,7 @@ ALIVE = 1.5
 
 def hurry() -> None:
     """Shorten what a process waits for, in this process."""
-    from civicsync.app.workers import seen
-    from civicsync.core import leases
+    from civicsync.core import leases, worker_queue
     from civicsync.sync import schedule
 
     leases.LEASE_SECONDS = leases.SERVER_LEASE_SECONDS = LEASE
@@ -21,7 +20,7 @@ def hurry() -> None:
     leases._MARGIN = _MARGIN  # pyright: ignore[reportPrivateUsage]
     schedule.AGAIN = 0.4
     schedule.SPREAD = 0.0
-    seen.ALIVE = ALIVE
+    worker_queue.ALIVE = ALIVE
     if "worker" in sys.argv:
         from civicsync.app.workers import hosts, manager, working
 

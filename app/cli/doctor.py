@@ -1,6 +1,7 @@
 """`civicsync doctor`: what is wrong with this installation, or soon will be, and the way out of each."""
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -87,6 +88,8 @@ def _here(config: Config, clock: Clock) -> Iterator[Finding]:
         size = sum(each.stat().st_size for each in (file, *side_files(file)))
         mounts = Path("/proc/mounts")
         yield from doctor.database_file(file, size, mounts.read_text(errors="replace") if mounts.exists() else "")
+    if url.get_backend_name() == "sqlite" and config.workers:
+        yield doctor.workers_on_a_file()
     yield from doctor.permissions(files)
 
 
@@ -121,6 +124,8 @@ def _stored(config: Config, engine: Engine, clock: Clock) -> Iterator[Finding]:
     seen = look(engine, config.instances, clock.now())
     yield from doctor.pulls(seen.good_pulls, config.instances, clock.now())
     yield from doctor.routes(seen.halted, seen.twins, seen.breakers)
+    if config.workers and file_of(engine) is None:
+        yield from doctor.workers(seen.queue, extra=find_spec("procrastinate") is not None)
     yield from doctor.notices(seen.alerts.waiting, seen.alerts.given_up)
     if config.alerts.apprise and not apprise_installed():
         yield Finding("alerts", "apprise", Level.ACT, "a channel needs Apprise", "pip install 'civicsync[apprise]'")

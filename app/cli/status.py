@@ -12,6 +12,7 @@ from ...core import journal as journal
 from ...core.alert_counts import AlertCounts, count_alerts
 from ...core.clock import Clock
 from ...core.store.statistics import oldest, totals
+from ...core.worker_queue import Seen, seen
 from .common import NO_INSTANCE, chosen, configuration, database, err, print_json, print_table
 
 COLUMNS = {
@@ -40,13 +41,21 @@ def run(
     with database(config) as engine:
         with engine.connect() as connection:
             counts = count_alerts(connection)
+            queue = seen(connection) if config.workers else None
         rows = [_row(engine, name, config.instances[name].platform) for name in chosen(config, instances)]
     if json:
         print_json(rows)
     else:
         print_table(rows, COLUMNS, empty="no instances", counts=COLUMNS.keys())
+        if queue is not None:
+            err.print(Text(_workers(queue)), soft_wrap=True)
         for line in _alerts(counts):
             err.print(Text(line, style="yellow"), soft_wrap=True)
+
+
+def _workers(queue: Seen) -> str:
+    said = f"{queue.workers} workers, {queue.under_way} jobs under way, {queue.waiting} wait"
+    return said + (f", one for {queue.waits_for / 60:.0f} min" if queue.waits_for >= 60 else "")
 
 
 def _alerts(counts: AlertCounts) -> Iterator[str]:

@@ -24,6 +24,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from ...core.worker_queue import Seen
+
 PATIENCE = 10.0
 """Seconds for one host."""
 _AT_ONCE = 16
@@ -32,6 +34,7 @@ _CERTIFICATE = (timedelta(days=21), timedelta(days=7))
 _TOKEN = timedelta(days=7)
 _LEAST_ROOM = 200_000_000
 _STALE = timedelta(hours=26)
+_WAITS = timedelta(minutes=15)
 _NETWORK = re.compile(
     r"^(nfs\d?|cifs|smb\d?|smbfs|9p|ncpfs|afs|ceph|glusterfs|lustre|fuse\.(sshfs|glusterfs|s3fs|rclone|ceph.*))$"
 )
@@ -298,6 +301,38 @@ def notices(waiting: Mapping[str, int], given_up: Mapping[str, int]) -> Iterator
     for name, many in sorted(given_up.items()):
         what = f"{many} notices were tried for a week and not delivered"
         yield Finding("alerts", name, Level.ACT, what, f"{way_out}; then `civicsync alerts send --again`")
+
+
+def workers(seen: Seen, *, extra: bool) -> Iterator[Finding]:
+    """Whether somebody does what `run` hands on. `extra`: whether what workers need is installed here."""
+    if not extra:
+        yield Finding(
+            "workers", "this machine", Level.ACT, "`workers: true` needs an extra", "pip install 'civicsync[workers]'"
+        )
+    what = f"{seen.workers} workers, {seen.under_way} jobs under way, {seen.waiting} wait"
+    if not seen.made:
+        yield Finding("workers", "queue", Level.KNOW, "there is no queue yet", "`civicsync run` makes it")
+    elif not seen.workers:
+        yield Finding(
+            "workers",
+            "queue",
+            Level.ACT,
+            f"no worker gives signs of life; {seen.waiting} jobs wait",
+            "start `civicsync worker`",
+        )
+    elif seen.waits_for > _WAITS.total_seconds():
+        what += f", one for {seen.waits_for / 60:.0f} minutes"
+        yield Finding("workers", "queue", Level.ACT, what, "start more workers, or give them a larger --concurrency")
+    else:
+        yield Finding("workers", "queue", Level.FINE, what)
+
+
+def workers_on_a_file() -> Finding:
+    """`workers: true` beside a SQLite database."""
+    way_out = "`civicsync database move` (docs/howto/postgresql.md), or leave `workers:` out"
+    return Finding(
+        "workers", "database", Level.ACT, "`workers: true` needs PostgreSQL, and `database:` is a SQLite file", way_out
+    )
 
 
 def versions(found: Mapping[str, tuple[str, str | None]], known: Mapping[str, Sequence[str]]) -> Iterator[Finding]:

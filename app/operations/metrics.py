@@ -70,6 +70,11 @@ METRICS: Mapping[str, Metric] = {
     "civicsync_host_left_alone": Metric(
         "gauge", "1 for a host that failed so often that nothing is written to it for now.", ("host",)
     ),
+    "civicsync_workers": Metric("gauge", "Workers that give signs of life, where there is a queue.", ()),
+    "civicsync_jobs": Metric("gauge", "Jobs of the queue by state: doing, todo.", ("state",)),
+    "civicsync_jobs_waiting_age_seconds": Metric(
+        "gauge", "For how long the first of the jobs that could be done has been waiting for a worker.", ()
+    ),
     "civicsync_alerts_open": Metric("gauge", "Alerts that are open: `civicsync alerts`.", ("kind",)),
     "civicsync_alert_deliveries_waiting": Metric(
         "gauge", "Notices in the outbox that were not delivered yet; mail as a whole.", ("channel",)
@@ -192,6 +197,10 @@ class Metrics(Collector):
         yield _gauge("civicsync_twins", {(name,): many for name, many in seen.twins.items()})
         yield _gauge("civicsync_route_halted", {(name,): 1 for name in seen.halted})
         yield _gauge("civicsync_host_left_alone", {(host,): 1 for host in seen.breakers})
+        if seen.queue.made:
+            yield _gauge("civicsync_workers", {(): seen.queue.workers})
+            yield _gauge("civicsync_jobs", {("doing",): seen.queue.under_way, ("todo",): seen.queue.waiting})
+            yield _gauge("civicsync_jobs_waiting_age_seconds", {(): seen.queue.waits_for})
         yield _gauge("civicsync_alerts_open", {(kind,): many for kind, many in seen.alerts.open.items()})
         waiting = {(name,): many for name, many in seen.alerts.waiting.items()}
         yield _gauge("civicsync_alert_deliveries_waiting", waiting)

@@ -16,8 +16,8 @@ from procrastinate.connector import BaseConnector
 from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager, NotificationCallback
 
+from ...core.worker_queue import ALIVE
 from .queue import waits_already
-from .seen import ALIVE
 
 PAUSE = 5.0
 """Seconds between two trials of a database that is away."""

@@ -16,10 +16,10 @@ from sqlalchemy.exc import DBAPIError
 
 from ...config import Config
 from ...connectors.http.pace import host_of
+from ...core.schema.database import QUEUE_SCHEMA as SCHEMA
 from ...core.schema.database import place
 from ...core.schema.failures import DatabaseError, database_failure
 from ..doing import Planned
-from .seen import SCHEMA
 
 QUEUE = "civicsync"
 DO, LATER = "civicsync.do", "civicsync.later"

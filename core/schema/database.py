@@ -24,6 +24,7 @@ from .views import FORMER, NAMES, SCHEMA, fingerprint, views
 
 __all__ = [
     "HEAD",
+    "QUEUE_SCHEMA",
     "UNFINISHED",
     "DatabaseError",
     "file_of",
@@ -36,6 +37,8 @@ __all__ = [
 ]
 
 HEAD = "0007"
+QUEUE_SCHEMA = "procrastinate"
+"""Where the queue of workers is, which is no part of what is kept: not backed up, not moved, not shown to analysts."""
 UNFINISHED = "unfinished move"
 """In the place of the revision: what a move that was broken off left in its target (`core.moving`). No release takes it for its own."""
 _LOCK = 0x6369766963

