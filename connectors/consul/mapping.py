@@ -222,7 +222,7 @@ class Mapper:
 
     def _built(self, collection: str, node: Mapping[str, Any]) -> list[Record]:
         author = self._author(node)
-        return self.build(self.raw(collection, node, author), author)
+        return self._records(self.raw(collection, node, author), author)
 
     def raw(self, collection: str, node: Mapping[str, Any], author: Author | None = None) -> dict[str, Any]:
         """What may be kept of a node: named fields, and a pseudonym instead of its author."""
@@ -240,6 +240,12 @@ class Mapper:
 
     def build(self, raw: Mapping[str, Any], author: Author | None = None) -> list[Record]:
         """The records of one allow-listed node."""
+        if raw.get("collection") in KIND:
+            counters(str(raw["collection"]), raw)
+        return self._records(raw, author)
+
+    def _records(self, raw: Mapping[str, Any], author: Author | None) -> list[Record]:
+        """The records of one allow-listed node of which the counters were read."""
         maker = getattr(self, f"_{raw.get('collection')}", None)
         if maker is None:
             raise MappingError("collection", "unknown")
@@ -259,7 +265,6 @@ class Mapper:
 
     def _proposals(self, raw: Mapping[str, Any]) -> list[Record]:
         own = identifier(raw)
-        counters("proposals", raw)
         retired = moment(raw, "retiredAt")
         state = f"retired: {raw.get('retiredReason') or 'no reason'}"
         why = plain_title(_typed(raw, "retiredExplanation"))
@@ -310,7 +315,6 @@ class Mapper:
 
     def _debates(self, raw: Mapping[str, Any]) -> list[Record]:
         own = identifier(raw)
-        counters("debates", raw)
         categories = self._categories(raw)
         return [
             Proposal(
@@ -328,7 +332,6 @@ class Mapper:
 
     def _investments(self, raw: Mapping[str, Any]) -> list[Record]:
         own = identifier(raw)
-        counters("investments", raw)
         price = raw.get("price")
         amount = whole(str(price))
         if price is not None and amount is None:
@@ -357,7 +360,6 @@ class Mapper:
         parents = str(raw.get("ancestry") or "").split("/")
         if parents[-1] and whole(parents[-1]) is None:
             raise MappingError("ancestry", "not a number")
-        counters("comments", raw)
         return [
             Comment(
                 id=identifier(raw),

@@ -15,7 +15,8 @@ from ...core.items import UNREADABLE, Item, MappingError
 from ...core.records import LARGEST, Record, utc
 from .errors import EndlessList
 
-_DIGITS = re.compile(r"[0-9]{1,18}")
+_LONGEST = 18
+_DIGITS = re.compile(rf"[0-9]{{1,{_LONGEST}}}")
 
 
 def whole(text: Any) -> int | None:
@@ -48,10 +49,13 @@ def identity(node: Any, name: str = "id") -> str | None:
 
     All three platforms number what they hold (docs/platforms/decidim.md 1.7, consul.md 4.5, your-priorities.md 2).
     """
-    value = node.get(name) if isinstance(node, Mapping) else None
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**18:
+    # Asked many times of every row: a dictionary is told from other mappings at once, and digits without a pattern.
+    value = node.get(name) if type(node) is dict or isinstance(node, Mapping) else None
+    if type(value) is str:
+        return value if value.isdigit() and value.isascii() and len(value) <= _LONGEST else None
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**_LONGEST:
         return str(value)
-    return value if isinstance(value, str) and whole(value) is not None else None
+    return None
 
 
 def moment(value: Any, field: str) -> datetime | None:
@@ -163,7 +167,7 @@ def flat(value: Any) -> list[Any]:
 def inside(node: Any, *names: str) -> Any:
     """What lies in an object below these names; None where anything on the way is no object."""
     for name in names:
-        if not isinstance(node, Mapping):
+        if type(node) is not dict and not isinstance(node, Mapping):
             return None
         node = node.get(name)
     return node

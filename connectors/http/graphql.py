@@ -30,8 +30,8 @@ async def ask(
     variables_as_text: bool,
 ) -> GraphQLResponse:
     """Ask one document; `Transport.graphql` says what and what it raises."""
-    channel = _GraphQLChannel(transport, path, params, headers, variables_as_text)
-    request = _document(query)
+    request, source = _document(query)
+    channel = _GraphQLChannel(transport, path, params, headers, variables_as_text, source)
     if variables:
         request = GraphQLRequest(request, variable_values=dict(variables))
     result = await channel.execute(request)
@@ -39,9 +39,13 @@ async def ask(
     return GraphQLResponse(result.data, [error.formatted for error in result.errors or ()], channel.answer)
 
 
-@lru_cache(maxsize=16)
-def _document(query: str) -> GraphQLRequest:
-    return gql(query)
+@lru_cache(maxsize=64)
+def _document(query: str) -> tuple[GraphQLRequest, str]:
+    """A document, read, and as it is sent. Kept by its text: a tree is slower to tell from another one than to make."""
+    from graphql import print_ast
+
+    request = gql(query)
+    return request, print_ast(request.document)
 
 
 class _GraphQLChannel(AsyncTransport):
@@ -54,7 +58,9 @@ class _GraphQLChannel(AsyncTransport):
         params: Mapping[str, str] | None,
         headers: Mapping[str, str] | None,
         variables_as_text: bool,
+        source: str,
     ) -> None:
+        self._source = source
         self._transport = transport
         self._path = path
         self._params = params
@@ -69,7 +75,7 @@ class _GraphQLChannel(AsyncTransport):
         """Nothing to do: the connection belongs to the `Transport`."""
 
     async def execute(self, request: GraphQLRequest, *_: Any, **__: Any) -> ExecutionResult:
-        payload: dict[str, Any] = {"query": _source(request)}
+        payload: dict[str, Any] = {"query": self._source}
         if request.variable_values:
             values = request.variable_values
             payload["variables"] = msgspec.json.encode(values).decode() if self._variables_as_text else values
@@ -101,14 +107,3 @@ class _Reported(GraphQLError):
     @property
     def formatted(self) -> Any:
         return self._original
-
-
-@lru_cache(maxsize=16)
-def _source_of(document: Any) -> str:
-    from graphql import print_ast
-
-    return print_ast(document)
-
-
-def _source(request: GraphQLRequest) -> str:
-    return _source_of(request.document)

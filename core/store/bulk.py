@@ -54,7 +54,39 @@ def upsert(
         statement = statement.on_conflict_do_update(index_elements=primary, set_=replaced)
     else:
         statement = statement.on_conflict_do_nothing(index_elements=primary)
-    connection.execute(statement, list(rows))
+    if connection.dialect.name == "postgresql" and len(rows) >= _BULK_FROM and _one_statement(table, rows, primary):
+        _upsert_arrays(connection, table, rows, primary, list(replaced))
+    else:
+        connection.execute(statement, list(rows))
+
+
+def _one_statement(table: Table, rows: Sequence[Mapping[str, Any]], primary: Sequence[str]) -> bool:
+    """Whether one statement may take these rows: none twice, which PostgreSQL refuses, and no JSON, which is no value of an array."""
+    if any(map(_is_json, _types(table, rows))):
+        return False
+    return len({tuple(row[name] for name in primary) for row in rows}) == len(rows)
+
+
+def _types(table: Table, rows: Sequence[Mapping[str, Any]]) -> list[TypeEngine[Any]]:
+    return [table.c[name].type for name in rows[0]]
+
+
+def _upsert_arrays(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], primary: list[str], replaced: list[str]
+) -> None:
+    """One statement with an array for each column: psycopg's executemany sends as many statements as there are rows."""
+    columns = ", ".join(f'"{name}"' for name in rows[0])
+    arrays = ", ".join(f"%s::{each.compile(connection.dialect)}[]" for each in _types(table, rows))
+    action = ", ".join(f'"{name}" = excluded."{name}"' for name in replaced)
+    keys = ", ".join(f'"{name}"' for name in primary)
+    statement = (
+        f'INSERT INTO "{table.name}" ({columns}) SELECT * FROM unnest({arrays}) '
+        f"ON CONFLICT ({keys}) DO {f'UPDATE SET {action}' if action else 'NOTHING'}"
+    )
+    values = [list(column) for column in zip(*(row.values() for row in rows), strict=True)]
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor() as cursor:
+        cursor.execute(statement, values)
 
 
 def _copy(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

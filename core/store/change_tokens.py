@@ -9,7 +9,8 @@ from collections.abc import ItemsView, Iterator, Mapping, MutableMapping
 
 from ..identity import Ref
 
-_GROW = 16_384
+_GROW = 256
+"""Places to grow by at least: whoever walks through the marks of a small instance walks through the empty ones too."""
 
 
 class ChangeTokens(MutableMapping[str, str]):
@@ -33,7 +34,8 @@ class ChangeTokens(MutableMapping[str, str]):
             self._tokens.append(token)
         numbers = self._numbers
         if place >= len(numbers):
-            numbers.frombytes(bytes(numbers.itemsize * (place - len(numbers) + _GROW)))
+            more = place - len(numbers) + max(_GROW, len(numbers) // 8)
+            numbers.frombytes(bytes(numbers.itemsize * more))
         self._count += not numbers[place]
         numbers[place] = position
 
@@ -129,6 +131,11 @@ class Sieve:
 
     def __init__(self) -> None:
         self._bits = bytearray()
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was put in."""
+        return not self._bits
 
     def add(self, reference: Ref) -> None:
         """Put one in."""

@@ -83,14 +83,19 @@ class InstanceStore:
         with engine.connect() as connection:
             kept = connection.execute(select(memory).where(memory.c.instance == instance)).mappings().all()
             self._memory: dict[str, Any] = {row["name"]: row["value"] for row in kept}
-            self._pending = self._load_pending(connection)
             self._forgotten = marks(connection, instance)
             self._erased = erased(connection, instance)
             for row_class in ROWS.values():
                 table = table_of(row_class)
                 if connection.execute(select(table.c.key).where(table.c.instance == instance).limit(1)).first() is None:
                     self._fresh[table.name] = Sieve()
+            self._pending = self._load_pending(connection)
         self._batches = Batches(instance, self.rows, self._fresh)
+
+    def held(self) -> list[type[SQLModel]]:
+        """The tables of `ROWS` in which this instance may have rows; the others need not be asked. Nobody else writes them meanwhile."""
+        names = {name for name, sieve in self._fresh.items() if sieve.empty}
+        return [row_class for row_class in ROWS.values() if row_class.__tablename__ not in names]
 
     # What a connector may ask (connectors.contract.Stored) ------------------------------------------------------------
 
@@ -116,7 +121,7 @@ class InstanceStore:
         cut = len(self._prefix)
         found = TokensByKind()
         with self.engine.connect() as connection:
-            for row_class in ROWS.values():
+            for row_class in self.held():
                 table = table_of(row_class)
                 query = select(table.c.key, table.c.token).where(
                     table.c.instance == self.instance,
@@ -131,7 +136,7 @@ class InstanceStore:
     def _load_pending(self, connection: Connection) -> dict[str, list[Ref]]:
         cut = len(self._prefix)
         pending: dict[str, list[Ref]] = {}
-        for row_class in ROWS.values():
+        for row_class in self.held():
             table = table_of(row_class)
             query = select(table.c.scope, table.c.key).where(
                 table.c.instance == self.instance, table.c.missing_runs > 0, table.c.gone_at.is_(None)
@@ -171,7 +176,7 @@ class InstanceStore:
         }
         absent = {table.name: keys for table, keys in self.by_table(page.absent)}
         cut = len(self._prefix)
-        for row_class in ROWS.values():
+        for row_class in self.held():
             table = table_of(row_class)
             hanging = page.whole_of if "target_key" in table.c else ()
             there, lost = list[Key](), absent.get(table.name, [])

@@ -64,7 +64,7 @@ def _find(store: InstanceStore, scope: str, is_missing: Callable[[Ref, int], boo
     alive = proposals = 0
     missing: dict[Ref, int] = {}
     with store.engine.connect() as connection:
-        for row_class in ROWS.values():
+        for row_class in store.held():
             table = table_of(row_class)
             holder = _holder(table)
             columns = [table.c.key, table.c.missing_runs] + ([table.c[holder]] if holder else [])
@@ -93,7 +93,7 @@ def scopes_by_rank(store: InstanceStore, scopes: Iterable[str]) -> list[list[str
     """Scopes in the order of judging: those of spaces, those of proposals and the like, those whose rows all hang on proposals."""
     spaces, stand, hang = set[str](), set[str](), set[str]()
     with store.engine.connect() as connection:
-        for row_class in ROWS.values():
+        for row_class in store.held():
             table = table_of(row_class)
             group = spaces if row_class is SpaceRow else hang if "target_key" in table.c else stand
             for scope in scopes:
@@ -110,7 +110,7 @@ def pending_scopes(store: InstanceStore) -> list[str]:
     """The scopes in which something is missing, by what earlier runs or threads of this one say."""
     found: dict[str, None] = {}
     with store.engine.connect() as connection:
-        for row_class in ROWS.values():
+        for row_class in store.held():
             table = table_of(row_class)
             query = select(table.c.scope).distinct()
             where = (table.c.instance == store.instance, table.c.missing_runs > 0, table.c.gone_at.is_(None))
@@ -123,7 +123,7 @@ def told_missing(store: InstanceStore) -> set[Ref]:
     cut = len(store.instance) + 1
     found: set[Ref] = set()
     with store.engine.connect() as connection:
-        for row_class in ROWS.values():
+        for row_class in store.held():
             table = table_of(row_class)
             where = (
                 table.c.instance == store.instance,
