@@ -159,6 +159,7 @@ class _Loader:
             if isinstance(url, str) and isinstance(given, str) and is_reference(url):
                 # Whoever keeps an address out of the file has a token in it.
                 conceal(given, _beyond_host(given))
+                conceal(*(self.environment.get(match[1], "") for match in _REFERENCE.finditer(url)))
         for name in own if isinstance(own, dict) else ():
             if name not in known:
                 where = ("alerts", "no_good_pull_of", name)

@@ -49,8 +49,8 @@ class Overview:
 
     turn: datetime
     before: datetime
-    words: Callable[[], tuple[str, str, dict[str, Any]]]
-    """Title, text and the same for programs; asks the database."""
+    words: Callable[[Sequence[Mapping[str, Any]]], tuple[str, str, dict[str, Any]]]
+    """From the rows of all open alerts: title, text and the same for programs; asks the database for all else."""
 
 
 @dataclass(slots=True)
@@ -110,9 +110,8 @@ class Book:
 
     def open(self) -> list[dict[str, Any]]:
         """The alerts that are open, the oldest first."""
-        query = select(ALERT).where(ALERT.c.open_as.is_not(None)).order_by(ALERT.c.opened_at, ALERT.c.id)
         with self.engine.connect() as connection:
-            return [dict(row) for row in connection.execute(query).mappings()]
+            return _open_rows(connection)
 
     def newest(self, limit: int = 100) -> list[Notice]:
         """The newest notices first."""
@@ -165,7 +164,7 @@ class Book:
         for row, each in changes.fewer:
             connection.execute(update(ALERT).where(ALERT.c.id == row["id"]).values(many=each.many))
         if changes.overview is not None:
-            title, body, data = changes.overview.words()
+            title, body, data = changes.overview.words(_open_rows(connection))
             turn = changes.overview.turn.isoformat()
             told += self._notice(connection, What.OVERVIEW, title, body, data, channels, overview_of=turn)
         return told
@@ -276,6 +275,11 @@ def notice_of(row: Mapping[Any, Any]) -> Notice:
     """A notice as its row has it."""
     what, answers = What(row["what"]), tuple(row["answers"] or ())
     return Notice(row["id"], row["uid"], what, row["at"], row["title"], row["body"], row["told"] or {}, answers)
+
+
+def _open_rows(connection: Connection) -> list[dict[str, Any]]:
+    query = select(ALERT).where(ALERT.c.open_as.is_not(None)).order_by(ALERT.c.opened_at, ALERT.c.id)
+    return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def _insert_if_new(connection: Connection, table: Any, rows: Sequence[Mapping[str, Any]], unique: str) -> list[Any]:

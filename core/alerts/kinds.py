@@ -58,10 +58,10 @@ class Condition:
 
 _MANUAL = "docs/howto/alerts.md"
 _TITLES = {
-    AlertKind.NO_GOOD_PULL: ("no good pull of {}", "pulls of {} come to their end again"),
-    AlertKind.PULL_ASKS: ("the pull of {} asks a person", "the pull of {} has its answer"),
-    AlertKind.ROUTE_HALTED: ("the route {} has stopped", "the route {} goes on"),
-    AlertKind.HOST_LEFT_ALONE: ("writing to {} fails", "writing to {} works again"),
+    AlertKind.NO_GOOD_PULL: ("no good pull of {}", "pulls of {} are not late any more"),
+    AlertKind.PULL_ASKS: ("the pull of {} asks a person", "the pull of {} asks nothing any more"),
+    AlertKind.ROUTE_HALTED: ("the route {} has stopped", "the route {} is not stopped any more"),
+    AlertKind.HOST_LEFT_ALONE: ("writing to {} fails", "writing to {} does not fail any more"),
     AlertKind.WAITS_FOR_PERSON: ("something of {} waits for a person", "nothing of {} has waited too long any more"),
     AlertKind.TWO_COPIES: ("two copies on the target of {}", "no second copies on the target of {} any more"),
 }

@@ -159,4 +159,5 @@ def _is_due(row: Mapping[Any, Any], now: datetime, before: datetime | None) -> b
     tried = row["tried_at"]
     if before is None or tried is None or tried >= before:
         return False
-    return bool(row["due_at"] - tried <= pause(row["attempts"]))  # a receiver that asked to be left alone is
+    # A receiver that asked to be left alone is; a try itself takes as long as a claim lasts, at most.
+    return bool(row["due_at"] - tried <= pause(row["attempts"]) + CLAIM)

@@ -1,6 +1,6 @@
 """The daily overview: what was read, copied and left undone between two of its turns, also when all is well."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
@@ -13,7 +13,8 @@ from ..vitals import Vitals, look
 from .book import Book
 from .kinds import AlertKind, lasted
 
-_BACK = tuple(timedelta(days=days) for days in (2, 9, 33, 370))
+_BACK = tuple(timedelta(minutes=each) for each in (5, 180, 2 * 1440, 9 * 1440, 33 * 1440, 370 * 1440))
+"""How far back turns are looked for, the nearest first: of a line for every minute a week has thousands."""
 _WRITTEN = {
     OperationKind.CREATE: "copies made",
     OperationKind.EDIT: "copies changed",
@@ -38,18 +39,25 @@ def last_turns(line: CronLine, zone: Any, now: datetime) -> tuple[datetime, date
 
 
 def overview(
-    book: Book, engine: Engine, operator: str, instances: Iterable[str], routes: Iterable[str], span: Sequence[datetime]
+    book: Book,
+    operator: str,
+    instances: Iterable[str],
+    routes: Iterable[str],
+    span: Sequence[datetime],
+    stands: Iterable[Mapping[str, Any]],
 ) -> tuple[str, str, dict[str, Any]]:
     """Title, text and the same for programs, of what happened from `span[0]` to `span[1]`. No text of anybody.
+
+    `stands`: the rows of the alerts that are open.
 
     Raises:
         SQLAlchemyError: the database cannot be asked.
     """
-    since, until = span
+    (since, until), engine = span, book.engine
     now, zone = book.clock.now(), book.zone
     seen = look(engine, (), now)
     pulls, writes = _pulls(engine, since, until), _writes(engine, since, until)
-    open_alerts = [(str(row["kind"]), str(row["subject"]), row["opened_at"]) for row in book.open()]
+    open_alerts = [(str(row["kind"]), str(row["subject"]), row["opened_at"]) for row in stands]
     undelivered = sum(seen.alerts.waiting.values()) + sum(seen.alerts.given_up.values())
     told: dict[str, Any] = {
         "from": since.isoformat(),

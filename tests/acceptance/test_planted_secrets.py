@@ -77,9 +77,16 @@ def configuration(url: str, database: str = "sqlite:///civicsync.db") -> str:
             ("c", "plaza", "ideas", "section/proposals"),
         )
     )
+    token, hook = planted().strip('"'), url if "://" in url else "http://127.0.0.1:9"
+    signing, password, pager = planted("-long-enough"), planted("'\\\\"), planted("://a b")
+    alerts = (
+        f"alerts:\n  no_good_pull_for: 1s\n  webhooks: {{hook: {{url: '{hook}/{token}?key={token}', secret: {signing}}}}}\n"
+        f"  mail: {{host: 127.0.0.1, port: 9, tls: off, user: bode, password: {password}, from: a@b.example, to: [c@d.example]}}\n"
+        f"  apprise: {{pager: {pager}}}\n  feed: alerts.atom\n"
+    )
     return (
         "civicsync: 1\noperator: {name: Stad, contact: a@b.example}\n"
-        f"database: {database}\nprivacy: {{key: '${{CIVICSYNC_KEY}}'}}\n"
+        f"database: {database}\nprivacy: {{key: '${{CIVICSYNC_KEY}}'}}\n{alerts}"
         f"instances:\n  ideas:\n{consul}  west:\n{decidim}  plaza:\n{priorities}routes:\n{routes}"
     )
 
@@ -165,10 +172,13 @@ VERBS: tuple[tuple[str, ...], ...] = (
     ("config", "show", "--json"),
     ("config", "schema"),
     ("login", "ideas"),
+    ("alerts", "test"),
+    ("alerts", "send"),
+    ("alerts", "--json"),
 )
 
 
-_ASKING = {"check", "sync", "publish", "rebuild-map", "instances"}
+_ASKING = {"alerts", "check", "sync", "publish", "rebuild-map", "instances"}
 
 
 def run_all(folder: Path, verbs: tuple[tuple[str, ...], ...] = VERBS, **more: str) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -154,7 +155,7 @@ def test_many_at_once_are_one_notice_and_each_closes_for_itself(town: Town, book
     assert [each["subject"] for each in notice.told["alerts"]] == sorted(names)
     town.pulled("city-7")
     [closed] = book.look(limits(*names))
-    assert (closed.what, closed.title) == (What.CLOSED, "pulls of city-7 come to their end again")
+    assert (closed.what, closed.title) == (What.CLOSED, "pulls of city-7 are not late any more")
     assert closed.answers == [notice.uid]
     assert len(book.open()) == 39
 
@@ -298,6 +299,21 @@ def test_the_turns_of_an_overview_are_those_of_its_line_in_its_zone() -> None:
     assert found is not None and found[1] - found[0] == timedelta(days=7)
 
 
+def test_a_line_for_every_minute_costs_a_look_nothing() -> None:
+    line, asked = cron_line("* * * * *"), list[datetime]()
+    assert line is not None
+
+    class Counted:
+        def after(self, moment: datetime, zone: Any) -> datetime:
+            asked.append(moment)
+            return line.after(moment, zone)
+
+    now = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
+    found = last_turns(Counted(), ZoneInfo("UTC"), now)  # type: ignore[arg-type]
+    assert found == (now.replace(minute=59, hour=11, second=0), now.replace(second=0))
+    assert len(asked) < 10
+
+
 def told_overviews(book: Book, clock: FakeClock, watched: list[datetime]) -> int:
     line = cron_line("0 8 * * *")
     assert line is not None
@@ -307,7 +323,7 @@ def told_overviews(book: Book, clock: FakeClock, watched: list[datetime]) -> int
         turns = last_turns(line, UTC, clock.now())
         if turns is None or turns[1] < since:
             return None
-        return Overview(turns[1], turns[0], lambda: overview(book, book.engine, "Stad", ["west"], ["over"], turns))
+        return Overview(turns[1], turns[0], lambda stands: overview(book, "Stad", ["west"], ["over"], turns, stands))
 
     return sum(each.what is What.OVERVIEW for each in book.look(WEST, ["mail:a@b.example"], due))
 
@@ -322,7 +338,10 @@ def test_an_overview_is_told_once_a_day_however_often_and_by_however_many(town: 
         days += told_overviews(Book(town.engine, town.clock), town.clock, watched)  # another process, or a restart
     assert days == 1, "and none for a turn before anything was watched"
     town.clock.advance(3 * 86_400)
+    town.halted()
     assert told_overviews(book, town.clock, watched) == 1, "one makes up for all that were missed"
+    [newest] = [each for each in book.newest(1) if each.what is What.OVERVIEW]
+    assert newest.title == "daily overview: 2 alerts open", "also what this very look found"
     assert town.rows("SELECT count(*), count(DISTINCT overview_of) FROM alert_notice WHERE what = 'overview'") == [
         (2, 2)
     ]
@@ -341,18 +360,18 @@ def test_an_overview_tells_what_was_done_and_what_stands_also_when_all_is_well(b
             f"'{both.moment(began)}')"
         )
     both.clock.advance(3600)
-    title, body, data = overview(book, both.engine, "Stad", ["west", "new"], ["over"], (began, both.clock.now()))
+    title, body, data = overview(book, "Stad", ["west", "new"], ["over"], (began, both.clock.now()), [])
     assert title == "daily overview: all is well" and "No alert is open." in body
     assert "- west: last good pull 2026-03-01 12:00; 2 runs, 5 new, 4 changed, 1 gone" in body
     assert "- new: last good pull never; 0 runs" in body
     assert "- over: 1 copies made; 1 copies stand" in body
     assert data["instances"]["west"]["created"] == 5 and data["routes"]["over"]["written"] == {"create": 1}
     assert "burger" not in title + body + str(data)
-    later = overview(book, both.engine, "Stad", ["west"], ["over"], (both.clock.now(), both.clock.now() + HOUR))
+    later = overview(book, "Stad", ["west"], ["over"], (both.clock.now(), both.clock.now() + HOUR), [])
     assert later[2]["instances"]["west"]["runs"] == 0 and later[2]["routes"]["over"]["written"] == {}
     both.halted()
     book.look(WEST, ["webhook:chat"])
-    title, body, data = overview(book, both.engine, "Stad", ["west"], ["over"], (began, both.clock.now()))
+    title, body, data = overview(book, "Stad", ["west"], ["over"], (began, both.clock.now()), book.open())
     assert title == "daily overview: 1 alert open" and "- route_halted over, for 0 minutes" in body
     assert "- over: STOPPED; " in body and "1 deliveries of earlier notices did not arrive" in body
     assert data["open"] == [{"kind": "route_halted", "subject": "over", "opened": both.clock.now().isoformat()}]

@@ -134,7 +134,12 @@ async def test_pauses_grow_to_an_hour_and_a_receiver_that_asks_for_more_gets_it(
 async def test_by_hand_each_is_tried_once_whatever_its_pause(
     town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hook = Receiver()
+    class Slow(Receiver):
+        async def __call__(self, notice: Notice) -> Answer:
+            town.clock.advance(20)
+            return await super().__call__(notice)
+
+    hook = Slow()
     made = alerter(town, tmp_path, monkeypatch, hook=hook)
     hook.answer = Answer(False, "nothing listens there")
     tell(town, HOOK, times=3)

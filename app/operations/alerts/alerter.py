@@ -101,9 +101,8 @@ class Alerter:
         if turns is None or turns[1] < watched:
             return None
         names = list(self.config.instances)
-        words = partial(
-            overview, self.book, self.engine, self.config.operator.name, names, limits(self.config).routes, turns
-        )
+        routes, operator = limits(self.config).routes, self.config.operator.name
+        words = partial(overview, self.book, operator, names, routes, turns)
         return Overview(turns[1], turns[0], words)
 
     # Bringing -------------------------------------------------------------------------------------------------------

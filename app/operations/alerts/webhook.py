@@ -66,7 +66,7 @@ async def post(
             if error.status is not None and 200 <= error.status < 300:
                 return Answer(True)  # it took it, whatever it says beside that
             # Not even the path is told: tokens stand there, too.
-            words = error.message.replace(place_of("POST", settings.url), parts.netloc)
+            words = error.message.removeprefix(f"{place_of('POST', settings.url)}: ")
             if isinstance(
                 error, Throttled
             ):  # for longer than a request may wait: the transport knows for how long, and keeps to it
