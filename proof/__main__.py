@@ -356,6 +356,7 @@ ROWS: dict[str, Callable[[], list[Row]]] = {
     "costs": costs,
     "rivals": speed_rows.rivals,
     "growth": speed_rows.growth,
+    "instances": speed_rows.many,
     "lives": publish_rows.lives,
     **{f"once-{name}": partial(publish_rows.once, name) for name in publish_rows.PLATFORMS},
     "killed-publishing": publish_rows.killed,

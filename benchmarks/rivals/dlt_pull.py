@@ -1,6 +1,6 @@
 """dlt's best way to do the same job: a resource that pages the same interface, merged into the same database.
 
-Usage (in a virtual environment with dlt): python dlt_pull.py URL POSTGRES_URL STATE_FOLDER
+Usage (in a virtual environment with dlt): python dlt_pull.py SHAPE URL DATABASE STATE_FOLDER; DATABASE is of PostgreSQL, or a DuckDB file
 """
 
 import sys
@@ -9,36 +9,28 @@ from typing import Any
 
 import dlt
 from dlt.sources.helpers import requests
+from shapes import SHAPES
 
-URL, DATABASE, STATE = sys.argv[1:4]
-QUERY = (
-    "query P($n:Int){ proposals(first:500%s){ nodes{ id title summary description videoUrl cachedVotesUp commentsCount publicCreatedAt "
-    "retiredAt retiredReason geozoneId publicAuthor{id} } pageInfo{ hasNextPage endCursor } } }"
-)
+SHAPE, URL, DATABASE, STATE = sys.argv[1:5]
 
 
 @dlt.resource(
     name="proposals",
     primary_key="id",
     write_disposition={"disposition": "merge", "strategy": "upsert"},
+    # What is nested stays as it came, in one column: the quickest that dlt can do.
     max_table_nesting=0,
+    columns={name: {"data_type": "json"} for name in SHAPES[SHAPE].nested},
 )
 def proposals() -> Iterator[list[dict[str, Any]]]:
     """Pages of proposals."""
-    after = ""
-    while True:
-        answer = requests.post(f"{URL}/graphql", json={"query": QUERY.replace("($n:Int)", "") % after})
-        page = answer.json()["data"]["proposals"]
-        yield page["nodes"]
-        if not page["pageInfo"]["hasNextPage"]:
-            return
-        after = f', after:"{page["pageInfo"]["endCursor"]}"'
+
+    def ask(path: str, body: Any) -> Any:
+        return (requests.post(URL + path, json=body) if body is not None else requests.get(URL + path)).json()
+
+    yield from SHAPES[SHAPE].pages(ask)
 
 
-pipeline = dlt.pipeline(
-    pipeline_name="rival",
-    pipelines_dir=STATE,
-    destination=dlt.destinations.postgres(DATABASE),
-    dataset_name="rival_dlt",
-)
+to = dlt.destinations.postgres if DATABASE.startswith("postgres") else dlt.destinations.duckdb
+pipeline = dlt.pipeline(pipeline_name="rival", pipelines_dir=STATE, destination=to(DATABASE), dataset_name="rival_dlt")
 pipeline.run(proposals())

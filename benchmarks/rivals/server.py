@@ -1,68 +1,94 @@
-"""A fast local platform: CONSUL's dialect B with pages made once, so that the client under test is what is measured.
+"""A fast local platform with pages made once, so that the client under test is what is measured.
 
-Usage: python -m benchmarks.rivals.server SIZE; prints its address. `POST /_control?changed=0.01` changes a share of the rows.
-It answers the light sweep, pages of records (`first`, `after`), single records, `/consul.json` and the two probes.
+Usage: python -m benchmarks.rivals.server SIZE [SHAPE]; prints its address. SHAPE is whose answers
+it gives, to the documents and at the paths of the real one:
+
+* `consul`: dialect B; one language, pages of up to 500 by GraphQL;
+* `decidim`: 0.32; two languages nested as translations, taxonomies, an author, pages of 50 by GraphQL;
+* `your-priorities`: one group of ideas, JSON pages of 20 with everything that the platform sends beside them.
+
+Texts, times, counters, categories and authors differ from row to row. `POST /_control?changed=0.01` changes a share of CONSUL's rows.
 """
 
 import base64
 import re
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
+from urllib.parse import parse_qs
 
 import msgspec
 
 from civicsync.connectors.testing.sandbox.city import City
 
+PEOPLE = 20_000
+GROUPS = 12
 _FIRST = re.compile(r"first:\s*(\d+)")
 _AFTER = re.compile(r'after:\s*"([^"]+)"')
 _SINGLE = re.compile(r'(\w+):\s*proposal\(id:\s*"(\d+)"\)')
+_SUFFIX = ("", " en omstreken", " bij de school", " voor iedereen", " – nu!", " (2e keer)", " & meer")
 
 
 class FastPlatform:
-    """An ASGI application over rows that are already JSON."""
+    """An ASGI application over rows that are already JSON; CONSUL."""
+
+    start: ClassVar[bytes] = b"<html lang='nl'></html>"
 
     def __init__(self, size: int) -> None:
-        city = City(1)
-        bodies = [city.body(i, "nl") for i in range(200)]
-        self.records: list[bytes] = []
-        self.light: list[bytes] = []
-        for i in range(1, size + 1):
-            self.records.append(b"")
-            self.light.append(b"")
-            self._make(i, bodies, "")
-        self._bodies = bodies
+        self.city = City(1)
+        self._bodies = {locale: [self.city.body(i, locale) for i in range(1, 401)] for locale in ("nl", "en")}
+        self._plain = [self.city.body(i, "nl", html=False) for i in range(1, 401)]
         self.size = size
         self.requests = 0
+        self.records = [msgspec.json.encode(self.row(i, "")) for i in range(1, size + 1)]
+        self.light = [self._light(i, "") for i in range(1, size + 1)]
 
-    def _make(self, i: int, bodies: list[str], mark: str) -> None:
-        row: dict[str, Any] = {
+    def title(self, i: int, locale: str) -> str:
+        """No two rows have the same."""
+        return f"{self.city.title(i, locale)}{_SUFFIX[i % len(_SUFFIX)]}"
+
+    def body(self, i: int, locale: str) -> str:
+        """Two of 400 texts: 160,000 different ones."""
+        bodies = self._bodies[locale]
+        return bodies[i % 400] + bodies[i * 7919 // 400 % 400]
+
+    def row(self, i: int, mark: str) -> dict[str, Any]:
+        """A whole record."""
+        retired = i % 97 == 0
+        return {
             "id": str(i),
-            "title": f"Meer bomen aan de gracht {i}{mark}",
-            "summary": f"Samenvatting {i}",
-            "description": bodies[i % 200] + bodies[(i * 7) % 200],
-            "videoUrl": None,
-            "cachedVotesUp": 1 + i * 7919 % 400 + len(mark),
-            "commentsCount": 0,
-            "publicCreatedAt": "2025-05-01 12:00:00 +0200",
-            "retiredAt": None,
-            "retiredReason": None,
+            "title": self.title(i, "nl") + mark,
+            "summary": f"{self.title(i + 3, 'nl')}, want dat kan beter.",
+            "description": self.body(i, "nl"),
+            "videoUrl": f"https://video.example/{i}" if i % 29 == 0 else None,
+            **self.counts(i, mark),
+            "publicCreatedAt": self.city.moment(i).strftime("%Y-%m-%d %H:00:00 +0200"),
+            "retiredAt": "2025-07-01 10:00:00 +0200" if retired else None,
+            "retiredReason": "duplicated" if retired else None,
             "geozoneId": i % 5 + 1,
-            "publicAuthor": {"id": str(i % 20_000)},
+            "publicAuthor": {"id": str(i * 31 % PEOPLE + 1)},
         }
-        self.records[i - 1] = msgspec.json.encode(row)
-        keep = ("id", "cachedVotesUp", "commentsCount", "retiredAt")
-        self.light[i - 1] = msgspec.json.encode({name: row[name] for name in keep})
+
+    def counts(self, i: int, mark: str) -> dict[str, Any]:
+        """What a light sweep compares."""
+        # No comments: nobody in the race reads threads, and a count without its thread is an unfinished pull.
+        return {"cachedVotesUp": 1 + i * 7919 % 400 + len(mark), "commentsCount": 0}
+
+    def _light(self, i: int, mark: str) -> bytes:
+        retired = "2025-07-01 10:00:00 +0200" if i % 97 == 0 else None
+        return msgspec.json.encode({"id": str(i), **self.counts(i, mark), "retiredAt": retired})
 
     def change(self, share: float) -> int:
         """Edit this share of the rows."""
         step = max(1, round(1 / share)) if share else self.size + 1
         changed = range(step, self.size + 1, step)
         for i in changed:
-            self._make(i, self._bodies, " gewijzigd")
+            self.records[i - 1] = msgspec.json.encode(self.row(i, " gewijzigd"))
+            self.light[i - 1] = self._light(i, " gewijzigd")
         return len(changed)
 
     def answer(self, query: str) -> bytes:
-        """The body for a document."""
+        """The body for a GraphQL document."""
         if "__schema" in query:
             return b'{"data":{"__schema":{"queryType":{"name":"Query"}},"__type":null}}'
         if "__typename" in query and "proposals" not in query:
@@ -74,13 +100,13 @@ class FastPlatform:
         parts: list[bytes] = []
         for match in re.finditer(r"(?:(\w+):\s*)?(proposals|debates|comments|geozones|tags)(\([^)]*\))?\s*\{", query):
             alias = (match[1] or match[2]).encode()
-            parts.append(b'"%s":%s' % (alias, self._page(match[2], match[3] or "", query)))
+            rows = self.records if "description" in query else self.light
+            page = self.page(rows, match[3] or "") if match[2] == "proposals" else EMPTY
+            parts.append(b'"%s":%s' % (alias, page))
         return b'{"data":{' + b",".join(parts) + b"}}"
 
-    def _page(self, name: str, arguments: str, query: str) -> bytes:
-        if name != "proposals":
-            return b'{"nodes":[],"pageInfo":{"hasNextPage":false,"endCursor":null}}'
-        rows = self.records if "description" in query else self.light
+    def page(self, rows: list[bytes], arguments: str) -> bytes:
+        """A connection as these arguments ask for it."""
         first, after = _FIRST.search(arguments), _AFTER.search(arguments)
         start = int(base64.urlsafe_b64decode(after[1] + "==")) if after else 0
         end = min(self.size, start + int(first[1])) if first else self.size
@@ -92,6 +118,12 @@ class FastPlatform:
             cursor,
         )
 
+    def get(self, path: str, asked: dict[str, list[str]]) -> bytes | None:
+        """The body of what is asked for without GraphQL; None: there is no such thing."""
+        if path == "/consul.json":
+            return b'{"release":"2.1.1","features":{"proposals":"t"}}'
+        return self.start if path == "/" or path.startswith("/proposals") else None
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """ASGI."""
         body = b""
@@ -101,20 +133,203 @@ class FastPlatform:
             if not message.get("more_body"):
                 break
         path: str = scope["path"]
+        asked = parse_qs(scope["query_string"].decode())
+        self.requests += 1
         if path == "/_control":
-            share = float(scope["query_string"].decode().partition("=")[2] or 0)
-            answer = msgspec.json.encode({"changed": self.change(share), "requests": self.requests})
-        elif path == "/consul.json":
-            answer = b'{"release":"2.1.1","features":{"proposals":"t"}}'
-        elif path == "/graphql":
-            self.requests += 1
+            answer = msgspec.json.encode(
+                {"changed": self.change(float(asked["changed"][0])), "requests": self.requests}
+            )
+        elif scope["method"] == "POST":
             answer = self.answer(msgspec.json.decode(body)["query"])
         else:
-            answer = b"<html lang='nl'></html>"
-        kind = b"application/json; charset=utf-8" if answer[:1] == b"{" else b"text/html"
+            answer = self.get(path, asked)
+        status, answer = (200, answer) if answer is not None else (404, b"{}")
+        kind = b"application/json; charset=utf-8" if answer[:1] in b"{[" else b"text/html"
         headers = [(b"content-type", kind), (b"content-length", str(len(answer)).encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
+
+
+EMPTY = b'{"nodes":[],"pageInfo":{"hasNextPage":false,"endCursor":null}}'
+
+
+def _translated(**texts: str) -> dict[str, Any]:
+    rows = [{"locale": locale, "text": text, "machineTranslated": False} for locale, text in texts.items()]
+    return {"translations": rows}
+
+
+class FastDecidim(FastPlatform):
+    """Decidim 0.32 with one component of proposals."""
+
+    start = b"<html lang='nl'><body><a href='/locale?locale=en'>English</a></body></html>"
+
+    def row(self, i: int, mark: str) -> dict[str, Any]:
+        """A whole proposal, as `dialects.record_document` asks for it."""
+        made = self.city.moment(i).strftime("%Y-%m-%dT%H:%M:%S+01:00")
+        place = self.city.place(i) if i % 3 == 0 else None
+        group = i % GROUPS + 1
+        return {
+            "id": str(i),
+            "reference": f"WEST-PROP-2025-01-{i}",
+            "state": ("accepted", "rejected", "evaluating")[i % 3] if i % 23 == 0 else None,
+            "withdrawn": False,
+            "withdrawnAt": None,
+            **self.counts(i, mark),
+            "createdAt": made,
+            "updatedAt": made,
+            "publishedAt": made,
+            "answeredAt": made if i % 23 == 0 else None,
+            "official": i % 50 == 0,
+            "createdInMeeting": False,
+            "address": f"Dorpsstraat {i % 200}" if place else None,
+            "coordinates": {"latitude": place[0], "longitude": place[1]} if place else None,
+            "title": _translated(nl=self.title(i, "nl") + mark, en=self.title(i, "en") + mark),
+            "body": _translated(nl=self.body(i, "nl"), en=self.body(i, "en")),
+            "answer": _translated(nl="<p>Dank, dit doen we.</p>", en="<p>Thank you, we will.</p>")
+            if i % 23 == 0
+            else None,
+            "author": {"__typename": "User", "id": str(i * 31 % PEOPLE + 1)},
+            "taxonomies": [
+                {
+                    "id": str(group),
+                    "name": {
+                        "translations": [
+                            {"locale": "nl", "text": f"Thema {group}"},
+                            {"locale": "en", "text": f"Theme {group}"},
+                        ]
+                    },
+                    "parent": None,
+                }
+            ],
+            "meeting": None,
+            "amendments": [],
+        }
+
+    def counts(self, i: int, mark: str) -> dict[str, Any]:
+        """What a light sweep compares."""
+        return {"voteCount": 1 + i * 7919 % 400 + len(mark), "totalCommentsCount": i % 7, "likesCount": i % 11}
+
+    def answer(self, query: str) -> bytes:
+        """The body for a GraphQL document."""
+        if query.startswith("query Version"):
+            return b'{"data":{"decidim":{"version":"0.32.0"}}}'
+        if query.startswith("query Probe"):
+            return b'{"data":{"component":null}}'
+        if query.startswith("query Roots"):
+            return b'{"data":{"participatoryProcesses":[{"id":"1"}],"assemblies":[],"conferences":[],"initiatives":[],"consultations":[]}}'
+        if query.startswith("query Taxonomies"):
+            return b'{"data":{"organization":{"taxonomies":[]}}}'
+        if query.startswith("query Spaces"):
+            return msgspec.json.encode({"data": self.spaces()})
+        if query.startswith("query Single"):
+            rows = b",".join(b'"%s":%s' % (a.encode(), self.records[int(own) - 1]) for a, own in _SINGLE.findall(query))
+            return b'{"data":{"component":{"id":"1",' + rows + b"}}}"
+        arguments = query.partition("proposals(")[2].partition(")")[0]
+        rows = self.records if "body" in query else self.light
+        return b'{"data":{"component":{"id":"1","proposals":' + self.page(rows, arguments) + b"}}}"
+
+    def spaces(self) -> dict[str, Any]:
+        """One process with one component."""
+        moved = "2025-12-01T09:00:00+01:00"
+        component = {
+            "id": "1",
+            "__typename": "Proposals",
+            "name": _translated(nl="Voorstellen"),
+            "weight": 0,
+            "updatedAt": moved,
+        }
+        process = {"id": "1", "slug": "wijk-west", "type": "Decidim::ParticipatoryProcess", "steps": []}
+        process |= {"title": _translated(nl="Wijk West", en="West District"), "components": [component]}
+        others: dict[str, Any] = {"assemblies": [], "conferences": [], "initiatives": [], "consultations": []}
+        return {"participatoryProcesses": [process], **others, "organization": {"name": _translated(nl="Voorbeeld")}}
+
+    def get(self, path: str, asked: dict[str, list[str]]) -> bytes | None:
+        """The start page; no open data."""
+        return self.start if path == "/" else None
+
+
+class FastYourPriorities(FastPlatform):
+    """Your Priorities with one group of ideas, whose arguments it does not show."""
+
+    def row(self, i: int, mark: str) -> dict[str, Any]:
+        """A post of a list."""
+        made = self.city.moment(i).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        place = self.city.place(i)
+        return {
+            "id": i,
+            "name": self.title(i, "nl") + mark,
+            "description": f"{self._plain[i % 400]}\n\n{self._plain[i * 7919 // 400 % 400]}"[:2500],
+            "official_status": 0,
+            "status": "published",
+            "content_type": 0,
+            "language": "nl",
+            "group_id": 1,
+            "category_id": i % GROUPS + 1,
+            "created_at": made,
+            "counter_endorsements_up": 1 + i * 7919 % 400 + len(mark),
+            "counter_endorsements_down": i % 13,
+            "counter_points": i % 7,
+            "location": {"latitude": place[0], "longitude": place[1], "map_zoom": 14} if i % 3 == 0 else None,
+            "public_data": None,
+            "data": None,
+            "Category": {"id": i % GROUPS + 1, "name": f"Thema {i % GROUPS + 1}"},
+            "Group": self.group(),
+            "User": {"id": i * 31 % PEOPLE + 1, "name": f"Inwoner {i * 31 % PEOPLE + 1}"},
+            "PostHeaderImages": [],
+            "PostVideos": [],
+        }
+
+    def counts(self, i: int, mark: str) -> dict[str, Any]:
+        """There is no light sweep."""
+        return {}
+
+    def group(self) -> dict[str, Any]:
+        """The group, also inside each post."""
+        configuration = {"hideDebate": True, "canVote": True, "groupType": 0, "hideVoteCount": False}
+        return {
+            "id": 1,
+            "name": "Ideeën",
+            "configuration": configuration,
+            "community_id": 1,
+            "access": 0,
+            "language": "nl",
+        }
+
+    def get(self, path: str, asked: dict[str, list[str]]) -> bytes | None:
+        """A page of the interface."""
+        group = {**self.group(), "counter_posts": self.size}
+        if path.startswith("/api/groups/1/posts/"):
+            start = int(asked.get("offset", ["0"])[0])
+            rows = self.records if path.endswith("/open") else []
+            end = min(len(rows), start + 20)
+            return b'{"posts":[%s],"totalPostsCount":%d}' % (b",".join(rows[start:end]), len(rows))
+        if path.startswith("/api/posts/"):
+            return self.records[int(path.rpartition("/")[2]) - 1]
+        answers: dict[str, Any] = {
+            "/api/domains": {"domain": {"id": 1, "domain_name": "x.example", "name": "Ideeën"}, "community": {"id": 1}},
+            "/api/communities/1": {
+                "id": 1,
+                "name": "Stad",
+                "access": 0,
+                "domain_id": 1,
+                "language": "nl",
+                "Groups": [group],
+            },
+            "/api/groups/1": {
+                "group": {**group, "Categories": [{"id": n, "name": f"Thema {n}"} for n in range(1, GROUPS + 1)]},
+                "hasNonOpenPosts": False,
+            },
+            "/api/groups/1/get_posts_with_public_private": [],
+            "/api/activities/groups/1": {"activities": []},
+        }
+        return msgspec.json.encode(answers[path]) if path in answers else None
+
+
+SHAPES: dict[str, Callable[[int], FastPlatform]] = {
+    "consul": FastPlatform,
+    "decidim": FastDecidim,
+    "your-priorities": FastYourPriorities,
+}
 
 
 def main() -> None:
@@ -123,7 +338,7 @@ def main() -> None:
 
     import uvicorn
 
-    platform = FastPlatform(int(sys.argv[1]))
+    platform = SHAPES[sys.argv[2] if len(sys.argv) > 2 else "consul"](int(sys.argv[1]))
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen(64)

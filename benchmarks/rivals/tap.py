@@ -1,22 +1,19 @@
 """Singer's best way to do the same job: a tap on the same interface, piped into target-postgres with COPY.
 
-Usage (in a virtual environment with singer-sdk): python tap.py URL | target-postgres --config config.json
+Usage (in a virtual environment with singer-sdk): python tap.py SHAPE URL | target-postgres --config config.json
 """
 
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import requests
+from shapes import SHAPES
 from singer_sdk import Stream, Tap
 from singer_sdk import typing as th
 
-URL = sys.argv.pop(1)
-QUERY = (
-    "{ proposals(first:500%s){ nodes{ id title summary description videoUrl cachedVotesUp commentsCount publicCreatedAt "
-    "retiredAt retiredReason geozoneId publicAuthor{id} } pageInfo{ hasNextPage endCursor } } }"
-)
-TEXT = ("id", "title", "summary", "description", "videoUrl", "publicCreatedAt", "retiredAt", "retiredReason")
+SHAPE, URL = sys.argv.pop(1), sys.argv.pop(1)
+_TYPES = {"text": "string", "number": "integer", "yes_or_no": "boolean"}
 
 
 class Proposals(Stream):
@@ -24,21 +21,26 @@ class Proposals(Stream):
 
     name = "proposals"
     primary_keys = ("id",)
-    schema = th.PropertiesList(
-        *(th.Property(name, th.StringType) for name in TEXT),
-        *(th.Property(name, th.IntegerType) for name in ("cachedVotesUp", "commentsCount", "geozoneId")),
-        th.Property("publicAuthor", th.ObjectType(th.Property("id", th.StringType))),
-    ).to_dict()
+    schema: ClassVar = {
+        "type": "object",
+        "properties": {
+            **{name: {"type": ["null", _TYPES[kind]]} for name, kind in SHAPES[SHAPE].plain.items()},
+            **{
+                name: {"type": ["null", "array" if name in SHAPES[SHAPE].lists else "object"]}
+                for name in SHAPES[SHAPE].nested
+            },
+        },
+    }
 
     def get_records(self, context: Any) -> Iterable[dict[str, Any]]:
         """Page by page."""
-        session, after = requests.Session(), ""
-        while True:
-            page = session.post(f"{URL}/graphql", json={"query": QUERY % after}).json()["data"]["proposals"]
-            yield from page["nodes"]
-            if not page["pageInfo"]["hasNextPage"]:
-                return
-            after = f', after:"{page["pageInfo"]["endCursor"]}"'
+        session = requests.Session()
+
+        def ask(path: str, body: Any) -> Any:
+            return (session.post(URL + path, json=body) if body is not None else session.get(URL + path)).json()
+
+        for page in SHAPES[SHAPE].pages(ask):
+            yield from page
 
 
 class Fast(Tap):
