@@ -8,13 +8,16 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
 from ..config import Config
 from ..connectors.credentials import credentials_print
 from ..core import journal
 from ..core.clock import Clock
+from ..core.leases import Lease
 from ..core.schedules import quiet_hours, quiet_until
 from ..core.schema.database import was_lost
+from ..core.schema.failures import DatabaseError
 from ..sync.publish.outcome import RouteEnd
 from ..sync.publish.publisher import Publisher
 from ..sync.pull.run import Options, PullEnd, Puller
@@ -25,6 +28,10 @@ _NO_END = {
     *(PullEnd.BUSY, PullEnd.LEASE_LOST, PullEnd.STOPPED),
     *(RouteEnd.BUSY, RouteEnd.LEASE_LOST, RouteEnd.STOPPED),
 }
+
+
+_TRIES, _PAUSE = 20, 0.25
+"""So often, with so many seconds between, a pull asks whether it may bring the totals up to date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +98,7 @@ class Doing:
     ) -> None:
         """`lost`: called where the file of the database was deleted or replaced."""
         self.config, self.engine, self.clock, self.say, self.lost = config, engine, clock, say, lost
+        self._totals = asyncio.Lock()
 
     async def pull(self, name: str, ending: asyncio.Event, puller: Puller | None = None) -> str:
         """Pull an instance; `ending`: after the page at hand.
@@ -102,15 +110,31 @@ class Doing:
         outcome = await puller.pull(name, Options())
         await self._still_there()
         if outcome.outcome is not PullEnd.BUSY:
-            wrong = await asyncio.to_thread(bring_up_to_date, self.engine, self.config.privacy.k, share=SHARE)
-            if wrong:
-                self.say(name, wrong)
+            await self._bring_up_to_date(name)
         written = outcome.written
         numbers = f"{written.created} new, {written.changed} changed, {outcome.gone} gone, {outcome.requests} requests"
         said = f"{outcome.outcome}: {numbers}" + (f"; {outcome.message}" if outcome.message else "")
         if outcome.outcome in _NO_END:
             raise Unfinished(said)
         return said
+
+    async def _bring_up_to_date(self, name: str) -> None:
+        """The totals, by one at a time over all processes: two would write the same rows. Who finds no time leaves it to the next pull."""
+        lease = Lease(self.engine, "totals")
+        async with self._totals:
+            try:
+                for _ in range(_TRIES):
+                    if await asyncio.to_thread(lease.take):
+                        break
+                    await self.clock.sleep(_PAUSE)
+                else:
+                    return
+                async with lease.kept():
+                    wrong = await asyncio.to_thread(bring_up_to_date, self.engine, self.config.privacy.k, share=SHARE)
+            except (DatabaseError, DBAPIError) as error:
+                wrong = f"the totals are those of before ({type(error).__name__})"
+        if wrong:
+            self.say(name, wrong)
 
     async def was_pulled(self, name: str, since: datetime) -> bool:
         """Whether the newest pull of an instance began since a moment and came to its end."""

@@ -17,6 +17,7 @@ from queue import SimpleQueue
 from proof.mutant import Mutant, StaleMutant
 from proof.mutants_publish import MUTANTS as PUBLISH
 from proof.mutants_pull import MUTANTS as PULL
+from proof.mutants_workers import MUTANTS as WORKING
 
 ROOT = Path(__file__).parent.parent
 WORKERS = 2
@@ -113,7 +114,7 @@ def try_all(mutants: Sequence[Mutant], folder: Path) -> Iterator[tuple[Mutant, s
 
 def main(words: Sequence[str]) -> int:
     """Try them and say what came of it."""
-    every = (*PULL, *PUBLISH)
+    every = (*PULL, *PUBLISH, *WORKING)
     chosen = [each for each in every if not words or any(w in f"{each.rule} {each.file} {each.test}" for w in words)]
     for each in chosen:
         each.apply((ROOT / each.file).read_text())

@@ -54,8 +54,8 @@ def run(
 
 
 def _workers(queue: Seen) -> str:
-    said = f"{queue.workers} workers, {queue.under_way} jobs under way, {queue.waiting} wait"
-    return said + (f", one for {queue.waits_for / 60:.0f} min" if queue.waits_for >= 60 else "")
+    said = f"workers: {queue.workers}, jobs under way: {queue.under_way}, waiting: {queue.waiting}"
+    return said + (f" (the first for {queue.waits_for / 60:.0f} min)" if queue.waits_for >= 60 else "")
 
 
 def _alerts(counts: AlertCounts) -> Iterator[str]:

@@ -309,7 +309,7 @@ def workers(seen: Seen, *, extra: bool) -> Iterator[Finding]:
         yield Finding(
             "workers", "this machine", Level.ACT, "`workers: true` needs an extra", "pip install 'civicsync[workers]'"
         )
-    what = f"{seen.workers} workers, {seen.under_way} jobs under way, {seen.waiting} wait"
+    what = f"workers: {seen.workers}, jobs under way: {seen.under_way}, waiting: {seen.waiting}"
     if not seen.made:
         yield Finding("workers", "queue", Level.KNOW, "there is no queue yet", "`civicsync run` makes it")
     elif not seen.workers:
@@ -317,11 +317,11 @@ def workers(seen: Seen, *, extra: bool) -> Iterator[Finding]:
             "workers",
             "queue",
             Level.ACT,
-            f"no worker gives signs of life; {seen.waiting} jobs wait",
+            f"no worker gives signs of life; jobs waiting: {seen.waiting}",
             "start `civicsync worker`",
         )
     elif seen.waits_for > _WAITS.total_seconds():
-        what += f", one for {seen.waits_for / 60:.0f} minutes"
+        what += f" (the first for {seen.waits_for / 60:.0f} minutes)"
         yield Finding("workers", "queue", Level.ACT, what, "start more workers, or give them a larger --concurrency")
     else:
         yield Finding("workers", "queue", Level.FINE, what)

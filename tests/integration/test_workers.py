@@ -1,6 +1,7 @@
 """Many workers over one PostgreSQL: each job is done once, no host is asked by two, and what a dead or sleeping worker had is another's."""
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -23,10 +25,11 @@ from procrastinate.jobs import Job, Status
 from procrastinate.psycopg_connector import PsycopgConnector
 from sqlalchemy import URL, Engine, text
 
+from civicsync.app import doing
 from civicsync.app.doing import planned
 from civicsync.app.workers import manager as managing
 from civicsync.app.workers import queue
-from civicsync.app.workers.hosts import Hosts, HostsTaken, hosts_of
+from civicsync.app.workers.hosts import HostPublisher, HostPuller, Hosts, HostsTaken, hosts_of
 from civicsync.app.workers.manager import FencedManager
 from civicsync.app.workers.queue import DO, LATER, QUEUE, connecting, hand_on, job_of, prepare
 from civicsync.config import Config, load
@@ -301,6 +304,22 @@ async def test_the_job_of_a_dead_worker_is_another_s_and_that_of_a_living_one_is
     assert (await other.got()).attempts == 1
 
 
+async def test_a_worker_that_woke_up_while_its_jobs_were_looked_at_keeps_them(
+    database: Engine, config: Config, hand: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = await hand(), await hand()
+    await one.manager.queue(job_of(config, "pull", "west"))
+    job = await one.got()
+    assert await other.manager.take_from_the_dead() == [], "it gave a sign of life this very moment"
+
+    async def looked(**_: Any) -> list[Job]:
+        return [job]
+
+    monkeypatch.setattr(other.manager, "get_stalled_jobs", looked)
+    assert await other.manager.take_from_the_dead() == [], "it was silent when it was looked at, and is not any more"
+    assert [each[0] for each in jobs(database)] == ["doing"]
+
+
 async def test_a_worker_that_slept_neither_finishes_nor_puts_back_what_its_successor_does(
     database: Engine, config: Config, hand: Any
 ) -> None:
@@ -414,6 +433,30 @@ async def test_the_queue_is_seen_by_whoever_watches(
     assert 3590 < seen.waits_for < 3700
 
 
+async def test_totals_are_made_by_one_at_a_time(
+    database: Engine, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes that end a pull together would write the same rows, and one of them fail."""
+    at_once, most = 0, 0
+    guard = threading.Lock()
+
+    def slowly(*_: Any, **__: Any) -> None:
+        nonlocal at_once, most
+        with guard:
+            at_once += 1
+            most = max(most, at_once)
+        threading.Event().wait(0.05)
+        with guard:
+            at_once -= 1
+
+    monkeypatch.setattr(doing, "bring_up_to_date", slowly)
+    monkeypatch.setattr(doing, "_PAUSE", 0.01)
+    both = [doing.Doing(config, database, Clock(), lambda *_: None, lambda: None) for _ in range(2)]
+    await asyncio.gather(*(each._bring_up_to_date("west") for each in both))
+    assert most == 1
+    assert Lease(database, "totals").take(), "given back"
+
+
 # Hosts ------------------------------------------------------------------------------------------------------------------
 
 
@@ -448,6 +491,45 @@ async def test_a_host_is_one_worker_s_at_a_time_and_whoever_lost_it_asks_no_more
         with pytest.raises(LeaseLost):
             mine.check()
     assert Lease(database, "host:a:80").take(), "given back at the end"
+
+
+@pytest.mark.parametrize("work", ["pull", "publish"])
+async def test_a_pull_and_a_route_ask_only_while_their_hosts_are_their_own(
+    database: Engine, config: Config, work: str
+) -> None:
+    hosts = Hosts(database, hosts_of(config, work, "west" if work == "pull" else "over"), Clock())
+    ending = asyncio.Event()
+    before: list[Callable[[], None]] = []
+
+    @contextlib.asynccontextmanager
+    async def opened(*_: Any, before_request: Callable[[], None], **__: Any) -> AsyncIterator[Any]:
+        before.append(before_request)
+        yield None, SimpleNamespace(transport=None)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(
+            f"civicsync.sync.{work}.{'run' if work == 'pull' else 'publisher'}.open_{'reader' if work == 'pull' else 'writer'}",
+            opened,
+        )
+        made: Any = (HostPuller if work == "pull" else HostPublisher)(config, database, Clock(), stop=ending)
+        made.hosts = hosts
+        async with hosts.kept(0, ending):
+            asked: list[str] = []
+            opening = (
+                made.reader("west", lambda: asked.append("x"))
+                if work == "pull"
+                else made._writer("ideas", lambda: asked.append("x"))
+            )
+            async with opening:
+                before[0]()
+                assert asked == ["x"], "its own lease is asked, too"
+                with database.begin() as connection:
+                    connection.execute(text("UPDATE lease SET token = token + 1 WHERE name LIKE 'host:%'"))
+                for lease in hosts.leases:
+                    with pytest.raises(LeaseLost):
+                        lease.renew()
+                with pytest.raises(LeaseLost):
+                    before[0]()
 
 
 # Processes --------------------------------------------------------------------------------------------------------------

@@ -48,6 +48,28 @@ def test_a_turn_is_begun_once_and_whoever_comes_later_is_told_until_when(engine:
     assert isinstance(begin(other, clock), Begun), "and the next one is another's to do"
 
 
+def test_a_turn_that_ended_while_its_lease_was_asked_for_is_not_done_again(engine: Engine, clock: FakeClock) -> None:
+    """Both looked, both saw it due; one was quicker, and gave the lease back before the other one asked for it."""
+    slow = book(engine, clock)
+    quick, asked = book(engine, clock), list[datetime]()
+
+    def following(moment: datetime) -> datetime:
+        return NEXT(moment)
+
+    class Late(FakeClock):
+        def now(self) -> datetime:
+            if not asked:  # the first look of the slow one is over: the quick one does the turn now
+                asked.append(clock.now())
+                done(quick, clock)
+            return clock.now()
+
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM turn"))
+    found = Turns(engine, clock, Late()).begin("pull west", "p", following, clock.now())
+    assert found == Settled(clock.now())
+    assert isinstance(begin(slow, clock), Settled)
+
+
 def test_a_turn_whose_process_died_is_taken_over_when_its_lease_has_run_out(engine: Engine, clock: FakeClock) -> None:
     first = begin(book(engine, clock), clock)
     assert isinstance(first, Begun)

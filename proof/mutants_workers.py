@@ -1,0 +1,156 @@
+"""Mutants of turns, workers and hosts: what would do a turn twice or never, or let two ask one host."""
+
+from proof.mutant import Mutant
+
+_TURNS = "tests/unit/test_turns.py::"
+_WORKERS = "tests/integration/test_workers.py::"
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "a turn that is done is not begun again",
+        "core/turns.py",
+        "        if found is not None:\n            return found\n        until",
+        "        if False:\n            return found\n        until",
+        f"{_TURNS}test_while_another_is_at_it_a_process_looks_again_before_and_right_after_its_lease_ends",
+    ),
+    Mutant(
+        "somebody may have been quicker than our lease",
+        "core/turns.py",
+        "                found = settled(connection)\n                since",
+        "                found = None\n                since",
+        f"{_TURNS}test_a_turn_that_ended_while_its_lease_was_asked_for_is_not_done_again[sqlite]",
+    ),
+    Mutant(
+        "a turn ends under its lease",
+        "core/turns.py",
+        "with writing(self.lease.engine, self.lease) as connection:",
+        "with writing(self.lease.engine, None) as connection:",
+        f"{_TURNS}test_whoever_lost_a_turn_does_not_end_it_nor_do_what_belongs_to_its_end[sqlite]",
+    ),
+    Mutant(
+        "what was begun and not ended is not done",
+        "core/turns.py",
+        "return row.ended_at is not None and row.began_at",
+        "return row.began_at",
+        f"{_TURNS}test_a_turn_that_was_left_open_is_not_done[sqlite]",
+    ),
+    Mutant(
+        "a clock that was wrong silences nothing",
+        "core/turns.py",
+        "row.ended_at is not None and row.began_at <= now + SKEW",
+        "row.ended_at is not None",
+        f"{_TURNS}test_a_turn_of_a_clock_that_was_wrong_silences_nothing[sqlite]",
+    ),
+    Mutant(
+        "a changed job has its turn",
+        "core/turns.py",
+        "and row.plan == plans[row.job]}",
+        "}",
+        f"{_TURNS}test_a_restart_knows_what_was_done_and_a_changed_job_has_its_turn[sqlite]",
+    ),
+    Mutant(
+        "what a process did before it died is not done again",
+        "sync/schedule.py",
+        "            if left is not None:\n",
+        "            if False:\n",
+        f"{_TURNS}test_what_a_process_did_before_it_died_is_not_done_again[sqlite]",
+    ),
+    Mutant(
+        "work that came to no end leaves its turn open",
+        "sync/schedule.py",
+        "        except (*STOPPING, Unfinished):\n",
+        "        except (*STOPPING, ZeroDivisionError):\n",
+        f"{_TURNS}test_work_that_came_to_no_end_is_done_again_soon_and_said_once[sqlite]",
+    ),
+    Mutant(
+        "a job is finished by whoever has it",
+        "app/workers/manager.py",
+        "_OURS = \"id = %(job_id)s AND status = 'doing' AND attempts = %(attempts)s\"",
+        '_OURS = "id = %(job_id)s AND %(attempts)s >= 0"',
+        f"{_WORKERS}test_a_worker_that_slept_neither_finishes_nor_puts_back_what_its_successor_does",
+    ),
+    Mutant(
+        "the job of a living worker is left to it",
+        "app/workers/manager.py",
+        "for job in await self.get_stalled_jobs(seconds_since_heartbeat=ALIVE):",
+        "for job in await self.get_stalled_jobs(seconds_since_heartbeat=0):",
+        f"{_WORKERS}test_a_worker_that_woke_up_while_its_jobs_were_looked_at_keeps_them",
+    ),
+    Mutant(
+        "the next turn makes up for that of a dead worker",
+        "app/workers/manager.py",
+        "                    await self._all(_FINISH, job)  # its next turn waits in the queue",
+        "                    pass",
+        f"{_WORKERS}test_where_the_next_turn_waits_that_of_a_dead_worker_is_dropped",
+    ),
+    Mutant(
+        "a worker that was forgotten begins again",
+        "app/workers/manager.py",
+        "                await self.register_worker()\n                return None",
+        "                pass\n                return None",
+        f"{_WORKERS}test_a_worker_that_was_forgotten_registers_again",
+    ),
+    Mutant(
+        "a database that is away is waited for",
+        "app/workers/manager.py",
+        "if self._over.is_set() or not _away(error):",
+        "if True:",
+        f"{_WORKERS}test_a_database_that_is_away_is_waited_for_until_the_worker_stops",
+    ),
+    Mutant(
+        "a server that speaks Dutch is understood",
+        "app/workers/queue.py",
+        "    return isinstance(error, exceptions.AlreadyEnqueued) or any(",
+        "    return isinstance(error, exceptions.AlreadyEnqueued) or all(",
+        f"{_WORKERS}test_a_server_that_speaks_dutch_is_understood",
+    ),
+    Mutant(
+        "what waits for its hour holds up nobody",
+        "app/workers/manager.py",
+        '"task_name = %(task)s, lock = %(lock)s, queueing_lock',
+        '"task_name = %(task)s, lock = COALESCE(%(lock)s, lock), queueing_lock',
+        f"{_WORKERS}test_what_is_put_off_does_not_hold_up_its_host",
+    ),
+    Mutant(
+        "jobs of one host have one lock",
+        "app/workers/queue.py",
+        "        lock=lock_of(config, work, name),\n        queueing_lock",
+        "        lock=name,\n        queueing_lock",
+        f"{_WORKERS}test_jobs_of_one_host_are_done_one_after_the_other",
+    ),
+    Mutant(
+        "a route needs the host of its origin, too",
+        "app/workers/hosts.py",
+        "if route.follow.answers_to_origin or origin in targets else set())",
+        "if origin in targets else set())",
+        f"{_WORKERS}test_a_route_needs_every_host_that_it_may_ask",
+    ),
+    Mutant(
+        "whoever lost its host asks no more",
+        "app/workers/hosts.py",
+        "        for each in self.leases:\n            each.check()",
+        "        for each in self.leases[:1]:\n            each.check()",
+        f"{_WORKERS}test_a_host_is_one_worker_s_at_a_time_and_whoever_lost_it_asks_no_more",
+    ),
+    Mutant(
+        "a pull asks only while its host is its own",
+        "app/workers/hosts.py",
+        "super().reader(name, _both(self.hosts, before_request)) as opened:",
+        "super().reader(name, before_request) as opened:",
+        f"{_WORKERS}test_a_pull_and_a_route_ask_only_while_their_hosts_are_their_own",
+    ),
+    Mutant(
+        "a route asks only while its hosts are its own",
+        "app/workers/hosts.py",
+        "return super()._writer(instance, _both(self.hosts, before_request))",
+        "return super()._writer(instance, before_request)",
+        f"{_WORKERS}test_a_pull_and_a_route_ask_only_while_their_hosts_are_their_own",
+    ),
+    Mutant(
+        "a turn and its job are one transaction",
+        "app/workers/queue.py",
+        "JobManager(SyncPsycopgConnector()).defer_job(job_of(config, planned.work, planned.name), connection=driver)",
+        "JobManager(SyncPsycopgConnector()).defer_job(job_of(config, planned.work, planned.name), connection=driver); driver.commit()",
+        f"{_WORKERS}test_a_turn_is_handed_on_with_its_transaction_or_not_at_all",
+    ),
+)
