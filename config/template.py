@@ -19,6 +19,15 @@ privacy:
   # How long texts of things that are gone from their platform are kept.
   purge_gone_after: 30d
 
+# Whom to tell what cannot be settled without a person, and once a day how it went (docs/howto/alerts.md). Try it: civicsync alerts test
+# alerts:
+#   mail:
+#     host: smtp.voorbeeld.example   # STARTTLS, port 587
+#     user: civicsync
+#     password: "${MAIL_PASSWORD}"
+#     from: civicsync@voorbeeld.example
+#     to: [beheer@voorbeeld.example]
+
 # Your platforms. `civicsync discover https://...` finds out what answers there and prints the block to paste.
 instances:
   participa-west:
