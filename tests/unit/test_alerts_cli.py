@@ -1,8 +1,12 @@
 """`civicsync alerts` as somebody uses it on the command line."""
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -153,3 +157,65 @@ def test_the_process_serves_the_feed_and_a_database_that_is_away_is_told(sqlite:
             urllib.request.urlopen(f"{where}/feed.atom")
         assert caught.value.code == 503
         caught.value.close()
+
+
+def test_a_running_process_tells_delivers_and_stops(tmp_path: Path, engine: Engine) -> None:
+    """Killed with -9 after it opened and before the receiver took it, the next process brings the same notice."""
+    got, takes, asked = list[dict[str, Any]](), threading.Event(), threading.Semaphore(0)
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            assert self.headers["webhook-id"] == body["data"]["id"]
+            if takes.is_set():
+                got.append(body)
+            asked.release()
+            takes.wait(60)
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing."""
+
+    ledger = Town(engine, FakeClock(Clock().now())).ledger
+    ledger.count_failure("host.example", 1, timedelta(hours=1))
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hook) as server:
+        server.daemon_threads = True
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        chat = {"url": f"http://127.0.0.1:{server.server_address[1]}/x", "secret": "${SECRET}"}
+        west = {
+            "platform": "civicsync.connectors.testing.fake:CONNECTOR",
+            "url": "http://127.0.0.1:9/west",
+            "every": "1s",
+        }
+        whole = {
+            "civicsync": 1,
+            "operator": {"name": "Stad", "contact": "a@b.example"},
+            "privacy": {"key": "${KEY}"},
+            "operations": {"listen": "off"},
+            "alerts": {"overview": "off", "webhooks": {"chat": chat}},
+            "instances": {"west": west},
+        }
+        (tmp_path / "civicsync.yaml").write_text(json.dumps(whole))
+        environment = {**os.environ, "KEY": "0123456789abcdef" * 4, "SECRET": SECRET}
+        command = [sys.executable, "-m", "civicsync.app.cli", "run"]
+        with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as first:
+            assert asked.acquire(timeout=60)
+            first.kill()
+        with engine.begin() as connection:
+            [opened] = connection.exec_driver_sql("SELECT uid FROM alert_notice").scalars().all()
+            connection.exec_driver_sql(
+                "UPDATE alert_delivery SET claimed_until = '2020-01-01 00:00:00'"
+            )  # three minutes later
+        takes.set()
+        with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as second:
+            assert asked.acquire(timeout=60)
+            ledger.count_success("host.example")
+            assert asked.acquire(timeout=60)
+            second.terminate()
+            said, _ = second.communicate(timeout=60)
+        server.shutdown()
+    assert second.returncode == 0 and said.endswith("everything that was read and written is kept\n")
+    assert [each["type"] for each in got] == ["civicsync.opened", "civicsync.closed"]
+    assert got[0]["data"]["id"] == opened and got[1]["data"]["answers"] == [opened]
