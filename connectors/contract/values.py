@@ -15,8 +15,8 @@ from ...core.items import UNREADABLE, Item, MappingError
 from ...core.records import LARGEST, Record, utc
 from .errors import EndlessList
 
+_DIGITS = re.compile(r"[0-9]{1,18}")
 _LONGEST = 18
-_DIGITS = re.compile(rf"[0-9]{{1,{_LONGEST}}}")
 
 
 def whole(text: Any) -> int | None:
