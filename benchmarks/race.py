@@ -169,13 +169,17 @@ def postgres() -> Iterator[str]:
 
 
 def config(folder: Path, url: str, database: str, shape: str = "consul") -> Path:
-    """civicsync's configuration for the race. Comments and open data are off where the server has none and the rivals ask for none."""
+    """civicsync's configuration for the race.
+
+    Comments and open data are off where the server has none and the rivals ask for none; the rivals know no limit of requests a minute.
+    """
     file = folder / "civicsync.yaml"
     more = ", comments: false, open_data: false" if shape == "decidim" else ""
     file.write_text(
         "civicsync: 1\noperator: {name: race, contact: race@example.org}\n"
         f'database: "{database}"\nprivacy: {{key: "${{RACE_KEY}}"}}\n'
-        f"instances:\n  fast: {{platform: {shape}, url: '{url}', full_every: 30d{more}}}\n"
+        f"instances:\n  fast: {{platform: {shape}, url: '{url}', full_every: 30d, "
+        f"politeness: {{requests_per_minute: 100000}}{more}}}\n"
     )
     return file
 
