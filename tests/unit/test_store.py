@@ -256,3 +256,15 @@ def test_many_rows_at_once(engine: Engine, clock: FakeClock, count: int) -> None
     assert rows(engine, "SELECT count(*), min(supports), min(version), max(version) FROM proposals") == [
         (count, 7, 2, 2)
     ]
+
+
+def test_only_tables_that_may_hold_something_are_asked(sqlite: Engine, clock: FakeClock) -> None:
+    names = lambda held: {row_class.__tablename__ for row_class in held}  # noqa: E731
+    first = store(sqlite, clock)
+    assert names(first.held()) == set()
+    answer = Answer(id="proposal-1", target="proposal/1", state=State.ACCEPTED, texts=())
+    built = [*proposal(1), answer]
+    first.write(Page(SCOPE, [Item("proposal/1", b"1" * 16, lambda: built, Counters(supports=3))]))
+    # What came inside something else is in a table as well.
+    assert names(first.held()) == names(store(sqlite, clock).held()) == {"proposal", "category", "answer"}
+    assert find_missing(first, SCOPE).alive == 1
