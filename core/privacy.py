@@ -64,8 +64,16 @@ def pseudonymiser(secret: str, instance: str) -> Callable[[str], str]:
     check_key(secret)
     instance_key = hmac.digest(secret.encode(), b"civicsync:instance:" + instance.encode(), hashlib.sha256)
 
+    # HMAC (RFC 2104) with the key's own two blocks hashed once: each call of `hmac.digest` begins by fetching the algorithm, which takes
+    # seven times as long as the rest.
+    block = instance_key.ljust(hashlib.sha256().block_size, b"\0")
+    inside, around = (hashlib.sha256(bytes(byte ^ pad for byte in block)) for pad in (0x36, 0x5C))
+
     @lru_cache(maxsize=16_384)
     def pseudonym(user_id: str) -> str:
-        return hmac.digest(instance_key, user_id.encode(), hashlib.sha256).hex()[:32]
+        inner, outer = inside.copy(), around.copy()
+        inner.update(user_id.encode())
+        outer.update(inner.digest())
+        return outer.hexdigest()[:32]
 
     return pseudonym

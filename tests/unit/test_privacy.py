@@ -1,6 +1,10 @@
 """A person is a pseudonym: the same on one instance, another one elsewhere, nobody's without the key."""
 
+import hmac
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from civicsync.core.ledger.marker import Signer, claims_marker, markers_in, without_markers
 from civicsync.core.privacy import MissingKeyError, check_chosen_key, fingerprint_of, pseudonymiser
@@ -56,3 +60,9 @@ def test_whatever_looks_like_a_marker_is_a_claim_and_can_be_taken_out(typed: str
     assert claims_marker(f"Tekst {typed} verder")
     assert not claims_marker(without_markers(f"Tekst {typed}"))
     assert markers_in(typed) == []
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.text("ab", min_size=32, max_size=200))
+def test_a_pseudonym_is_the_hmac_that_it_always_was(person: str, secret: str) -> None:
+    own = hmac.digest(secret.encode(), b"civicsync:instance:west", "sha256")
+    assert pseudonymiser(secret, "west")(person) == hmac.digest(own, person.encode(), "sha256").hex()[:32]
