@@ -18,6 +18,7 @@ from xml.etree import ElementTree
 
 from sqlalchemy import text
 
+from benchmarks import workers
 from civicsync.config.load import load
 from civicsync.connectors.registry import resolve
 from civicsync.connectors.testing.faults import Fault
@@ -25,7 +26,7 @@ from civicsync.core.clock import FakeClock
 from civicsync.core.schema.database import migrate, open_engine, parse_url
 from civicsync.sync.pull.revisit import LEAST
 from civicsync.sync.pull.run import Options, Puller, PullOutcome
-from proof import hostile_reads, publish_rows, soak, speed_rows, ticks
+from proof import hostile_reads, publish_rows, soak, speed_rows, ticks, unattended
 from proof.killing import kill_and_compare
 from proof.row import Row
 
@@ -373,7 +374,9 @@ ROWS: dict[str, Callable[[], list[Row]]] = {
     "rewritten": publish_rows.rewritten,
     "late": publish_rows.late,
     "soak": soak.rows,
+    "unattended": unattended.rows,
     "ticks": ticks.rows,
+    "workers": workers.rows,
 }
 
 
