@@ -13,8 +13,9 @@ import socket
 import uuid
 from collections.abc import AsyncGenerator, Generator
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, Engine, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, func, or_, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from .clock import Clock
@@ -75,7 +76,7 @@ class Lease:
                 # Free is free, whatever the clock says of the machine that gave it back.
                 .where(LEASE.c.name == self.name, or_(LEASE.c.until <= now, LEASE.c.holder == ""))
                 .values(holder=self.holder, until=until, token=LEASE.c.token + 1)
-                .returning(LEASE.c.token)
+                .returning(*self._let_go(connection))
             ).scalar()
             held = connection.execute(select(LEASE.c.name).where(LEASE.c.name == self.name)).first()
         if taken is None and held is None:
@@ -103,8 +104,10 @@ class Lease:
         with self.engine.begin() as connection:
             # With its holder: a renewal that waited for the database while the lease was given back must not take it again.
             mine = (LEASE.c.name == self.name, LEASE.c.token == self.token, LEASE.c.holder == self.holder)
-            kept = connection.execute(update(LEASE).where(*mine).values(until=until))
-        if not kept.rowcount:
+            kept = connection.execute(
+                update(LEASE).where(*mine).values(until=until).returning(*self._let_go(connection))
+            ).first()
+        if kept is None:
             self.token = None
             raise LeaseLost(self._lost())
         self._extend(began, until)
@@ -126,11 +129,22 @@ class Lease:
             LeaseLost: it is not ours any more; the transaction must be given up.
         """
         held = connection.execute(
-            update(LEASE).where(LEASE.c.name == self.name, LEASE.c.token == self.token).values(token=LEASE.c.token)
-        )
-        if not held.rowcount:
+            update(LEASE)
+            .where(LEASE.c.name == self.name, LEASE.c.token == self.token)
+            .values(token=LEASE.c.token)
+            .returning(*self._let_go(connection))
+        ).first()
+        if held is None:
             self.token = None
             raise LeaseLost(self._lost())
+
+    def _let_go(self, connection: Connection) -> list[ColumnElement[Any]]:
+        """Asked for with a row of the lease. A server keeps the locks of whoever sleeps in the middle of a transaction, for as long as it
+        sleeps; told so, it gives them up, and the transaction with them, before the lease runs out."""
+        if connection.dialect.name == "sqlite":
+            return [LEASE.c.token]
+        most = f"{round(self.seconds * 500)}ms"
+        return [LEASE.c.token, func.set_config("idle_in_transaction_session_timeout", most, True)]
 
     def check(self) -> None:
         """Before anything is asked of a platform: go on only while the lease is surely ours. Asks nobody.

@@ -65,15 +65,15 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "renewing a lost lease fails",
         "core/leases.py",
-        "if not kept.rowcount:",
-        "if kept.rowcount < 0:",
+        "if kept is None:",
+        "if False:",
         f"{_LEASES}test_renewing_a_lost_lease_fails[sqlite]",
     ),
     Mutant(
         "a write under a lost lease fails",
         "core/leases.py",
-        "if not held.rowcount:",
-        "if held.rowcount < 0:",
+        "            .returning(*self._let_go(connection))\n        ).first()\n        if held is None:",
+        "            .returning(*self._let_go(connection))\n        ).first()\n        if False:",
         f"{_LEASES}test_a_write_under_a_lost_lease_fails_and_nothing_of_it_stays[sqlite]",
     ),
     Mutant(

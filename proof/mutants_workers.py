@@ -21,6 +21,13 @@ MUTANTS: tuple[Mutant, ...] = (
         f"{_TURNS}test_a_turn_that_ended_while_its_lease_was_asked_for_is_not_done_again[sqlite]",
     ),
     Mutant(
+        "a server does not keep the locks of whoever sleeps",
+        "core/leases.py",
+        'most = f"{round(self.seconds * 500)}ms"',
+        'most = "0"',
+        "tests/unit/test_leases.py::test_a_server_does_not_keep_the_locks_of_whoever_sleeps_in_the_middle_of_a_write",
+    ),
+    Mutant(
         "a turn ends under its lease",
         "core/turns.py",
         "with writing(self.lease.engine, self.lease) as connection:",

@@ -1,7 +1,8 @@
 """Two `run` processes over one database, killed and stopped at random: does each window run once, and how long until another takes over?
 
 Real processes, real sandboxes that answer slowly, leases of three seconds (`proof.hurried`). A window is the time between two turns of an
-instance's schedule. One that no run began in is fine where its turn came while the one before was still open: one makes up for both.
+instance's schedule. One in which no run that came to its end began is fine where its turn came while the one before was still open, or was
+broken off and taken over later: one makes up for both.
 """
 
 import contextlib
@@ -78,12 +79,21 @@ class Two:
 
     def __init__(self, config: Path) -> None:
         self.config = config
-        self.log = (config.parent / "log").open("w")
         self.processes = [self._start(), self._start()]
 
     def _start(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "proof.hurried", "--config", str(self.config), "run"]
-        return subprocess.Popen(command, cwd=ROOT, env={**os.environ, **KEY}, stdout=self.log, stderr=subprocess.STDOUT)
+        """Waits until it works: the next blow may hit the other one."""
+        command = [sys.executable, "-u", "-m", "proof.hurried", "--config", str(self.config), "run"]
+        log = Path(tempfile.mkstemp(prefix="run-", suffix=".log", dir=self.config.parent)[1])
+        with log.open("w") as printed:
+            process = subprocess.Popen(
+                command, cwd=ROOT, env={**os.environ, **KEY}, stdout=printed, stderr=subprocess.STDOUT
+            )
+        while "running: " not in log.read_text():
+            if process.poll() is not None:
+                raise RuntimeError(log.read_text())
+            time.sleep(0.05)
+        return process
 
     def strike(self, pid: int, dice: random.Random, result: Ticks) -> float | None:
         """Kill the holder, or let it sleep; when it was killed."""
@@ -97,7 +107,6 @@ class Two:
             result.killed += 1
             time.sleep(dice.uniform(0, LEASE + 1))
             self.processes[self.processes.index(one)] = self._start()
-            time.sleep(2.0)
             return at
         one.send_signal(signal.SIGSTOP)
         result.stopped += 1
@@ -111,7 +120,6 @@ class Two:
             each.terminate()
         for each in self.processes:
             each.wait()
-        self.log.close()
 
 
 class Watch:
@@ -173,7 +181,7 @@ def ticks(database: str, folder: Path, *, windows: int = 200, seed: int = 1) -> 
         migrate(engine)
         watch, two = Watch(engine), Two(config)
         struck: list[tuple[float, str]] = []
-        until = time.monotonic() + STEP * (windows / INSTANCES + 2)
+        until = time.monotonic() + STEP * (windows / INSTANCES + 4)
         try:
             while time.monotonic() < until:
                 time.sleep(dice.uniform(0.2, 2.0))
@@ -223,7 +231,8 @@ def _judge(engine: Engine, name: str, result: Ticks) -> None:
             # The turn before, taken over late, and this window's own are two turns.
             result.twice += 1
             result.wrong.append(f"{name} {begin:%H:%M:%S}: {len(inside)} runs, " + _told(rows, begin))
-        elif _was_open(rows, begin):
+        elif _was_open(rows, begin) or any(begin <= row.started_at < end for row in rows):
+            # The turn before was not over, or this one's own was broken off and done later.
             result.made_up += 1
         else:
             result.missed += 1

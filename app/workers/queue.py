@@ -19,6 +19,7 @@ from ...connectors.http.pace import host_of
 from ...core.schema.database import QUEUE_SCHEMA as SCHEMA
 from ...core.schema.database import place
 from ...core.schema.failures import DatabaseError, database_failure
+from ...core.worker_queue import ALIVE
 from ..doing import Planned
 
 QUEUE = "civicsync"
@@ -35,7 +36,10 @@ def connecting(url: URL) -> dict[str, Any]:
     from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
     _, told = PGDialect_psycopg().create_connect_args(url)
-    options = f"{told.get('options', '')} -csearch_path={SCHEMA}".strip()
+    # Whoever sleeps in the middle of a transaction must not keep the row of its job from its successor.
+    most = round(ALIVE * 1000)
+    own = f"-csearch_path={SCHEMA} -cidle_in_transaction_session_timeout={most}"
+    options = f"{told.get('options', '')} {own}".strip()
     return {"connect_timeout": 30, **told, "options": options, "application_name": "civicsync worker"}
 
 

@@ -339,6 +339,12 @@ async def test_a_worker_that_slept_neither_finishes_nor_puts_back_what_its_succe
     assert jobs(database) == []
 
 
+async def test_whoever_sleeps_in_the_middle_of_a_transaction_keeps_no_job(database: Engine, hand: Any) -> None:
+    one = await hand()
+    [row] = await one.connector.execute_query_all_async(query="SHOW idle_in_transaction_session_timeout")
+    assert row["idle_in_transaction_session_timeout"] == "20s"
+
+
 async def test_two_that_look_after_the_dead_take_a_job_once(database: Engine, config: Config, hand: Any) -> None:
     one, two, three = await hand(), await hand(), await hand()
     await one.manager.queue(job_of(config, "pull", "west"))

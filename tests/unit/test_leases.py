@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import DBAPIError
 
 from civicsync.connectors.contract.reading import KINDS
 from civicsync.core import leases
@@ -21,6 +22,7 @@ from civicsync.core.leases import HEARTBEAT_SECONDS, LEASE_SECONDS, Lease, Lease
 from civicsync.core.ledger.ledger import Ledger
 from civicsync.core.ledger.states import OperationKind, OperationState, PublicationState
 from civicsync.core.records import Proposal
+from civicsync.core.schema.database import migrate, open_engine, parse_url
 from civicsync.core.store.store import InstanceStore
 from civicsync.core.store.tombstones import Judgement, record_judgement
 
@@ -347,6 +349,27 @@ async def test_a_locked_database_stops_neither_the_event_loop_nor_the_heartbeat(
 def test_a_lock_of_a_minute_is_survived_by_the_numbers() -> None:
     """The driver waits for 60 s. Began right before a heartbeat, failed after it, renewed at the next trial: before the holder stops."""
     assert HEARTBEAT_SECONDS + 60 + leases.RETRY_SECONDS < LEASE_SECONDS - 5
+
+
+def test_a_server_does_not_keep_the_locks_of_whoever_sleeps_in_the_middle_of_a_write(postgres: str) -> None:
+    """A process that is stopped between its write and its commit would keep everybody from taking over, however long it sleeps."""
+    engine = open_engine(parse_url(postgres))
+    migrate(engine)
+    old, new = Lease(engine, "pull:sleeper", seconds=0.2), Lease(engine, "pull:sleeper")
+    assert old.take()
+    with pytest.raises(DBAPIError), writing(engine, old) as connection:
+        connection.execute(text("INSERT INTO schema_info (name, value) VALUES ('half', 'x')"))
+        with ThreadPoolExecutor(1) as pool:
+            taking = pool.submit(lambda: any(new.take() for _ in range(1000)))
+            assert taking.result(20), "before the sleeper did anything"
+        connection.execute(text("SELECT 1"))
+    with engine.begin() as connection:
+        assert connection.execute(text("SELECT count(*) FROM schema_info WHERE name = 'half'")).scalar_one() == 0
+        assert connection.execute(text("SHOW idle_in_transaction_session_timeout")).scalar_one() == "0", (
+            "others may take their time"
+        )
+    new.release()
+    engine.dispose()
 
 
 def test_whoever_takes_over_on_a_server_waits_for_less_than_a_minute(engine: Engine, clock: FakeClock) -> None:
