@@ -390,6 +390,29 @@ def test_a_look_writes_the_feed_at_once_or_says_why_not(town: Town, tmp_path: Pa
     ]
 
 
+def test_the_overview_of_a_configuration_comes_at_its_turn_and_not_for_one_before_it_was_watched(
+    town: Town, tmp_path: Path
+) -> None:
+    config = configured(tmp_path)
+    config = config.model_copy(update={"alerts": config.alerts.model_copy(update={"overview": "0 8 * * *"})})
+    config = config.model_copy(update={"time_zone": "Europe/Amsterdam"})
+    made = Alerter(config, town.engine, town.clock, tmp_path)  # it is noon
+    town.pulled()
+    for _ in range(19):
+        assert made.look() == []
+        town.clock.advance(3600)
+        town.pulled()
+    [notice] = made.look()
+    assert (notice.what, notice.title) == ("overview", "daily overview: all is well")
+    assert "Stad: 2026-03-01 08:00 to 2026-03-02 08:00 CET" in notice.body and "- west: last good pull" in notice.body
+    assert states(town) == states(town, MAIL) == ["waiting"], "through every channel"
+    assert made.look() == []
+    off = Alerter(configured(tmp_path), town.engine, town.clock, tmp_path)
+    town.clock.advance(86_400)
+    town.pulled()
+    assert off.look() == []
+
+
 async def test_while_a_process_runs_it_looks_when_all_was_pulled_and_after_each_run(
     town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
