@@ -57,7 +57,6 @@ _BLOCK_BEGINS = frozenset(
 )
 _BEGIN = "\x01"
 """Stands where a block begins until it is known whether a line has ended there already; no text that was tidied holds it."""
-_TAG = re.compile(r"<[^>]*>")
 
 
 @dataclass(slots=True)
@@ -147,7 +146,7 @@ def _told(value: str) -> str | None:
 def html_to_plain(safe: str) -> str:
     """The readable text of sanitised HTML, with line breaks where blocks begin and end (one where one ends and the next begins)."""
     if "<" in safe:
-        # The sanitiser writes every tag in one way, so plain replacing is right, and far quicker than a pattern.
+        # The sanitiser writes every tag in one way, so plain cutting is right, and far quicker than a pattern.
         safe = _without_tags(safe)
     return _in_lines(safe)
 
@@ -167,13 +166,7 @@ def _in_lines(safe: str) -> str:
 
 
 def _without_tags(safe: str) -> str:
-    if '="' in safe:
-        for end in _BLOCK_ENDS:
-            safe = safe.replace(f"<{end}>", "\n")
-        for begin in _BLOCK_BEGINS:
-            safe = safe.replace(f"<{begin}>", _BEGIN)
-        return _with_breaks(_TAG.sub("", safe))
-    # Without attributes every `<` begins a tag and the next `>` ends it; cutting there is quicker still.
+    # Every `<` begins a tag and the next `>` ends it, also behind attributes, in which the sanitiser writes neither.
     pieces = safe.split("<")
     for position in range(1, len(pieces)):
         tag, _, text = pieces[position].partition(">")

@@ -1,6 +1,7 @@
 """Nothing a citizen typed can run anywhere, and nothing readable is lost."""
 
 import html
+import re
 
 import pytest
 from hypothesis import example, given, settings
@@ -161,3 +162,19 @@ def test_no_html_gets_past_the_sanitiser_but_what_it_would_write_so_itself(typed
 def test_what_is_printable_throughout_holds_nothing_that_is_taken_out(typed: str) -> None:
     one = typed.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n")
     assert core_text.tidy(typed) == core_text._INVISIBLE.sub("", one)
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [*_TAGS, '<a href="https://a.example" rel="b">', '<a title="x<p>y">', "</a>", "a", " ", "<", ">", '="']
+        ),
+        max_size=8,
+    )
+)
+@example(['<a title="x<y">', "b", "</a>"])
+@example(['<a title="<p>x">', "b", "</a>"])
+def test_tags_with_attributes_are_cut_out_as_a_pattern_would(parts: list[str]) -> None:
+    safe = clean_html('<a href="https://a.example">' + "".join(parts))
+    expected = re.sub(r"<[^>]*>", "", re.sub(r"</?(?:p|ul|li|h2|pre|table)>|<br>", "\n", safe))
+    assert "".join(html_to_plain(safe).split()) == "".join(html.unescape(expected).split())
