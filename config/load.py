@@ -158,7 +158,7 @@ class _Loader:
             )
             if isinstance(url, str) and isinstance(given, str) and is_reference(url):
                 # Whoever keeps an address out of the file has a token in it.
-                conceal(given, _beyond_host(given))
+                conceal(given, *_beyond_host(given))
                 conceal(*(self.environment.get(match[1], "") for match in _REFERENCE.finditer(url)))
         for name in own if isinstance(own, dict) else ():
             if name not in known:
@@ -412,8 +412,10 @@ def _secrets(model: BaseModel) -> Iterator[str]:
                 yield from _secrets(each)
 
 
-def _beyond_host(url: str) -> str:
-    return url.partition("://")[2].partition("/")[2]
+def _beyond_host(url: str) -> tuple[str, str]:
+    """Path and query: an error names an address without its query."""
+    path, _, query = url.partition("://")[2].partition("/")[2].partition("?")
+    return path, query
 
 
 def _is_here(url: str) -> bool:

@@ -78,6 +78,7 @@ def test_the_token_of_an_address_is_hidden_wherever_it_would_be_told(tmp_path: P
     text = '  webhooks: {chat: {url: "${ADDRESS}", secret: "${LONG}"}}\n'
     loaded(tmp_path, text, ADDRESS="https://h.example/T0KEN-of-it/x?key=T0KEN-of-it")
     assert "T0KEN" not in redact("POST https://h.example/T0KEN-of-it/x?key=T0KEN-of-it: failed")
+    assert "T0KEN" not in redact("POST h.example/T0KEN-of-it/x: failed") + redact("it was sent key=T0KEN-of-it")
     loaded(tmp_path, text.replace("${ADDRESS}", "https://h.example/${ADDRESS}"), ADDRESS="T0KEN-part")
     assert "T0KEN" not in redact("it was T0KEN-part")
 
