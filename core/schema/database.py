@@ -104,8 +104,10 @@ def open_engine(url: URL) -> Engine:
         return _open_sqlite(url)
     options = {} if "connect_timeout" in url.query else {"connect_timeout": 30}
     try:
+        # No limit: a thread may need a second connection while it reads from a first one, and with a limit several pulls at once wait for
+        # each other's until all of them have lost their leases. There are never more than a few per thread.
         engine = create_engine(
-            url, pool_size=2, max_overflow=2, pool_pre_ping=True, hide_parameters=True, connect_args=options
+            url, pool_size=2, max_overflow=-1, pool_pre_ping=True, hide_parameters=True, connect_args=options
         )
     except (ImportError, NoSuchModuleError) as error:
         raise DatabaseError("database: PostgreSQL needs its driver; install civicsync[postgres]") from error
