@@ -119,6 +119,7 @@ class Lease:
                 update(LEASE)
                 .where(LEASE.c.name == self.name, LEASE.c.token == self.token)
                 .values(holder="", until=self.clock.now())
+                .returning(*self._let_go(connection))
             )
         self.token = None
 

@@ -95,24 +95,25 @@ class Two:
             time.sleep(0.05)
         return process
 
-    def strike(self, pid: int, dice: random.Random, result: Ticks) -> float | None:
-        """Kill the holder, or let it sleep; when it was killed."""
+    def strike(self, pid: int, dice: random.Random, result: Ticks, watch: "Watch") -> list[tuple[float, str]]:
+        """Kill the holder, or let it sleep; when it was killed, with what it had then."""
         [one] = [each for each in self.processes if each.pid == pid] or [None]
         if one is None:
-            return None
+            return []
         if dice.random() < 0.5:
             one.kill()
             at = time.time()
             one.wait()
             result.killed += 1
+            had = [(at, name) for name, holder in watch.holders().items() if holder == pid]
             time.sleep(dice.uniform(0, LEASE + 1))
             self.processes[self.processes.index(one)] = self._start()
-            return at
+            return had
         one.send_signal(signal.SIGSTOP)
         result.stopped += 1
         time.sleep(dice.uniform(0.5, 2.5 * LEASE))
         one.send_signal(signal.SIGCONT)
-        return None
+        return []
 
     def end(self) -> None:
         for each in self.processes:
@@ -189,9 +190,7 @@ def ticks(database: str, folder: Path, *, windows: int = 200, seed: int = 1) -> 
                 if not held:
                     continue
                 pid = dice.choice(sorted(set(held.values())))
-                at = two.strike(pid, dice, result)
-                if at is not None:
-                    struck += [(at, name) for name, holder in held.items() if holder == pid]
+                struck += two.strike(pid, dice, result, watch)
             time.sleep(STEP + LEASE)
         finally:
             two.end()
