@@ -155,8 +155,11 @@ def _struck(world: Unattended, number: int, dice: random.Random) -> str:
     """Strike with a signal at random moments; what was wrong with how it ended."""
     world.slow(0.05)
     for _ in range(TURNS):
+        begun = world.said().count("running:")
         with world.process() as process:
-            time.sleep(1.5 + 3 * dice.random())
+            if not world.until(lambda begun=begun: world.said().count("running:") > begun):
+                return "it did not begin"
+            time.sleep(3 * dice.random())
             process.send_signal(number)
             try:
                 code = process.wait(60)
@@ -191,9 +194,8 @@ def _disk_full(world: Unattended) -> str:
     with world.process() as process:
         if not world.until(lambda: "running:" in world.said()):
             return "it did not begin"
-        file = world.folder / "civicsync.db"
         _, most = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (max(file.stat().st_size, 300_000), most))
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (20_000, most))
         if not world.until(lambda: FULL in world.said()):
             return "not a word of the disk"
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (most, most))

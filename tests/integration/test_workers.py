@@ -613,6 +613,7 @@ def city(platform: str, version: str, size: int) -> Any:
     return connector.sandbox(version=version, size=size, seed=3)
 
 
+@pytest.mark.skipif("CIVICSYNC_LONG" not in os.environ, reason="real processes, twenty seconds; `make proof`")
 def test_a_worker_that_sleeps_while_it_publishes_and_one_that_dies_double_nothing(
     database: Engine, tmp_path: Path
 ) -> None:
@@ -698,6 +699,7 @@ def holder(database: Engine, workers: list[Worker]) -> Worker:
     return found[0]
 
 
+@pytest.mark.skipif("CIVICSYNC_LONG" not in os.environ, reason="real processes, twenty seconds; `make proof`")
 def test_a_worker_that_is_told_to_stop_gives_its_job_back_and_another_goes_on(database: Engine, tmp_path: Path) -> None:
     source = city("decidim", "0.32", 600)
     with running(source) as here:

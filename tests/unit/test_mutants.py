@@ -7,9 +7,10 @@ import pytest
 from proof.mutant import Mutant
 from proof.mutants_publish import MUTANTS as PUBLISH
 from proof.mutants_pull import MUTANTS as PULL
+from proof.mutants_workers import MUTANTS as WORKERS
 
 ROOT = Path(__file__).parent.parent.parent
-MUTANTS = (*PUBLISH, *PULL)
+MUTANTS = (*PUBLISH, *PULL, *WORKERS)
 
 
 def test_there_are_enough_of_them() -> None:
