@@ -49,8 +49,11 @@ class DecidimReader:
     async def probe(self) -> Probe:
         """What answers there: four requests, one more where the configuration names no languages."""
         found = await probe(self.api)
-        locales = self.settings.locales or _first_of(await self.api.language(), found.locales())
-        facts = {"dialect": found.dialect.to_facts(), "roots": list(found.roots)}
+        offered = found.locales()
+        told = None if self.settings.locales else await self.api.language()
+        language = told if told in offered else None
+        locales = self.settings.locales or _first_of(language, offered)
+        facts = {"dialect": found.dialect.to_facts(), "roots": list(found.roots), "language": language}
         return Probe(
             platform="decidim",
             version=found.version,

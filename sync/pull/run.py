@@ -7,7 +7,7 @@ there. Nothing here knows a platform.
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -299,8 +299,9 @@ class Puller:
         return age >= seconds(self.config.instances[name].full_every)
 
     async def _run(self, run: _Run, row: Any, reader: Reader) -> None:
-        known = None if row is None or (run.full and not run.continues) else row["probe"]
-        probe = await self._probe(run.name, reader) if known is None else probe_from(known)
+        before = None if row is None else row["probe"]
+        known = None if run.full and not run.continues else before
+        probe = await self._probe(run.name, reader, before) if known is None else probe_from(known)
         try:
             await self._pages(run, reader, probe)
         except Interface as error:
@@ -308,7 +309,7 @@ class Puller:
                 raise
             run.result.notes.append(f"probed again: {error.message}")
             anew = replace(run, full=True, continues=False)
-            await self._pages(anew, reader, await self._probe(run.name, reader))
+            await self._pages(anew, reader, await self._probe(run.name, reader, before))
 
     def _store(self, run: _Run, probe: Probe) -> InstanceStore:
         locales = self.config.instances[run.name].locales or list(probe.locales)
@@ -334,8 +335,8 @@ class Puller:
                     f"{', '.join(outside)} is left out in the configuration", hint=f"it names only {', '.join(limit)}"
                 )
 
-    async def _probe(self, name: str, reader: Reader) -> Probe:
-        probe = await reader.probe()
+    async def _probe(self, name: str, reader: Reader, before: Mapping[str, Any] | None) -> Probe:
+        probe = with_language(await reader.probe(), before)
         await asyncio.to_thread(save_probe, self.engine, self.config, name, probe, self.clock)
         return probe
 
@@ -518,6 +519,21 @@ def save_probe(engine: Engine, config: Config, name: str, probe: Probe, clock: C
             "probed_at": clock.now(),
         },
     )
+
+
+def with_language(probe: Probe, before: Mapping[str, Any] | None) -> Probe:
+    """A probe that could not read the site's own language has that of the probe before it: a start page that fails once changes no title.
+
+    `before`: the last probe, as `probe_to` made it.
+    """
+    if before is None or "language" not in probe.facts or probe.facts["language"] is not None:
+        return probe
+    language = before["facts"].get("language") or next(iter(before["locales"]), None)
+    if language is None:
+        return probe
+    first = [language] if not probe.locales or language in probe.locales else []
+    locales = [*first, *(each for each in probe.locales if each not in first)]
+    return replace(probe, locales=locales, facts={**probe.facts, "language": language})
 
 
 def probe_to(probe: Probe) -> dict[str, Any]:
