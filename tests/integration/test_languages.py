@@ -15,6 +15,10 @@ LOCALES = "SELECT DISTINCT locale FROM proposal_texts ORDER BY 1"
 def test_a_start_page_that_fails_once_changes_no_language(platform: str, version: str, tmp_path: Path) -> None:
     """Which language a title is shown in first is the site's own; a probe that cannot read it goes by the one before."""
     city = City(platform, version, tmp_path, size=15)
+    for number, row in enumerate(city.sandbox.truth()["proposals"]):
+        if row["kind"] == "proposal":
+            # In one of its languages: then it has two titles.
+            city.sandbox.change("edit", id=row["id"], title=f"Anders genoemd {number}")
     city.pull()
     titles, locales = city.rows(TITLES), city.rows(LOCALES)
     city.sandbox.plant(Fault(kind="html_200", match="^GET /$", times=None))
