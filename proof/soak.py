@@ -72,8 +72,8 @@ SICK, SICK_FROM, SICK_FOR = "i05", timedelta(days=1), timedelta(hours=60)
 LIMIT = timedelta(hours=26)
 WAITS = timedelta(hours=24)
 REST = timedelta(hours=50)
-"""At the end nothing changes any more, and light runs go on for longer than `confirm_within`, and than the 45 hours after which Decidim 0.27 to
-0.29 may tell what a moderator hid (docs/explanation/time-to-truth.md)."""
+"""At the end nothing changes any more, and light runs go on for longer than `confirm_within`, and than the 45 hours after which
+Decidim 0.27 to 0.29 may tell what a moderator hid (docs/explanation/time-to-truth.md)."""
 FLAT = 1.10
 """Resident memory at the end, as a multiple of what it was after a quarter of the time."""
 
