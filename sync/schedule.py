@@ -85,6 +85,8 @@ class Timetable:
     clock: Clock = field(default_factory=Clock)
     turns: Turns | None = None
     """Where it is kept which turns are done; without it nobody else knows."""
+    away: Callable[[], None] = lambda: None
+    """Called where the database did not answer a turn: whoever runs the timetable knows whether it will come back."""
     aside: Aside = asyncio.to_thread
     """Runs what blocks outside the event loop."""
     _looked: datetime | None = None
@@ -256,6 +258,7 @@ class Timetable:
             self._wait_again(job, str(error), again)
         except (SQLAlchemyError, DatabaseError) as error:
             self._wait_again(job, f"its turn waits for the database ({type(error).__name__})", None)
+            self.away()
         finally:
             job.running = False
 

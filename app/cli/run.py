@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 from ...config import Config
 from ...core.clock import Clock
 from ...core.leases import lease_seconds
+from ...core.schema.database import was_lost
 from ...core.schema.failures import DatabaseError
 from ...core.turns import Turns, Within
 from ...sync.schedule import AGAIN, Timetable, Unfinished
@@ -55,7 +56,13 @@ class _Service(Process):
 
         hands = _Hands(self.config, self.names, Doing(self.config, self.engine, self.clock, say, lost))
         turns = Turns(self.engine, self.clock)
-        table = Timetable(self.config.time_zone, say=say, clock=self.clock, turns=turns)
+
+        def away() -> None:
+            # Over a file that was deleted nothing goes on; a server that is away comes back.
+            if was_lost(self.engine):
+                lost()
+
+        table = Timetable(self.config.time_zone, say=say, clock=self.clock, turns=turns, away=away)
         for each in planned(self.config, self.names):
             ending = asyncio.Event()
             table.add(

@@ -1,11 +1,13 @@
 """The wheel in an empty environment, outside the checkout: what it holds, its types, and the program."""
 
 import json
+import tomllib
 import zipfile
 from pathlib import Path
 
 from tests.support.wheels import ROOT, Environment
 
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 PROGRAM = """
 import civicsync
 
@@ -25,7 +27,7 @@ def test_what_the_wheel_holds(civicsync_environment: Environment) -> None:
         names = set(wheel.namelist())
     rooms = {name.split("/")[1] for name in names if name.startswith("civicsync/") and name.count("/") > 1}
     assert not rooms & {"tests", "benchmarks", "proof", "docs"}, rooms
-    assert {name.partition("/")[0] for name in names} == {"civicsync", "civicsync-0.1.0.dist-info"}
+    assert {name.partition("/")[0] for name in names} == {"civicsync", f"civicsync-{VERSION}.dist-info"}
     source = [
         path
         for room in ("app", "config", "connectors", "core", "sync")
@@ -85,4 +87,4 @@ def test_init_check_sync_query(civicsync_environment: Environment, tmp_path: Pat
         assert pulled["outcome"] == "done" and len(rows) == pulled["proposals"] > 0
         (tmp_path / "program.py").write_text(PROGRAM)
         said = run("python", "program.py", cwd=tmp_path)
-        assert said.startswith(f"{len(rows)} 0.1.0 ['done']"), said
+        assert said.startswith(f"{len(rows)} {VERSION} ['done']"), said
