@@ -299,9 +299,8 @@ class Puller:
         return age >= seconds(self.config.instances[name].full_every)
 
     async def _run(self, run: _Run, row: Any, reader: Reader) -> None:
-        before = None if row is None else row["probe"]
-        known = None if run.full and not run.continues else before
-        probe = await self._probe(run.name, reader, before) if known is None else probe_from(known)
+        known = None if row is None or (run.full and not run.continues) else row["probe"]
+        probe = await self._probe(run.name, reader) if known is None else probe_from(known)
         try:
             await self._pages(run, reader, probe)
         except Interface as error:
@@ -309,7 +308,7 @@ class Puller:
                 raise
             run.result.notes.append(f"probed again: {error.message}")
             anew = replace(run, full=True, continues=False)
-            await self._pages(anew, reader, await self._probe(run.name, reader, before))
+            await self._pages(anew, reader, await self._probe(run.name, reader))
 
     def _store(self, run: _Run, probe: Probe) -> InstanceStore:
         locales = self.config.instances[run.name].locales or list(probe.locales)
@@ -335,10 +334,9 @@ class Puller:
                     f"{', '.join(outside)} is left out in the configuration", hint=f"it names only {', '.join(limit)}"
                 )
 
-    async def _probe(self, name: str, reader: Reader, before: Mapping[str, Any] | None) -> Probe:
-        probe = with_language(await reader.probe(), before)
-        await asyncio.to_thread(save_probe, self.engine, self.config, name, probe, self.clock)
-        return probe
+    async def _probe(self, name: str, reader: Reader) -> Probe:
+        probe = await reader.probe()
+        return await asyncio.to_thread(save_probe, self.engine, self.config, name, probe, self.clock)
 
     async def _pages(self, run: _Run, reader: Reader, probe: Probe) -> None:
         store = await asyncio.to_thread(self._store, run, probe)
@@ -501,9 +499,10 @@ class Puller:
                 audit.purge(self.engine, self.clock, keep)
 
 
-def save_probe(engine: Engine, config: Config, name: str, probe: Probe, clock: Clock) -> None:
-    """Keep what was found at an instance."""
-    settings = config.instances[name]
+def save_probe(engine: Engine, config: Config, name: str, probe: Probe, clock: Clock) -> Probe:
+    """Keep what was found at an instance; returns it as it is kept (`with_language`)."""
+    settings, row = config.instances[name], journal.instance_row(engine, name)
+    probe = with_language(probe, None if row is None else row["probe"])
     journal.save_instance(
         engine,
         {
@@ -519,6 +518,7 @@ def save_probe(engine: Engine, config: Config, name: str, probe: Probe, clock: C
             "probed_at": clock.now(),
         },
     )
+    return probe
 
 
 def with_language(probe: Probe, before: Mapping[str, Any] | None) -> Probe:

@@ -3,6 +3,7 @@
 Nothing is sent in the clear where TLS was asked for, and nothing of a notice or an address can become a header of its own.
 """
 
+import contextlib
 import hashlib
 import re
 import smtplib
@@ -22,6 +23,8 @@ _PATIENCE = 20.0
 """Seconds for each answer of the server."""
 _WHOLE = 90.0
 """Seconds for all of it."""
+_ENDING = (OSError, smtplib.SMTPException, ValueError)
+"""Whatever goes wrong while a connection ends is nobody's trouble."""
 _ENHANCED = re.compile(rb"^([245]\.\d{1,3}\.\d{1,3})\b")
 
 
@@ -51,7 +54,7 @@ async def send(settings: Mail, notice: Notice, to: str, operator: str) -> Answer
         for each in open_now:
             sock = each.sock
             if sock is not None:
-                with _quietly():
+                with contextlib.suppress(*_ENDING):
                     sock.shutdown(socket.SHUT_RDWR)
 
     where = ":".join(map(str, settings.where))
@@ -104,7 +107,7 @@ def _sent(settings: Mail, message: EmailMessage, to: str, open_now: list[smtplib
         )
     finally:
         if client is not None:
-            with _quietly():
+            with contextlib.suppress(*_ENDING):
                 client.quit()
             client.close()
     return Answer(True)
@@ -151,12 +154,3 @@ def _numbers(code: int, said: bytes | str) -> str:
     """The codes of an answer alone: its words may hold anything, also what was sent."""
     found = _ENHANCED.match(said.encode() if isinstance(said, str) else said)
     return f"{code} {found[1].decode()}" if found else str(code)
-
-
-class _quietly:  # noqa: N801  reads as a word
-    """Whatever goes wrong while a connection ends is nobody's trouble."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> bool:
-        return isinstance(error, (OSError, smtplib.SMTPException, ValueError))
