@@ -36,7 +36,7 @@ types: setup-dev
 	$(BIN)/basedpyright --level error
 
 proof: setup-dev
-	CIVICSYNC_LONG=1 $(BIN)/python -m pytest -q tests/acceptance/test_planted_secrets.py tests/integration/test_decidim_over_time.py tests/integration/test_publish.py tests/unit/test_duplicates.py tests/unit/test_moving.py tests/faults/test_restore.py tests/unit/test_upgrade.py tests/integration/test_workers.py
+	CIVICSYNC_LONG=1 $(BIN)/python -m pytest -q tests/acceptance/test_planted_secrets.py tests/integration/test_decidim_over_time.py tests/integration/test_publish.py tests/unit/test_duplicates.py tests/unit/test_moving.py tests/faults/test_kill.py tests/faults/test_publish_kill.py tests/faults/test_restore.py tests/unit/test_upgrade.py tests/integration/test_workers.py
 	$(BIN)/python -m proof
 
 # How many light runs it takes until the database shows what happened on a platform; about half an hour.
