@@ -7,7 +7,6 @@ import pytest
 from civicsync.sync.pull.revisit import LEAST
 from proof.killing import kill_and_compare
 
-
 PLATFORMS = [("decidim", "0.32"), ("consul", "2.5.1"), ("your-priorities", "2026-07")]
 """The first two in every run of the tests, all with CIVICSYNC_LONG (`make proof`): the third asks one by one, for a minute."""
 TRIED = PLATFORMS if os.environ.get("CIVICSYNC_LONG") else PLATFORMS[:2]

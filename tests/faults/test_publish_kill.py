@@ -7,7 +7,6 @@ import pytest
 
 from proof.crossing import killed_at_every_state
 
-
 WRITERS = [
     ("consul", "2.5.1", "official"),
     ("decidim", "0.32", "participant"),
