@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Engine, Float, Integer, String, column, select, table, update
+from sqlalchemy import BigInteger, Boolean, Connection, Engine, Float, Integer, String, column, select, table, update
 
 from .redaction import redact
 from .schema.types import Json, UTCMoment
@@ -42,11 +42,15 @@ def instance_row(engine: Engine, name: str) -> Mapping[str, Any] | None:
 def save_instance(engine: Engine, row: Mapping[str, Any]) -> None:
     """Insert or update an instance; columns that are not given keep their value."""
     with engine.begin() as connection:
-        exists = connection.execute(select(INSTANCE.c.name).where(INSTANCE.c.name == row["name"])).first()
-        if exists is None:
-            connection.execute(INSTANCE.insert(), [{"title": "", "dialect": "", **row}])
-        else:
-            connection.execute(update(INSTANCE).where(INSTANCE.c.name == row["name"]).values(**row))
+        _save_instance(connection, row)
+
+
+def _save_instance(connection: Connection, row: Mapping[str, Any]) -> None:
+    exists = connection.execute(select(INSTANCE.c.name).where(INSTANCE.c.name == row["name"])).first()
+    if exists is None:
+        connection.execute(INSTANCE.insert(), [{"title": "", "dialect": "", **row}])
+    else:
+        connection.execute(update(INSTANCE).where(INSTANCE.c.name == row["name"]).values(**row))
 
 
 def start_run(engine: Engine, instance: str, now: datetime, *, full: bool) -> int:
@@ -76,14 +80,23 @@ _ZERO = {
 }
 
 
-def save_run(engine: Engine, run_id: int, **values: Any) -> None:
-    """Update a run. What it says is kept without secrets: everybody who may read the database may read it."""
+def close_run(connection: Connection, run_id: int, instance: Mapping[str, Any] | None = None, /, **values: Any) -> bool:
+    """End a run, and note of its instance what follows from that. What it says is kept without secrets: everybody who may read the
+    database may read it.
+
+    Returns:
+        False where it is not open any more, because a later run took it for dead: then it stays "interrupted", and nothing is written.
+    """
     if isinstance(values.get("message"), str):
         values["message"] = redact(values["message"])
     if values.get("notes"):
         values["notes"] = [redact(str(each)) for each in values["notes"]]
-    with engine.begin() as connection:
-        connection.execute(update(RUN).where(RUN.c.id == run_id).values(**values))
+    open_still = (RUN.c.id == run_id, RUN.c.outcome == "running")
+    if not connection.execute(update(RUN).where(*open_still).values(**values)).rowcount:
+        return False
+    if instance is not None:
+        _save_instance(connection, instance)
+    return True
 
 
 def runs(engine: Engine, instances: Sequence[str] = (), limit: int = 20) -> list[dict[str, Any]]:

@@ -7,6 +7,20 @@ _WORKERS = "tests/integration/test_workers.py::"
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
+        "a pull ends in the journal under its lease",
+        "sync/pull/run.py",
+        "with writing(self.engine, lease) as connection:\n                    self._end",
+        "with writing(self.engine, None) as connection:\n                    self._end",
+        "tests/integration/test_pull.py::test_who_slept_before_the_last_line_has_not_done_the_turn[decidim-0.32-another-lease]",
+    ),
+    Mutant(
+        "a run that was taken for dead stays so",
+        "core/journal.py",
+        'open_still = (RUN.c.id == run_id, RUN.c.outcome == "running")',
+        "open_still = (RUN.c.id == run_id,)",
+        "tests/integration/test_pull.py::test_who_slept_before_the_last_line_has_not_done_the_turn[decidim-0.32-another-run]",
+    ),
+    Mutant(
         "a turn that is done is not begun again",
         "core/turns.py",
         "        if found is not None:\n            return found\n        until",

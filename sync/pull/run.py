@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from ...config.model import Config
 from ...connectors.contract.errors import ConnectorError, Interface, NotFound, Throttled, WrongCredentials
@@ -28,7 +28,7 @@ from ...core.clock import Clock
 from ...core.durations import seconds, term
 from ...core.identity import Ref, key
 from ...core.instances import place_of_address
-from ...core.leases import Lease, LeaseLost
+from ...core.leases import Lease, LeaseLost, writing
 from ...core.ledger.ledger import Ledger
 from ...core.store.exclusion import bury_left_out, inside
 from ...core.store.retention import purge_classes
@@ -289,7 +289,7 @@ class Puller:
             events.emit(events.Warned(name, type(error).__name__))
             result.outcome, result.message = PullEnd.FAILED, unforeseen(name, error)
         result.seconds = round(self.clock.monotonic() - started, 3)
-        await asyncio.to_thread(self._close, run_id, name, full or first, result)
+        await asyncio.to_thread(self._close, run_id, name, full or first, lease, result)
         await asyncio.to_thread(self._purge, name, lease)
 
     def _full_is_due(self, name: str, row: Any) -> bool:
@@ -469,18 +469,37 @@ class Puller:
         result.notes.extend(verdict.notes)
         return verdict.blocked
 
-    def _close(self, run_id: int, name: str, full: bool, result: PullOutcome) -> None:
+    def _close(self, run_id: int, name: str, full: bool, lease: Lease, result: PullOutcome) -> None:
+        """The end of a run in the journal, under its lease: whoever slept until another process took over has not done the turn twice."""
         now = self.clock.now()
+        row: dict[str, Any] | None = None
         if result.outcome in _WHOLE:
             # Also a run that asks the admin has read everything: what waits is kept, and costs no later run a full one.
-            row: dict[str, Any] = {"name": name, "last_success_at": now}
+            row = {"name": name, "last_success_at": now}
             if full:
                 row["last_full_at"] = now
                 row["limited_to"] = self.config.instances[name].limits()
-            journal.save_instance(self.engine, row)
-        journal.save_run(
-            self.engine,
+        if result.outcome is not PullEnd.LEASE_LOST:
+            try:
+                with writing(self.engine, lease) as connection:
+                    self._end(connection, run_id, row, now, result)
+            except LeaseLost as error:
+                events.emit(events.LeaseMoved(lease.name, "lost"))
+                result.outcome, result.message = PullEnd.LEASE_LOST, str(error)
+            else:
+                return
+        # Nobody need have taken over yet; where somebody has, this run was closed by that one.
+        with self.engine.begin() as connection:
+            self._end(connection, run_id, None, now, result)
+
+    @staticmethod
+    def _end(
+        connection: Connection, run_id: int, row: dict[str, Any] | None, now: datetime, result: PullOutcome
+    ) -> None:
+        journal.close_run(
+            connection,
             run_id,
+            row,
             ended_at=now,
             outcome=result.outcome,
             message=result.message,

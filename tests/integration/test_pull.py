@@ -153,6 +153,33 @@ async def test_two_processes_do_not_double(lite: City) -> None:
     assert (await lite.pull()).outcome == "done"
 
 
+@pytest.mark.parametrize("began", [True, False], ids=["another-run", "another-lease"])
+async def test_who_slept_before_the_last_line_has_not_done_the_turn(
+    lite: City, monkeypatch: pytest.MonkeyPatch, *, began: bool
+) -> None:
+    """A pull that sleeps between its last page and its end in the journal while another process takes over: one is done, not both."""
+    life, close = FakeClock(), Puller._close
+
+    def asleep(self: Puller, *args: Any) -> None:
+        life.advance(1000)
+        assert Lease(lite.engine, "pull:toy", life).take()
+        if began:
+            journal.start_run(lite.engine, "toy", lite.clock.now(), full=True)
+        close(self, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Puller, "_close", asleep)
+        puller = Puller(lite.config, lite.engine, lite.clock, backends={"toy": lite.sandbox})
+        puller.life = life
+        outcome = await puller.pull("toy", Options())
+    assert outcome.outcome == "lease_lost" and "taken over" in outcome.message
+    ended = [row["outcome"] for row in journal.runs(lite.engine)]
+    assert ended == (["running", "interrupted"] if began else ["lease_lost"])
+    assert lite.rows("SELECT last_success_at, last_full_at FROM instance") == [(None, None)]
+    life.advance(1000)
+    assert (await lite.pull()).outcome == "done"
+
+
 async def test_no_private_data_in_the_database(lite: City) -> None:
     tokens = lite.sandbox.plant_private_data()
     await lite.pull()

@@ -28,7 +28,8 @@ class Town:
     def pulled(self, name: str = "west", outcome: str = "done", **counts: int) -> None:
         """A pull came to its end now."""
         run = journal.start_run(self.engine, name, self.clock.now(), full=False)
-        journal.save_run(self.engine, run, ended_at=self.clock.now(), outcome=outcome, **counts)
+        with self.engine.begin() as connection:
+            journal.close_run(connection, run, ended_at=self.clock.now(), outcome=outcome, **counts)
         if outcome in {"done", "undecided"}:
             row = {"name": name, "platform": "p", "url": "u", "last_success_at": self.clock.now()}
             journal.save_instance(self.engine, row)

@@ -39,7 +39,8 @@ class Desk:
             items.append(Item(record.ref, digest, lambda record=record: [record], own))
         store.write(Page("all", items))
         ended: dict[str, Any] = {"created": len(records), **counts}
-        journal.save_run(self.engine, run, ended_at=self.clock.now(), outcome="done", **ended)
+        with self.engine.begin() as connection:
+            journal.close_run(connection, run, ended_at=self.clock.now(), outcome="done", **ended)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         with self.engine.connect() as connection:

@@ -70,7 +70,8 @@ def test_p13_each_class_has_its_time(engine: Engine, clock: FakeClock) -> None:
     write(engine, clock, vote(1, 40), vote(2, 3), bad(9), keep=False)
     for number in range(3):
         run = journal.start_run(engine, "west", clock.now() + timedelta(days=number), full=number == 1)
-        journal.save_run(engine, run, outcome="done")
+        with engine.begin() as connection:
+            journal.close_run(connection, run, outcome="done")
     planned = purge_classes(engine, "west", clock.now(), KEEPING, dry_run=True)
     assert (planned.comments, planned.votes, planned.quarantine) == (1, 1, 0)
     assert rows(engine, "SELECT count(*) FROM comment WHERE plain != ''") == [(2,)], "a dry run changes nothing"
