@@ -23,9 +23,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a turn that is done is not begun again",
         "core/turns.py",
-        "        if found is not None:\n            return found\n        until",
-        "        if False:\n            return found\n        until",
-        f"{_TURNS}test_while_another_is_at_it_a_process_looks_again_before_and_right_after_its_lease_ends",
+        "or following(row.up_to) <= now:",
+        "or following(row.up_to) > now:",
+        f"{_TURNS}test_a_turn_is_begun_once_and_whoever_comes_later_is_told_until_when[sqlite]",
     ),
     Mutant(
         "somebody may have been quicker than our lease",
@@ -93,8 +93,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "the job of a living worker is left to it",
         "app/workers/manager.py",
-        "for job in await self.get_stalled_jobs(seconds_since_heartbeat=ALIVE):",
-        "for job in await self.get_stalled_jobs(seconds_since_heartbeat=0):",
+        "AND w.last_heartbeat >= now()",
+        "AND w.last_heartbeat >= now() + interval '1 day'",
         f"{_WORKERS}test_a_worker_that_woke_up_while_its_jobs_were_looked_at_keeps_them",
     ),
     Mutant(

@@ -357,11 +357,11 @@ def test_a_server_does_not_keep_the_locks_of_whoever_sleeps_in_the_middle_of_a_w
     migrate(engine)
     old, new = Lease(engine, "pull:sleeper", seconds=0.2), Lease(engine, "pull:sleeper")
     assert old.take()
-    with pytest.raises(DBAPIError), writing(engine, old) as connection:
+    # The pool outlives the transaction: else a take-over that waits for its locks would be waited for before they are let go.
+    with ThreadPoolExecutor(1) as pool, pytest.raises(DBAPIError), writing(engine, old) as connection:
         connection.execute(text("INSERT INTO schema_info (name, value) VALUES ('half', 'x')"))
-        with ThreadPoolExecutor(1) as pool:
-            taking = pool.submit(lambda: any(new.take() for _ in range(1000)))
-            assert taking.result(20), "before the sleeper did anything"
+        taking = pool.submit(lambda: any(new.take() for _ in range(1000)))
+        assert taking.result(20), "before the sleeper did anything"
         connection.execute(text("SELECT 1"))
     with engine.begin() as connection:
         assert connection.execute(text("SELECT count(*) FROM schema_info WHERE name = 'half'")).scalar_one() == 0
