@@ -18,6 +18,7 @@ from ..core.leases import Lease
 from ..core.schedules import quiet_hours, quiet_until
 from ..core.schema.database import was_lost
 from ..core.schema.failures import DatabaseError
+from ..sync.net import STOPPING, unforeseen
 from ..sync.publish.outcome import RouteEnd
 from ..sync.publish.publisher import Publisher
 from ..sync.pull.run import Options, PullEnd, Puller
@@ -98,7 +99,8 @@ class Doing:
     ) -> None:
         """`lost`: called where the file of the database was deleted or replaced."""
         self.config, self.engine, self.clock, self.say, self.lost = config, engine, clock, say, lost
-        self._totals = asyncio.Lock()
+        self._totals: asyncio.Task[None] | None = None
+        self._wanted = ""
 
     async def pull(self, name: str, ending: asyncio.Event, puller: Puller | None = None) -> str:
         """Pull an instance; `ending`: after the page at hand.
@@ -110,7 +112,7 @@ class Doing:
         outcome = await puller.pull(name, Options())
         await self._still_there()
         if outcome.outcome is not PullEnd.BUSY:
-            await self._bring_up_to_date(name)
+            self._want_totals(name)
         written = outcome.written
         numbers = f"{written.created} new, {written.changed} changed, {outcome.gone} gone, {outcome.requests} requests"
         said = f"{outcome.outcome}: {numbers}" + (f"; {outcome.message}" if outcome.message else "")
@@ -118,23 +120,44 @@ class Doing:
             raise Unfinished(said)
         return said
 
-    async def _bring_up_to_date(self, name: str) -> None:
+    def _want_totals(self, name: str) -> None:
+        """Beside whatever comes next, once for all pulls that end meanwhile: a turn does not last until the totals of a process that died
+        are free, or the next one would be taken for one that came while it lasted."""
+        self._wanted = name
+        if self._totals is None or self._totals.done():
+            self._totals = asyncio.ensure_future(self._keep_totals())
+
+    async def _keep_totals(self) -> None:
+        while self._wanted:
+            name, self._wanted = self._wanted, ""
+            try:
+                wrong = await self._bring_up_to_date()
+            except STOPPING:
+                raise
+            except BaseException as error:  # whatever it is, pulls go on
+                wrong = unforeseen(name, error)
+            if wrong:
+                self.say(name, wrong)
+
+    async def settled(self) -> None:
+        """Until the totals of all pulls are there; call it before the process, or the worker, ends."""
+        if self._totals is not None:
+            await asyncio.wait([self._totals])
+
+    async def _bring_up_to_date(self) -> str | None:
         """The totals, by one at a time over all processes: two would write the same rows. Who finds no time leaves it to the next pull."""
         lease = Lease(self.engine, "totals")
-        async with self._totals:
-            try:
-                for _ in range(_TRIES):
-                    if await asyncio.to_thread(lease.take):
-                        break
-                    await self.clock.sleep(_PAUSE)
-                else:
-                    return
-                async with lease.kept():
-                    wrong = await asyncio.to_thread(bring_up_to_date, self.engine, self.config.privacy.k, share=SHARE)
-            except (DatabaseError, DBAPIError) as error:
-                wrong = f"the totals are those of before ({type(error).__name__})"
-        if wrong:
-            self.say(name, wrong)
+        try:
+            for _ in range(_TRIES):
+                if await asyncio.to_thread(lease.take):
+                    break
+                await self.clock.sleep(_PAUSE)
+            else:
+                return None
+            async with lease.kept():
+                return await asyncio.to_thread(bring_up_to_date, self.engine, self.config.privacy.k, share=SHARE)
+        except (DatabaseError, DBAPIError) as error:
+            return f"the totals are those of before ({type(error).__name__})"
 
     async def was_pulled(self, name: str, since: datetime) -> bool:
         """Whether the newest pull of an instance began since a moment and came to its end."""

@@ -260,6 +260,7 @@ class Soak:
                 table.add(each.job, each.every, work, ending=ending, plan=each.plan)
             table.add("the hour", "1h", partial(self._hour, over, until))
             await table.run(over, self.clock.now())
+            await doing.settled()
             self.told.restarts += 1
             self.engine.dispose()
             self.engine = self._open()

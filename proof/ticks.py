@@ -56,7 +56,7 @@ class Ticks:
     killed: int = 0
     stopped: int = 0
     taken_over: list[float] = field(default_factory=list[float])
-    """Seconds from a kill until another process began the turn."""
+    """Seconds from a kill until another process began the turn, where no other blow fell meanwhile."""
     wrong: list[str] = field(default_factory=list[str])
 
 
@@ -65,6 +65,7 @@ class Two:
 
     def __init__(self, config: Path) -> None:
         self.config = config
+        self.blows: list[float] = []
         self.processes = [self._start(), self._start()]
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -86,6 +87,7 @@ class Two:
         [one] = [each for each in self.processes if each.pid == pid] or [None]
         if one is None:
             return []
+        self.blows.append(time.time())
         if dice.random() < 0.5:
             one.kill()
             at = time.time()
@@ -183,7 +185,8 @@ def ticks(database: str, folder: Path, *, windows: int = 200, seed: int = 1) -> 
             watch.end()
         for at, name in struck:
             later = [moment for moment, job, _ in watch.moves if job == name and moment > at]
-            if later:
+            # Whoever would have taken over may have been struck itself.
+            if later and not any(at < blow < min(later) for blow in two.blows):
                 result.taken_over.append(min(later) - at)
         for name in instances:
             _judge(engine, name, result)

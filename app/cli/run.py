@@ -79,6 +79,7 @@ class _Service(Process):
         alerter = Alerter(self.config, self.engine, self.clock, self.config_file.resolve().parent, say)
         async with alerter.going(over, self.names):
             await table.run(over, self.clock.now())
+            await hands.doing.settled()
 
     def _handing_on(self, planned: Planned) -> Within:
         from ..workers.queue import hand_on

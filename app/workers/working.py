@@ -118,6 +118,7 @@ class _Hands:
                     each.set()
                 worker.stop()
                 await working
+                await self.doing.settled()
             finally:
                 for each in (*beside, ending):
                     each.cancel()

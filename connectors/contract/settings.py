@@ -28,7 +28,7 @@ Url = Annotated[str, AfterValidator(_origin)]
 class Settings(BaseModel):
     """What all settings share: frozen, unknown keys are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, defer_build=True)
 
 
 class Politeness(Settings):

@@ -458,7 +458,7 @@ async def test_totals_are_made_by_one_at_a_time(
     monkeypatch.setattr(doing, "bring_up_to_date", slowly)
     monkeypatch.setattr(doing, "_PAUSE", 0.01)
     both = [doing.Doing(config, database, Clock(), lambda *_: None, lambda: None) for _ in range(2)]
-    await asyncio.gather(*(each._bring_up_to_date("west") for each in both))
+    await asyncio.gather(*(each._bring_up_to_date() for each in both))
     assert most == 1
     assert Lease(database, "totals").take(), "given back"
 
