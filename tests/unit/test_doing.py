@@ -12,7 +12,7 @@ from civicsync.app.doing import Doing
 from civicsync.config.model import Config
 from civicsync.core.clock import FakeClock
 from civicsync.core.leases import Lease
-from civicsync.sync.pull.run import PullEnd, PullOutcome, Puller
+from civicsync.sync.pull.run import PullEnd, Puller, PullOutcome
 
 
 class Quick:
