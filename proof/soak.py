@@ -366,7 +366,8 @@ class Soak:
         found = set(self.rows(f"{sql}'{name}'"))
         comments = {(c["kind"], c["id"]) for c in truth["comments"] if c["public"]}
         held = set(self.rows(f"SELECT kind, remote_id FROM comments WHERE gone_at IS NULL AND instance = '{name}'"))
-        differ = sorted(map(str, (found ^ expected) | (held ^ comments)))
+        sides = (("lacks", (expected - found) | (comments - held)), ("has", (found - expected) | (held - comments)))
+        differ = [f"{what} {each}" for what, rows in sides for each in sorted(map(str, rows))]
         self.told.differences += len(differ)
         self.told.wrong += [f"{name}: {each}" for each in differ[:2]]
 

@@ -144,9 +144,14 @@ class Unattended:
     def settles(self) -> str:
         """Let it work until everything is right; what is wrong in the end."""
         self.slow(0)
-        with self.process():
-            self.until(lambda: not self.wrong())
-        told = self.wrong()
+        end = time.monotonic() + PATIENCE
+        while True:
+            with self.process():
+                self.until(lambda: not self.wrong())
+            # It may have been stopped in the middle of the next thing it found to do: then it goes on again.
+            told = self.wrong()
+            if not told or time.monotonic() > end:
+                break
         strange = sorted(set(re.findall(r"stopped by a mistake in civicsync[^;\n]*|Traceback[^\n]*", self.said())))
         return "; ".join([*told, *strange])
 
