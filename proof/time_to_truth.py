@@ -504,6 +504,10 @@ kind.
 
 ## 5,000 proposals
 
+The newest release of each (`python -m proof.time_to_truth --size 5000 --newest`, about an hour of one core). Your Priorities' debate
+threads are read one by one, so a run in which nothing happened is 259 requests. A first pull of CONSUL asks only so many proposals without
+supports whether they are drafts, and says so; the next runs ask the rest, and what is compared here is a database that has asked all.
+
 {table(large)}
 
 "2, asks": so much goes at once that the first run asks the admin; the second takes it with `--accept-missing`.
