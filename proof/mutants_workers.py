@@ -7,6 +7,13 @@ _WORKERS = "tests/integration/test_workers.py::"
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
+        "a turn that is taken over at a start stands for itself",
+        "sync/schedule.py",
+        "if found.open_since is not None and not _is_cron(job.every):",
+        "if False:",
+        f"{_TURNS}test_a_process_that_takes_over_as_it_starts_leaves_out_no_turn[sqlite]",
+    ),
+    Mutant(
         "a pull ends in the journal under its lease",
         "sync/pull/run.py",
         "with writing(self.engine, lease) as connection:\n                    self._end",

@@ -248,6 +248,9 @@ class Timetable:
                     again = found.until
                     raise Unfinished("another process is at it; if it dies, this one takes over")
                 case Begun():
+                    if found.open_since is not None and not _is_cron(job.every):
+                        # It was due before this process began, whose own rhythm leaves out no turn after it.
+                        up_to = self.clock.now()
                     async with found.lease.kept():
                         await self._own(job, found, up_to)
                 case _:

@@ -281,6 +281,24 @@ async def test_what_a_process_did_before_it_died_is_not_done_again(engine: Engin
     assert (len(asked), len(one.worked)) == (2, 2), "the next turn is a new one"
 
 
+async def test_a_process_that_takes_over_as_it_starts_leaves_out_no_turn(engine: Engine, clock: FakeClock) -> None:
+    """A first turn stands for one that would follow at once; that of a dead process was due before, and stands for itself."""
+    following = turns("1h", "UTC", "pull west")
+    boundary = following(clock.now())
+    clock.advance((boundary - clock.now()).total_seconds() - 600)
+    dead = begin(book(engine, clock), clock)
+    assert isinstance(dead, Begun)
+    clock.advance(dead.lease.seconds)
+    one = Process(engine, clock)
+    assert await one.look() == boundary
+    assert len(one.worked) == 1
+    new = Process(engine, clock, "50m")
+    new.table.jobs[0].name = "pull east"
+    assert await new.look() == turns("50m", "UTC", "pull east")(clock.now() + timedelta(minutes=25)), (
+        "the first turn does"
+    )
+
+
 async def test_a_failure_is_the_end_of_a_turn(engine: Engine, clock: FakeClock) -> None:
     """Else a platform that is down would be asked every five seconds."""
     one = Process(engine, clock)

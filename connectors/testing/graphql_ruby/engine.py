@@ -73,7 +73,7 @@ class Engine:
         self.resolvers = resolvers
         self.profile = profile
         self.type_of = type_of
-        self._prepare = lru_cache(maxsize=64)(self._prepared)
+        self._prepare = lru_cache(maxsize=12)(self._prepared)
 
     def execute(
         self, query: str, variables: Mapping[str, Any] | None = None, operation_name: str | None = None,
