@@ -691,7 +691,12 @@ _SHARED: dict[str, Column] = {
             _C(name, _I, en, nl, unit=unit)
             for name, en, nl, unit in (
                 ("pages", "how many pages were read", "hoeveel pagina's gelezen zijn", "pages"),
-                ("seen", "how many records were shown", "hoeveel records getoond zijn", "records"),
+                (
+                    "seen",
+                    "how often a record was shown: named in a list, or read whole; some are both in one run",
+                    "hoe vaak een record getoond is: genoemd in een lijst, of helemaal gelezen; soms allebei in één keer",
+                    "records",
+                ),
                 ("created", "how many were new", "hoeveel er nieuw waren", "records"),
                 ("changed", "how many had changed", "hoeveel er veranderd waren", "records"),
                 ("unchanged", "how many were as before", "hoeveel er hetzelfde waren", "records"),
@@ -721,7 +726,13 @@ _SHARED: dict[str, Column] = {
             "hoe lang het platform ervoor werkte",
             unit="seconds",
         ),
-        _C("seconds", _N, "how long it took", "hoe lang het duurde", unit="seconds"),
+        _C(
+            "seconds",
+            _N,
+            "how long it took from its beginning to its end; beside other instances that includes waiting for their turn in this process",
+            "hoe lang het duurde van begin tot eind; naast andere instanties hoort wachten op hun beurt in dit proces daarbij",
+            unit="seconds",
+        ),
         _C(
             "published_on",
             _D,
