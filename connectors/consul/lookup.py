@@ -7,13 +7,14 @@ from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 from ...core.identity import Ref, split_ref
 from ...core.ledger.marker import carries, claims_marker
 from ...core.records import Answer, Proposal, State
 from ..contract.errors import CannotDo, NotDone, nothing_stored
 from ..contract.reading import Context
+from ..contract.values import flat, inside
 from ..contract.writing import Copy, Reading
 from ..http.html_page import HtmlPage
 from .api import Api
@@ -123,7 +124,7 @@ class Lookup:
         if node is None:
             return None
         text = "\n".join(str(node.get(name) or "") for name in ("summary", "description"))
-        author = (node.get("publicAuthor") or {}).get("id")
+        author = inside(node, "publicAuthor", "id")
         return Written(
             own,
             str(node.get("title") or ""),
@@ -159,7 +160,7 @@ class Lookup:
                         each = self._written(str(node.get("id")), node)
                         if each is not None and claims_marker(each.text):
                             found[each.own] = each
-                    goes_on = bool(((connection or {}).get("pageInfo") or {}).get("hasNextPage"))
+                    goes_on = bool(inside(connection, "pageInfo", "hasNextPage"))
                 offset, requests = offset + pages * (rows or 0), requests + 1
             if requests == 1:
                 break
@@ -220,10 +221,10 @@ class Lookup:
                 data = await self.api(None).ask(written_by_document(dialect, person, offset), dialect)
             goes_on = False
             for position in range(pages):
-                connection = cast(dict[str, Any], data.get("user") or {}).get(f"w{position}") or {}
+                connection = inside(data, "user", f"w{position}") or {}
                 for node in nodes(connection, dialect):
                     yield Written(str(node.get("id")), "", str(node.get("description") or ""), None)
-                goes_on = bool((connection.get("pageInfo") or {}).get("hasNextPage"))
+                goes_on = bool(inside(connection, "pageInfo", "hasNextPage"))
             if not goes_on:
                 return
             offset += pages * rows
@@ -285,7 +286,7 @@ class Lookup:
             if error.status == 404:
                 raise CannotDo(f"there is no category or tag {own} on the site") from error
             raise
-        name = (data.get("tag") or {}).get("name")
+        name = inside(data, "tag", "name")
         if not name:
             raise CannotDo(f"there is no category or tag {own} on the site")
         return str(name)
@@ -306,10 +307,10 @@ class Lookup:
             async with nothing_stored():
                 document = comments_of_document(dialect, [(collection, own, offset)], False)
                 data = await self.api(None).ask(document, dialect)
-            connection = cast(dict[str, Any], data.get("t0") or {}).get("comments")
+            connection = inside(data, "t0", "comments")
             if any(carries(str(node.get("body") or ""), marker) for node in nodes(connection, dialect)):
                 return True
-            if not ((connection or {}).get("pageInfo") or {}).get("hasNextPage"):
+            if not inside(connection, "pageInfo", "hasNextPage"):
                 return False
             offset += rows
 
@@ -324,10 +325,13 @@ class Lookup:
             document = f'query Told{{r:proposal(id:"{own}"){{milestones(first:25{after}){{{fields}}}}}}}'
             async with nothing_stored():
                 data = await self.api(locale).ask(document, DIALECTS["C"])
-            connection = cast(dict[str, Any], data.get("r") or {}).get("milestones") or {}
-            if any(carries(f"{n.get('title')} {n.get('description')}", marker) for n in connection.get("nodes") or ()):
+            connection = inside(data, "r", "milestones")
+            told = [
+                f"{inside(each, 'title')} {inside(each, 'description')}" for each in flat(inside(connection, "nodes"))
+            ]
+            if any(carries(each, marker) for each in told):
                 return True
-            if not (connection.get("pageInfo") or {}).get("hasNextPage"):
+            if not inside(connection, "pageInfo", "hasNextPage"):
                 return False
             offset += 25
 

@@ -178,7 +178,7 @@ class CommentTrees:
 
     def _walk_all(
         self,
-        answered: Mapping[str, Any],
+        answered: Any,
         asked: Sequence[tuple[str, CommentTree, str | None]],
         deeper: list[tuple[str, CommentTree]],
     ) -> list[str]:
@@ -186,7 +186,7 @@ class CommentTrees:
         left: list[str] = []
         for position, (own, tree, parent) in enumerate(asked):
             # No list is no empty one: it is asked for in another way.
-            listed = inside(answered.get(f"c{position}"), "comments")
+            listed = inside(answered, f"c{position}", "comments")
             if isinstance(listed, list):
                 self._walk(listed, tree, parent, deeper)
             else:

@@ -150,7 +150,9 @@ class ComponentPull:
         for position, own in enumerate(ids):
             node = answered.get(f"r{position}")
             if identity(node) == own:
-                nodes.append(node)
+                # Unchecked releases answer for what a moderator hid as if it were there.
+                if own not in self.pull.open_data.hidden:
+                    nodes.append(node)
             elif node is not None or doubtful(errors, "component", f"r{position}"):
                 self.unsure.add(own)
         return self._items(nodes)

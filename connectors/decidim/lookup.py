@@ -15,6 +15,7 @@ from ...core.identity import Ref, ref, split_ref
 from ...core.ledger.marker import carries, claims_marker, markers_in
 from ...core.records import State, Text
 from ..contract.errors import Malformed, NotDone, NotFound, nothing_stored
+from ..contract.values import flat, inside
 from ..contract.writing import Authored, Copy, Reading
 from .api import Api
 from .comment_trees import CommentTree, CommentTrees
@@ -55,13 +56,13 @@ class Lookup:
             cursor = f', after:"{after}"' if after else ""
             page = f'proposals(first:{PAGE}{cursor}, order:{{id:"desc"}}){{nodes{{{self._fields}}} pageInfo{{hasNextPage endCursor}}}}'
             data = await self._ask(f'query Newest{{component(id:"{place.id}"){{id ...on Proposals{{{page}}}}}}}')
-            found = (data.get("component") or {}).get("proposals")
+            found = inside(data, "component", "proposals")
             if not isinstance(found, dict) or not isinstance(found.get("nodes"), list):
                 raise NotDone(f"component/{place.id} cannot be read now", hint="was it unpublished just now?")
             for node in found["nodes"]:
                 yield node
-            after = (found.get("pageInfo") or {}).get("endCursor")
-            if not (found.get("pageInfo") or {}).get("hasNextPage") or after is None:
+            after = inside(found, "pageInfo", "endCursor")
+            if not inside(found, "pageInfo", "hasNextPage") or after is None:
                 return
 
     async def marked(self, place: Place, marker: str, since: datetime, account: str | None) -> list[dict[str, Any]]:
@@ -134,7 +135,7 @@ class Lookup:
             )
             data = await self._ask(f"query Home{{{asked}}}")
             for position, each in enumerate(part):
-                if ((data.get(f"c{position}") or {}).get("proposal") or {}).get("id") is not None:
+                if inside(data, f"c{position}", "proposal", "id") is not None:
                     return each
         raise NotDone(f"{reference} is in no public component", hint="was it hidden or deleted?")
 
@@ -177,7 +178,7 @@ class Lookup:
         data = await self._ask(
             f'query Count{{component(id:"{component}"){{id ...on Proposals{{proposal(id:"{own}"){{id totalCommentsCount}}}}}}}}'
         )
-        node = (data.get("component") or {}).get("proposal")
+        node = inside(data, "component", "proposal")
         return node.get("totalCommentsCount") if isinstance(node, dict) else None
 
     async def _exported(self, _: str, own: str) -> dict[str, str | None]:
@@ -249,7 +250,7 @@ def is_withdrawn(node: Mapping[str, Any]) -> bool:
 
 
 def _raw(node: Mapping[str, Any], name: str) -> dict[str, str]:
-    rows = (node.get(name) or {}).get("translations") or ()
+    rows = flat(inside(node, name, "translations"))
     return {str(row["locale"]): str(row.get("text") or "") for row in rows if not row.get("machineTranslated")}
 
 

@@ -335,7 +335,7 @@ class Mapper:
             raise MappingError("body", "not a text")
         body = resolve_gids(typed or "")
         html = body if "<p" in body else body.replace("\n", "<br>")
-        alignment = int(raw.get("alignment") or 0)
+        alignment = _alignment(raw.get("alignment"))
         return Comment(
             id=str(raw["id"]),
             target=str(raw["target"]),
@@ -402,3 +402,11 @@ def target_of_url(url: str) -> Ref | None:
     """What a comment of the open data is about, by the address at its root."""
     match = re.search(r"/(proposals|debates)/(\d+)", urlsplit(url).path)
     return f"{'proposal' if match[1] == 'proposals' else 'debate'}/{match[2]}" if match else None
+
+
+def _alignment(value: Any) -> int:
+    """For, against or neither, as the interface (numbers) and files of open data (digits) say it."""
+    try:
+        return 0 if value is None or value == "" else int(value)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise MappingError("alignment", "not a whole number") from error

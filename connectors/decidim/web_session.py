@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from ..contract.errors import ConnectorError, NotDone, NotLetIn, WrongCredentials, nothing_stored
 from ..contract.exchange import Request
+from ..contract.values import inside
 from ..contract.writing import WriteContext
 from ..http.html_page import HtmlPage
 from ..http.web_session import TOKEN, BrowserSession
@@ -97,7 +98,7 @@ class WebSession:
     async def _who(self) -> str:
         async with nothing_stored():
             answer = await self.transport.graphql("api", _WHOAMI)
-        user = ((answer.data or {}).get("session") or {}).get("user") or {}
+        user = inside(answer.data, "session", "user") or {}
         if user.get("id") is None:
             raise NotLetIn("the site signed us in and does not know us", hint="is the account blocked?")
         return str(user["id"])

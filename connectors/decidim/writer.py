@@ -14,6 +14,7 @@ from ...core.identity import Ref, ref, split_ref
 from ...core.ledger.marker import carries
 from ..contract.errors import CannotDo, ConnectorError, MaybeDone, NotLetIn
 from ..contract.exchange import Request
+from ..contract.values import flat, inside
 from ..contract.writing import (
     AnswerDraft,
     Authored,
@@ -170,7 +171,7 @@ class DecidimWriter:
         sent = write_requests.create_request(place, draft, places.body(place, draft.main))
         what = f"creating in component/{place.id}"
         made = await perform(self.account.participant(), sent, ["component", "createProposal"], what)
-        rows = (made.get("body") or {}).get("translations") or ()
+        rows = flat(inside(made, "body", "translations"))
         if not made.get("id") or not any(carries(str(row.get("text")), draft.marker) for row in rows):
             # It was taken, whatever it is: nothing is sent again that may be it.
             raise MaybeDone(f"{what}: the answer names another proposal", accepted=True)

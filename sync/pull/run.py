@@ -149,8 +149,6 @@ class Puller:
         """The clock of this process's leases; another one only in tests of leases."""
         self._writing = asyncio.Lock()
         self._stats: dict[str, Stats] = {}
-        self._running = 0
-        self._often = gc.get_threshold()
 
     def connector(self, name: str) -> Connector:
         """The connector of an instance."""
@@ -209,7 +207,7 @@ class Puller:
                 return result
             events.emit(events.LeaseMoved(lease.name, "taken"))
             async with lease.kept():
-                with self._few_collections():
+                with few_collections():
                     await self._recorded(name, options, lease, result, started)
         except STOPPING:
             raise
@@ -225,21 +223,6 @@ class Puller:
 
     def _credentials(self) -> Credentials:
         return Credentials(self.config, Ledger(self.engine, self.clock))
-
-    @contextlib.contextmanager
-    def _few_collections(self) -> Generator[None]:
-        """A page is tens of thousands of small objects that reference counting frees; looking for cycles among them again and again
-        takes a fifth of the time."""
-        if not self._running:
-            self._often = gc.get_threshold()
-            gc.set_threshold(20_000, 20, 100)
-        self._running += 1
-        try:
-            yield
-        finally:
-            self._running -= 1
-            if not self._running:
-                gc.set_threshold(*self._often)
 
     async def _recorded(self, name: str, options: Options, lease: Lease, result: PullOutcome, started: float) -> None:
         """One run with its line in the journal, which is closed however the run ends."""
@@ -516,6 +499,29 @@ class Puller:
             keep = term(self.config.privacy.retention.audit)
             if keep is not None:
                 audit.purge(self.engine, self.clock, keep)
+
+
+class _Collections:
+    """How often this process looks for cycles, and how many pulls want it seldom: those of all pullers together."""
+
+    pulls = 0
+    usual: tuple[int, int, int] = gc.get_threshold()
+
+
+@contextlib.contextmanager
+def few_collections() -> Generator[None]:
+    """A page is tens of thousands of small objects that reference counting frees; looking for cycles among them again and again takes a
+    fifth of the time. Never looking would keep everything that errors and tasks hold in circles, in a process that pulls all day."""
+    if not _Collections.pulls:
+        _Collections.usual = gc.get_threshold()
+        gc.set_threshold(20_000, 10, 5)
+    _Collections.pulls += 1
+    try:
+        yield
+    finally:
+        _Collections.pulls -= 1
+        if not _Collections.pulls:
+            gc.set_threshold(*_Collections.usual)
 
 
 def save_probe(engine: Engine, config: Config, name: str, probe: Probe, clock: Clock) -> Probe:

@@ -7,7 +7,7 @@ import os
 import re
 import zipfile
 from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -25,6 +25,7 @@ from civicsync.connectors.contract.settings import Politeness
 from civicsync.connectors.contract.values import identity, moment, whole
 from civicsync.connectors.decidim import exports, thread_pages
 from civicsync.connectors.decidim import mapping as decidim
+from civicsync.connectors.decidim.comment_trees import CommentTrees
 from civicsync.connectors.decidim.dialects import Dialect, dialect_of
 from civicsync.connectors.decidim.reader import SpaceTree
 from civicsync.connectors.decidim.settings import DecidimSettings
@@ -162,6 +163,31 @@ def _texts(value: Any) -> list[str]:
 DECIDIM = context(DecidimSettings, "decidim")
 CONSUL = context(ConsulSettings, "consul")
 YP = context(YourPrioritiesSettings, "your-priorities")
+
+
+@pytest.mark.parametrize("alignment", ["&#x202E;", "2024-05-01 10:00:00 UTC", [], {"a": 1}, float("inf"), 1.5, "-1"])
+def test_an_alignment_that_is_none_is_declared(alignment: Any) -> None:
+    raw = {"id": "1", "target": "proposal/1", "body": "x", "createdAt": "2024-05-01T10:00:00Z", "alignment": alignment}
+    try:
+        [record] = decidim.Mapper(DECIDIM, Dialect("0.32")).build({**raw, "kind": "comment"})
+    except MappingError as error:
+        assert "alignment" in str(error)
+        assert not isinstance(alignment, float) or alignment == float("inf")
+    else:
+        assert alignment in (1.5, "-1") and record.model_dump()["alignment"] in {1, -1}
+
+
+@pytest.mark.parametrize("component", ["2024-05-01 10:00:00 UTC", 7, ["c0"], True])
+async def test_an_answer_that_is_no_object_holds_no_thread(component: Any) -> None:
+    """Threads are asked for by component: where a text stands in its place they are broken, not empty, and the others go on."""
+
+    class Site:
+        async def ask(self, _: str) -> tuple[dict[str, Any], list[Any]]:
+            return {"component": component}, []
+
+    trees = CommentTrees(cast("Any", Site()), Dialect("0.32"), "nl", names=False)
+    read = await trees.read("proposal", "1", ["5", "6"])
+    assert [tree.broken for tree in read.values()] == [[None], [None]]
 
 
 @FUZZ

@@ -4,7 +4,7 @@ What something shows that a light run reads arrives in the first one, everything
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,12 @@ import pytest
 from sqlalchemy import Engine, text
 
 from civicsync.config.load import load
+from civicsync.connectors.decidim.component_pull import ComponentPull
 from civicsync.connectors.decidim.sandbox import DecidimSandbox
 from civicsync.connectors.decidim.sandbox.model import Comment, Proposal
 from civicsync.connectors.testing.messages import Request, Response
 from civicsync.core.clock import FakeClock
+from civicsync.core.items import Item
 from civicsync.core.text import rich
 from civicsync.sync.pull.run import Options, Puller, PullOutcome
 
@@ -341,6 +343,35 @@ async def test_what_only_the_nightly_archive_tells_is_gone_when_it_is_read(unche
     await unchecked.pull()
     AT_ONCE["hidden"](unchecked)
     assert await unchecked.runs_until_true(45) <= 45
+
+
+async def test_what_the_archive_calls_hidden_is_not_shown_by_being_asked_for(
+    unchecked: Over, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The interface answers for it as if it were there, when its turn comes to be confirmed: on a small site, or once a day, always."""
+    asked = list[str]()
+    whole = ComponentPull.single
+
+    async def single(self: ComponentPull, ids: Sequence[str]) -> list[Item]:
+        asked.extend(ids)
+        return await whole(self, ids)
+
+    monkeypatch.setattr(ComponentPull, "single", single)
+    clock = unchecked.clock
+    unchecked.sandbox = DecidimSandbox(version=unchecked.version, size=15, seed=5, clock=clock.now)
+    await unchecked.pull()
+    hidden = unchecked.some(discussed=True).id
+    unchecked.sandbox.change("hide", id=hidden)
+    for _ in range(2):
+        unchecked.clock.advance(24 * 3600)
+        await unchecked.pull()
+    assert not unchecked.differences()
+    asked.clear()
+    for _ in range(3):
+        unchecked.clock.advance(24 * 3600)
+        await unchecked.pull()
+        assert not unchecked.differences()
+    assert asked, "what was confirmed longest ago was asked for"
 
 
 async def test_a_blank_archive_reveals_nothing_that_was_moderated(unchecked: Over) -> None:

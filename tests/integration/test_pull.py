@@ -1,6 +1,7 @@
 """Pulls into a real database: what a run says, when it stops and asks, and what it leaves behind. On SQLite and PostgreSQL."""
 
 import asyncio
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from civicsync.connectors.testing.sandbox.sandbox import Sandbox
 from civicsync.core import journal
 from civicsync.core.clock import FakeClock
 from civicsync.core.leases import Lease
-from civicsync.sync.pull.run import Options, Puller, PullOutcome
+from civicsync.sync.pull.run import Options, Puller, PullOutcome, few_collections
 
 PLATFORMS = [("decidim", "0.32"), ("decidim", "0.28.6"), ("consul", "2.5.1"), ("your-priorities", "2026-07")]
 
@@ -178,6 +179,19 @@ async def test_who_slept_before_the_last_line_has_not_done_the_turn(
     assert lite.rows("SELECT last_success_at, last_full_at FROM instance") == [(None, None)]
     life.advance(1000)
     assert (await lite.pull()).outcome == "done"
+
+
+def test_pulls_beside_each_other_leave_the_collector_as_it_was() -> None:
+    """Each turn of `run` has a puller of its own: the last one to end must not restore what the first one had set."""
+    before = gc.get_threshold()
+    one, other = few_collections(), few_collections()
+    one.__enter__()
+    seldom = gc.get_threshold()
+    other.__enter__()
+    one.__exit__(None, None, None)
+    assert gc.get_threshold() == seldom != before, "the other one is at work"
+    other.__exit__(None, None, None)
+    assert gc.get_threshold() == before
 
 
 async def test_no_private_data_in_the_database(lite: City) -> None:
