@@ -760,4 +760,18 @@ MUTANTS: tuple[Mutant, ...] = (
         "if False)",
         f"{_OVER_DECIDIM}test_what_is_opened_again_is_there_again_though_no_date_moved[0.32-component unpublished]",
     ),
+    Mutant(
+        "Decidim: what open data calls hidden is not shown by being asked for",
+        "connectors/decidim/component_pull.py",
+        "if own not in self.pull.open_data.hidden:\n                    nodes",
+        "if True:\n                    nodes",
+        f"{_OVER_DECIDIM}test_what_the_archive_calls_hidden_is_not_shown_by_being_asked_for[0.27]",
+    ),
+    Mutant(
+        "the collector is set by all pulls together",
+        "sync/pull/run.py",
+        "if not _Collections.pulls:\n            gc.set_threshold(*_Collections.usual)",
+        "if True:\n            gc.set_threshold(*_Collections.usual)",
+        "tests/integration/test_pull.py::test_pulls_beside_each_other_leave_the_collector_as_it_was",
+    ),
 )
