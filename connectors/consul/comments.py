@@ -20,6 +20,8 @@ from .mapping import KIND, Mapper, identifier, page_of
 SCOPE = "comments"
 DUE = "threads_due"
 """The memory of threads whose number changed and that were not read yet: their new number is stored before they are."""
+_AT_ONCE = 50
+"""Pages of one thread that are asked for before it is known whether they are there: 1,250 comments."""
 GIVEN_UP = 3
 """So many threads in a row that the server fails on: then it is no single one."""
 Target = tuple[str, str]
@@ -193,8 +195,10 @@ class CommentReader:
             yield Page(SCOPE, list(items.values()), whole_of=whole)
 
     def _offsets(self, count: int) -> list[int]:
+        """Where the pages of a thread begin that are asked for at once. What goes on behind them is followed: a number that the platform
+        claims is no reason to write down as many pages."""
         page = self.dialect.page
-        return [0] if page is None else list(range(0, max(count, 1), page))
+        return [0] if page is None else list(range(0, min(max(count, 1), _AT_ONCE * page), page))
 
     async def _asked(
         self, batch: Sequence[tuple[str, str, int]], size: int, *, anonymous: bool

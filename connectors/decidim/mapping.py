@@ -160,7 +160,8 @@ def _reads_as_emendation(node: Mapping[str, Any]) -> bool:
     """A state that nobody answered with is that of an amendment (docs/platforms/decidim.md 1.8): where only its participants see the
     amendments, nothing else tells it (1.7 Q3)."""
     answered = node.get("answeredAt") is not None or bool(node.get("withdrawn"))
-    return not answered and node.get("state") not in {None, "not_answered", "withdrawn"}
+    state = node.get("state")
+    return not answered and isinstance(state, str) and state not in {"not_answered", "withdrawn"}
 
 
 class Mapper:

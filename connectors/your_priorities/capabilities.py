@@ -1,6 +1,7 @@
 """What one Your Priorities can do, in words for an admin: for reading by what was tried out, for writing by its account."""
 
 from ..contract.reading import Capability
+from ..contract.values import inside
 from ..contract.writing import Standing
 from .discovery import Discovered
 from .web_session import WebSession
@@ -58,10 +59,10 @@ def warnings(found: Discovered) -> list[str]:
     if found.refused:
         notes.append(f"not allowed to read: {', '.join(found.refused[:10])}")
     for own, node in found.nodes.items():
-        configuration = node.get("configuration") or {}
-        if configuration.get("hideVoteCount") or configuration.get("hideVoteCountUntilVoteCompleted"):
+        configuration = node.get("configuration")
+        if inside(configuration, "hideVoteCount") or inside(configuration, "hideVoteCountUntilVoteCompleted"):
             notes.append(f"group/{own} hides its vote counts from visitors: supports are left empty")
-        if configuration.get("hideDebate"):
+        if inside(configuration, "hideDebate"):
             notes.append(f"group/{own} hides its debate from visitors: arguments are left out")
     notes.append("Your Priorities does not tell the language of a text: it is und until somebody had it translated")
     return notes

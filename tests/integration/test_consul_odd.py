@@ -110,6 +110,24 @@ def test_a_list_that_does_not_go_on_ends_with_a_word(tmp_path: Path, kind: str, 
     assert (city.alive(), city.alive("comment")) == alive
 
 
+@pytest.mark.parametrize("count", [2**40, 2**62])
+def test_comments_that_nobody_wrote_are_not_counted_to(city: City, count: int) -> None:
+    """A thread's pages are followed, not written down beforehand: as many as a platform claims fill any memory."""
+    city.pull()
+    alive = city.alive("comment")
+
+    def claim(request: Request, document: str, data: Any) -> None:
+        each(data, lambda node: node.update(commentsCount=count) if node.get("commentsCount") else None)
+
+    city.change = claim
+    for full in (False, True):
+        before = city.asked
+        outcome = city.pull(full=full)
+        assert "memory" not in outcome.message and "mistake" not in outcome.message, outcome
+        assert city.asked - before < 300
+    assert city.alive("comment") == alive
+
+
 def test_no_list_is_no_empty_list(city: City) -> None:
     city.pull()
     alive = {kind: city.alive(kind) for kind in ("proposal", "debate", "investment", "comment")}
