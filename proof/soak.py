@@ -346,6 +346,9 @@ class Soak:
         self.town.recover()
         for sandbox in self.town.sandboxes.values():
             sandbox.plant()
+            # Somebody goes on writing. Releases that tell only by a file what is hidden tell it of everything older than the file's newest.
+            if "add_proposal" in sandbox.operations():
+                sandbox.change("add_proposal", title="Het leven gaat door")
         await self.live(length + REST)
         for name in self.town.sandboxes:
             self._compare(name)

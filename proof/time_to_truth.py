@@ -513,7 +513,8 @@ supports whether they are drafts, and says so; the next runs ask the rest, and w
 "2, asks": so much goes at once that the first run asks the admin; the second takes it with `--accept-missing`.
 
 Decidim 0.27, 0.28.4 and 0.29.0 go on showing in their interface what a moderator hid; only their nightly file of open data tells, which is
-made every 24 hours and read every 20: what a moderator hides or restores just after one is there after at most 44. What no platform shows
+made every 24 hours and read every 20: what a moderator hides or restores just after one is there after at most 44; the newest of
+all only when a newer one is in the file (until then it may just not have been exported yet). What no platform shows
 to anybody cannot be known: who voted (CONSUL and Decidim show numbers only), which projects of Decidim 0.28 and older there are, why a
 moderator hid something. Which investments of CONSUL were selected or won is not in its interface; `civicsync check` says so.
 """

@@ -9,11 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import ValidationError
-
 from ...core.identity import Ref
+from ...core.items import UNREADABLE
 from ...core.records import Counters, Record
-from ..contract.errors import MappingError
 from ..contract.reading import CanConfirm, Cursor, Page, PullRequest, Reader
 
 
@@ -75,7 +73,7 @@ class MemoryStore:
             if item.build is not None and (row is None or row.gone or row.digest is None or row.digest != item.digest):
                 try:
                     records = list(item.build())
-                except (MappingError, ValidationError) as error:
+                except UNREADABLE as error:  # as the store of the product has it
                     self.quarantine.append((item.ref, str(error), item.kept()))
                     continue
                 row = Row(None, page.scope, item.digest)
