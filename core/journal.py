@@ -80,23 +80,18 @@ _ZERO = {
 }
 
 
-def close_run(connection: Connection, run_id: int, instance: Mapping[str, Any] | None = None, /, **values: Any) -> bool:
+def close_run(connection: Connection, run_id: int, instance: Mapping[str, Any] | None = None, /, **values: Any) -> None:
     """End a run, and note of its instance what follows from that. What it says is kept without secrets: everybody who may read the
-    database may read it.
-
-    Returns:
-        False where it is not open any more, because a later run took it for dead: then it stays "interrupted", and nothing is written.
+    database may read it. Nothing is written of one that is not open any more, because a later run took it for dead.
     """
     if isinstance(values.get("message"), str):
         values["message"] = redact(values["message"])
     if values.get("notes"):
         values["notes"] = [redact(str(each)) for each in values["notes"]]
     open_still = (RUN.c.id == run_id, RUN.c.outcome == "running")
-    if not connection.execute(update(RUN).where(*open_still).values(**values)).rowcount:
-        return False
-    if instance is not None:
+    ended = connection.execute(update(RUN).where(*open_still).values(**values)).rowcount
+    if ended and instance is not None:
         _save_instance(connection, instance)
-    return True
 
 
 def runs(engine: Engine, instances: Sequence[str] = (), limit: int = 20) -> list[dict[str, Any]]:

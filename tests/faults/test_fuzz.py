@@ -7,6 +7,7 @@ import os
 import re
 import zipfile
 from collections.abc import AsyncIterator, Callable, Iterable
+from types import SimpleNamespace
 from typing import Any, cast
 
 import httpx
@@ -35,6 +36,7 @@ from civicsync.connectors.http.transport import HttpTransport
 from civicsync.connectors.registry import resolve
 from civicsync.connectors.testing.memory import MemoryStore
 from civicsync.connectors.your_priorities import mapping as your_priorities
+from civicsync.connectors.your_priorities.capabilities import warnings
 from civicsync.connectors.your_priorities.settings import YourPrioritiesSettings
 from civicsync.core.clock import FakeClock
 from civicsync.core.items import UNREADABLE, Item, MappingError
@@ -175,6 +177,23 @@ def test_an_alignment_that_is_none_is_declared(alignment: Any) -> None:
         assert not isinstance(alignment, float) or alignment == float("inf")
     else:
         assert alignment in (1.5, "-1") and record.model_dump()["alignment"] in {1, -1}
+
+
+@pytest.mark.parametrize("state", [[], {}, 7, ["accepted"]])
+def test_a_state_that_is_no_word_makes_no_amendment(state: Any) -> None:
+    item = decidim.Mapper(DECIDIM, Dialect("0.32")).item(
+        "proposal", {"id": "1", "state": state}, "/", "component/1", {}
+    )
+    assert isinstance(item.raw, dict) and "amends" not in item.raw
+
+
+@pytest.mark.parametrize("configuration", ["2024-05-01", [1], 7, None])
+def test_a_configuration_that_is_no_object_hides_nothing(configuration: Any) -> None:
+    nodes = {"1": {"configuration": configuration}, "2": {"configuration": {"hideDebate": True}}}
+    told = warnings(cast("Any", SimpleNamespace(closed={}, refused=[], nodes=nodes)))
+    assert [each for each in told if "group/" in each] == [
+        "group/2 hides its debate from visitors: arguments are left out"
+    ]
 
 
 @pytest.mark.parametrize("component", ["2024-05-01 10:00:00 UTC", 7, ["c0"], True])
