@@ -5,12 +5,18 @@ A connector is found by its platform's name (entry points `civicsync.connectors`
 
 import importlib
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from .contract.reading import Connector
 
 GROUP = "civicsync.connectors"
+
+
+@cache
+def _named() -> tuple[EntryPoint, ...]:
+    # Looking through every installed package takes milliseconds; what is installed does not change under a process.
+    return tuple(entry_points(group=GROUP))
 
 
 class UnknownPlatform(Exception):
@@ -20,7 +26,7 @@ class UnknownPlatform(Exception):
 @cache
 def platforms() -> tuple[str, ...]:
     """The names that may stand after `platform:`."""
-    return tuple(sorted({point.name for point in entry_points(group=GROUP)}))
+    return tuple(sorted({point.name for point in _named()}))
 
 
 @cache
@@ -30,7 +36,7 @@ def resolve(platform: str) -> Connector:
     Raises:
         UnknownPlatform: with the names that would be right.
     """
-    for point in entry_points(group=GROUP):
+    for point in _named():
         if point.name == platform:
             return _checked(point.load(), platform)
     module, colon, attribute = platform.partition(":")

@@ -104,6 +104,7 @@ def database(config: Config) -> Generator[Engine, None, None]:
             fail(str(error))
         except OtherKey as error:
             fail(f"{state.config_file}: {error}", EXIT_USAGE)
+        state.started()
         yield engine
     finally:
         engine.dispose()

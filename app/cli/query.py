@@ -1,7 +1,6 @@
 """`civicsync query`: SQL for analysts, read-only, as table, JSON or CSV."""
 
 import csv
-import difflib
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -11,7 +10,6 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Engine
 
-from ...analysis.columns import VIEWS
 from ...analysis.exports.cells import cell
 from ...config import Config
 from ...core.schema.failures import DatabaseError
@@ -24,11 +22,9 @@ from .common import (
     database,
     err,
     fail,
-    out,
     print_json,
     print_table,
 )
-from .state import state
 
 TABLE_LIMIT = 200
 
@@ -63,7 +59,9 @@ def run(
     """Ask the database with SQL; it can only be read. The views: docs/reference/views.md."""
     config = configuration(NO_INSTANCE)
     if sql is None and file is None:
-        _show_what_can_be_asked(config, json=json)
+        from .query_help import show_what_can_be_asked
+
+        show_what_can_be_asked(config, json=json)
         return
     statement = _statement(config, sql, file)
     most = limit or (ROW_LIMIT if json or as_csv else TABLE_LIMIT)
@@ -75,7 +73,9 @@ def run(
         try:
             found = read_only(engine, statement, most, seconds=timeout)
         except DatabaseError as error:
-            fail(f"{error}{_near(str(error), statement)}")
+            from .query_help import near
+
+            fail(f"{error}{near(str(error), statement)}")
         except KeyboardInterrupt:
             fail("stopped", EXIT_STOPPED)
     named = [dict(zip(found.columns, map(_jsonable, row), strict=True)) for row in found.rows]
@@ -118,16 +118,9 @@ def _statement(config: Config, sql: str | None, file: Path | None) -> str:
         # One word is no statement: a name that is not there, or an option.
         if sql.startswith("-"):
             fail(f"there is no option {sql}; `civicsync query --help` lists them", EXIT_USAGE)
-        known = [*config.queries, *VIEWS]
-        near = difflib.get_close_matches(sql, known, 3)
-        more = (
-            f"did you mean {' or '.join(near)}?"
-            if near
-            else f"`queries:` has: {', '.join(config.queries) or 'nothing'}"
-        )
-        if sql in VIEWS:
-            more = f"it is a view; its rows: SELECT * FROM {sql}"
-        fail(f"{sql!r} is neither SQL nor a question saved under `queries:` in {state.config_file}; {more}", EXIT_USAGE)
+        from .query_help import no_statement
+
+        fail(no_statement(sql, config.queries), EXIT_USAGE)
     return sql
 
 
@@ -141,62 +134,6 @@ def _read(name: str, read: Callable[[], bytes]) -> str:
     if not found.strip():
         fail(f"{name} is empty; it should hold one SELECT", EXIT_USAGE)
     return found
-
-
-_NO_VIEW = re.compile(r"no such table: (?:main\.)?(\S+)|relation \"([^\"]+)\" does not exist")
-_NO_COLUMN = re.compile(r"no such column: (\S+)|column \"?([\w.]+)\"? does not exist")
-_FORMER_NAMES = {"texts": "proposal_texts", "versions": "proposal_versions"}
-
-
-def _near(message: str, statement: str) -> str:
-    """What was probably meant, behind a message that something is not there."""
-    if found := _NO_VIEW.search(message):
-        name = (found[1] or found[2]).rpartition(".")[2].lower()
-        near = [_FORMER_NAMES[name]] if name in _FORMER_NAMES else difflib.get_close_matches(name, VIEWS, 3, 0.5)
-        return f"; did you mean {' or '.join(near)}?" if near else f"; the views: {', '.join(VIEWS)}"
-    if found := _NO_COLUMN.search(message):
-        name = (found[1] or found[2]).rpartition(".")[2].lower()
-        asked = [view for view in VIEWS.values() if re.search(rf"\b{view.name}\b", statement, re.IGNORECASE)]
-        columns = dict.fromkeys(column.name for view in asked for column in view.columns)
-        near = difflib.get_close_matches(name, columns, 3, 0.5)
-        if near:
-            return f"; did you mean {' or '.join(near)}?"
-        return f"; the columns there: {', '.join(columns)}" if columns else ""
-    return ""
-
-
-def _show_what_can_be_asked(config: Config, *, json: bool) -> None:
-    """The saved questions, and the views with their columns."""
-    if json:
-        views = [
-            {
-                "view": view.name,
-                "meaning": view.en,
-                "columns": {
-                    column.name: {
-                        "type": column.type,
-                        "meaning": column.en,
-                        "empty": column.null_en,
-                        "unit": column.unit,
-                    }
-                    for column in view.columns
-                },
-            }
-            for view in VIEWS.values()
-        ]
-        print_json({"queries": config.queries, "views": views}, data=True)
-        return
-    saved = [{"name": name, "sql": " ".join(sql.split())} for name, sql in config.queries.items()]
-    print_table(
-        saved, {"name": "saved", "sql": "asks"}, empty="no questions are saved (`queries:` of the configuration)"
-    )
-    out.print()
-    print_table(
-        [{"view": view.name, "meaning": view.en} for view in VIEWS.values()],
-        {"view": "view", "meaning": "what it holds"},
-        empty="",
-    )
-    out.print("their columns: docs/reference/views.md, or --json", style="dim", markup=False)
 
 
 def _jsonable(value: Any) -> Any:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from .types import Json, UTCMoment
@@ -15,7 +16,7 @@ from .types import Json, UTCMoment
 
 def json_column() -> Any:
     """A nullable JSON column."""
-    return Field(default=None, sa_column=Column(Json))
+    return Field(default=None, sa_column=Column(Json.with_variant(JSONB(none_as_null=True), "postgresql")))
 
 
 def moment(**options: Any) -> Any:

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 
 from sqlalchemy import JSON, DateTime, TypeDecorator
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 
 
@@ -22,4 +21,5 @@ class UTCMoment(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+Json = JSON(none_as_null=True)
+"""A JSON value as it is read and written; PostgreSQL keeps it as JSONB (`tables`), whose module others need not load."""
