@@ -15,8 +15,9 @@ from collections.abc import AsyncGenerator, Generator
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, bindparam, func, or_, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from .clock import Clock
 from .schema.tables import LeaseRow, table_of
@@ -65,6 +66,7 @@ class Lease:
         self.token: int | None = None
         self._good_until = 0.0
         self._until: datetime | None = None
+        self._fencing: ReturningUpdate[Any] | None = None
 
     def take(self) -> bool:
         """Take the lease if nobody holds it; False when somebody does."""
@@ -129,13 +131,13 @@ class Lease:
         Raises:
             LeaseLost: it is not ours any more; the transaction must be given up.
         """
-        held = connection.execute(
-            update(LEASE)
-            .where(LEASE.c.name == self.name, LEASE.c.token == self.token)
-            .values(token=LEASE.c.token)
-            .returning(*self._let_go(connection))
-        ).first()
-        if held is None:
+        fencing = self._fencing
+        if fencing is None:
+            # Put together once: every transaction of a pull begins with it.
+            mine = (LEASE.c.name == self.name, LEASE.c.token == bindparam("ours"))
+            fencing = update(LEASE).where(*mine).values(token=LEASE.c.token).returning(*self._let_go(connection))
+            self._fencing = fencing
+        if connection.execute(fencing, {"ours": self.token}).first() is None:
             self.token = None
             raise LeaseLost(self._lost())
 

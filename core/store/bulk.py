@@ -6,10 +6,11 @@ statement executed many times.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table, insert
+from sqlalchemy import Connection, Insert, Table, insert
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.type_api import TypeEngine
 
@@ -45,19 +46,23 @@ def upsert(
     """Insert rows, or replace the columns they name where the key is there already; `keep` are columns never replaced."""
     if not rows:
         return
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table)
     primary = [column.name for column in table.primary_key]
-    kept = {*primary, *keep}
-    replaced = {name: statement.excluded[name] for name in rows[0] if name not in kept}
-    if replaced:
-        statement = statement.on_conflict_do_update(index_elements=primary, set_=replaced)
-    else:
-        statement = statement.on_conflict_do_nothing(index_elements=primary)
+    replaced = tuple(name for name in rows[0] if name not in {*primary, *keep})
     if connection.dialect.name == "postgresql" and len(rows) >= _BULK_FROM and _one_statement(table, rows, primary):
-        _upsert_arrays(connection, table, rows, primary, list(replaced))
+        _upsert_arrays(connection, table, rows, primary, replaced)
     else:
-        connection.execute(statement, list(rows))
+        connection.execute(_upserting(connection.dialect.name, table, replaced), list(rows))
+
+
+@cache
+def _upserting(database: str, table: Table, replaced: tuple[str, ...]) -> Insert:
+    """Put together once for each table and choice of columns: that takes longer than writing a row or two."""
+    statement = (postgresql if database == "postgresql" else sqlite).insert(table)
+    primary = [column.name for column in table.primary_key]
+    if not replaced:
+        return statement.on_conflict_do_nothing(index_elements=primary)
+    values = {name: statement.excluded[name] for name in replaced}
+    return statement.on_conflict_do_update(index_elements=primary, set_=values)
 
 
 def _one_statement(table: Table, rows: Sequence[Mapping[str, Any]], primary: Sequence[str]) -> bool:
@@ -72,7 +77,7 @@ def _types(table: Table, rows: Sequence[Mapping[str, Any]]) -> list[TypeEngine[A
 
 
 def _upsert_arrays(
-    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], primary: list[str], replaced: list[str]
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], primary: list[str], replaced: Sequence[str]
 ) -> None:
     """One statement with an array for each column: psycopg's executemany sends as many statements as there are rows."""
     columns = ", ".join(f'"{name}"' for name in rows[0])

@@ -8,8 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cache
+from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, case, func, literal, null, select, union, update
+from sqlalchemy import Connection, Engine, Select, Table, bindparam, case, func, literal, null, select, union, update
+from sqlalchemy.sql.dml import Update
 
 from ..identity import Key
 from ..items import Due
@@ -44,9 +47,20 @@ def confirm_scope(connection: Connection, instance: str, scope: str, now: dateti
 
 def confirm_rows(connection: Connection, table: Table, keys: Iterable[Key], now: datetime, how: How) -> None:
     """These rows are confirmed, and not missing."""
-    values = {"confirmed_at": now, "confirmed_by": how.value, "missing_runs": 0, "told_missing_at": None}
     for part in chunks(sorted(keys)):
-        connection.execute(update(table).where(table.c.key.in_(part), table.c.gone_at.is_(None)).values(**values))
+        connection.execute(_confirming(table), {"keys": part, "at": now, "by": how.value})
+
+
+@cache
+def _confirming(table: Table) -> Update:
+    these = table.c.key.in_(bindparam("keys", expanding=True))
+    values = {
+        "confirmed_at": bindparam("at"),
+        "confirmed_by": bindparam("by"),
+        "missing_runs": 0,
+        "told_missing_at": None,
+    }
+    return update(table).where(these, table.c.gone_at.is_(None)).values(**values)
 
 
 def keep_age(connection: Connection, instance: str, table: Table, keys: Sequence[Key]) -> None:
@@ -87,31 +101,37 @@ def stalest(
     cut = len(instance) + 1
     with engine.connect() as connection:
         for row_class in ROWS.values():
-            table = table_of(row_class)
-            at, _, join = _age(table)
-            copied = _copied(table) if row_class in (ProposalRow, AnswerRow) else literal(False)
-            target = table.c.target_key if "target_key" in table.c else null()
-            query = (
-                select(table.c.key, table.c.scope, table.c.token, target.label("target"), at, copied.label("copied"))
-                .select_from(join)
-                .where(
-                    table.c.instance == instance,
-                    table.c.gone_at.is_(None),
-                    table.c.missing_runs == 0,
-                    # What came inside something else has no scope, and is as old as that.
-                    table.c.scope != "",
-                    at < before,
-                )
-                .order_by(at)
-                .limit(limit)
-            )
-            for row in connection.execute(query):
+            for row in connection.execute(
+                _stalest(table_of(row_class)), {"instance": instance, "before": before, "most": limit}
+            ):
                 moment = row[4] if row[4] > _NEVER else None
                 late = row[4] < (overdue_copied if row.copied else overdue)
                 found.append(
                     Due(row.key[cut:], row.scope, moment, row.target[cut:] if row.target else None, row.token, late)
                 )
     return sorted(found, key=lambda each: (not each.overdue, each.confirmed_at or _NEVER))
+
+
+@cache
+def _stalest(table: Table) -> Select[*tuple[Any, ...]]:
+    """Put together once: it is asked for every kind in every run."""
+    at, _, join = _age(table)
+    copied = _copied(table) if table in (table_of(ProposalRow), table_of(AnswerRow)) else literal(False)
+    target = table.c.target_key if "target_key" in table.c else null()
+    return (
+        select(table.c.key, table.c.scope, table.c.token, target.label("target"), at, copied.label("copied"))
+        .select_from(join)
+        .where(
+            table.c.instance == bindparam("instance"),
+            table.c.gone_at.is_(None),
+            table.c.missing_runs == 0,
+            # What came inside something else has no scope, and is as old as that.
+            table.c.scope != "",
+            at < bindparam("before"),
+        )
+        .order_by(at)
+        .limit(bindparam("most"))
+    )
 
 
 def confirmation(engine: Engine, own: Key, table: Table) -> Confirmation:

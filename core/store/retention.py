@@ -6,9 +6,10 @@ Erasure is whole: texts, earlier versions, attachments, what waits in quarantine
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, delete, func, null, or_, select, union, update
+from sqlalchemy import Connection, Engine, Select, Table, bindparam, delete, func, null, or_, select, union, update
 
 from ..leases import Lease, writing
 from ..masking import Masker
@@ -230,12 +231,7 @@ def overwrite(engine: Engine) -> None:
 def _blank(
     connection: Connection, instance: str, table: Table, values: dict[str, Any], limit: datetime, now: datetime
 ) -> int:
-    due = (
-        table.c.instance == instance,
-        table.c.gone_at < limit,
-        or_(table.c.purged_at.is_(None), table.c.purged_at <= table.c.gone_at),
-    )
-    keys = list(connection.execute(select(table.c.key).where(*due)).scalars())
+    keys = list(connection.execute(_due(table), {"of": instance, "limit": limit}).scalars())
     for part in chunks(keys):
         if table is _PROPOSAL:
             _parts(connection, part)
@@ -243,6 +239,12 @@ def _blank(
         refs = [own.removeprefix(f"{instance}/") for own in part]
         connection.execute(delete(_QUARANTINE).where(_QUARANTINE.c.instance == instance, _QUARANTINE.c.ref.in_(refs)))
     return len(keys)
+
+
+@cache
+def _due(table: Table) -> Select[str]:
+    blanked = or_(table.c.purged_at.is_(None), table.c.purged_at <= table.c.gone_at)
+    return select(table.c.key).where(table.c.instance == bindparam("of"), table.c.gone_at < bindparam("limit"), blanked)
 
 
 def _parts(connection: Connection, keys: Sequence[str]) -> None:
@@ -259,18 +261,25 @@ def _quarantine(connection: Connection, instance: str, limit: datetime) -> int:
     return max(0, connection.execute(delete(_QUARANTINE).where(*where)).rowcount)
 
 
+_FORGETTING_AUTHORS = delete(_AUTHOR).where(
+    _AUTHOR.c.instance == bindparam("of"),
+    _AUTHOR.c.pseudonym.not_in(
+        union(
+            *(
+                select(table.c.author).where(table.c.instance == bindparam("of"), table.c.author.is_not(None))
+                for table in (_PROPOSAL, _COMMENT)
+            )
+        )
+    ),
+)
+
+
 def _authors(connection: Connection, instance: str, names: bool) -> int:
     """People of whom nothing is left; and every name, where the configuration no longer allows any."""
     mine = _AUTHOR.c.instance == instance
     if connection.execute(select(_AUTHOR.c.pseudonym).where(mine).limit(1)).first() is None:
         return 0
-    used = union(
-        *(
-            select(table.c.author).where(table.c.instance == instance, table.c.author.is_not(None))
-            for table in (_PROPOSAL, _COMMENT)
-        )
-    )
-    gone = connection.execute(delete(_AUTHOR).where(mine, _AUTHOR.c.pseudonym.not_in(used))).rowcount
+    gone = connection.execute(_FORGETTING_AUTHORS, {"of": instance}).rowcount
     if not names:
         gone += connection.execute(update(_AUTHOR).where(mine, _AUTHOR.c.name.is_not(None)).values(name=None)).rowcount
     return max(0, gone)

@@ -8,9 +8,10 @@ gone (`core.absence` does, after a complete sweep).
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, select, update
+from sqlalchemy import Connection, Engine, Select, Table, bindparam, select, update
 from sqlmodel import SQLModel
 
 from ..clock import Clock
@@ -86,9 +87,8 @@ class InstanceStore:
             self._forgotten = marks(connection, instance)
             self._erased = erased(connection, instance)
             for row_class in ROWS.values():
-                table = table_of(row_class)
-                if connection.execute(select(table.c.key).where(table.c.instance == instance).limit(1)).first() is None:
-                    self._fresh[table.name] = Sieve()
+                if connection.execute(_any(table_of(row_class)), {"instance": instance}).first() is None:
+                    self._fresh[str(row_class.__tablename__)] = Sieve()
             self._pending = self._load_pending(connection)
         self._batches = Batches(instance, self.rows, self._fresh)
 
@@ -122,14 +122,10 @@ class InstanceStore:
         found = TokensByKind()
         with self.engine.connect() as connection:
             for row_class in self.held():
-                table = table_of(row_class)
-                query = select(table.c.key, table.c.token).where(
-                    table.c.instance == self.instance,
-                    table.c.scope == scope,
-                    table.c.gone_at.is_(None),
-                    table.c.token.is_not(None),
-                )
-                for name, token in connection.execution_options(yield_per=5000).execute(query):
+                asked = {"instance": self.instance, "scope": scope}
+                for name, token in connection.execution_options(yield_per=5000).execute(
+                    _marked(table_of(row_class)), asked
+                ):
                     found.add(name[cut:], token)
         return found
 
@@ -137,11 +133,7 @@ class InstanceStore:
         cut = len(self._prefix)
         pending: dict[str, list[Ref]] = {}
         for row_class in self.held():
-            table = table_of(row_class)
-            query = select(table.c.scope, table.c.key).where(
-                table.c.instance == self.instance, table.c.missing_runs > 0, table.c.gone_at.is_(None)
-            )
-            for scope, name in connection.execute(query):
+            for scope, name in connection.execute(_missed(table_of(row_class)), {"instance": self.instance}):
                 pending.setdefault(scope, []).append(name[cut:])
         return pending
 
@@ -295,34 +287,42 @@ class InstanceStore:
         cut = len(self._prefix)
         known: dict[Ref, Any] = {}
         for name, keys in by_table.items():
-            table = SQLModel.metadata.tables[name]
-            columns = [
-                table.c[c]
-                for c in (
-                    "key",
-                    "digest",
-                    "token",
-                    "scope",
-                    "missing_runs",
-                    "gone_at",
-                    "updated_at",
-                    "author",
-                    *COUNTERS,
-                )
-                if c in table.c
-            ]
-            if name == "proposal":
-                columns += [
-                    table.c.version,
-                    table.c.state,
-                    table.c.native_state,
-                    table.c.changed_at,
-                    table.c.first_seen_at,
-                ]
             for part in chunks(keys):
-                for row in connection.execute(select(*columns).where(table.c.key.in_(part))):
+                for row in connection.execute(_standing(SQLModel.metadata.tables[name]), {"keys": part}):
                     known[row.key[cut:]] = row
         return known
+
+
+# Statements that every run asks of every table are put together once: that takes longer than most of them do.
+
+
+@cache
+def _any(table: Table) -> Select[*tuple[Any, ...]]:
+    return select(table.c.key).where(table.c.instance == bindparam("instance")).limit(1)
+
+
+@cache
+def _marked(table: Table) -> Select[*tuple[Any, ...]]:
+    mine = (table.c.instance == bindparam("instance"), table.c.scope == bindparam("scope"))
+    return select(table.c.key, table.c.token).where(*mine, table.c.gone_at.is_(None), table.c.token.is_not(None))
+
+
+@cache
+def _missed(table: Table) -> Select[*tuple[Any, ...]]:
+    mine = table.c.instance == bindparam("instance")
+    return select(table.c.scope, table.c.key).where(mine, table.c.missing_runs > 0, table.c.gone_at.is_(None))
+
+
+_STANDING = ("key", "digest", "token", "scope", "missing_runs", "gone_at", "updated_at", "author", *COUNTERS)
+_STANDING_PROPOSAL = ("version", "state", "native_state", "changed_at", "first_seen_at")
+
+
+@cache
+def _standing(table: Table) -> Select[*tuple[Any, ...]]:
+    """What of a stored row decides whether it has changed."""
+    names = (*_STANDING, *(_STANDING_PROPOSAL if table.name == "proposal" else ()))
+    columns = [table.c[name] for name in names if name in table.c]
+    return select(*columns).where(table.c.key.in_(bindparam("keys", expanding=True)))
 
 
 def _same(item: Item, row: Any, scope: str) -> bool:

@@ -8,11 +8,12 @@ cursor) until its run ends, so that the run that continues an interrupted one re
 import zlib
 from collections.abc import KeysView
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import chain, islice
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, delete, func, null, select, update
+from sqlalchemy import Connection, Delete, Engine, Select, Update, bindparam, delete, func, null, or_, select, update
 
 from ..identity import Ref
 from ..items import Cursor, Page
@@ -32,6 +33,26 @@ _SILENT = "?"
 """Before the scope of references that a sweep did not look at."""
 
 
+@cache
+def _pages_of() -> Select[bytes]:
+    table = table_of(SweepPageRow)
+    return select(table.c.refs).where(table.c.instance == bindparam("instance"), table.c.scope == bindparam("scope"))
+
+
+@cache
+def _forgetting() -> Delete:
+    table = table_of(SweepPageRow)
+    scopes = or_(table.c.scope == bindparam("swept"), table.c.scope == bindparam("silent"))
+    return delete(table).where(table.c.instance == bindparam("of"), scopes)
+
+
+@cache
+def _judging() -> Update:
+    table = table_of(CheckpointRow)
+    mine = (table.c.instance == bindparam("of"), table.c.scope == bindparam("swept"))
+    return update(table).where(*mine, table.c.cursor.is_(null())).values(pages=_JUDGED)
+
+
 class Sweeps:
     """The sweeps of one instance during one run."""
 
@@ -41,6 +62,7 @@ class Sweeps:
         self.instance = instance
         self._resumed: set[str] = set()
         self._pages: dict[str, int] = {}
+        self._seen: dict[str, KeysView[Ref]] = {}
         checkpoint = table_of(CheckpointRow)
         with engine.connect() as connection:
             found = connection.execute(select(checkpoint).where(checkpoint.c.instance == instance)).mappings().all()
@@ -79,6 +101,7 @@ class Sweeps:
     def keep(self, connection: Connection, page: Page, now: datetime) -> None:
         """Note what a page saw and where the next one goes on."""
         scope = page.scope
+        self._look_again(scope)
         checkpoint = table_of(CheckpointRow)
         marks = [{"scope": _NAMED + name, "pages": _JUDGED} for name in page.done]
         if page.complete:
@@ -90,14 +113,14 @@ class Sweeps:
         pages = table_of(SweepPageRow)
         mine = {"instance": self.instance, "scope": scope}
         if scope not in self._pages:
-            of_sweep = (pages.c.instance == self.instance, pages.c.scope.in_((scope, _SILENT + scope)))
             if scope in self._resumed:
+                of_sweep = (pages.c.instance == self.instance, pages.c.scope.in_((scope, _SILENT + scope)))
                 # A sweep may have shown more after the last page that said where it goes on.
                 last = connection.execute(select(func.max(pages.c.page)).where(*of_sweep)).scalar()
                 self._pages[scope] = 0 if last is None else int(last) + 1
             else:
                 self._pages[scope] = 0
-                connection.execute(delete(pages).where(*of_sweep))
+                connection.execute(_forgetting(), {"of": self.instance, "swept": scope, "silent": _SILENT + scope})
         shown = chain((item.ref for item in page.items), page.present)
         for name, references in ((scope, shown), (_SILENT + scope, iter(page.silent))):
             while refs := list(islice(references, _BLOB)):
@@ -124,15 +147,20 @@ class Sweeps:
             self._page_counts[mark["scope"]] = count
 
     def seen(self, scope: str) -> KeysView[Ref]:
-        """Every reference that the pages of the current sweep saw."""
-        table = table_of(SweepPageRow)
-        seen = TokensByKind()
-        with self.engine.connect() as connection:
-            query = select(table.c.refs).where(table.c.instance == self.instance, table.c.scope == scope)
-            for (blob,) in connection.execute(query):
-                for reference in msgspec.msgpack.decode(zlib.decompress(blob), type=list[str]):
-                    seen.add(reference, "seen")
-        return seen.keys()
+        """Every reference that the pages of the current sweep saw, also those of an earlier process; asked once for each page."""
+        found = self._seen.get(scope)
+        if found is None:
+            seen = TokensByKind()
+            with self.engine.connect() as connection:
+                for (blob,) in connection.execute(_pages_of(), {"instance": self.instance, "scope": scope}):
+                    for reference in msgspec.msgpack.decode(zlib.decompress(blob), type=list[str]):
+                        seen.add(reference, "seen")
+            found = self._seen[scope] = seen.keys()
+        return found
+
+    def _look_again(self, scope: str) -> None:
+        for name in (scope, _SILENT + scope):
+            self._seen.pop(name, None)
 
     def silent(self, scope: str) -> KeysView[Ref]:
         """Every reference of the scope that the current sweep did not look at."""
@@ -145,16 +173,11 @@ class Sweeps:
 
     def end(self, scope: str) -> None:
         """Forget the pages of a sweep that was judged."""
-        table, checkpoint = table_of(SweepPageRow), table_of(CheckpointRow)
+        self._look_again(scope)
+        mine = {"of": self.instance, "swept": scope}
         with writing(self.engine, self._lease) as connection:
-            mine_or_silent = table.c.scope.in_((scope, _SILENT + scope))
-            connection.execute(delete(table).where(table.c.instance == self.instance, mine_or_silent))
-            marked = (
-                checkpoint.c.instance == self.instance,
-                checkpoint.c.scope == scope,
-                checkpoint.c.cursor.is_(null()),
-            )
-            connection.execute(update(checkpoint).where(*marked).values(pages=_JUDGED))
+            connection.execute(_forgetting(), {**mine, "silent": _SILENT + scope})
+            connection.execute(_judging(), mine)
         self._pages.pop(scope, None)
         self._resumed.discard(scope)
         self._page_counts.pop(scope, None)

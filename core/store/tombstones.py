@@ -3,9 +3,23 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Table, case, func, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    Update,
+    bindparam,
+    case,
+    func,
+    select,
+    update,
+)
+from sqlmodel import SQLModel
 
 from ..identity import Key, Ref, key
 from ..leases import writing
@@ -65,14 +79,8 @@ def _find(store: InstanceStore, scope: str, is_missing: Callable[[Ref, int], boo
     missing: dict[Ref, int] = {}
     with store.engine.connect() as connection:
         for row_class in store.held():
-            table = table_of(row_class)
-            holder = _holder(table)
-            columns = [table.c.key, table.c.missing_runs] + ([table.c[holder]] if holder else [])
-            query = select(*columns).where(
-                table.c.instance == store.instance, table.c.scope == scope, table.c.gone_at.is_(None)
-            )
             lost: dict[Ref, tuple[int, Key | None]] = {}
-            for found in connection.execute(query.execution_options(yield_per=5000)):
+            for found in connection.execute(_alive(table_of(row_class)), {"instance": store.instance, "scope": scope}):
                 row: list[Any] = list(found)
                 alive += 1
                 proposals += row_class is ProposalRow
@@ -89,6 +97,38 @@ def _find(store: InstanceStore, scope: str, is_missing: Callable[[Ref, int], boo
     return Missing(scope, alive, proposals, missing)
 
 
+# Statements that every run asks of every kind are put together once: that takes longer than most of them do.
+
+
+@cache
+def _alive(table: Table) -> Select[*tuple[Any, ...]]:
+    holder = _holder(table)
+    columns = [table.c.key, table.c.missing_runs] + ([table.c[holder]] if holder else [])
+    query = select(*columns).where(*_in_scope(table), table.c.gone_at.is_(None))
+    return query.execution_options(yield_per=5000)
+
+
+@cache
+def _any_in_scope(table: Table) -> Select[*tuple[Any, ...]]:
+    return select(table.c.key).where(*_in_scope(table)).limit(1)
+
+
+@cache
+def _pending_scopes(table: Table) -> Select[*tuple[Any, ...]]:
+    mine = table.c.instance == bindparam("instance")
+    return select(table.c.scope).distinct().where(mine, table.c.missing_runs > 0, table.c.gone_at.is_(None))
+
+
+@cache
+def _told_missing(table: Table) -> Select[*tuple[Any, ...]]:
+    mine = table.c.instance == bindparam("instance")
+    return select(table.c.key).where(mine, table.c.told_missing_at.is_not(None), table.c.gone_at.is_(None))
+
+
+def _in_scope(table: Table) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return table.c.instance == bindparam("instance"), table.c.scope == bindparam("scope")
+
+
 def scopes_by_rank(store: InstanceStore, scopes: Iterable[str]) -> list[list[str]]:
     """Scopes in the order of judging: those of spaces, those of proposals and the like, those whose rows all hang on proposals."""
     spaces, stand, hang = set[str](), set[str](), set[str]()
@@ -97,8 +137,8 @@ def scopes_by_rank(store: InstanceStore, scopes: Iterable[str]) -> list[list[str
             table = table_of(row_class)
             group = spaces if row_class is SpaceRow else hang if "target_key" in table.c else stand
             for scope in scopes:
-                where = (table.c.instance == store.instance, table.c.scope == scope)
-                if connection.execute(select(table.c.key).where(*where).limit(1)).first() is not None:
+                asked = {"instance": store.instance, "scope": scope}
+                if connection.execute(_any_in_scope(table_of(row_class)), asked).first() is not None:
                     group.add(scope)
     ranks: list[list[str]] = [[], [], []]
     for scope in scopes:
@@ -111,10 +151,8 @@ def pending_scopes(store: InstanceStore) -> list[str]:
     found: dict[str, None] = {}
     with store.engine.connect() as connection:
         for row_class in store.held():
-            table = table_of(row_class)
-            query = select(table.c.scope).distinct()
-            where = (table.c.instance == store.instance, table.c.missing_runs > 0, table.c.gone_at.is_(None))
-            found.update(dict.fromkeys(connection.execute(query.where(*where)).scalars()))
+            scopes = connection.execute(_pending_scopes(table_of(row_class)), {"instance": store.instance}).scalars()
+            found.update(dict.fromkeys(scopes))
     return list(found)
 
 
@@ -124,13 +162,8 @@ def told_missing(store: InstanceStore) -> set[Ref]:
     found: set[Ref] = set()
     with store.engine.connect() as connection:
         for row_class in store.held():
-            table = table_of(row_class)
-            where = (
-                table.c.instance == store.instance,
-                table.c.told_missing_at.is_not(None),
-                table.c.gone_at.is_(None),
-            )
-            found.update(own[cut:] for own in connection.execute(select(table.c.key).where(*where)).scalars())
+            keys = connection.execute(_told_missing(table_of(row_class)), {"instance": store.instance}).scalars()
+            found.update(own[cut:] for own in keys)
     return found
 
 
@@ -178,6 +211,8 @@ class Judgement:
 
 def record_judgement(store: InstanceStore, verdict: Judgement) -> None:
     """Write a verdict. What is inside a space or hangs on a proposal that is gone goes with it."""
+    if not (verdict.present or verdict.missed or verdict.told or verdict.gone):
+        return
     now = store.clock.now()
     with writing(store.engine, store.lease) as connection:
         for table, keys in store.by_table(verdict.present):
@@ -208,37 +243,46 @@ def clear_missing(store: InstanceStore, present: Collection[Ref]) -> None:
 def bury_unused(store: InstanceStore) -> int:
     """Categories and areas that are known only from what carries them, and that nothing carries any more."""
     now, total = store.clock.now(), 0
+    unused = [each for each in store.held() if each in _CARRIED]
+    if not unused:
+        return 0
     with writing(store.engine, store.lease) as connection:
-        for row_class, link, column in (
-            (CategoryRow, ProposalCategoryRow, "category_key"),
-            (AreaRow, ProposalAreaRow, "area_key"),
-        ):
-            table, links, proposal = table_of(row_class), table_of(link), table_of(ProposalRow)
-            below = table.alias()
-            carried = (
-                select(links.c[column])
-                .join(proposal, proposal.c.key == links.c.proposal_key)
-                .where(proposal.c.instance == store.instance, proposal.c.gone_at.is_(None))
-            )
-            parents = select(below.c.parent_key).where(
-                below.c.instance == store.instance, below.c.gone_at.is_(None), below.c.parent_key.is_not(None)
-            )
-            where = (
-                table.c.instance == store.instance,
-                table.c.scope == "",
-                table.c.gone_at.is_(None),
-                table.c.key.not_in(carried),
-                table.c.key.not_in(parents),
-            )
-            result = connection.execute(
-                update(table).where(*where).values(**buried(now, "nothing carries it any more"))
-            )
-            total += max(0, result.rowcount)
+        for row_class in unused:
+            link, column = _CARRIED[row_class]
+            burying = _burying_unused(table_of(row_class), table_of(link), column)
+            total += max(0, connection.execute(burying, {"of": store.instance, "now": now}).rowcount)
     return total
 
 
-def buried(now: datetime, reason: str) -> dict[str, Any]:
-    """What is written into a row that is gone."""
+_CARRIED: Mapping[type[SQLModel], tuple[type[SQLModel], str]] = {
+    CategoryRow: (ProposalCategoryRow, "category_key"),
+    AreaRow: (ProposalAreaRow, "area_key"),
+}
+
+
+@cache
+def _burying_unused(table: Table, links: Table, column: str) -> Update:
+    proposal, below, of = table_of(ProposalRow), table.alias(), bindparam("of")
+    carried = (
+        select(links.c[column])
+        .join(proposal, proposal.c.key == links.c.proposal_key)
+        .where(proposal.c.instance == of, proposal.c.gone_at.is_(None))
+    )
+    parents = select(below.c.parent_key).where(
+        below.c.instance == of, below.c.gone_at.is_(None), below.c.parent_key.is_not(None)
+    )
+    unused = (
+        table.c.instance == of,
+        table.c.scope == "",
+        table.c.gone_at.is_(None),
+        table.c.key.not_in(carried),
+        table.c.key.not_in(parents),
+    )
+    return update(table).where(*unused).values(**buried(bindparam("now"), "nothing carries it any more"))
+
+
+def buried(now: datetime | BindParameter[datetime], reason: str) -> dict[str, Any]:
+    """What is written into a row that is gone; `now` may be given when the statement is executed."""
     return {
         "gone_at": now,
         "gone_reason": reason,
