@@ -72,8 +72,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a write under a lost lease fails",
         "core/leases.py",
-        "            .returning(*self._let_go(connection))\n        ).first()\n        if held is None:",
-        "            .returning(*self._let_go(connection))\n        ).first()\n        if False:",
+        'if connection.execute(fencing, {"ours": self.token}).first() is None:',
+        'if connection.execute(fencing, {"ours": self.token}).first() is ...:',
         f"{_LEASES}test_a_write_under_a_lost_lease_fails_and_nothing_of_it_stays[sqlite]",
     ),
     Mutant(
@@ -93,9 +93,30 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "verdicts carry the lease",
         "core/store/tombstones.py",
-        'goes with it."""\n    now = store.clock.now()\n    with writing(store.engine, store.lease) as connection:',
-        'goes with it."""\n    now = store.clock.now()\n    with writing(store.engine, None) as connection:',
+        "        return\n    now = store.clock.now()\n    with writing(store.engine, store.lease) as connection:",
+        "        return\n    now = store.clock.now()\n    with writing(store.engine, None) as connection:",
         f"{_LEASES}test_a_page_and_its_checkpoint_under_a_lost_lease_are_not_written[sqlite]",
+    ),
+    Mutant(
+        "what a sweep saw is looked up again after a page",
+        "core/store/sweeps.py",
+        "        scope = page.scope\n        self._look_again(scope)",
+        "        scope = page.scope",
+        "tests/unit/test_store.py::test_what_a_sweep_saw_is_looked_up_again_after_each_page_and_forgotten_with_it[sqlite]",
+    ),
+    Mutant(
+        "what a sweep did not look at is looked up again after a page",
+        "core/store/sweeps.py",
+        "for name in (scope, _SILENT + scope):",
+        "for name in (scope,):",
+        "tests/unit/test_store.py::test_what_a_sweep_saw_is_looked_up_again_after_each_page_and_forgotten_with_it[sqlite]",
+    ),
+    Mutant(
+        "what a judged sweep saw is forgotten",
+        "core/store/sweeps.py",
+        '        """Forget the pages of a sweep that was judged."""\n        self._look_again(scope)',
+        '        """Forget the pages of a sweep that was judged."""',
+        "tests/unit/test_store.py::test_what_a_sweep_saw_is_looked_up_again_after_each_page_and_forgotten_with_it[sqlite]",
     ),
     Mutant(
         "who could not renew by the wall clock asks no more",

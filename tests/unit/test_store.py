@@ -178,6 +178,20 @@ def test_the_run_that_continues_an_interrupted_one_is_told_what_is_done(engine: 
     assert store(engine, clock).sweeps.begin(clock.now(), continues=True) == [], "five alone are not what the sweep saw"
 
 
+def test_what_a_sweep_saw_is_looked_up_again_after_each_page_and_forgotten_with_it(
+    engine: Engine, clock: FakeClock
+) -> None:
+    mine = store(engine, clock)
+    mine.write(Page(SCOPE, [item(1)], silent=["proposal/8"]))
+    assert (set(mine.sweeps.seen(SCOPE)), set(mine.sweeps.silent(SCOPE))) == ({"proposal/1"}, {"proposal/8"})
+    mine.write(Page(SCOPE, [item(2)], silent=["proposal/9"], complete=True))
+    assert set(mine.sweeps.seen(SCOPE)) == {"proposal/1", "proposal/2"}, "seen"
+    assert set(mine.sweeps.silent(SCOPE)) == {"proposal/8", "proposal/9"}, "silent"
+    mine.sweeps.end(SCOPE)
+    assert not mine.sweeps.seen(SCOPE), "ended"
+    assert not mine.sweeps.silent(SCOPE), "ended"
+
+
 @pytest.mark.parametrize(("hours", "continues"), [(0, False), (7, True)])
 def test_what_was_read_long_ago_or_for_another_run_is_read_again(
     engine: Engine, clock: FakeClock, hours: int, continues: bool
