@@ -101,7 +101,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "what a sweep saw is looked up again after a page",
         "core/store/sweeps.py",
         "        scope = page.scope\n        self._look_again(scope)",
-        "        scope = page.scope",
+        "        scope = page.scope\n        pass",
         "tests/unit/test_store.py::test_what_a_sweep_saw_is_looked_up_again_after_each_page_and_forgotten_with_it[sqlite]",
     ),
     Mutant(
@@ -115,7 +115,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "what a judged sweep saw is forgotten",
         "core/store/sweeps.py",
         '        """Forget the pages of a sweep that was judged."""\n        self._look_again(scope)',
-        '        """Forget the pages of a sweep that was judged."""',
+        '        """Forget the pages of a sweep that was judged."""\n        pass',
         "tests/unit/test_store.py::test_what_a_sweep_saw_is_looked_up_again_after_each_page_and_forgotten_with_it[sqlite]",
     ),
     Mutant(
