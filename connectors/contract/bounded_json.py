@@ -80,9 +80,9 @@ def _too_deep(value: Any) -> bool:
         inner: list[Any] = []
         for each in level:
             if type(each) is dict:
-                inner.extend(child for child in each.values() if type(child) in (dict, list))
+                inner += [child for child in each.values() if type(child) is dict or type(child) is list]
             elif type(each) is list:
-                inner.extend(child for child in each if type(child) in (dict, list))
+                inner += [child for child in each if type(child) is dict or type(child) is list]
         if not inner:
             return False
         level = inner

@@ -6,6 +6,7 @@ installed, and loses partial data (docs/adr/0003-graphql.md). Imported only when
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -39,9 +40,31 @@ async def ask(
     return GraphQLResponse(result.data, [error.formatted for error in result.errors or ()], channel.answer)
 
 
-@lru_cache(maxsize=64)
 def _document(query: str) -> tuple[GraphQLRequest, str]:
-    """A document, read, and as it is sent. Kept by its text: a tree is slower to tell from another one than to make."""
+    """A document, read, and as it is sent. Those that differ only in plain values (cursors, ids) are read once: reading takes longer
+    than asking a quick platform. Of such a document only the text is what was asked for."""
+    values: list[str] = []
+
+    def place(found: re.Match[str]) -> str:
+        if not found[1]:
+            return found[0]
+        values.append(found[0])
+        return f'"<{len(values) - 1}>"'
+
+    if '"<' in query or '"""' in query or "#" in query:  # what looks like one of our places; a text in blocks; a remark
+        return _read(query)
+    request, source = _read(_VALUE.sub(place, query))
+    return request, _PLACE.sub(lambda found: values[int(found[1])], source) if values else source
+
+
+_VALUE = re.compile(r'"(?:([A-Za-z0-9+/=_.:-]+)|(?:[^"\\\n]|\\.)*)"')
+"""A text in a document; group 1: one that stands there as it is."""
+_PLACE = re.compile(r'"<(\d+)>"')
+
+
+@lru_cache(maxsize=64)
+def _read(query: str) -> tuple[GraphQLRequest, str]:
+    # Kept by its text: a tree is slower to tell from another one than to make.
     from graphql import print_ast
 
     request = gql(query)
