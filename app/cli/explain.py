@@ -6,10 +6,7 @@ import typer
 from rich.text import Text
 from sqlalchemy import Engine
 
-from ...core.clock import Clock
-from ...core.ledger.ledger import Ledger, Publication
-from ...core.schema.tables import ProposalRow, table_of
-from ...core.store.confirmations import confirmation
+from ...core.ledger.stories import publication_story, stories_of
 from ...core.store.history import find_proposals, history_of
 from .common import NO_INSTANCE, configuration, database, fail, out, print_json, print_table, show
 
@@ -33,17 +30,12 @@ def run(
     """Tell where a proposal came from and what was seen of it when."""
     config = configuration(NO_INSTANCE)
     with database(config) as engine:
-        ledger = Ledger(engine, Clock())
-        publication = ledger.publication(proposal)
-        if publication is not None:
-            story = _publication_story(ledger, publication)
-        else:
+        publication = publication_story(engine, proposal)
+        if publication is None:
             own = _find(engine, proposal)
-            story = history_of(engine, own)
-            copies = [each for each in ledger.publications() if own in {each.origin_key, each.copy_key}]
-            confirmed = confirmation(engine, own, table_of(ProposalRow))
-            story["confirmed_at"], story["confirmed_by"] = confirmed.at, confirmed.how
-            story["publications"] = [_publication_story(ledger, each) for each in copies]
+            story = {**history_of(engine, own), "publications": stories_of(engine, own)}
+        else:
+            story = publication
     if publication is not None and not json:
         _print_publication(story, heading=True)
         return
@@ -51,32 +43,6 @@ def run(
         print_json(story)
         return
     _print(story)
-
-
-def _publication_story(ledger: Ledger, own: Publication) -> dict[str, Any]:
-    return {
-        "id": own.id,
-        "route": own.route,
-        "origin": own.origin_key,
-        "target": f"{own.target_instance}/{own.target_space}",
-        "state": own.state,
-        "reason": own.reason,
-        "copy": own.copy_key,
-        "url": own.url,
-        "title": own.title,
-        "sent_at": own.sent_at,
-        "events": ledger.events(own.id),
-        "waiting": [
-            {
-                "action": op.kind,
-                "state": op.state,
-                "attempts": op.attempts,
-                "error": op.error,
-                "not_before": op.not_before,
-            }
-            for op in ledger.operations(publication=own.id)
-        ],
-    }
 
 
 def _print_publication(story: dict[str, Any], *, heading: bool = False) -> None:

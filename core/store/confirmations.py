@@ -5,7 +5,6 @@ A row keeps its own moment; a scope that was shown or vouched for as a whole kee
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
@@ -29,14 +28,6 @@ class How(StrEnum):
     SHOWN = "shown"
     GATE = "gate"
     ASKED = "asked"
-
-
-@dataclass(frozen=True, slots=True)
-class Confirmation:
-    """When and by what a row was last confirmed."""
-
-    at: datetime | None
-    how: str | None
 
 
 def confirm_scope(connection: Connection, instance: str, scope: str, now: datetime, how: How) -> None:
@@ -115,7 +106,7 @@ def stalest(
 @cache
 def _stalest(table: Table) -> Select[*tuple[Any, ...]]:
     """Put together once: it is asked for every kind in every run."""
-    at, _, join = _age(table)
+    at, join = _age(table)
     copied = _copied(table) if table in (table_of(ProposalRow), table_of(AnswerRow)) else literal(False)
     target = table.c.target_key if "target_key" in table.c else null()
     return (
@@ -134,21 +125,12 @@ def _stalest(table: Table) -> Select[*tuple[Any, ...]]:
     )
 
 
-def confirmation(engine: Engine, own: Key, table: Table) -> Confirmation:
-    """When and by what one row was last confirmed."""
-    at, how, join = _age(table)
-    with engine.connect() as connection:
-        row = connection.execute(select(at, how).select_from(join).where(table.c.key == own)).first()
-    return Confirmation(row[0] if row is not None and row[0] > _NEVER else None, row[1] if row is not None else None)
-
-
 def _age(table: Table):
     scope = table_of(ScopeConfirmationRow)
     join = table.outerjoin(scope, (scope.c.instance == table.c.instance) & (scope.c.scope == table.c.scope))
     by_scope = (table.c.missing_runs == 0) & (scope.c.confirmed_at > func.coalesce(table.c.confirmed_at, _NEVER))
     at = case((by_scope, scope.c.confirmed_at), else_=func.coalesce(table.c.confirmed_at, _NEVER))
-    how = case((by_scope, scope.c.confirmed_by), else_=table.c.confirmed_by)
-    return at.label("at"), how.label("how"), join
+    return at.label("at"), join
 
 
 def _copied(table: Table):

@@ -1,76 +1,89 @@
-"""What is known of one proposal: where it is from, its texts, versions, tallies and answers. Read-only."""
+"""What is known of one proposal: where it is from, its texts, versions, tallies and answers. Read-only.
 
+`explain` asks it each time, so it does without the models of all tables.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, or_, select
+from sqlalchemy import Boolean, Connection, Engine, bindparam, text
+from sqlalchemy.types import TypeEngine
 
 from ..identity import Key
-from ..schema.tables import (
-    AnswerRow,
-    CommentRow,
-    InstanceRow,
-    ProposalRow,
-    ProposalTextRow,
-    ProposalVersionRow,
-    SpaceRow,
-    TallyRow,
-    table_of,
-)
+from ..schema.types import Json, UTCMoment
 
 _DEEPEST = 10
 """Spaces above a proposal that are told at most; a platform's loop of parents ends here."""
+_NEVER = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+TYPES: Mapping[str, TypeEngine[Any]] = {
+    **dict.fromkeys(
+        ("created_at", "published_at", "updated_at", "withdrawn_at", "changed_at", "first_seen_at", "purged_at"),
+        UTCMoment(),
+    ),
+    **dict.fromkeys(("gone_at", "confirmed_at", "told_missing_at", "seen_from", "seen_until", "seen_at"), UTCMoment()),
+    **dict.fromkeys(("answered_at", "sent_at", "not_before", "at"), UTCMoment()),
+    **dict.fromkeys(("official", "selected", "machine"), Boolean()),
+    "texts": Json,
+}
+"""Columns that the databases keep in different ways; a test compares with `core.schema.tables`."""
+_CONFIRMED = """
+    SELECT CASE WHEN f.confirmed_at > COALESCE(t.confirmed_at, :never) AND t.missing_runs = 0
+        THEN f.confirmed_at ELSE t.confirmed_at END AS confirmed_at,
+    CASE WHEN f.confirmed_at > COALESCE(t.confirmed_at, :never) AND t.missing_runs = 0
+        THEN f.confirmed_by ELSE t.confirmed_by END AS confirmed_by
+    FROM proposal t LEFT JOIN scope_confirmation f ON f.instance = t.instance AND f.scope = t.scope WHERE t.key = :own"""
+_OF_ANSWER = "kind, remote_id, state, native_state, plain, answered_at, gone_at"
 
 
 def find_proposals(engine: Engine, wanted: str) -> list[Key]:
     """The keys of the proposals that somebody may mean: by key, address, number or reference."""
-    proposal = table_of(ProposalRow)
-    columns = (proposal.c.key, proposal.c.url, proposal.c.remote_id, proposal.c.reference)
-    query = select(proposal.c.key).where(or_(*(column == wanted for column in columns)))
+    fits = "key = :wanted OR url = :wanted OR remote_id = :wanted OR reference = :wanted"
     with engine.connect() as connection:
-        return [str(own) for own in connection.execute(query).scalars()]
+        return [row["key"] for row in read(connection, f"SELECT key FROM proposal WHERE {fits}", wanted=wanted)]
 
 
 def history_of(engine: Engine, own: Key) -> dict[str, Any]:
-    """Everything stored of a proposal, by part, as `explain --json` prints it."""
-    proposal, text, version, tally = (table_of(t) for t in (ProposalRow, ProposalTextRow, ProposalVersionRow, TallyRow))
-    instance, answer, comment = (table_of(t) for t in (InstanceRow, AnswerRow, CommentRow))
-    of_instance = [instance.c[name] for name in ("name", "platform", "url", "version", "dialect")]
-    of_answer = [
-        answer.c[name] for name in ("kind", "remote_id", "state", "native_state", "plain", "answered_at", "gone_at")
-    ]
+    """Everything stored of a proposal, by part, as `explain --json` prints it; `confirmed_at` and `confirmed_by`: when and by what it was
+    last confirmed, itself or with its scope."""
     with engine.connect() as connection:
-        row = _rows(connection, select(proposal).where(proposal.c.key == own))[0]
+        row = read(connection, "SELECT * FROM proposal WHERE key = :own", own=own)[0]
         row.pop("digest")
-        comments = select(func.count()).where(comment.c.target_key == own, comment.c.gone_at.is_(None))
-        here = _rows(connection, select(*of_instance).where(instance.c.name == row["instance"]))
+        here = "SELECT name, platform, url, version, dialect FROM instance WHERE name = :name"
+        comments = "SELECT count(*) AS many FROM comment WHERE target_key = :own AND gone_at IS NULL"
+
+        def parts(table: str, order: str, *, columns: str = "*", of: str = "proposal_key") -> list[dict[str, Any]]:
+            return read(connection, f"SELECT {columns} FROM {table} WHERE {of} = :own ORDER BY {order}", own=own)
+
         return {
             "proposal": row,
-            "instance": next(iter(here), None),
+            "instance": next(iter(read(connection, here, name=row["instance"])), None),
             "spaces": _path(connection, row["space_key"]),
-            "texts": _rows(
-                connection, select(text).where(text.c.proposal_key == own).order_by(text.c.machine, text.c.locale)
-            ),
-            "versions": _rows(
-                connection, select(version).where(version.c.proposal_key == own).order_by(version.c.version)
-            ),
-            "tallies": _rows(connection, select(tally).where(tally.c.proposal_key == own).order_by(tally.c.seen_at)),
-            "answers": _rows(
-                connection, select(*of_answer).where(answer.c.target_key == own).order_by(answer.c.answered_at)
-            ),
-            "comments_stored": connection.execute(comments).scalar_one(),
+            "texts": parts("proposal_text", "machine, locale"),
+            "versions": parts("proposal_version", "version"),
+            "tallies": parts("tally", "seen_at"),
+            "answers": parts("answer", "answered_at", columns=_OF_ANSWER, of="target_key"),
+            "comments_stored": read(connection, comments, own=own)[0]["many"],
+            **_confirmed(connection, own),
         }
 
 
-def _rows(connection: Connection, query: Any) -> list[dict[str, Any]]:
-    return [dict(row) for row in connection.execute(query).mappings()]
+def read(connection: Connection, sql: str, **asked: Any) -> list[dict[str, Any]]:
+    """Rows of a statement, with moments in UTC, truth values and JSON as everywhere."""
+    query = text(sql).columns(**TYPES)
+    if ":never" in sql:
+        query = query.bindparams(bindparam("never", _NEVER, type_=UTCMoment()))
+    return [dict(row) for row in connection.execute(query, asked).mappings()]
+
+
+def _confirmed(connection: Connection, own: Key) -> dict[str, Any]:
+    return read(connection, _CONFIRMED, own=own)[0]
 
 
 def _path(connection: Connection, own: Key | None) -> list[dict[str, Any]]:
-    space = table_of(SpaceRow)
-    columns = (space.c.key, space.c.kind, space.c.name, space.c.parent_key)
     path: list[dict[str, Any]] = []
     while own is not None and len(path) < _DEEPEST:
-        found = _rows(connection, select(*columns).where(space.c.key == own))
+        found = read(connection, "SELECT key, kind, name, parent_key FROM space WHERE key = :own", own=own)
         if not found:
             break
         path.insert(0, found[0])

@@ -21,6 +21,7 @@ from civicsync.core.records import (
     Space,
     State,
 )
+from civicsync.core.store.history import find_proposals, history_of
 from civicsync.core.store.retention import purge
 from civicsync.core.store.statistics import totals
 from civicsync.core.store.store import InstanceStore
@@ -176,6 +177,26 @@ def test_the_run_that_continues_an_interrupted_one_is_told_what_is_done(engine: 
     assert judged.sweeps.begin(clock.now(), continues=True) == []
     judged.write(Page(SCOPE, [item(5)]))
     assert store(engine, clock).sweeps.begin(clock.now(), continues=True) == [], "five alone are not what the sweep saw"
+
+
+def test_the_history_of_a_proposal_is_alike_on_both_databases(engine: Engine, clock: FakeClock) -> None:
+    mine = store(engine, clock)
+    mine.write(Page(SCOPE, [item(1, created_at=datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC))]))
+    began = clock.now()
+    clock.advance(60)
+    mine.write(Page(SCOPE, [item(1, "Minder bomen", created_at=datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC))]))
+    story = history_of(engine, find_proposals(engine, "1")[0])
+    assert story["proposal"]["created_at"] == datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
+    assert story["proposal"]["official"] is False
+    assert [(each["locale"], each["machine"], each["title"]) for each in story["texts"]] == [
+        ("nl", False, "Minder bomen"),
+        ("en", True, "Minder bomen (en)"),
+    ]
+    [version] = story["versions"]
+    assert {each["title"] for each in version["texts"]} == {"Meer bomen", "Meer bomen (en)"}
+    assert (version["seen_from"], version["seen_until"]) == (began, clock.now())
+    assert story["tallies"][0]["seen_at"] == began
+    assert story["instance"] is None and story["confirmed_by"] == "shown"
 
 
 def test_what_a_sweep_saw_is_looked_up_again_after_each_page_and_forgotten_with_it(

@@ -12,8 +12,8 @@ from civicsync.core.clock import FakeClock
 from civicsync.core.identity import Ref
 from civicsync.core.items import Item, Kinds
 from civicsync.core.records import Answer, Comment, Proposal, Record, Space
-from civicsync.core.schema.tables import ProposalRow, table_of
-from civicsync.core.store.confirmations import confirmation, stalest
+from civicsync.core.store.confirmations import stalest
+from civicsync.core.store.history import history_of
 from civicsync.core.store.store import InstanceStore
 from civicsync.core.store.tombstones import scopes_by_rank
 from civicsync.sync.pull.sweep import SweepVerdict, judge
@@ -428,8 +428,8 @@ async def test_a_gate_confirms_what_it_vouches_for(engine: Engine) -> None:
     store.write(Page(PROPOSALS, vouched=True))
     due = stalest(engine, "west", before=platform.clock.now(), overdue=began, overdue_copied=began)
     assert {each.ref for each in due} == {"comment/1", "comment/2"}
-    found = confirmation(engine, "west/proposal/2", table_of(ProposalRow))
-    assert (found.at, found.how) == (platform.clock.now(), "gate")
+    found = history_of(engine, "west/proposal/2")
+    assert (found["confirmed_at"], found["confirmed_by"]) == (platform.clock.now(), "gate")
 
 
 async def test_what_goes_missing_keeps_the_age_that_its_scope_gave_it(platform: Platform) -> None:
@@ -440,7 +440,7 @@ async def test_what_goes_missing_keeps_the_age_that_its_scope_gave_it(platform: 
     platform.hide("proposal/3")
     for _ in range(3):
         await platform.sweep(Asked(None))
-    assert confirmation(platform.engine, "west/proposal/3", table_of(ProposalRow)).at == before
+    assert history_of(platform.engine, "west/proposal/3")["confirmed_at"] == before
 
 
 # What hangs on proposals ----------------------------------------------------------------------------------------------
