@@ -761,6 +761,27 @@ MUTANTS: tuple[Mutant, ...] = (
         f"{_OVER_DECIDIM}test_what_was_deleted_before_the_first_archive_never_comes[0.27]",
     ),
     Mutant(
+        "what two nights' files end before is hidden",
+        "connectors/decidim/open_data.py",
+        "return seen, range(max(newest, ended) + 1, highest + 1) if another else range(0)",
+        "return seen, range(0)",
+        "tests/integration/test_decidim_over_time.py::test_the_newest_proposal_is_hidden_although_the_archive_just_ends_before_it[0.27]",
+    ),
+    Mutant(
+        "what one night's file ends before is not hidden",
+        "connectors/decidim/open_data.py",
+        "return seen, range(max(newest, ended) + 1, highest + 1) if another else range(0)",
+        "return seen, range(max(newest, ended) + 1, highest + 1)",
+        "tests/integration/test_decidim_over_time.py::test_a_file_that_was_cut_in_one_night_hides_nothing[0.27]",
+    ),
+    Mutant(
+        "what only this night's file ends before is not hidden",
+        "connectors/decidim/open_data.py",
+        "return seen, range(max(newest, ended) + 1, highest + 1) if another else range(0)",
+        "return seen, range(newest + 1, highest + 1) if another else range(0)",
+        "tests/integration/test_decidim_over_time.py::test_a_file_that_was_cut_in_one_night_hides_nothing[0.27]",
+    ),
+    Mutant(
         "Decidim: beside a blank archive nothing that may be moderated is stored",
         "connectors/decidim/open_data.py",
         'if self.blank and self.stored.memory("hidden") is None:',

@@ -2,7 +2,7 @@
 
 It is no witness of now: a single file is made once and never again, an archive can die for good (docs/platforms/decidim.md 5). So it
 only adds amendments to those that the interface names; only on releases that show what is hidden, where nothing else tells, what is
-older than its newest row and not in it is called hidden.
+older than its newest row and not in it is called hidden, and what two nights' files do not hold any more.
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping
@@ -76,8 +76,11 @@ class OpenData:
         )
         learned: dict[str, Any] = {"second_source": self.single_files or None, "amendments": dict(self.amendments)}
         if not self.dialect.checked:
-            learned["second_source_at"] = self.api.clock.now().isoformat()
-            self.hidden = _Older({int(row["id"]) for row in exported if _is_id(row.get("id", ""))}, self.hidden)
+            now = self.api.clock.now()
+            learned["second_source_at"] = now.isoformat()
+            ids = {int(row["id"]) for row in exported if _is_id(row.get("id", ""))}
+            learned["exported_to"], taken_out = _compared(self.stored.memory("exported_to"), max(ids), now)
+            self.hidden = _Older(ids, self.hidden, taken_out)
         # A list of what is hidden is needed again by the run that continues this one.
         alone = self.single_files and self.dialect.checked
         yield Page("open-data", memory=learned, done=["second-source"] if alone else ())
@@ -126,11 +129,14 @@ class OpenData:
 
 
 class _Older(set[str]):
-    """Hidden on unchecked releases: not exported although older than the newest that is, or known before and newer (a file can be cut)."""
+    """Hidden on unchecked releases: not exported although older than the newest that is, or known before and newer (a file can be cut), or
+    newer and missing in two files of different nights after an earlier one had it."""
 
-    def __init__(self, exported: set[int], before: Collection[str]) -> None:
+    def __init__(self, exported: set[int], before: Collection[str], taken_out: range) -> None:
+        """`taken_out`: newer than the newest that is exported, and taken out of the file again."""
         super().__init__()
         self._exported = exported
+        self._taken_out = taken_out
         self._before = frozenset(before)
         self.met: set[str] = set()
         self._newest = max(exported, default=0)
@@ -139,10 +145,24 @@ class _Older(set[str]):
         text = str(own)
         if not _is_id(text) or int(text) in self._exported:
             return False
-        hidden = int(text) < self._newest or text in self._before
+        hidden = int(text) < self._newest or text in self._before or int(text) in self._taken_out
         if hidden:
             self.met.add(text)
         return hidden
+
+
+def _compared(before: Any, newest: int, now: datetime) -> tuple[dict[str, Any], range]:
+    """What to remember of this file for the next one, and which ids above its newest were taken out of it.
+
+    Where the newest proposal is hidden the file just ends earlier, as one that was cut does. Another night's file that ends before them as
+    well is believed: what was exported once and is in neither was taken out. A file that is not made anew never ends earlier.
+    """
+    if not isinstance(before, dict):
+        return {"to": newest, "newest": newest, "at": now.isoformat()}, range(0)
+    highest, ended = max(before["to"], newest), before["newest"]
+    another = now - datetime.fromisoformat(before["at"]) > _READ_AGAIN
+    seen = {"to": highest, "newest": newest, "at": now.isoformat() if another or newest != ended else before["at"]}
+    return seen, range(max(newest, ended) + 1, highest + 1) if another else range(0)
 
 
 def _last_number(url: str) -> str:

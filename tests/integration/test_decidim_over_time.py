@@ -3,6 +3,8 @@
 What something shows that a light run reads arrives in the first one, everything else within `confirm_within` (24 hours, 25 runs).
 """
 
+import csv
+import io
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -372,6 +374,44 @@ async def test_what_the_archive_calls_hidden_is_not_shown_by_being_asked_for(
         await unchecked.pull()
         assert not unchecked.differences()
     assert asked, "what was confirmed longest ago was asked for"
+
+
+async def test_the_newest_proposal_is_hidden_although_the_archive_just_ends_before_it(unchecked: Over) -> None:
+    """Nobody writes anything after it: the file ends earlier, as a cut one does, and is believed when it does so in another night too."""
+    await unchecked.pull()
+    exported = csv.reader(io.StringIO(unchecked.sandbox.files["proposals"].decode("utf-8-sig")), delimiter=";")
+    place = next(exported).index("id")
+    unchecked.sandbox.change("hide", id=max(int(row[place]) for row in exported))
+    assert unchecked.differences()
+    known = [False]
+    for _ in range(4):
+        unchecked.clock.advance(24 * 3600)
+        await unchecked.pull()
+        known.append(not unchecked.differences())
+    assert known[-2:] == [True, True], known
+
+
+def _end_earlier(sandbox: DecidimSandbox) -> None:
+    """The file of proposals without its newest three."""
+    rows = list(csv.reader(io.StringIO(sandbox.files["proposals"].decode("utf-8-sig")), delimiter=";"))
+    place = rows[0].index("id")
+    newest = sorted((int(row[place]) for row in rows[1:]), reverse=True)[:3]
+    told = io.StringIO()
+    csv.writer(told, delimiter=";").writerows(row for row in rows if row[place] not in map(str, newest))
+    sandbox.files["proposals"] = told.getvalue().encode()
+
+
+async def test_a_file_that_was_cut_in_one_night_hides_nothing(unchecked: Over) -> None:
+    await unchecked.pull()
+    for cut in (True, False, True, False):
+        unchecked.clock.advance(24 * 3600)
+        unchecked.sandbox.export_open_data()
+        if cut:
+            _end_earlier(unchecked.sandbox)
+        await unchecked.pull()
+        assert not unchecked.differences()
+        await unchecked.pull(full=True)
+        assert not unchecked.differences()
 
 
 async def test_a_blank_archive_reveals_nothing_that_was_moderated(unchecked: Over) -> None:
