@@ -20,6 +20,20 @@ def _contract(file: str, test: str) -> str:
 
 _LEDGER = (
     Mutant(
+        "CONSUL: a draft that came while it was looked for is one",
+        "connectors/consul/writer.py",
+        "came = await self._now(hidden, draft.locale, voice) if hidden is not None else None",
+        "came = None",
+        "tests/contract/test_consul_writer_site.py::test_a_draft_that_is_stored_while_it_is_looked_for_is_one",
+    ),
+    Mutant(
+        "CONSUL: a draft that came while all of ours was read is one",
+        "connectors/consul/writer.py",
+        "came = await self._now(each.own, None, self._voice(None)) if markers_in(each.text) else None",
+        "came = None",
+        "tests/contract/test_consul_writer_site.py::test_a_draft_that_is_stored_while_it_is_looked_for_is_one",
+    ),
+    Mutant(
         "compare-and-set dropped",
         LEDGER,
         ".where(OPERATION.c.id == operation.id, OPERATION.c.state == operation.state)",

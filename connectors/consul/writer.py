@@ -166,7 +166,11 @@ class ConsulWriter:
             if not any(map(_stands, mine)):
                 listed = {split_ref(each.ref)[1] for each in mine}
                 hidden = await self.lookup.moderated(person, draft.marker, besides=listed)
-                if hidden is not None:
+                came = await self._now(hidden, draft.locale, voice) if hidden is not None else None
+                if came is not None:
+                    # Stored after its list was read: a form that arrived late. It may be a draft, which that interface shows as well.
+                    mine.append(came)
+                elif hidden is not None:
                     # A moderator was quicker than we: it is made, and must not be made again, not even of a leftover draft.
                     copy = copy_at(self.session.base, hidden, draft.locale, voice, complete=True)
                     return replace(copy, twins=[each.ref for each in mine])
@@ -243,8 +247,11 @@ class ConsulWriter:
             yield made
         async for each in self.lookup.ever_public(person):
             copy = copy_at(self.session.base, each.own, None, self._voice(None), complete=True)
-            if copy.ref not in listed:
-                yield Authored(copy, "", each.text)
+            if copy.ref in listed:
+                continue
+            # What came after the list was read is no hidden one, and may be a draft.
+            came = await self._now(each.own, None, self._voice(None)) if markers_in(each.text) else None
+            yield Authored(came or copy, "", each.text)
 
     async def _authored(self, source: AsyncGenerator[Written]) -> AsyncIterator[Authored]:
         """In blocks, within which twins are told and what is public comes before drafts and what was taken back.

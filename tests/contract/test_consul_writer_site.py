@@ -1,5 +1,6 @@
 """What real CONSUL sites did to copies: lost look-ups, leftover drafts, odd languages, locked accounts, sites below a path."""
 
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Literal
@@ -258,6 +259,28 @@ async def test_a_leftover_draft_of_what_a_moderator_hid_is_not_published() -> No
         found = await there.writer.find(SPACE, a_draft("participant"), since)
         assert found is not None and found.complete and found.ref == f"proposal/{public.id}"
         assert list(found.twins) == [f"proposal/{left.id}"]
+
+
+async def test_a_draft_that_is_stored_while_it_is_looked_for_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway gave up on the form and hands it on late: between the list of what is ours and the interface, which shows drafts too."""
+
+    async def read_a_moment_ago(*_: Any) -> AsyncGenerator[Any]:
+        for nothing in ():
+            yield nothing
+
+    async with city() as there:
+        user(there, ROBOT["login"]).values["public_activity"] = True
+        since = there.clock.now()
+        there.sandbox.plant(Fault("reset", match=STEPS["participant", "publish"]))
+        with pytest.raises(MaybeDone):
+            await there.writer.create(SPACE, a_draft("participant"))
+        monkeypatch.setattr(there.writer.lookup, "own_list", read_a_moment_ago)
+        found = await there.writer.find(SPACE, a_draft("participant"), since)
+        assert found is not None and not found.complete
+        [made] = [each.copy async for each in there.writer.authored(SPACE)]
+        assert made.ref == found.ref and not made.complete
+        await there.writer.create(SPACE, a_draft("participant"), found)
+        assert there.only["published_at"] is not None
 
 
 async def test_a_withdrawal_of_a_draft_is_no_success_while_the_public_one_stands() -> None:
