@@ -948,8 +948,8 @@ _WRITERS = (
     Mutant(
         "hidden copy taken for absent (CONSUL)",
         f"{CONSUL}/writer.py",
-        "                if hidden is not None:",
-        '                if hidden == "":',
+        "                elif hidden is not None:",
+        '                elif hidden == "":',
         _contract("consul_writer_texts", "what_a_moderator_hid_at_once_is_not_made_again"),
     ),
     Mutant(
