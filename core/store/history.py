@@ -4,10 +4,9 @@
 """
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, Connection, Engine, bindparam, text
+from sqlalchemy import Boolean, Connection, Engine, text
 from sqlalchemy.types import TypeEngine
 
 from ..identity import Key
@@ -15,7 +14,6 @@ from ..schema.types import Json, UTCMoment
 
 _DEEPEST = 10
 """Spaces above a proposal that are told at most; a platform's loop of parents ends here."""
-_NEVER = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 TYPES: Mapping[str, TypeEngine[Any]] = {
     **dict.fromkeys(
         ("created_at", "published_at", "updated_at", "withdrawn_at", "changed_at", "first_seen_at", "purged_at"),
@@ -27,11 +25,12 @@ TYPES: Mapping[str, TypeEngine[Any]] = {
     "texts": Json,
 }
 """Columns that the databases keep in different ways; a test compares with `core.schema.tables`."""
-_CONFIRMED = """
-    SELECT CASE WHEN f.confirmed_at > COALESCE(t.confirmed_at, :never) AND t.missing_runs = 0
-        THEN f.confirmed_at ELSE t.confirmed_at END AS confirmed_at,
-    CASE WHEN f.confirmed_at > COALESCE(t.confirmed_at, :never) AND t.missing_runs = 0
-        THEN f.confirmed_by ELSE t.confirmed_by END AS confirmed_by
+_BY_SCOPE = (
+    "t.missing_runs = 0 AND f.confirmed_at IS NOT NULL AND (t.confirmed_at IS NULL OR f.confirmed_at > t.confirmed_at)"
+)
+_CONFIRMED = f"""
+    SELECT CASE WHEN {_BY_SCOPE} THEN f.confirmed_at ELSE t.confirmed_at END AS confirmed_at,
+    CASE WHEN {_BY_SCOPE} THEN f.confirmed_by ELSE t.confirmed_by END AS confirmed_by
     FROM proposal t LEFT JOIN scope_confirmation f ON f.instance = t.instance AND f.scope = t.scope WHERE t.key = :own"""
 _OF_ANSWER = "kind, remote_id, state, native_state, plain, answered_at, gone_at"
 
@@ -64,20 +63,13 @@ def history_of(engine: Engine, own: Key) -> dict[str, Any]:
             "tallies": parts("tally", "seen_at"),
             "answers": parts("answer", "answered_at", columns=_OF_ANSWER, of="target_key"),
             "comments_stored": read(connection, comments, own=own)[0]["many"],
-            **_confirmed(connection, own),
+            **read(connection, _CONFIRMED, own=own)[0],
         }
 
 
 def read(connection: Connection, sql: str, **asked: Any) -> list[dict[str, Any]]:
     """Rows of a statement, with moments in UTC, truth values and JSON as everywhere."""
-    query = text(sql).columns(**TYPES)
-    if ":never" in sql:
-        query = query.bindparams(bindparam("never", _NEVER, type_=UTCMoment()))
-    return [dict(row) for row in connection.execute(query, asked).mappings()]
-
-
-def _confirmed(connection: Connection, own: Key) -> dict[str, Any]:
-    return read(connection, _CONFIRMED, own=own)[0]
+    return [dict(row) for row in connection.execute(text(sql).columns(**TYPES), asked).mappings()]
 
 
 def _path(connection: Connection, own: Key | None) -> list[dict[str, Any]]:
