@@ -1,4 +1,4 @@
-"""The same proposals from the same local server into the same databases: civicsync, dlt, Singer; of each platform's shape.
+"""The same proposals and comments from the same local server into the same databases: civicsync, dlt, Singer; of each platform's shape.
 
 Each figure is a whole process with its start; all contestants take turns, in as many rounds as asked for, each into a database of its
 own, and what they hold afterwards is compared with what the server has, row by row. Beside the wall seconds stand the CPU seconds of
@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .rivals.shapes import SHAPES, Shape
+from .rivals.shapes import SHAPES, Shape, Table
 
 ROOT = Path(__file__).parent.parent
 HERE = Path(__file__).parent / "rivals"
@@ -169,17 +169,13 @@ def postgres() -> Iterator[str]:
 
 
 def config(folder: Path, url: str, database: str, shape: str = "consul") -> Path:
-    """civicsync's configuration for the race.
-
-    Comments and open data are off where the server has none and the rivals ask for none; the rivals know no limit of requests a minute.
-    """
+    """civicsync's configuration for the race: as it comes, but for the limit of requests a minute, which the rivals do not know."""
     file = folder / "civicsync.yaml"
-    more = ", comments: false, open_data: false" if shape == "decidim" else ""
     file.write_text(
         "civicsync: 1\noperator: {name: race, contact: race@example.org}\n"
         f'database: "{database}"\nprivacy: {{key: "${{RACE_KEY}}"}}\n'
         f"instances:\n  fast: {{platform: {shape}, url: '{url}', full_every: 30d, "
-        f"politeness: {{requests_per_minute: 100000}}{more}}}\n"
+        f"politeness: {{requests_per_minute: 100000}}}}\n"
     )
     return file
 
@@ -226,7 +222,9 @@ def _line(shape: str, name: str, stage: str, run: Run) -> str:
 
 # Who takes part ----------------------------------------------------------------------------------------------------------
 
-Compare = Callable[[list[dict[str, Any]]], None]
+Source = dict[str, list[dict[str, Any]]]
+"""All rows of each table as the server has them."""
+Compare = Callable[[Source], None]
 
 
 def _tools(
@@ -259,9 +257,9 @@ def _tools(
         database = _new_database(address, f"{name}_dlt")
         for own, there in (("dlt", database), ("dlt DuckDB", str(folder / "rival.duckdb"))):
             command = [str(dlt), str(HERE / "dlt_pull.py"), shape, url, there, str(folder / own.replace(" ", "-"))]
-            compare = partial(_rival_holds, own, shape, partial(_of_postgres, database, "rival_dlt"))
+            compare = partial(_rival_holds, own, SHAPES[shape], partial(_of_postgres, database, "rival_dlt"))
             if own != "dlt":
-                compare = partial(_rival_holds, own, shape, partial(_of_duckdb, str(dlt), there))
+                compare = partial(_rival_holds, own, SHAPES[shape], partial(_of_duckdb, str(dlt), there))
             log = folder / f"{own}.log"
             tools[own] = partial(timed, command, folder, quiet, log=log, beside=beside), compare
     tap, target = rivals / "singer" / "bin" / "python", rivals / "target" / "bin" / "target-postgres"
@@ -275,7 +273,7 @@ def _tools(
         file = folder / "target.json"
         file.write_text(json.dumps(settings))
         line = f"bash -o pipefail -c '{tap} {HERE / 'tap.py'} {shape} {url} | {target} --config {file}'"
-        compare = partial(_rival_holds, "singer", shape, partial(_of_postgres, database, "rival_singer"))
+        compare = partial(_rival_holds, "singer", SHAPES[shape], partial(_of_postgres, database, "rival_singer"))
         tools["singer"] = partial(timed, line, folder, beside=beside), compare
     return tools
 
@@ -302,15 +300,16 @@ def _new_database(address: str, name: str) -> str:
 # Whether they hold the same ------------------------------------------------------------------------------------------------
 
 
-def _source(shape: Shape, url: str) -> list[dict[str, Any]]:
-    """All rows as the server has them."""
+def _source(shape: Shape, url: str) -> Source:
+    """Asked for as a rival does."""
 
-    def ask(path: str, body: Any) -> Any:
+    def ask(path: str, body: Any) -> bytes:
         data = None if body is None else json.dumps(body).encode()
         with urllib.request.urlopen(urllib.request.Request(url + path, data)) as answer:
-            return json.loads(answer.read())
+            return answer.read()
 
-    return [row for page in shape.pages(ask) for row in page]
+    threads: list[Any] = []
+    return {name: [row for page in table.pages(ask, threads) for row in page] for name, table in shape.items()}
 
 
 def _digest(told: Iterable[str]) -> tuple[int, str]:
@@ -318,73 +317,83 @@ def _digest(told: Iterable[str]) -> tuple[int, str]:
     return len(lines), hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _rival_holds(
-    name: str, shape: str, rows: Callable[[list[str]], list[tuple[Any, ...]]], expected: list[dict[str, Any]]
-) -> None:
-    """Raises: what a rival holds of ids, titles, bodies and counters is not what the server has."""
-    own = SHAPES[shape]
-    columns = ["id", *own.told]
-    found = (
-        {column: _read(own, column, value) for column, value in zip(columns, row, strict=True)} for row in rows(columns)
-    )
-    _must_equal(name, _digest(map(own.digest_of, found)), _digest(map(own.digest_of, expected)))
+Held = Callable[[str, list[str]], list[tuple[Any, ...]]]
+"""(table, columns) -> what a rival's database holds of them."""
 
 
-def _read(shape: Shape, column: str, value: Any) -> Any:
-    return json.loads(value) if column in shape.nested and isinstance(value, str) else value
+def _rival_holds(name: str, shape: Shape, held: Held, expected: Source) -> None:
+    """Raises: what a rival holds of ids, texts and counters is not what the server has."""
+    for table, own in shape.items():
+        columns = ["id", *own.told]
+        found = (
+            {column: _read(own, column, value) for column, value in zip(columns, row, strict=True)}
+            for row in held(table, columns)
+        )
+        _must_equal(
+            f"{name}: {table}", _digest(map(own.digest_of, found)), _digest(map(own.digest_of, expected[table]))
+        )
 
 
-def _of_postgres(database: str, schema: str, columns: list[str]) -> list[tuple[Any, ...]]:
+def _read(table: Table, column: str, value: Any) -> Any:
+    return json.loads(value) if column in table.nested and isinstance(value, str) else value
+
+
+def _of_postgres(database: str, schema: str, table: str, columns: list[str]) -> list[tuple[Any, ...]]:
     import psycopg
     from psycopg import sql
 
     with psycopg.connect(database) as connection:
-        there = (
-            "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = 'proposals'"
-        )
-        names = {row[0].replace("_", "").lower(): row[0] for row in connection.execute(there, (schema,))}
+        there = "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = %s"
+        names = {row[0].replace("_", "").lower(): row[0] for row in connection.execute(there, (schema, table))}
         chosen = sql.SQL(", ").join(sql.Identifier(names[each.replace("_", "").lower()]) for each in columns)
-        query = sql.SQL("SELECT {} FROM {}").format(chosen, sql.Identifier(schema, "proposals"))
+        query = sql.SQL("SELECT {} FROM {}").format(chosen, sql.Identifier(schema, table))
         return connection.execute(query).fetchall()
 
 
-def _of_duckdb(python: str, file: str, columns: list[str]) -> list[tuple[Any, ...]]:
+def _of_duckdb(python: str, file: str, table: str, columns: list[str]) -> list[tuple[Any, ...]]:
     """Asked in the rival's own environment: DuckDB is no library of ours."""
     script = (
-        "import duckdb, json, sys; c = duckdb.connect(sys.argv[1], read_only=True); "
+        "import duckdb, json, sys; c = duckdb.connect(sys.argv[1], read_only=True); t = sys.argv[2]; "
         "n = {r[0].replace('_', '').lower(): r[0] for r in c.execute(\"SELECT column_name FROM information_schema.columns WHERE "
-        "table_schema = 'rival_dlt' AND table_name = 'proposals'\").fetchall()}; "
-        "q = ', '.join('\"' + n[each.replace('_', '').lower()] + '\"' for each in sys.argv[2:]); "
-        "print(json.dumps(c.execute(f'SELECT {q} FROM rival_dlt.proposals').fetchall()))"
+        "table_schema = 'rival_dlt' AND table_name = ?\", [t]).fetchall()}; "
+        "q = ', '.join('\"' + n[each.replace('_', '').lower()] + '\"' for each in sys.argv[3:]); "
+        "print(json.dumps(c.execute(f'SELECT {q} FROM rival_dlt.{t}').fetchall()))"
     )
-    output = subprocess.run([python, "-c", script, file, *columns], check=True, capture_output=True, text=True).stdout
+    command = [python, "-c", script, file, table, *columns]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return [tuple(row) for row in json.loads(output)]
 
 
-def _ours_hold(shape: str, database: str, expected: list[dict[str, Any]]) -> None:
-    """Raises: our tables do not hold the titles, the bodies made safe and the counters of each row in each language."""
+_PROPOSALS = (
+    "SELECT p.remote_id, t.locale, t.title, t.html, t.plain, p.supports, p.comments FROM proposal p "
+    "JOIN proposal_text t ON t.proposal_key = p.key WHERE p.gone_at IS NULL"
+)
+_COMMENTS = (
+    "SELECT c.remote_id, c.html, c.plain, p.remote_id, a.remote_id, c.supports, c.opposes, c.alignment FROM comment c "
+    "JOIN proposal p ON p.key = c.target_key LEFT JOIN comment a ON a.key = c.parent_key WHERE c.gone_at IS NULL"
+)
+
+
+def _ours_hold(shape: str, database: str, expected: Source) -> None:
+    """Raises: our tables do not hold the texts made safe and the counters of each row in each language, each comment where it belongs."""
     from sqlalchemy import text
 
     from civicsync.core.schema.database import open_engine, parse_url
 
     engine = open_engine(parse_url(database))
-    query = (
-        "SELECT p.remote_id, t.locale, t.title, t.html, t.plain, p.supports, p.comments FROM proposal p "
-        "JOIN proposal_text t ON t.proposal_key = p.key WHERE p.gone_at IS NULL"
-    )
-    with engine.connect() as connection:
-        found = [json.dumps(list(row), ensure_ascii=False) for row in connection.execute(text(query))]
+    for table, query, wanted in (("proposals", _PROPOSALS, _wanted), ("threads", _COMMENTS, _comment)):
+        with engine.connect() as connection:
+            found = [json.dumps(list(row), ensure_ascii=False) for row in connection.execute(text(query))]
+        told = (json.dumps(row, ensure_ascii=False) for each in expected[table] for row in wanted(shape, each))
+        _must_equal(f"{database.partition(':')[0]}: {table}", _digest(found), _digest(told))
     engine.dispose()
-    wanted = (json.dumps(row, ensure_ascii=False) for each in expected for row in _wanted(shape, each))
-    _must_equal(database.partition(":")[0], _digest(found), _digest(wanted))
 
 
 def _wanted(shape: str, row: dict[str, Any]) -> Iterator[list[Any]]:
-    """What our tables are to hold of a row of the server."""
+    """What our tables are to hold of a proposal of the server, in each language."""
     from civicsync.core.text import rich, simple
 
-    own = SHAPES[shape]
-    title, body, supports, comments = (row[name] for name in own.told)
+    title, body, supports, comments = (row[name] for name in SHAPES[shape]["proposals"].told)
     if shape == "decidim":
         bodies = {each["locale"]: each["text"] for each in body["translations"]}
         texts = [rich(each["locale"], each["text"], bodies[each["locale"]]) for each in title["translations"]]
@@ -392,10 +401,30 @@ def _wanted(shape: str, row: dict[str, Any]) -> Iterator[list[Any]]:
         summary = row["summary"].replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
         texts = [rich("nl", title, f"<p>{summary}</p>{body}")]
     else:
-        # What a group does not show its visitors is not counted here either; the rivals keep it.
-        texts, comments = [simple("nl", title, body)], None
+        texts = [simple("nl", title, body)]
     for each in texts:
         yield [str(row["id"]), each.locale, each.title, each.html, each.plain, supports, comments]
+
+
+def _comment(shape: str, row: dict[str, Any]) -> Iterator[list[Any]]:
+    """What our tables are to hold of a comment of the server."""
+    from civicsync.core.text import rich, simple
+
+    supports, opposes, alignment = None, None, 0
+    if shape == "decidim":
+        target = row["root_commentable_url"].rpartition("/")[2]
+        parent = row["commentable_id"] if row["commentable_type"].endswith("Comment") else None
+        alignment = int(row["alignment"])
+    elif shape == "consul":
+        target, parent = row["commentableId"], row["ancestry"]
+        supports, opposes = row["cachedVotesUp"], row["cachedVotesDown"]
+    else:
+        target, parent, alignment = row["post_id"], row["parent_point_id"], row["value"]
+        supports, opposes = row["counter_quality_up"], row["counter_quality_down"]
+    written = row[SHAPES[shape]["threads"].told[0]]
+    body = rich("nl", None, written.replace("\n", "<br>")) if shape == "decidim" else simple("nl", None, written)
+    above = None if parent is None else str(parent)
+    yield [str(row["id"]), body.html, body.plain, str(target), above, supports, opposes, alignment]
 
 
 def _must_equal(name: str, found: tuple[int, str], expected: tuple[int, str]) -> None:

@@ -3,17 +3,22 @@
 Usage: python -m benchmarks.rivals.server SIZE [SHAPE]; prints its address. SHAPE is whose answers
 it gives, to the documents and at the paths of the real one:
 
-* `consul`: dialect B; one language, pages of up to 500 by GraphQL;
-* `decidim`: 0.32; two languages nested as translations, taxonomies, an author, pages of 50 by GraphQL;
-* `your-priorities`: one group of ideas, JSON pages of 20 with everything that the platform sends beside them.
+* `consul`: dialect B; one language, pages of up to 500 by GraphQL, one list of all comments;
+* `decidim`: 0.32; two languages nested as translations, taxonomies, an author, pages of 50 by GraphQL, comments as a file of open data;
+* `your-priorities`: one group of ideas, JSON pages of 20 with everything that the platform sends beside them, arguments idea by idea.
 
-Texts, times, counters, categories and authors differ from row to row. `POST /_control?changed=0.01` changes a share of CONSUL's rows.
+Every fourth proposal has a thread, of one comment or of a comment and the answer to it. Texts, times, counters, categories and authors
+differ from row to row. `POST /_control?changed=0.01` changes a share of CONSUL's rows.
 """
 
 import base64
+import csv
+import io
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from urllib.parse import parse_qs
 
@@ -25,8 +30,18 @@ PEOPLE = 20_000
 GROUPS = 12
 _FIRST = re.compile(r"first:\s*(\d+)")
 _AFTER = re.compile(r'after:\s*"([^"]+)"')
-_SINGLE = re.compile(r'(\w+):\s*proposal\(id:\s*"(\d+)"\)')
+_SINGLE = re.compile(r'(\w+):\s*(proposal|comment)\(id:\s*"(\d+)"\)')
+_POINTS = re.compile(r"/api/posts/(\d+)/newPoints")
 _SUFFIX = ("", " en omstreken", " bij de school", " voor iedereen", " – nu!", " (2e keer)", " & meer")
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A comment on proposal `on`; `parent`: the comment that it answers."""
+
+    id: int
+    on: int
+    parent: int | None
 
 
 class FastPlatform:
@@ -40,6 +55,16 @@ class FastPlatform:
         self._plain = [self.city.body(i, "nl", html=False) for i in range(1, 401)]
         self.size = size
         self.requests = 0
+        self.threads: dict[int, list[Remark]] = {}
+        number = 0
+        for i in range(4, size + 1, 4):
+            thread = [Remark(number + 1, i, None)]
+            if i % 8 == 0:
+                thread.append(Remark(number + 2, i, number + 1))
+            number += len(thread)
+            self.threads[i] = thread
+        self.remarks = [each for thread in self.threads.values() for each in thread]
+        self.comments = [msgspec.json.encode(self.comment(each)) for each in self.remarks]
         self.records = [msgspec.json.encode(self.row(i, "")) for i in range(1, size + 1)]
         self.light = [self._light(i, "") for i in range(1, size + 1)]
 
@@ -51,6 +76,28 @@ class FastPlatform:
         """Two of 400 texts: 160,000 different ones."""
         bodies = self._bodies[locale]
         return bodies[i % 400] + bodies[i * 7919 // 400 % 400]
+
+    def remark(self, each: Remark) -> str:
+        """The text of a comment; no two have the same."""
+        return f"{self.city.comment(each.id, 'nl')} {self._plain[each.id * 31 % 400]}"[:1000]
+
+    def written(self, each: Remark) -> datetime:
+        """When a comment was."""
+        return self.city.moment(each.on) + timedelta(hours=1 + each.id % 48)
+
+    def comment(self, each: Remark) -> dict[str, Any]:
+        """A whole comment, as the platform's interface sends it."""
+        return {
+            "id": str(each.id),
+            "body": self.remark(each),
+            "ancestry": None if each.parent is None else str(each.parent),
+            "commentableId": each.on,
+            "commentableType": "Proposal",
+            "publicCreatedAt": self.written(each).strftime("%Y-%m-%d %H:00:00 +0200"),
+            "cachedVotesUp": each.id % 5,
+            "cachedVotesDown": each.id % 3,
+            "publicAuthor": {"id": str(each.id * 17 % PEOPLE + 1)},
+        }
 
     def row(self, i: int, mark: str) -> dict[str, Any]:
         """A whole record."""
@@ -71,8 +118,7 @@ class FastPlatform:
 
     def counts(self, i: int, mark: str) -> dict[str, Any]:
         """What a light sweep compares."""
-        # No comments: nobody in the race reads threads, and a count without its thread is an unfinished pull.
-        return {"cachedVotesUp": 1 + i * 7919 % 400 + len(mark), "commentsCount": 0}
+        return {"cachedVotesUp": 1 + i * 7919 % 400 + len(mark), "commentsCount": len(self.threads.get(i, ()))}
 
     def _light(self, i: int, mark: str) -> bytes:
         retired = "2025-07-01 10:00:00 +0200" if i % 97 == 0 else None
@@ -95,13 +141,15 @@ class FastPlatform:
             return b'{"data":{"__typename":"Query"}}'
         single = _SINGLE.findall(query)
         if single:
-            rows = b",".join(b'"%s":%s' % (alias.encode(), self.records[int(own) - 1]) for alias, own in single)
-            return b'{"data":{' + rows + b"}}"
+            lists = {"proposal": self.records, "comment": self.comments}
+            rows = (b'"%s":%s' % (alias.encode(), lists[kind][int(own) - 1]) for alias, kind, own in single)
+            return b'{"data":{' + b",".join(rows) + b"}}"
         parts: list[bytes] = []
         for match in re.finditer(r"(?:(\w+):\s*)?(proposals|debates|comments|geozones|tags)(\([^)]*\))?\s*\{", query):
             alias = (match[1] or match[2]).encode()
             rows = self.records if "description" in query else self.light
-            page = self.page(rows, match[3] or "") if match[2] == "proposals" else EMPTY
+            rows = {"proposals": rows, "comments": self.comments}.get(match[2], [])
+            page = self.page(rows, match[3] or "")
             parts.append(b'"%s":%s' % (alias, page))
         return b'{"data":{' + b",".join(parts) + b"}}"
 
@@ -109,9 +157,9 @@ class FastPlatform:
         """A connection as these arguments ask for it."""
         first, after = _FIRST.search(arguments), _AFTER.search(arguments)
         start = int(base64.urlsafe_b64decode(after[1] + "==")) if after else 0
-        end = min(self.size, start + int(first[1])) if first else self.size
+        end = min(len(rows), start + int(first[1])) if first else len(rows)
         cursor = base64.urlsafe_b64encode(str(end).encode()).rstrip(b"=")
-        more = b"true" if end < self.size else b"false"
+        more = b"true" if end < len(rows) else b"false"
         return b'{"nodes":[%s],"pageInfo":{"hasNextPage":%s,"endCursor":"%s"}}' % (
             b",".join(rows[start:end]),
             more,
@@ -145,12 +193,11 @@ class FastPlatform:
             answer = self.get(path, asked)
         status, answer = (200, answer) if answer is not None else (404, b"{}")
         kind = b"application/json; charset=utf-8" if answer[:1] in b"{[" else b"text/html"
+        if path.startswith("/open-data"):
+            kind = b"text/csv"
         headers = [(b"content-type", kind), (b"content-length", str(len(answer)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
-
-
-EMPTY = b'{"nodes":[],"pageInfo":{"hasNextPage":false,"endCursor":null}}'
 
 
 def _translated(**texts: str) -> dict[str, Any]:
@@ -163,9 +210,56 @@ class FastDecidim(FastPlatform):
 
     start = b"<html lang='nl'><body><a href='/locale?locale=en'>English</a></body></html>"
 
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.files = {"proposals": self.proposals_file(), "proposal_comments": self.comments_file()}
+
+    def moved(self, i: int) -> datetime:
+        """When a proposal or its thread last changed."""
+        return max([self.city.moment(i), *map(self.written, self.threads.get(i, ()))])
+
+    def comment(self, each: Remark) -> dict[str, Any]:
+        """A row of the file of open data."""
+        person = each.id * 17 % PEOPLE + 1
+        return {
+            "id": each.id,
+            "created_at": self.written(each).strftime("%Y-%m-%d %H:%M:%S UTC"),
+            "body": self.remark(each),
+            "locale": "nl",
+            "author/id": person,
+            "author/name": f"Inwoner {person}",
+            "alignment": (each.id % 3) - 1,
+            "depth": 0 if each.parent is None else 1,
+            "user_group/id": "",
+            "user_group/name": "",
+            "commentable_id": each.parent or each.on,
+            "commentable_type": "Decidim::Comments::Comment" if each.parent else "Decidim::Proposals::Proposal",
+            "root_commentable_url": f"https://x.example/processes/wijk-west/f/1/proposals/{each.on}",
+        }
+
+    def comments_file(self) -> bytes:
+        """All comments, as the platform's nightly job writes them."""
+        return _file([self.comment(each) for each in self.remarks])
+
+    def proposals_file(self) -> bytes:
+        """All proposals; of them only what is an amendment is asked of a file, but a file is sent whole."""
+        return _file(
+            [
+                {
+                    "id": i,
+                    "author/id": i * 31 % PEOPLE + 1,
+                    **{f"title/{locale}": self.title(i, locale) for locale in ("nl", "en")},
+                    **{f"body/{locale}": self.body(i, locale) for locale in ("nl", "en")},
+                    "is_amend": "false",
+                    "original_proposal/url": "",
+                }
+                for i in range(1, self.size + 1)
+            ]
+        )
+
     def row(self, i: int, mark: str) -> dict[str, Any]:
         """A whole proposal, as `dialects.record_document` asks for it."""
-        made = self.city.moment(i).strftime("%Y-%m-%dT%H:%M:%S+01:00")
+        made = self.city.moment(i).strftime("%Y-%m-%dT%H:%M:%S+00:00")
         place = self.city.place(i) if i % 3 == 0 else None
         group = i % GROUPS + 1
         return {
@@ -176,7 +270,7 @@ class FastDecidim(FastPlatform):
             "withdrawnAt": None,
             **self.counts(i, mark),
             "createdAt": made,
-            "updatedAt": made,
+            "updatedAt": self.moved(i).strftime("%Y-%m-%dT%H:%M:%S+00:00"),
             "publishedAt": made,
             "answeredAt": made if i % 23 == 0 else None,
             "official": i % 50 == 0,
@@ -207,7 +301,11 @@ class FastDecidim(FastPlatform):
 
     def counts(self, i: int, mark: str) -> dict[str, Any]:
         """What a light sweep compares."""
-        return {"voteCount": 1 + i * 7919 % 400 + len(mark), "totalCommentsCount": i % 7, "likesCount": i % 11}
+        return {
+            "voteCount": 1 + i * 7919 % 400 + len(mark),
+            "totalCommentsCount": len(self.threads.get(i, ())),
+            "likesCount": i % 11,
+        }
 
     def answer(self, query: str) -> bytes:
         """The body for a GraphQL document."""
@@ -222,7 +320,9 @@ class FastDecidim(FastPlatform):
         if query.startswith("query Spaces"):
             return msgspec.json.encode({"data": self.spaces()})
         if query.startswith("query Single"):
-            rows = b",".join(b'"%s":%s' % (a.encode(), self.records[int(own) - 1]) for a, own in _SINGLE.findall(query))
+            rows = b",".join(
+                b'"%s":%s' % (a.encode(), self.records[int(own) - 1]) for a, _, own in _SINGLE.findall(query)
+            )
             return b'{"data":{"component":{"id":"1",' + rows + b"}}}"
         arguments = query.partition("proposals(")[2].partition(")")[0]
         rows = self.records if "body" in query else self.light
@@ -244,12 +344,52 @@ class FastDecidim(FastPlatform):
         return {"participatoryProcesses": [process], **others, "organization": {"name": _translated(nl="Voorbeeld")}}
 
     def get(self, path: str, asked: dict[str, list[str]]) -> bytes | None:
-        """The start page; no open data."""
-        return self.start if path == "/" else None
+        """The start page and the files of open data."""
+        return self.start if path == "/" else self.files.get(path.removeprefix("/open-data/download/"))
+
+
+def _file(rows: list[dict[str, Any]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0], delimiter=";", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
 
 
 class FastYourPriorities(FastPlatform):
-    """Your Priorities with one group of ideas, whose arguments it does not show."""
+    """Your Priorities with one group of ideas."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        place = {each.id: own for own, each in zip(self.comments, self.remarks, strict=True)}
+        self.points = {i: b"[%s]" % b",".join(place[each.id] for each in thread) for i, thread in self.threads.items()}
+
+    def comment(self, each: Remark) -> dict[str, Any]:
+        """An argument, or the comment on one, with the revision that its text is from."""
+        made, person = self.written(each).strftime("%Y-%m-%dT%H:%M:%S.000Z"), each.id * 17 % PEOPLE + 1
+        value = 0 if each.parent else 1 - 2 * (each.id % 2)
+        text = {"content": self.remark(each), "value": value, "created_at": made}
+        return {
+            "id": each.id,
+            "name": "",
+            "content": text["content"],
+            "value": value,
+            "status": "published",
+            "language": "nl",
+            "user_id": person,
+            "group_id": 1,
+            "post_id": each.on,
+            "parent_point_id": each.parent,
+            "created_at": made,
+            "counter_quality_up": each.id % 5,
+            "counter_quality_down": each.id % 3,
+            "User": {"id": person, "name": f"Inwoner {person}", "UserProfileImages": []},
+            "PointRevisions": [{**text, "id": each.id, "User": {"id": person, "name": f"Inwoner {person}"}}],
+            "PointQualities": [],
+            "PointAudios": [],
+            "PointVideos": [],
+            "Post": {"id": each.on, "group_id": 1, "Group": self.group()},
+        }
 
     def row(self, i: int, mark: str) -> dict[str, Any]:
         """A post of a list."""
@@ -268,7 +408,7 @@ class FastYourPriorities(FastPlatform):
             "created_at": made,
             "counter_endorsements_up": 1 + i * 7919 % 400 + len(mark),
             "counter_endorsements_down": i % 13,
-            "counter_points": i % 7,
+            "counter_points": len(self.threads.get(i, ())),
             "location": {"latitude": place[0], "longitude": place[1], "map_zoom": 14} if i % 3 == 0 else None,
             "public_data": None,
             "data": None,
@@ -285,7 +425,7 @@ class FastYourPriorities(FastPlatform):
 
     def group(self) -> dict[str, Any]:
         """The group, also inside each post."""
-        configuration = {"hideDebate": True, "canVote": True, "groupType": 0, "hideVoteCount": False}
+        configuration = {"canVote": True, "groupType": 0, "hideVoteCount": False}
         return {
             "id": 1,
             "name": "Ideeën",
@@ -303,6 +443,9 @@ class FastYourPriorities(FastPlatform):
             rows = self.records if path.endswith("/open") else []
             end = min(len(rows), start + 20)
             return b'{"posts":[%s],"totalPostsCount":%d}' % (b",".join(rows[start:end]), len(rows))
+        points = _POINTS.fullmatch(path)
+        if points:
+            return self.points.get(int(points[1]), b"[]")
         if path.startswith("/api/posts/"):
             return self.records[int(path.rpartition("/")[2]) - 1]
         answers: dict[str, Any] = {

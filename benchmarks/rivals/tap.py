@@ -5,41 +5,38 @@ Usage (in a virtual environment with singer-sdk): python tap.py SHAPE URL | targ
 
 import sys
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any
 
 import requests
-from shapes import SHAPES
+from shapes import SHAPES, Table
 from singer_sdk import Stream, Tap
 from singer_sdk import typing as th
 
 SHAPE, URL = sys.argv.pop(1), sys.argv.pop(1)
 _TYPES = {"text": "string", "number": "integer", "yes_or_no": "boolean"}
+_SESSION = requests.Session()
+_WITH_THREAD: list[Any] = []
 
 
-class Proposals(Stream):
-    """The proposals."""
+def ask(path: str, body: Any) -> bytes:
+    """One request over a connection that is kept."""
+    return (_SESSION.post(URL + path, json=body) if body is not None else _SESSION.get(URL + path)).content
 
-    name = "proposals"
+
+class Rows(Stream):
+    """One table. The SDK asks for streams by name: threads after proposals."""
+
     primary_keys = ("id",)
-    schema: ClassVar = {
-        "type": "object",
-        "properties": {
-            **{name: {"type": ["null", _TYPES[kind]]} for name, kind in SHAPES[SHAPE].plain.items()},
-            **{
-                name: {"type": ["null", "array" if name in SHAPES[SHAPE].lists else "object"]}
-                for name in SHAPES[SHAPE].nested
-            },
-        },
-    }
+
+    def __init__(self, tap: Tap, name: str, table: Table) -> None:
+        self._table = table
+        properties = {each: {"type": ["null", _TYPES[kind]]} for each, kind in table.plain.items()}
+        nested = {each: {"type": ["null", "array" if each in table.lists else "object"]} for each in table.nested}
+        super().__init__(tap, name=name, schema={"type": "object", "properties": {**properties, **nested}})
 
     def get_records(self, context: Any) -> Iterable[dict[str, Any]]:
         """Page by page."""
-        session = requests.Session()
-
-        def ask(path: str, body: Any) -> Any:
-            return (session.post(URL + path, json=body) if body is not None else session.get(URL + path)).json()
-
-        for page in SHAPES[SHAPE].pages(ask):
+        for page in self._table.pages(ask, _WITH_THREAD):
             yield from page
 
 
@@ -50,8 +47,8 @@ class Fast(Tap):
     config_jsonschema = th.PropertiesList().to_dict()
 
     def discover_streams(self) -> list[Stream]:
-        """One stream."""
-        return [Proposals(self)]
+        """Proposals and threads."""
+        return [Rows(self, name, table) for name, table in SHAPES[SHAPE].items()]
 
 
 if __name__ == "__main__":
