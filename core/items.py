@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from pydantic import ValidationError
 
 from .identity import Ref
@@ -42,8 +43,7 @@ Cursor = dict[str, Any]
 """Where an interrupted sweep goes on: small, JSON-able, opaque to everybody but the connector."""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True):
     """One thing seen. `build` is called only when `digest` differs from the stored one, so unchanged rows cost nothing.
 
     `build` returns the record of `ref` and whatever belongs to it; it raises `MappingError` (or pydantic's ValidationError)
@@ -57,7 +57,7 @@ class Item:
     build: Callable[[], Sequence[Record]] | None = None
     counters: Counters | None = None
     token: str | None = None
-    raw: Mapping[str, Any] | Callable[[], Mapping[str, Any]] = field(default_factory=dict[str, Any])
+    raw: Mapping[str, Any] | Callable[[], Mapping[str, Any]] = msgspec.field(default_factory=dict[str, Any])
     updated_at: datetime | None = None
     """When the platform says that it last moved; kept although nothing else changed. None: it is not told."""
     untold: frozenset[str] = frozenset()

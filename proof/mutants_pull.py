@@ -553,8 +553,29 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "half a surrogate and NUL are replaced",
         "connectors/contract/bounded_json.py",
-        "    if _SUSPECT.search(body):",
+        "    if any(word in body for word in _SUSPECT_WORDS) and _SUSPECT.search(body):",
         "    if False:",
+        f"{_VALUES}test_half_a_surrogate_and_nul_are_replaced_where_an_answer_is_decoded",
+    ),
+    Mutant(
+        "half a surrogate and NUL are looked for in small letters",
+        "connectors/contract/bounded_json.py",
+        '_SUSPECT_WORDS = (b"\\\\ud", b"\\\\uD", b"\\\\u0000")',
+        '_SUSPECT_WORDS = (b"\\\\uD", b"\\\\u0000")',
+        f"{_VALUES}test_half_a_surrogate_and_nul_are_replaced_where_an_answer_is_decoded",
+    ),
+    Mutant(
+        "half a surrogate and NUL are looked for in capitals",
+        "connectors/contract/bounded_json.py",
+        '_SUSPECT_WORDS = (b"\\\\ud", b"\\\\uD", b"\\\\u0000")',
+        '_SUSPECT_WORDS = (b"\\\\ud", b"\\\\u0000")',
+        f"{_VALUES}test_half_a_surrogate_and_nul_are_replaced_where_an_answer_is_decoded",
+    ),
+    Mutant(
+        "half a surrogate and NUL are looked for of NUL",
+        "connectors/contract/bounded_json.py",
+        '_SUSPECT_WORDS = (b"\\\\ud", b"\\\\uD", b"\\\\u0000")',
+        '_SUSPECT_WORDS = (b"\\\\ud", b"\\\\uD")',
         f"{_VALUES}test_half_a_surrogate_and_nul_are_replaced_where_an_answer_is_decoded",
     ),
     Mutant(
@@ -567,8 +588,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "only plain digits are a number",
         "connectors/contract/values.py",
-        '_DIGITS = re.compile(r"[0-9]{1,18}")',
-        '_DIGITS = re.compile(r"\\d{1,18}")',
+        "    plain = isinstance(text, str) and text.isdigit() and text.isascii() and len(text) <= _LONGEST",
+        "    plain = isinstance(text, str) and text.isdigit() and len(text) <= _LONGEST",
         f"{_VALUES}test_only_plain_digits_are_a_number",
     ),
     Mutant(

@@ -5,7 +5,6 @@ shown is asked for. What moves no number (one hidden and another written, a vote
 """
 
 from collections.abc import AsyncIterator, Container, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from ...core.identity import Ref, split_ref
@@ -295,7 +294,7 @@ class CommentReader:
             ids.add(own)
             self.found[target] = self.found.get(target, 0) + 1
         if collection in self.collections:
-            items.update((own, replace(item, untold=untold)) for item in self.mapper.items(SCOPE, [node]))
+            items.update((own, item) for item in self.mapper.items(SCOPE, [node], untold))
 
 
 def counts_in(light: Light) -> dict[Target, int]:
@@ -309,7 +308,8 @@ def known_counts(known: Mapping[str, Mapping[str, str]]) -> dict[Target, int]:
     for name, tokens in known.items():
         position = 0 if name == "investments" else 1
         for own, mark in tokens.items():
-            count = whole(mark.split("|")[position])
-            if count:
+            written = mark.split("|")[position]
+            # Most have none.
+            if written != "0" and (count := whole(written)):
                 counts[name, own] = count
     return counts

@@ -183,14 +183,19 @@ class Mapper:
         self._salt = f"{locale}|{budget}|".encode()
         self.unread = Unread()
 
-    def items(self, collection: str, rows: Iterable[dict[str, Any]]) -> list[Item]:
-        """Rows as items; what cannot be looked at goes to quarantine, or where it has no number to `unread`."""
+    def items(
+        self, collection: str, rows: Iterable[dict[str, Any]], untold: frozenset[str] = frozenset()
+    ) -> list[Item]:
+        """Rows as items; what cannot be looked at goes to quarantine, or where it has no number to `unread`.
+
+        `untold`: columns that these rows do not tell.
+        """
         kind = _kind(collection)
         made = (
             mapped(
                 kind,
                 node,
-                partial(self.item, collection, node),
+                partial(self.item, collection, node, untold),
                 self.unread,
                 collection,
                 partial(self.raw, collection, node),
@@ -199,7 +204,7 @@ class Mapper:
         )
         return [item for item in made if item is not None]
 
-    def item(self, collection: str, node: dict[str, Any]) -> Item:
+    def item(self, collection: str, node: dict[str, Any], untold: frozenset[str] = frozenset()) -> Item:
         """One row as an item; the mapping itself happens only when its digest is new.
 
         Raises:
@@ -218,6 +223,7 @@ class Mapper:
             found,
             mark,
             lambda: self.raw(collection, node),
+            untold=untold,
         )
 
     def _built(self, collection: str, node: Mapping[str, Any]) -> list[Record]:

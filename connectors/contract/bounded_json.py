@@ -15,14 +15,17 @@ BUDGET: Final = 128_000_000
 DEEPEST: Final = 100
 """Levels of objects and lists in each other."""
 _COST = {b"[": 80, b"{": 120, b":": 110, b",": 80}
+_UNCOUNTED = bytes(set(range(256)) - set(b"".join(_COST)))
 # One wide character makes the whole text around it wide, and both forms are there for a moment.
-_WIDEST = re.compile(rb"[\xf0-\xf4]|\\u[dD][89abAB]")
-_WIDE = re.compile(rb"[\xc4-\xef]|\\u")
+_WIDEST = bytes(range(0xF0, 0xF5))
+_WIDE = bytes(range(0xC4, 0xF0))
+_PAIR = re.compile(rb"\\u[dD][89abAB]")
 # Escapes in the order they stand, so that a backslash that is escaped itself hides nothing: pairs first, then halves and NUL.
 _ESCAPES = re.compile(
     rb"(?P<kept>\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u(?:[dD][89a-fA-F][0-9a-fA-F]{2}|0000)"
 )
 _SUSPECT = re.compile(rb"\\u(?:[dD][89a-fA-F]|0000)")
+_SUSPECT_WORDS = (b"\\ud", b"\\uD", b"\\u0000")
 _TOO_BIG = "out of range"
 """How msgspec says that a number is beyond what a float can hold."""
 
@@ -40,7 +43,8 @@ def decode(body: bytes) -> Any:
     """
     if cost_of(body) > BUDGET:
         raise TooCostly("too large when decoded")
-    if _SUSPECT.search(body):
+    # Looked for by plain words first: the pattern takes longer for a page than reading it does.
+    if any(word in body for word in _SUSPECT_WORDS) and _SUSPECT.search(body):
         # A server that cuts texts by UTF-16 units (Node, Java) writes such halves.
         body = _ESCAPES.sub(lambda found: found["kept"] or b"\\ufffd", body)
     try:
@@ -70,8 +74,20 @@ def _odd_numbers(body: bytes) -> Any:
 
 def cost_of(body: bytes) -> int:
     """How many bytes the decoded value takes at most."""
-    width = 6 if _WIDEST.search(body) else 3 if _WIDE.search(body) else 1
-    return len(body) * width + sum(body.count(sign) * cost for sign, cost in _COST.items())
+    signs = body.translate(None, _UNCOUNTED)
+    return len(body) * _width(body) + sum(signs.count(sign) * cost for sign, cost in _COST.items())
+
+
+def _width(body: bytes) -> int:
+    """How many bytes a byte of text takes at most. Looked for by tables and words: a pattern reads every character on its own."""
+    escaped = b"\\u" in body
+    if _holds(body, _WIDEST) or (escaped and _PAIR.search(body)):
+        return 6
+    return 3 if escaped or _holds(body, _WIDE) else 1
+
+
+def _holds(body: bytes, any_of: bytes) -> bool:
+    return not body.isascii() and len(body.translate(None, any_of)) < len(body)
 
 
 def _too_deep(value: Any) -> bool:

@@ -4,7 +4,6 @@ A value that no mapping can use is the trouble of its own record (quarantine), o
 never the trouble of the page it came in.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,13 +14,14 @@ from ...core.items import UNREADABLE, Item, MappingError
 from ...core.records import LARGEST, Record, utc
 from .errors import EndlessList
 
-_DIGITS = re.compile(r"[0-9]{1,18}")
 _LONGEST = 18
 
 
 def whole(text: Any) -> int | None:
     """A number written in plain digits, of at most 18 of them; None: it is none ("²" and "٣" are digits to Python, and to nobody here)."""
-    return int(text) if isinstance(text, str) and _DIGITS.fullmatch(text) else None
+    # Asked of every row of a light sweep: a pattern takes three times as long.
+    plain = isinstance(text, str) and text.isdigit() and text.isascii() and len(text) <= _LONGEST
+    return int(text) if plain else None
 
 
 def counted(value: Any, field: str) -> int | None:

@@ -161,8 +161,8 @@ class CommentReader:
                 yield Page("open-data", note=note)
         async for page in self.threads(behind):
             yield page
-        marks = {own: mark for own, mark in self.marks.items() if own not in self.counted.rows or own in self._there()}
-        self.marks = marks
+        there = self._there()
+        self.marks = {own: mark for own, mark in self.marks.items() if own not in self.counted.rows or own in there}
         failed = (
             f"comments of {self._broken} {self.kind}s did not answer; the next run asks again" if self._broken else None
         )

@@ -21,18 +21,21 @@ from civicsync.core.store.store import InstanceStore
 from civicsync.core.text import clean_html, rich, simple, tidy
 
 
-def test_half_a_surrogate_and_nul_are_replaced_where_an_answer_is_decoded() -> None:
-    assert decode(
-        rb'["\ud83d half", "\ude00", "\ud83d\ude00", "a\u0000b", "\\ud83d", "\\\ud83d", "\ud83d\ud83d\ude00"]'
-    ) == [
-        "\ufffd half",
-        "\ufffd",
-        "😀",
-        "a\ufffdb",
-        r"\ud83d",
-        "\\\ufffd",
-        "\ufffd😀",
-    ]
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (rb"\ud83d half", "\ufffd half"),
+        (rb"\ude00", "\ufffd"),
+        (rb"\uDE00", "\ufffd"),
+        (rb"\ud83d\ude00", "😀"),
+        (rb"a\u0000b", "a\ufffdb"),
+        (rb"\\ud83d", r"\ud83d"),
+        (rb"\\\ud83d", "\\\ufffd"),
+        (rb"\ud83d\ud83d\ude00", "\ufffd😀"),
+    ],
+)
+def test_half_a_surrogate_and_nul_are_replaced_where_an_answer_is_decoded(written: bytes, read: str) -> None:
+    assert decode(b'["' + written + b'"]') == [read]
 
 
 def test_a_number_beyond_all_bounds_spoils_no_page() -> None:
