@@ -31,6 +31,7 @@ GROUPS = 12
 _FIRST = re.compile(r"first:\s*(\d+)")
 _AFTER = re.compile(r'after:\s*"([^"]+)"')
 _SINGLE = re.compile(r'(\w+):\s*(proposal|comment)\(id:\s*"(\d+)"\)')
+_LISTS = re.compile(r'(c\d+):\s*\w+\(id:\s*"(\d+)"')
 _POINTS = re.compile(r"/api/posts/(\d+)/newPoints")
 _SUFFIX = ("", " en omstreken", " bij de school", " voor iedereen", " – nu!", " (2e keer)", " & meer")
 
@@ -237,6 +238,19 @@ class FastDecidim(FastPlatform):
             "root_commentable_url": f"https://x.example/processes/wijk-west/f/1/proposals/{each.on}",
         }
 
+    def tree(self, i: int) -> bytes:
+        """The thread of a proposal as the interface sends it, two levels deep."""
+
+        def node(each: Remark) -> dict[str, Any]:
+            answers = [node(other) for other in self.threads[i] if other.parent == each.id]
+            person = {"__typename": "User", "id": str(each.id * 17 % PEOPLE + 1)}
+            made = self.written(each).strftime("%Y-%m-%dT%H:%M:%S+00:00")
+            votes = {"upVotes": each.id % 5, "downVotes": each.id % 3, "alignment": (each.id % 3) - 1}
+            told = {"id": str(each.id), "body": self.remark(each), "createdAt": made, "author": person, **votes}
+            return {**told, "hasComments": bool(answers), "comments": answers}
+
+        return msgspec.json.encode([node(each) for each in self.threads.get(i, ()) if each.parent is None])
+
     def comments_file(self) -> bytes:
         """All comments, as the platform's nightly job writes them."""
         return _file([self.comment(each) for each in self.remarks])
@@ -324,6 +338,12 @@ class FastDecidim(FastPlatform):
                 b'"%s":%s' % (a.encode(), self.records[int(own) - 1]) for a, _, own in _SINGLE.findall(query)
             )
             return b'{"data":{"component":{"id":"1",' + rows + b"}}}"
+        if query.startswith("query Comments"):
+            lists = b",".join(
+                b'"%s":{"comments":%s}' % (a.encode(), self.tree(int(own))) for a, own in _LISTS.findall(query)
+            )
+            answer = b"{" + lists + b"}"
+            return b'{"data":%s}' % (b'{"component":%s}' % answer if "component(" in query else answer)
         arguments = query.partition("proposals(")[2].partition(")")[0]
         rows = self.records if "body" in query else self.light
         return b'{"data":{"component":{"id":"1","proposals":' + self.page(rows, arguments) + b"}}}"

@@ -19,6 +19,7 @@ from .api import Api
 from .comment_trees import MOST_SINGLES, CommentTree, CommentTrees
 from .dialects import Dialect
 from .mapping import Mapper, MappingError, comments_in, moment, target_of_url
+from .thread_marks import ThreadMarks
 from .thread_pages import named_on_page
 from .unflagged import Unflagged
 
@@ -54,11 +55,11 @@ class Counted:
 
     def __init__(self, kind: str, stored: Stored) -> None:
         self.kind = kind
-        self.memory = f"threads@{kind}"
         self.stored = stored
         self.rows: dict[str, Row] = {}
-        self.fresh: set[str] = set()
-        """New, or back after it was hidden: its comments went with it."""
+        self.marks = ThreadMarks(stored, f"threads@{kind}")
+        """Of the threads that were read: what stays the same while nothing happens to them."""
+        self._behind = False
 
     @property
     def due(self) -> str:
@@ -69,27 +70,31 @@ class Counted:
         """A row of a component; `known`: ids that were stored before."""
         own, count = str(node.get("id")), readable_count(node.get("totalCommentsCount"))
         if own not in known:
-            self.fresh.add(own)
+            # New, or back after it was hidden: its comments went with it.
+            self.marks.drop(own)
         self.rows[own] = Row(component, count, str(node.get("updatedAt")))
+        self._behind = self._behind or self.moved(own)
 
     def remember(self, component: str, tokens: Mapping[Ref, str]) -> None:
         """What was known of the rows of a component that is not read now."""
         for each, mark in tokens.items():
-            self.rows[each.partition("/")[2]] = Row(component, *comments_in(mark))
+            own = each.partition("/")[2]
+            self.rows[own] = Row(component, *comments_in(mark))
+            self._behind = self._behind or self.moved(own)
 
     def back(self) -> Mapping[str, Any]:
         """Kept with its page, should this run be interrupted: there is reading to do, and what came back is read anew."""
-        known: dict[str, str] = self.stored.memory(self.memory) or {}
-        kept = {own: mark for own, mark in known.items() if own not in self.fresh}
-        found: dict[str, Any] = {} if len(kept) == len(known) else {self.memory: kept}
-        if any(self.moved(own, kept) for own in self.rows):
-            found[self.due] = True
-        return found
+        return {**self.marks.told(), **({self.due: True} if self._behind else {})}
 
-    def moved(self, own: str, marks: Mapping[str, str]) -> bool:
+    def settled(self, *, due: bool) -> Mapping[str, Any]:
+        """What to remember when the threads were read; `due`: some did not answer."""
+        self._behind = False
+        return {self.due: due}
+
+    def moved(self, own: str) -> bool:
         """Whether something may have happened to its comments since they were read; what never had any needs no reading."""
-        row = self.rows[own]
-        return marks.get(own) != row.as_read and (row.count > 0 or own in marks)
+        row, mark = self.rows[own], self.marks.get(own)
+        return mark != row.as_read and (row.count > 0 or mark is not None)
 
 
 class CommentReader:
@@ -116,12 +121,10 @@ class CommentReader:
         self.stored = counted.stored
         self.scope = SCOPES[self.kind]
         self.trees = CommentTrees(api, dialect, locale, names=mapper.context.keep_names)
-        self.marks: dict[str, str] = dict(self.stored.memory(counted.memory) or {})
-        for own in counted.fresh:
-            self.marks.pop(own, None)
+        self.marks = counted.marks
         self.open: dict[str, int] = dict(self.stored.memory(f"threads_open@{self.kind}") or {})
         """Threads that could not be read whole, and the highest comment that was known then."""
-        self._before = (dict(self.marks), dict(self.open))
+        self._before = dict(self.open)
         self.unflagged = Unflagged(api, dialect, self.stored.memory(unflagged_memory(self.kind)) or {})
         self._highest: int | None = None
         self._file: dict[str, list[Mapping[str, str]]] = {}
@@ -134,7 +137,7 @@ class CommentReader:
     @property
     def behind(self) -> list[str]:
         """What moved since its comments were read."""
-        return [own for own in self.counted.rows if self.counted.moved(own, self.marks)]
+        return [own for own in self.counted.rows if self.counted.moved(own)]
 
     async def pages(self, archive: Sequence[Mapping[str, str]] | None) -> AsyncIterator[Page]:
         """What moved: from a file that speaks for it, else live. Of the rest nothing is said: it is read again in time (`Revisit`).
@@ -151,7 +154,7 @@ class CommentReader:
             self._take(archive)
             for own in self.unflagged.exported(self._ids_in_file(), await self._stored()):
                 if own in self.counted.rows:
-                    self.marks.pop(own, None)
+                    self.marks.drop(own)
             for page in self._spoken_for(behind):
                 yield page
         behind = self.behind
@@ -161,12 +164,11 @@ class CommentReader:
                 yield Page("open-data", note=note)
         async for page in self.threads(behind):
             yield page
-        there = self._there()
-        self.marks = {own: mark for own, mark in self.marks.items() if own not in self.counted.rows or own in there}
+        self.marks.keep_only(self._there(), of=self.counted.rows)
         failed = (
             f"comments of {self._broken} {self.kind}s did not answer; the next run asks again" if self._broken else None
         )
-        memory = {**self._memory(), self.counted.due: bool(self._broken)}
+        memory = {**self._memory(), **self.counted.settled(due=bool(self._broken))}
         yield Page(self.scope, memory=memory, note=self._told(), failed=failed)
 
     def _there(self) -> set[str]:
@@ -175,15 +177,13 @@ class CommentReader:
 
     def _memory(self) -> dict[str, Any]:
         """What changed of what is remembered."""
-        found: dict[str, Any] = {}
-        if self.marks != self._before[0]:
-            found[self.counted.memory] = dict(self.marks)
-        if self.open != self._before[1]:
+        found = dict(self.marks.told())
+        if self.open != self._before:
             found[f"threads_open@{self.kind}"] = dict(self.open)
         deleted = self.unflagged.told()
         if deleted is not None:
             found[unflagged_memory(self.kind)] = deleted
-        self._before = (dict(self.marks), dict(self.open))
+        self._before = dict(self.open)
         return found
 
     def _told(self) -> str | None:
@@ -239,7 +239,7 @@ class CommentReader:
                 items, targets = [], []
             items += self._from_file(found, f"{self.kind}/{own}")
             targets.append(f"{self.kind}/{own}")
-            self.marks[own] = row.as_read
+            self.marks.put(own, row.as_read)
             self.open.pop(own, None)
         yield Page(self.scope, items, whole_of=targets, memory=self._memory())
 
@@ -313,7 +313,7 @@ class CommentReader:
         for own, tree in trees.items():
             row = self.counted.rows[own]
             items += self._items(own, tree)
-            self.marks[own] = row.as_read
+            self.marks.put(own, row.as_read)
             if tree.whole(row.count):
                 targets.append(f"{self.kind}/{own}")
                 if own in self._untold:

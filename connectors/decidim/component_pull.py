@@ -2,7 +2,7 @@
 
 import re
 from base64 import urlsafe_b64encode
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -216,12 +216,11 @@ class ComponentPull:
         following = None if page.next is None else {}
         return replace(page, complete=False, next=following, memory={**page.memory, name: True}, **loud)
 
-    async def around(self, own: str, known: Collection[str]) -> list[Item]:
-        """The page of whole proposals in which one stands, or would stand. `known`: the ids that are stored.
+    async def around(self, own: str, place: int) -> list[Item]:
+        """The page of whole proposals in which one stands, or would stand. `place`: how many with a lower id are stored.
 
         Offsets are cursors (docs/platforms/decidim.md 1.5); hidden proposals keep their slots, so it stands there or a little later.
         """
-        place = sum(int(each) < int(own) for each in known)
         for _ in range(_PAGES_ON):
             page = await self._record_page(_cursor(place) if place else None)
             ids = [int(node["id"]) for node in page["nodes"]]

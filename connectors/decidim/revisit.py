@@ -3,6 +3,8 @@
 What no date and no light page shows comes this way: likes, taxonomies, authors who were deleted, threads that could not be read.
 """
 
+from bisect import bisect_left
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +18,32 @@ from .dialects import Dialect, taxonomies_document
 from .pull_state import PullState
 
 _TYPES = {"proposal": "Proposals", "debate": "Debates", "project": "Budgets"}
+
+
+class _Rows:
+    """The proposals of a component that wait for being asked, found without going through all of them for each question."""
+
+    def __init__(self, stored: set[str], waiting: Mapping[Ref, Due]) -> None:
+        """`stored`: the ids of all that are stored there."""
+        self.stored = stored
+        self._numbers = sorted(map(int, stored))
+        self._listed = [ref for ref in waiting if ref.startswith("proposal/") and split_ref(ref)[1] in stored]
+        self._sorted = sorted((int(split_ref(ref)[1]), ref) for ref in self._listed)
+        self.left = len(self._listed)
+        """How many of them wait at most."""
+
+    def before(self, own: str) -> int:
+        """How many stored ones have a lower id."""
+        return bisect_left(self._numbers, int(own))
+
+    def all(self, waiting: Mapping[Ref, Due]) -> list[Ref]:
+        """All that wait still, in the order in which they are due."""
+        return [ref for ref in self._listed if ref in waiting]
+
+    def between(self, low: int, high: int, waiting: Mapping[Ref, Due]) -> list[Ref]:
+        """Those with an id from `low` to `high`."""
+        start, end = bisect_left(self._sorted, (low, "")), bisect_left(self._sorted, (high + 1, ""))
+        return [ref for _, ref in self._sorted[start:end] if ref in waiting]
 
 
 class Revisit:
@@ -36,6 +64,9 @@ class Revisit:
         self.comments = comments
         self.wanted = wanted
         self._homes: dict[str, dict[str, str]] = {}
+        self._rows: dict[str, _Rows] = {}
+        self._hanging: dict[tuple[str, str], deque[tuple[str, list[Ref]]]] = {}
+        """By scope and component: what threads hang on, with what of them is due."""
 
     async def pages(self, due: Sequence[Due]) -> AsyncIterator[Page]:
         """What is due, in its order: each question takes along what else it can answer."""
@@ -62,6 +93,8 @@ class Revisit:
                 if home is not None:
                     self.wanted = [own for own in self.wanted if own != home]
                     self._homes.clear()
+                    self._rows.clear()
+                    self._hanging.clear()
                     yield ComponentPull(self.state, home, self.components[home]).closed(closed)
             except ConnectorError as error:
                 await self.state.alive(error)
@@ -89,20 +122,23 @@ class Revisit:
         if home is None:
             return
         pull = ComponentPull(self.state, home, self.components[home])
-        stored = {own for own, component in self._homes["proposal"].items() if component == home}
-        pull.known = stored
-        here = [ref for ref in waiting if ref.startswith("proposal/") and split_ref(ref)[1] in stored]
+        if home not in self._rows:
+            stored = {own for own, component in self._homes["proposal"].items() if component == home}
+            self._rows[home] = _Rows(stored, waiting)
+        rows = self._rows[home]
+        pull.known = rows.stored
         own = split_ref(first.ref)[1]
-        if len(here) > 2 * self.dialect.aliases:
-            items = await pull.around(own, stored)
+        if rows.left > 2 * self.dialect.aliases:
+            items = await pull.around(own, rows.before(own))
             ids = [int(split_ref(item.ref)[1]) for item in items]
-            low, high = min([int(own), *ids]), max([int(own), *ids])
-            asked = [ref for ref in here if low <= int(split_ref(ref)[1]) <= high]
+            asked = rows.between(min([int(own), *ids]), max([int(own), *ids]), waiting)
         else:
-            asked = [first.ref, *(ref for ref in here if ref != first.ref)][: self.dialect.aliases]
+            others = [ref for ref in rows.all(waiting) if ref != first.ref]
+            asked = [first.ref, *others][: self.dialect.aliases]
             items = await pull.single([split_ref(ref)[1] for ref in asked])
         for ref in asked:
             waiting.pop(ref, None)
+        rows.left -= len(asked)
         shown = {item.ref for item in items}
         memory = self.state.open_data.told()
         gone = (
@@ -137,16 +173,28 @@ class Revisit:
         home = await self._home(kind, split_ref(str(first.target))[1])
         if home is None:
             return
-        targets: dict[str, None] = {}
-        for each in list(waiting.values()):
-            if each.target is None or not each.target.startswith(f"{kind}/") or each.scope != first.scope:
+        if (first.scope, home) not in self._hanging:
+            self._hanging[first.scope, home] = self._listed(first.scope, kind, home, waiting)
+        listed = self._hanging[first.scope, home]
+        targets: list[str] = []
+        while listed and len(targets) < self.dialect.aliases:
+            own, refs = listed.popleft()
+            due = [ref for ref in refs if waiting.pop(ref, None) is not None]
+            if due:
+                targets.append(own)
+        async for page in self.comments(kind).threads(targets):
+            yield page
+
+    def _listed(self, scope: str, kind: str, home: str, waiting: Mapping[Ref, Due]) -> deque[tuple[str, list[Ref]]]:
+        """What comments of a scope hang on in a component, in the order in which it is due, with what of it is."""
+        found: dict[str, list[Ref]] = {}
+        for each in waiting.values():
+            if each.target is None or not each.target.startswith(f"{kind}/") or each.scope != scope:
                 continue
             own = split_ref(each.target)[1]
-            if self._homes[kind].get(own) == home and (own in targets or len(targets) < self.dialect.aliases):
-                targets[own] = None
-                waiting.pop(each.ref)
-        async for page in self.comments(kind).threads(list(targets)):
-            yield page
+            if self._homes[kind].get(own) == home:
+                found.setdefault(own, []).append(each.ref)
+        return deque(found.items())
 
     async def _open(self) -> AsyncIterator[Page]:
         """The threads that could not be read whole, a few at a time: perhaps they can by now."""
