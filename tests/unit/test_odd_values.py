@@ -1,10 +1,14 @@
 """Values that no platform should send, and some do: each is the trouble of its own record, and both databases take the same."""
 
+import json
 import random
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 from sqlalchemy import Engine, text
 
@@ -36,6 +40,36 @@ from civicsync.core.text import clean_html, rich, simple, tidy
 )
 def test_half_a_surrogate_and_nul_are_replaced_where_an_answer_is_decoded(written: bytes, read: str) -> None:
     assert decode(b'["' + written + b'"]') == [read]
+
+
+_ESCAPES = re.compile(
+    rb"(?P<kept>\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u(?:[dD][89a-fA-F][0-9a-fA-F]{2}|0000)"
+)
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                rb"\ud83d",
+                rb"\uDE00",
+                rb"\ude00",
+                rb"\u0000",
+                rb"\\",
+                rb"\ud7a3",
+                rb"\uD83D",
+                rb"\n",
+                b"a",
+                b"u0000",
+                b"ud83d",
+            ]
+        )
+    )
+)
+def test_escapes_are_read_in_the_order_in_which_they_stand(parts: list[bytes]) -> None:
+    body = b'["' + b"".join(parts) + b'"]'
+    told = _ESCAPES.sub(lambda found: found["kept"] or b"\\ufffd", body)
+    assert decode(body) == json.loads(told)
 
 
 def test_a_number_beyond_all_bounds_spoils_no_page() -> None:
