@@ -11,6 +11,7 @@ _PRIVACY = "tests/unit/test_privacy.py::"
 _TEXT = "tests/unit/test_text.py::"
 _TRANSPORT = "tests/unit/test_transport.py::"
 _PACE = "tests/unit/test_pace.py::"
+_PARTS = "tests/integration/test_part_by_part.py::"
 _VALUES = "tests/unit/test_odd_values.py::"
 _MANNERS = "tests/unit/test_manners.py::"
 _ODD_CONSUL = "tests/integration/test_consul_odd.py::"
@@ -836,5 +837,124 @@ MUTANTS: tuple[Mutant, ...] = (
         "if not _Collections.pulls:\n            gc.set_threshold(*_Collections.usual)",
         "if True:\n            gc.set_threshold(*_Collections.usual)",
         "tests/integration/test_pull.py::test_pulls_beside_each_other_leave_the_collector_as_it_was",
+    ),
+    Mutant(
+        "what broke in the second look leaves no marks",
+        "sync/pull/run.py",
+        "            if whole:\n                # Only",
+        "            if False:\n                # Only",
+        f"{_PARTS}test_the_run_after_one_whose_second_look_broke_reads_what_is_new[consul]",
+    ),
+    Mutant(
+        "a full run of one space is no full run",
+        "sync/pull/run.py",
+        "        all_of_it = not options.spaces",
+        "        all_of_it = True",
+        f"{_PARTS}test_a_full_run_of_one_space_is_no_full_run",
+    ),
+    Mutant(
+        "a few pages judge no earlier sweep",
+        "sync/pull/run.py",
+        "if scope not in store.sweeps.dropped]",
+        "]",
+        f"{_PARTS}test_a_sweep_that_was_not_judged_is_not_judged_by_a_few_pages_of_its_scope",
+    ),
+    Mutant(
+        "a sweep that was not judged is judged later",
+        "core/store/sweeps.py",
+        "        return list(unjudged)",
+        "        return [name for name in unjudged if name in kept]",
+        f"{_PARTS}test_a_sweep_that_was_not_judged_is_judged_later[another space]",
+    ),
+    Mutant(
+        "what an earlier process was shown was there then",
+        "core/store/sweeps.py",
+        "        return self._since.get(scope) or now",
+        "        return now",
+        f"{_PARTS}test_what_moved_in_the_part_that_was_read_before_an_interruption_is_read[72]",
+    ),
+    Mutant(
+        "a sweep that goes on keeps the gate of its beginning",
+        "connectors/decidim/component_pull.py",
+        '        self.gate = cursor.get("gate") if cursor else gate',
+        "        self.gate = gate",
+        f"{_PARTS}test_what_moved_in_the_part_that_was_read_before_an_interruption_is_read[0]",
+    ),
+    Mutant(
+        "a row of the future says nothing of a file's age",
+        "connectors/decidim/comments.py",
+        "if each is not None and each <= now)",
+        "if each is not None)",
+        f"{_PARTS}test_a_row_of_the_future_lets_no_frozen_file_speak",
+    ),
+    Mutant(
+        "a run of one space forgets no threads of another",
+        "connectors/decidim/comments.py",
+        "        left = not self._all_of_it and bool(self.stored.memory(self.counted.due))",
+        "        left = False",
+        f"{_PARTS}test_threads_left_by_a_run_are_read_by_a_later_one_though_one_of_another_space_came_between",
+    ),
+    Mutant(
+        "a broken thread hides no other",
+        "connectors/decidim/comments.py",
+        "                    if len(part) > 1 and self._in_a_row < _GIVEN_UP:",
+        "                    if False:",
+        f"{_PARTS}test_a_thread_that_cannot_be_read_hides_no_other_and_is_named",
+    ),
+    Mutant(
+        "a broken thread is told in the second look",
+        "connectors/decidim/revisit.py",
+        "        if len(comments.broken) > told:",
+        "        if False:",
+        f"{_PARTS}test_a_thread_that_cannot_be_read_again_is_told_and_keeps_no_other_waiting[0.32]",
+    ),
+    Mutant(
+        "a broken proposal hides no other",
+        "connectors/decidim/component_pull.py",
+        "                if len(part) > 1:\n",
+        "                if False:\n",
+        f"{_PARTS}test_a_proposal_that_cannot_be_read_hides_no_other_and_is_not_gone[0.28.6]",
+    ),
+    Mutant(
+        "a broken proposal is not gone",
+        "connectors/decidim/component_pull.py",
+        '            more: dict[str, Any] = {"silent": self.broken[told:], "failed": self.failed()} if self.broken[told:] else {}',
+        '            more: dict[str, Any] = {"failed": self.failed()} if self.broken[told:] else {}',
+        f"{_PARTS}test_a_proposal_that_cannot_be_read_hides_no_other_and_is_not_gone[0.32]",
+    ),
+    Mutant(
+        "a broken proposal is asked for again behind a gate",
+        "connectors/decidim/component_pull.py",
+        "            left = self.stored.memory(self._left)\n",
+        "            left = None\n",
+        f"{_PARTS}test_a_proposal_that_cannot_be_read_hides_no_other_and_is_not_gone[0.32]",
+    ),
+    Mutant(
+        "a project is judged by the list of its own component",
+        "connectors/decidim/presence.py",
+        "            where = [homes[each]] if each in homes else holders",
+        "            where = holders",
+        f"{_PARTS}test_a_component_of_budgets_that_is_not_read_keeps_no_hidden_project_of_another[broken]",
+    ),
+    Mutant(
+        "what is known to be hidden is not forgotten",
+        "connectors/decidim/open_data.py",
+        "        return self.met | {own for own in self._before if int(own) not in self._exported}",
+        "        return self.met",
+        f"{_PARTS}test_what_is_known_to_be_hidden_is_not_forgotten[its component fails once]",
+    ),
+    Mutant(
+        "an archive is read again for proposals that are read for the first time",
+        "connectors/decidim/reader.py",
+        "            anew = not self.dialect.checked and await self._unknown(proposals)",
+        "            anew = False",
+        f"{_PARTS}test_what_the_archive_leaves_out_is_hidden_wherever_it_is_met_later[another space]",
+    ),
+    Mutant(
+        "a kind of space that cannot be listed hides no other",
+        "connectors/decidim/reader.py",
+        "            if data.get(root) is None and (none or not doubtful(errors, root)):",
+        "            if data.get(root) is None:",
+        f"{_PARTS}test_a_kind_of_space_that_cannot_be_listed_hides_no_other[0.32]",
     ),
 )

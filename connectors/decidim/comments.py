@@ -6,6 +6,7 @@ author who is erased or blocked moves nothing (2): no date vouches for a thread,
 was read whole is evidence: what is stored of it and was not shown is missing.
 """
 
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,6 +33,9 @@ _PAGE = 1000
 _FILE_WORTH = 3
 """A file is asked for when the threads that moved would take more requests than this."""
 _OLD = timedelta(days=2)
+_NAMED = 5
+_GIVEN_UP = 3
+"""So many threads in a row that the server fails on: then it is no single one."""
 _ABOVE = 25
 """So many numbers above the highest known are asked for in a list that cannot be read."""
 
@@ -109,8 +113,10 @@ class CommentReader:
         components: Mapping[str, Any],
         locale: str,
         alive: Callable[[ConnectorError], Awaitable[None]],
+        *,
+        all_of_it: bool,
     ) -> None:
-        """`alive` raises the error again where the whole site does not answer."""
+        """`alive` raises the error again where the whole site does not answer; `all_of_it`: no component is left out in this run."""
         self.api = api
         self.mapper = mapper
         self.dialect = dialect
@@ -129,8 +135,11 @@ class CommentReader:
         self._highest: int | None = None
         self._file: dict[str, list[Mapping[str, str]]] = {}
         self._known: dict[str, dict[str, str | None]] | None = None
+        self._all_of_it = all_of_it
         self._short = 0
-        self._broken = 0
+        self.broken: list[Ref] = []
+        """What has threads that did not answer."""
+        self._in_a_row = 0
         self._untold: dict[str, int] = {}
         """Threads in which so many comments are deleted that nobody names."""
 
@@ -165,11 +174,17 @@ class CommentReader:
         async for page in self.threads(behind):
             yield page
         self.marks.keep_only(self._there(), of=self.counted.rows)
-        failed = (
-            f"comments of {self._broken} {self.kind}s did not answer; the next run asks again" if self._broken else None
-        )
-        memory = {**self._memory(), **self.counted.settled(due=bool(self._broken))}
-        yield Page(self.scope, memory=memory, note=self._told(), failed=failed)
+        # A run of some components cannot know what an earlier one left in the others.
+        left = not self._all_of_it and bool(self.stored.memory(self.counted.due))
+        memory = {**self._memory(), **self.counted.settled(due=bool(self.broken) or left)}
+        yield Page(self.scope, memory=memory, note=self._told(), failed=self.failed())
+
+    def failed(self) -> str | None:
+        """What to say of threads that did not answer."""
+        if not self.broken:
+            return None
+        more = f" and {len(self.broken) - _NAMED} more" if len(self.broken) > _NAMED else ""
+        return f"the comments of {', '.join(self.broken[:_NAMED])}{more} did not answer; the next run asks again"
 
     def _there(self) -> set[str]:
         """Rows that have comments, or had some when they were read last."""
@@ -244,8 +259,10 @@ class CommentReader:
         yield Page(self.scope, items, whole_of=targets, memory=self._memory())
 
     def _newest(self) -> datetime | None:
+        # A row of the future says nothing of when the file was made.
+        now = self.mapper.context.clock.now()
         times = [_time(row, "created_at") for rows in self._file.values() for row in rows]
-        return max((each for each in times if each is not None), default=None)
+        return max((each for each in times if each is not None and each <= now), default=None)
 
     def _age(self, behind: Sequence[str]) -> str | None:
         """Say it where a file that is long out of date leaves much to be read live."""
@@ -290,8 +307,10 @@ class CommentReader:
         for own in wanted:
             by_component.setdefault(self.counted.rows[own].component, []).append(own)
         for component, rows in by_component.items():
-            for start in range(0, len(rows), self.dialect.aliases):
-                part = rows[start : start + self.dialect.aliases]
+            size = self.dialect.aliases
+            parts = deque(rows[start : start + size] for start in range(0, len(rows), size))
+            while parts:
+                part = parts.popleft()
                 try:
                     trees = await self.trees.read(self.kind, component, part)
                     for own, tree in trees.items():
@@ -301,8 +320,15 @@ class CommentReader:
                             await self._settle(component, own, tree)
                 except ConnectorError as error:
                     await self.alive(error)
-                    self._broken += len(part)
+                    if len(part) > 1 and self._in_a_row < _GIVEN_UP:
+                        # One that the server fails on hides no other.
+                        half = len(part) // 2
+                        parts.extendleft((part[half:], part[:half]))
+                        continue
+                    self._in_a_row += 1
+                    self.broken += (f"{self.kind}/{own}" for own in part)
                     continue
+                self._in_a_row = 0
                 yield self._page(trees)
 
     def _page(self, trees: Mapping[str, CommentTree]) -> Page:

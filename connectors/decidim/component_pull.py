@@ -2,11 +2,12 @@
 
 import re
 from base64 import urlsafe_b64encode
+from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ...core.identity import Ref
+from ...core.identity import Ref, split_ref
 from ..contract.errors import ConnectorError, EndlessList, Interface, Malformed, Throttled
 from ..contract.reading import Item, Page
 from ..contract.values import Progress, flat, identity, inside
@@ -18,6 +19,9 @@ from .pull_state import PullState
 
 CLOSED = "closed_components"
 """The name of the memory of components that are listed and do not answer."""
+_NAMED = 5
+_GIVEN_UP = 3
+"""So many proposals in a row that the server fails on: then it is no single one."""
 _PAGES_ON = 3
 """So many pages are looked through for one proposal."""
 _CURSOR = re.compile(r"[A-Za-z0-9_=-]{1,100}")
@@ -37,12 +41,17 @@ class ComponentPull:
         self.own = own
         self.component = component
         self.ready = page
+        self.gate: Any = None
+        """What tells that nothing moved, as it was when the sweep began."""
         self.space: Ref = f"component/{own}"
         self.path = str(component["path"] or "")
         self.names = pull.names
         self.known: set[str] = set()
         self.unsure: set[str] = set()
         """What was asked for singly and answered by an error: whether it is there nobody knows."""
+        self.broken: list[Ref] = []
+        """What the server fails on, asked alone."""
+        self._in_a_row = 0
         self.unknown = 0
         """Rows of the lists that were null beside an error: which they are, and whether they are hidden, nobody knows."""
         self.kind = KINDS.get(str(component["type"]), "")
@@ -90,14 +99,36 @@ class ComponentPull:
             if self.stored.memory(counted.due):
                 # Whose comments a run that failed had not come to yet.
                 await self._remember(scope)
+            left = self.stored.memory(self._left)
+            if left:
+                async for page in self._again(scope, left):
+                    yield page
             return
+        # A sweep that goes on where another run left it knows what moved since that began by the gate of its beginning.
+        cursor = self.stored.cursor(scope)
+        self.gate = cursor.get("gate") if cursor else gate
         last: Page | None = None
         async for page in reader(scope):
             if last is not None:
                 yield last
             last = page
         if last is not None:
-            yield replace(last, memory={**last.memory, memory: gate}) if gate is not None and last.complete else last
+            whole = gate is not None and last.complete
+            yield replace(last, memory={**last.memory, memory: self.gate}) if whole else last
+
+    @property
+    def _left(self) -> str:
+        """The name of the memory of what the server failed on: no gate shows that it can be read again."""
+        return f"broken@{self.space}"
+
+    async def _again(self, scope: str, left: Sequence[str]) -> AsyncIterator[Page]:
+        """What an earlier run could not read, while nothing else moved."""
+        await self._begin(scope)
+        items = await self.single(left)
+        shown = {item.ref for item in items}
+        gone = [ref for own in left if (ref := f"proposal/{own}") not in shown and own not in self.unsure]
+        memory = {self._left: [split_ref(each)[1] for each in self.broken], **self.pull.counted[self.kind].back()}
+        yield Page(scope, items, absent=gone, memory=memory, failed=self.failed())
 
     async def _remember(self, scope: str) -> None:
         """What the process that this pull continues knew of the rows it had read."""
@@ -134,28 +165,66 @@ class ComponentPull:
             items = await self.single(changed[start : start + self.dialect.aliases])
             read.update(item.ref.partition("/")[2] for item in items)
             back = self.pull.counted[self.kind].back()
-            yield Page(scope, items, total=len(public), memory={**back, **self.pull.open_data.told()})
+            memory = {**back, **self.pull.open_data.told()}
+            yield Page(scope, items, total=len(public), memory=memory, failed=self.failed())
         # A light page shows neither authors nor categories: that it is there is not said of what was missing only.
         missing = {each.partition("/")[2] for each in self.stored.pending(scope)}
         back = [f"proposal/{own}" for own in public if own in missing and own not in read]
         quiet = [f"proposal/{own}" for own in public if own not in missing and own not in read and own not in changed]
+        quiet += (each for each in self.broken if each not in back)
         memory = self.pull.counted[self.kind].back()
         yield self._last(Page(scope, present=back, silent=quiet, complete=True, total=len(public), memory=memory))
 
     async def single(self, ids: Sequence[str]) -> list[Item]:
         """Whole proposals by their ids, at most as many as a request may name: those that are shown."""
+        return self._items(await self._one_by_one(ids))
+
+    async def _one_by_one(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Whole proposals by their ids. One that the server fails on hides no other: it is asked alone, and named in `broken`."""
+        size = self.dialect.aliases
+        parts = deque(ids[start : start + size] for start in range(0, len(ids), size))
+        nodes: list[dict[str, Any]] = []
+        while parts:
+            part = parts.popleft()
+            try:
+                nodes += await self._asked_for(part)
+            except (Throttled, Interface):
+                raise
+            except ConnectorError as error:
+                await self.pull.alive(error)
+                if len(part) > 1:
+                    half = len(part) // 2
+                    parts.extendleft((part[half:], part[:half]))
+                    continue
+                self._in_a_row += 1
+                if self._in_a_row == _GIVEN_UP:
+                    raise  # then it is no single one
+                self.unsure.add(part[0])
+                self.broken.append(f"proposal/{part[0]}")
+                continue
+            self._in_a_row = 0
+        return nodes
+
+    def failed(self) -> str | None:
+        """What to say of what the server fails on."""
+        if not self.broken:
+            return None
+        more = f" and {len(self.broken) - _NAMED} more" if len(self.broken) > _NAMED else ""
+        return f"{', '.join(self.broken[:_NAMED])}{more} of {self.space} could not be read; the next run asks again"
+
+    async def _asked_for(self, ids: Sequence[str]) -> list[dict[str, Any]]:
         data, errors = await self.api.ask(by_id_document(self.dialect, self.own, ids, names=self.names))
         answered = self._answered(data, errors)
-        nodes: list[Any] = []
+        nodes: list[dict[str, Any]] = []
         for position, own in enumerate(ids):
-            node = answered.get(f"r{position}")
+            node: Any = answered.get(f"r{position}")
             if identity(node) == own:
                 # Unchecked releases answer for what a moderator hid as if it were there.
                 if own not in self.pull.open_data.hidden:
                     nodes.append(node)
             elif node is not None or doubtful(errors, "component", f"r{position}"):
                 self.unsure.add(own)
-        return self._items(nodes)
+        return nodes
 
     async def _light(self) -> AsyncIterator[dict[str, dict[str, Any]]]:
         after: str | None = None
@@ -180,7 +249,7 @@ class ComponentPull:
         after: str | None = cursor["after"] if cursor else None
         if cursor:
             await self._remember(scope)
-        seen, progress = set[str](), Progress(f"proposals of {self.space}")
+        seen, progress, told = set[str](), Progress(f"proposals of {self.space}"), 0
         while True:
             page = await self._record_page(after)
             if page["nodes"] and not self.known:
@@ -192,14 +261,27 @@ class ComponentPull:
             after = page["pageInfo"].get("endCursor") or after
             memory = {**self.pull.counted[self.kind].back(), **self.pull.open_data.told()}
             done = further is None
-            read = Page(scope, items, next={"after": after}, complete=done, total=expected or None, memory=memory)
+            following = {"after": after, "gate": self.gate}
+            # What could not be read is there all the same.
+            more: dict[str, Any] = {"silent": self.broken[told:], "failed": self.failed()} if self.broken[told:] else {}
+            told = len(self.broken)
+            read = Page(scope, items, next=following, complete=done, total=expected or None, memory=memory, **more)
             yield self._last(read) if done else read
             if done:
                 return
 
     async def _record_page(self, after: str | None) -> dict[str, Any]:
-        data, errors = await self.api.ask(record_document(self.dialect, self.own, after, names=self.names))
-        page = self._page(self._answered(data, errors), "proposals", errors)
+        try:
+            data, errors = await self.api.ask(record_document(self.dialect, self.own, after, names=self.names))
+            page = self._page(self._answered(data, errors), "proposals", errors)
+        except (Throttled, Interface):
+            raise
+        except ConnectorError as error:
+            await self.pull.alive(error)
+            # One of its rows may be what the server fails on: a light page names them.
+            data, errors = await self.api.ask(light_document(self.dialect, self.own, after))
+            page = self._page(self._answered(data, errors), "proposals", errors)
+            page["nodes"] = await self._one_by_one([str(node["id"]) for node in page["nodes"]])
         hidden = {str(node["id"]) for node in page["nodes"]}
         hidden = {own for own in hidden if own in self.pull.open_data.hidden}
         return {**page, "nodes": [n for n in page["nodes"] if str(n["id"]) not in hidden], "hidden": hidden}
@@ -207,6 +289,8 @@ class ComponentPull:
     def _last(self, page: Page) -> Page:
         """The last page of a list. Nothing is missing where rows could not be read; that is told, and makes the run fail when it stays."""
         name, scope = f"unknown@{page.scope}", page.scope
+        if self.broken or self.stored.memory(self._left):
+            page = replace(page, memory={**page.memory, self._left: [split_ref(each)[1] for each in self.broken]})
         before = bool(self.stored.memory(name))
         if not self.unknown:
             return replace(page, memory={**page.memory, name: False}) if before else page

@@ -36,12 +36,15 @@ class OpenData:
         """Whether each file can be had alone (0.30 and later)."""
         return self.dialect.release >= (0, 30)
 
-    async def second_source(self, *, full: bool, done: Collection[str]) -> AsyncIterator[Page]:
+    async def second_source(self, *, full: bool, done: Collection[str], anew: bool = False) -> AsyncIterator[Page]:
         """Which proposals are amendments, and (on unchecked releases) which are hidden; when everything is read.
 
         Where nothing else tells what is hidden it is read every day, whatever else is: nobody's hidden text may stay longer than that.
+        `anew`: also in a run that reads proposals of which nothing is stored, for what was known of hidden ones says nothing of these.
         """
-        if not self.api.settings.open_data or not (full or self.stored.memory("second_source") is None or self._aged()):
+        due = full or self.stored.memory("second_source") is None or self._aged()
+        due = due or (anew and not self.dialect.checked and self.stored.memory("second_source") is not False)
+        if not self.api.settings.open_data or not due:
             return
         if "second-source" in done:
             return
@@ -124,7 +127,7 @@ class OpenData:
         """What the next, lighter pull must know: the hidden proposals that were met."""
         if self.zip_comments is None and not isinstance(self.hidden, _Older):
             return {}
-        hidden = sorted(self.hidden.met, key=int) if isinstance(self.hidden, _Older) else []
+        hidden = sorted(self.hidden.kept, key=int) if isinstance(self.hidden, _Older) else []
         return {"hidden": hidden, "second_source": True}
 
 
@@ -140,6 +143,11 @@ class _Older(set[str]):
         self._before = frozenset(before)
         self.met: set[str] = set()
         self._newest = max(exported, default=0)
+
+    @property
+    def kept(self) -> set[str]:
+        """What the next run must know: what was met, and what was known before and is still left out, for not every run meets it."""
+        return self.met | {own for own in self._before if int(own) not in self._exported}
 
     def __contains__(self, own: object) -> bool:
         text = str(own)

@@ -58,7 +58,7 @@ class Presence:
             elif kind in _HOLDERS:
                 found |= await self._rows(kind, asked)
             elif kind in {"budget", "project"}:
-                found |= self._budgets(asked)
+                found |= await self._budgets(asked)
             elif kind == "comment":
                 trees = CommentTrees(self.state.api, self.state.dialect, self.locale)
                 own = [split_ref(each)[1] for each in asked]
@@ -134,12 +134,18 @@ class Presence:
                 found[each] = there and not (kind == "proposal" and ids[position] in hidden) if there else None
         return found
 
-    def _budgets(self, asked: Sequence[Ref]) -> Mapping[Ref, bool | None]:
-        """By the lists of this run: nothing else holds them. Only where all of them came whole is what they do not show gone."""
+    async def _budgets(self, asked: Sequence[Ref]) -> Mapping[Ref, bool | None]:
+        """By the lists of this run: nothing else holds them. What the list of its component does not show, and came whole, is gone; of
+        what is stored in none of them only where all came whole."""
         assert self.listed is not None
         holders = [own for own, c in self.listed.components.items() if c["type"] == "Budgets"]
+        homes: dict[Ref, str] = {}
+        for own in holders:
+            for scope in ("budgets", "budgets_of"):
+                homes |= dict.fromkeys(await self.state.stored.tokens(f"{scope}@component/{own}"), own)
         found: dict[Ref, bool | None] = {}
         for each in asked:
-            whole = all(f"{split_ref(each)[0]}@{own}" in self.state.whole_lists for own in holders)
+            where = [homes[each]] if each in homes else holders
+            whole = all(f"{split_ref(each)[0]}@{own}" in self.state.whole_lists for own in where)
             found[each] = True if each in self.state.shown else (False if whole else None)
         return found

@@ -182,8 +182,12 @@ class Revisit:
             due = [ref for ref in refs if waiting.pop(ref, None) is not None]
             if due:
                 targets.append(own)
-        async for page in self.comments(kind).threads(targets):
+        comments = self.comments(kind)
+        told = len(comments.broken)
+        async for page in comments.threads(targets):
             yield page
+        if len(comments.broken) > told:
+            yield Page(first.scope, failed=comments.failed())
 
     def _listed(self, scope: str, kind: str, home: str, waiting: Mapping[Ref, Due]) -> deque[tuple[str, list[Ref]]]:
         """What comments of a scope hang on in a component, in the order in which it is due, with what of it is."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..contract.reading import Stored
 
-PART = 1000
+PART = 100
 """So many ids in a row share a part."""
 _PARTS = "parts"
 

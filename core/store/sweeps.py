@@ -67,29 +67,44 @@ class Sweeps:
         with engine.connect() as connection:
             found = connection.execute(select(checkpoint).where(checkpoint.c.instance == instance)).mappings().all()
         self._cursors: dict[str, Cursor] = {row["scope"]: row["cursor"] for row in found if row["cursor"] is not None}
+        self._since = {row["scope"]: row["started_at"] for row in found if row["cursor"] is not None}
+        """When sweeps began, or ended, that an earlier process saw something of."""
         self._page_counts = {row["scope"]: row["pages"] for row in found}
         self._marks = {row["scope"]: row["started_at"] for row in found if row["cursor"] is None}
+        self._unjudged: set[str] = set()
+        self.dropped: set[str] = set()
+        """Earlier sweeps that were to be judged and of whose scope this run began to show something anew."""
         self.done: frozenset[str] = frozenset()
         """What the interrupted run that this one continues had read to its end."""
 
     def begin(self, now: datetime, *, continues: bool) -> list[str]:
-        """Start a run; when it `continues` an interrupted one, what that had finished stays so. Returns the scopes still to judge."""
+        """Start a run; when it `continues` an interrupted one, what that had finished stays so. Returns the scopes still to judge.
+
+        What was swept to its end and not judged is judged however long ago that was: no gate would show once more what it missed.
+        """
+        unjudged = {name: at for name, at in self._marks.items() if at and self._page_counts[name] != _JUDGED}
         if not continues:
-            self.forget()
-        kept = [name for name, at in self._marks.items() if at and now - at < CONTINUED_WITHIN]
+            self._drop(judged_only=True)
+        kept = [name for name, at in self._marks.items() if at and now - at < CONTINUED_WITHIN] if continues else []
         self.done = frozenset(name.removeprefix(_NAMED) for name in kept)
-        unjudged = [name for name in kept if self._page_counts[name] != _JUDGED]
-        self._resumed.update(unjudged)
-        return unjudged
+        self._resumed.update(name for name in unjudged if name in kept)
+        self._since.update(unjudged)
+        self._unjudged = set(unjudged)
+        return list(unjudged)
 
     def forget(self) -> None:
         """The run is over: drop the marks of what it finished."""
-        table = table_of(CheckpointRow)
-        where = (table.c.instance == self.instance, table.c.cursor.is_(null()))
-        with writing(self.engine, self._lease) as connection:
-            connection.execute(delete(table).where(*where))
+        self._drop(judged_only=False)
         self._marks.clear()
         self.done = frozenset()
+
+    def _drop(self, *, judged_only: bool) -> None:
+        table = table_of(CheckpointRow)
+        where = [table.c.instance == self.instance, table.c.cursor.is_(null())]
+        if judged_only:
+            where.append(table.c.pages == _JUDGED)
+        with writing(self.engine, self._lease) as connection:
+            connection.execute(delete(table).where(*where))
 
     def cursor(self, scope: str) -> Cursor | None:
         """Where an unfinished sweep of this scope goes on; asking for it means to resume."""
@@ -120,6 +135,8 @@ class Sweeps:
                 self._pages[scope] = 0 if last is None else int(last) + 1
             else:
                 self._pages[scope] = 0
+                self._since.pop(scope, None)
+                self.dropped |= {scope} & self._unjudged
                 connection.execute(_forgetting(), {"of": self.instance, "swept": scope, "silent": _SILENT + scope})
         shown = chain((item.ref for item in page.items), page.present)
         for name, references in ((scope, shown), (_SILENT + scope, iter(page.silent))):
@@ -128,6 +145,7 @@ class Sweeps:
                 connection.execute(pages.insert(), [{**mine, "scope": name, "page": self._pages[scope], "refs": blob}])
                 self._pages[scope] += 1
         if page.complete:
+            self.dropped.discard(scope)
             self._cursors.pop(scope, None)
         elif page.next is not None:
             row = {**mine, "cursor": page.next, "pages": self._pages[scope], "started_at": now}
@@ -165,6 +183,10 @@ class Sweeps:
     def silent(self, scope: str) -> KeysView[Ref]:
         """Every reference of the scope that the current sweep did not look at."""
         return self.seen(_SILENT + scope)
+
+    def since(self, scope: str, now: datetime) -> datetime:
+        """Since when this sweep has been going on: what an earlier process was shown was there then, and need not be now."""
+        return self._since.get(scope) or now
 
     @property
     def touched(self) -> list[str]:

@@ -241,7 +241,10 @@ class Puller:
         if before is not None and before["outcome"] not in _WHOLE and not options.spaces:
             continues = (bool(before["full"]) or not options.full) and not chosen_anew
             full = full or (continues and bool(before["full"]))
-        run_id = await asyncio.to_thread(journal.start_run, self.engine, name, self.clock.now(), full=full)
+        # Of some spaces it is no full run, whatever it reads there.
+        all_of_it = not options.spaces
+        began = partial(journal.start_run, self.engine, name, self.clock.now(), full=full and all_of_it)
+        run_id = await asyncio.to_thread(began)
         events.emit(events.RunStarted("pull", name, full))
         try:
             await asyncio.to_thread(check_known, self.engine, name, row, settings)
@@ -272,7 +275,7 @@ class Puller:
             events.emit(events.Warned(name, type(error).__name__))
             result.outcome, result.message = PullEnd.FAILED, unforeseen(name, error)
         result.seconds = round(self.clock.monotonic() - started, 3)
-        await asyncio.to_thread(self._close, run_id, name, full or first, lease, result)
+        await asyncio.to_thread(self._close, run_id, name, (full or first) and all_of_it, lease, result)
         await asyncio.to_thread(self._purge, name, lease)
 
     def _full_is_due(self, name: str, row: Any) -> bool:
@@ -359,14 +362,20 @@ class Puller:
                 raise
             except ConnectorError as error:
                 failure = error  # what was swept to its end before may still be judged
+        # A few pages of a scope say nothing of the sweep that an earlier run had left unjudged.
+        finished = [scope for scope in finished if scope not in store.sweeps.dropped]
         await asyncio.to_thread(confirm_shown, store, finished)
-        if failure is None and not self.stop.is_set() and not run.options.spaces:
+        whole = failure is None
+        if whole and not self.stop.is_set() and not run.options.spaces:
             failure = await self._revisit(run, store, reader, request, began)
         if self.stop.is_set():
             run.result.outcome, run.result.message = PullEnd.STOPPED, _STOPPED
             return
         blocked = await self._judge(store, reader, finished, run.options, run.result)
         if failure is not None:
+            if whole:
+                # Only what was asked again broke: the next run reads as any other, and is not told that all was read a while ago.
+                await asyncio.to_thread(store.sweeps.forget)
             raise failure
         if blocked:
             run.result.outcome = PullEnd.UNDECIDED

@@ -221,15 +221,16 @@ def confirm_shown(store: InstanceStore, swept: Sequence[str]) -> None:
         whole = scope in swept and not store.sweeps.silent(scope)
         if whole and scope in store.confirmed:
             continue
+        since = store.sweeps.since(scope, now)
         with writing(store.engine, store.lease) as connection:
             if whole:
                 store.confirmed.add(scope)
                 for table, keys in store.by_table(find_missing(store, scope).refs):
                     keep_age(connection, store.instance, table, keys)
-                confirm_scope(connection, store.instance, scope, now, How.SHOWN)
+                confirm_scope(connection, store.instance, scope, since, How.SHOWN)
                 continue
             for table, keys in store.by_table(store.sweeps.seen(scope)):
-                confirm_rows(connection, table, keys, now, How.SHOWN)
+                confirm_rows(connection, table, keys, since, How.SHOWN)
 
 
 def _holds_proposals(store: InstanceStore, case: _Case) -> bool:

@@ -220,8 +220,12 @@ def test_what_was_read_long_ago_or_for_another_run_is_read_again(
     store(engine, clock).write(Page(SCOPE, [item(1)], complete=True))
     clock.advance(hours * 3600)
     following = store(engine, clock)
-    assert following.sweeps.begin(clock.now(), continues=continues) == []
+    assert following.sweeps.begin(clock.now(), continues=continues) == [SCOPE], "it is still to be judged"
     assert not following.sweeps.done
+    following.write(Page(SCOPE, [item(2)]))
+    assert following.sweeps.dropped == {SCOPE}, "not by a few pages"
+    following.write(Page(SCOPE, [item(3)], complete=True))
+    assert not following.sweeps.dropped
 
 
 def test_a_sweep_that_begins_anew_forgets_the_old_one(engine: Engine, clock: FakeClock) -> None:

@@ -25,30 +25,30 @@ def _marks(kept: _Kept) -> ThreadMarks:
 def test_a_page_writes_only_the_parts_that_it_touched() -> None:
     kept = _Kept()
     marks = _marks(kept)
-    for own in (1, 999, 1000, 2500, 123_456):
+    for own in (1, 99, 100, 250, 12_345):
         marks.put(str(own), f"1|{own}")
     kept.values.update(marks.told())
-    marks.put("1001", "2|then")
-    marks.put("2500", "1|2500")
-    assert marks.told() == {"threads/1": {"1000": "1|1000", "1001": "2|then"}}
+    marks.put("101", "2|then")
+    marks.put("250", "1|250")
+    assert marks.told() == {"threads/1": {"100": "1|100", "101": "2|then"}}
     assert marks.told() == {}
-    marks.drop("999")
+    marks.drop("99")
     marks.drop("4")
     assert marks.told() == {"threads/0": {"1": "1|1"}}
 
 
 def test_what_an_earlier_release_kept_in_one_is_taken_over() -> None:
-    kept = _Kept(threads={"7": "1|a", "1007": "2|b"})
+    kept = _Kept(threads={"7": "1|a", "107": "2|b"})
     marks = _marks(kept)
-    assert (marks.get("7"), marks.get("1007"), marks.get("8")) == ("1|a", "2|b", None)
+    assert (marks.get("7"), marks.get("107"), marks.get("8")) == ("1|a", "2|b", None)
     assert marks.told() == {
         "threads": {"parts": ["0", "1"]},
         "threads/0": {"7": "1|a"},
-        "threads/1": {"1007": "2|b"},
+        "threads/1": {"107": "2|b"},
     }
 
 
-_IDS = st.integers(0, 4000).map(str)
+_IDS = st.integers(0, 400).map(str)
 
 
 @given(st.lists(st.tuples(_IDS, st.sampled_from(["1|a", "2|b", None]), st.booleans())))
