@@ -916,13 +916,6 @@ MUTANTS: tuple[Mutant, ...] = (
         f"{_PARTS}test_a_proposal_that_cannot_be_read_hides_no_other_and_is_not_gone[0.28.6]",
     ),
     Mutant(
-        "a broken proposal is not gone",
-        "connectors/decidim/component_pull.py",
-        '            more: dict[str, Any] = {"silent": self.broken[told:], "failed": self.failed()} if self.broken[told:] else {}',
-        '            more: dict[str, Any] = {"failed": self.failed()} if self.broken[told:] else {}',
-        f"{_PARTS}test_a_proposal_that_cannot_be_read_hides_no_other_and_is_not_gone[0.32]",
-    ),
-    Mutant(
         "a broken proposal is asked for again behind a gate",
         "connectors/decidim/component_pull.py",
         "            left = self.stored.memory(self._left)\n",
