@@ -24,9 +24,14 @@ class Extras:
         self.api = api
         self.dialect = dialect
         self.locales = list(dict.fromkeys(locales))[1:]
+        self._short: set[str] = set()
 
-    async def add(self, name: str, rows: Sequence[dict[str, Any]], budget: str | None = None) -> None:
-        """Put into the nodes what only a second question tells, and what came without order into one."""
+    async def add(self, name: str, rows: Sequence[dict[str, Any]], budget: str | None = None) -> set[str]:
+        """Put into the nodes what only a second question tells, and what came without order into one.
+
+        Returns the numbers of those that the server fails on when it is asked: such a node says less than it should.
+        """
+        self._short = set()
         for part, most in SHORT.items():
             if self.dialect.page is not None and not self.dialect.snake:
                 await self._complete(name, part, [row for row in rows if len(listed(row.get(part))) >= most], budget)
@@ -38,6 +43,7 @@ class Extras:
         if name in TEXTS and not (name == "investments" and budget is None):
             for locale in self.locales:
                 await self._translate(name, rows, locale, budget)
+        return self._short
 
     async def _complete(self, name: str, part: str, rows: Sequence[dict[str, Any]], budget: str | None) -> None:
         waiting, after = list(rows), 0
@@ -53,6 +59,7 @@ class Extras:
             # A list that says it goes on and brings nothing new is not asked for ever.
             endless = [str(row.get("id")) for row in waiting if str(row.get("id")) in still]
             self.api.broken.update(f"{SINGULAR[name]}/{own}" for own in endless)
+            self._short.update(endless)
             waiting = [row for row in waiting if str(row.get("id")) not in still]
             after += self.dialect.page or 0
         for row in rows:
@@ -81,4 +88,5 @@ class Extras:
         if not ids:
             return {}
         found = await self.api.by_id(self.dialect, shape, ids, budget)
+        self._short.update(own for own in ids if own not in found)
         return {own: node for own, node in found.items() if node is not None}

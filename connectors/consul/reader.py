@@ -191,6 +191,8 @@ class ConsulPull:
         include = reader.settings.drafts == "include"
         self.drafts = Drafts(self.api, self.stored, reader.context.clock.now(), include=include)
         self.seen: dict[str, ChangeTokens] = {}
+        self.known: Mapping[str, Mapping[str, str]] = {}
+        """What was stored before, by collection and id."""
         self.published: Container[str] = ()
         self.light = Light()
         self.rehomed = False
@@ -206,7 +208,7 @@ class ConsulPull:
         self.api.broken.clear()
         await self._choose()
         yield Page("sections", [_section_item(space) for space in _SECTIONS], complete=True)
-        known = {name: by_id(await self.stored.tokens(name)) for name in self.collections}
+        known = self.known = {name: by_id(await self.stored.tokens(name)) for name in self.collections}
         self.published = known.get("proposals", ())
         done = self.request.done
         open_ = [name for name in self.collections if name not in done]
@@ -398,7 +400,7 @@ class ConsulPull:
         pages = shape.pages_per_request(self.dialect)
         cursor = self.stored.cursor(name)
         offset = int(cursor["offset"]) if cursor else 0
-        seen = self.seen.setdefault(name, ChangeTokens())
+        seen, short = self.seen.setdefault(name, ChangeTokens()), set[str]()
         progress = Progress(name)
         goes_on = not (cursor and cursor.get("ended"))
         while goes_on:
@@ -409,11 +411,13 @@ class ConsulPull:
                 )
                 return
             found, goes_on = self._answered(name, data, pages)
-            progress.page(new=not all(identifier(row) in seen for row in found), goes_on=goes_on)
+            ids = [identifier(row) for row in found]
+            progress.page(new=not all(own in seen or own in short for own in ids), goes_on=goes_on)
             items = await self._items(name, found)
             offset += pages * rows
             kept = await self._public(name, items)
             seen.update((each.partition("/")[2], item.token or "") for each, item in items.items())
+            short.update(own for own in ids if own not in seen)
             memory = self.drafts.memory() if name == "proposals" and len(kept) < len(items) else {}
             ends = name == "votes" and not goes_on
             at: dict[str, Any] = {"offset": offset, "ended": not goes_on}
@@ -460,7 +464,12 @@ class ConsulPull:
                 row.setdefault("tags", {"nodes": []})
             if name in ANSWERED and self.dialect.name == "C":
                 row.setdefault("milestones", {"nodes": []})
-        await self.extras.add(name, found, self.sweep.budget)
+        short = await self.extras.add(name, found, self.sweep.budget)
+        if short:
+            # What is known of it would go with what was not told; of one that is new a part is better than nothing.
+            known = self.known.get(name)
+            new = short.difference(known) if known is not None else set[str]()
+            found = [row for row in found if (own := identifier(row)) not in short or own in new]
         return {item.ref: item for item in self.mapper.items(name, found)}
 
     async def _changed(

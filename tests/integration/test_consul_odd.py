@@ -1,5 +1,6 @@
 """What a CONSUL may send and should not: each is told, hides nothing else, ends, and makes nothing of ours go."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -284,3 +285,53 @@ def test_only_null_is_the_word_for_gone() -> None:
         api._take(found, own, rows, 0, DIALECTS["C"], f"proposal/{own}")  # pyright: ignore[reportPrivateUsage]
     assert found == {"1": None, "2": {"id": "2"}}
     assert api.broken == {"proposal/3", "proposal/4", "proposal/5", "proposal/6"}
+
+
+def some(city: City, kind: str = "proposal") -> list[str]:
+    """The ids of what is public, supported, and was not retired."""
+    rows = [row for row in city.site.truth()["proposals"] if row["public"] and row["kind"] == kind]
+    return [row["id"] for row in rows if row["supports"]]
+
+
+@pytest.mark.parametrize("what", ["milestones", "retiredExplanation"])
+def test_what_a_second_question_fails_on_stays_as_it_is_known(city: City, what: str) -> None:
+    own = some(city)[0]
+    for step in range(8):
+        city.site.change("milestone", id=own, title=f"Stap {step}")
+    city.site.change("retire", id=own)
+    city.pull()
+    look = (
+        f"SELECT p.native_state, count(*) FROM proposals p JOIN answer a ON a.target_key = 'toy/proposal/{own}' "
+        f"WHERE p.kind = 'proposal' AND p.remote_id = '{own}' AND a.gone_at IS NULL"
+    )
+    before = city.rows(look)
+    assert before == [("retired: done: Klaar.", 8)]
+
+    def fail(request: Request, document: str, data: Any) -> Response | None:
+        asked = re.search(rf'proposal\(id:"{own}"\)\{{id {what}', document)
+        return Response.text("no", 500) if asked else None
+
+    city.change = fail
+    city.site.change("support", id=own)
+    city.site.change("edit", id=own, title="Anders")
+    for full in (False, True):
+        outcome = city.pull(full=full)
+        assert outcome.outcome == "incomplete" and f"proposal/{own}: the server fails on it" in outcome.message, outcome
+        assert city.rows(look) == before
+    city.change = None
+    assert city.pull().outcome == "done"
+    assert city.rows(f"SELECT title FROM proposals WHERE kind = 'proposal' AND remote_id = '{own}'") == [("Anders",)]
+
+
+def test_of_what_is_new_a_part_is_shown_though_a_second_question_fails(city: City) -> None:
+    own = some(city)[0]
+    city.site.change("retire", id=own)
+    city.change = lambda request, document, data: (
+        Response.text("no", 500) if "{id retiredExplanation" in document else None
+    )
+    assert city.pull().outcome == "incomplete"
+    assert own in city.alive()
+    city.change = None
+    city.pull(full=True)
+    found = city.rows(f"SELECT native_state FROM proposals WHERE kind = 'proposal' AND remote_id = '{own}'")
+    assert found == [("retired: done: Klaar.",)]
