@@ -955,4 +955,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "self._short.update(own for own in ids if False)",
         f"{_ODD_CONSUL}test_what_a_second_question_fails_on_stays_as_it_is_known[milestones]",
     ),
+    Mutant(
+        "CONSUL: threads that are left are not forgotten by a run that does not come to them",
+        "connectors/consul/comments.py",
+        "self.left = self.unseen(light)",
+        "self.left = []",
+        f"{_ODD_CONSUL}test_threads_that_are_left_are_not_forgotten_by_a_run_that_does_not_come_to_them[another space]",
+    ),
 )

@@ -60,7 +60,7 @@ class CommentReader:
         """Whether the list of all comments kept changing, or has holes: then none is missing."""
         self.holes = 0
         self.left: list[Target] = []
-        """Threads that the server failed on: they are due still."""
+        """Threads that the server failed on, or that this run does not come to: they are due still."""
 
     async def pages(self, light: Light, known: Mapping[str, Mapping[str, str]]) -> AsyncIterator[Page]:
         """All pages of comments. `known` are the tokens of the pull before, by collection and id."""
@@ -69,6 +69,7 @@ class CommentReader:
         # Of collections that an interrupted run had finished there is no light sweep, but what it wrote.
         finished = {name: marks for name, marks in known.items() if name in self.request.done}
         counts = known_counts(finished) | counts_in(light)
+        self.left = self.unseen(light)
         cursor = self.stored.cursor(SCOPE)
         # What an interrupted run found changed is not known any more, so the run that continues it reads all.
         everything = self.full or bool(finished)
@@ -109,10 +110,18 @@ class CommentReader:
     def due(self, light: Light, known: Mapping[str, Mapping[str, str]]) -> list[Target]:
         """The threads with more or fewer comments than before, and those that an earlier run had left."""
         before, counts = known_counts(known), counts_in(light)
-        kept = [(str(name), str(own)) for name, own in self.stored.memory(DUE) or ()]
         moved = [target for target in before | counts if before.get(target, 0) != counts.get(target, 0)]
-        every = dict.fromkeys((*kept, *moved))
+        every = dict.fromkeys((*self.waiting(), *moved))
         return [target for target in every if target[1] in light.rows.get(target[0], ()) and self._is_ours(target)]
+
+    def waiting(self) -> list[Target]:
+        """The threads that an earlier run had left."""
+        return [(str(name), str(own)) for name, own in self.stored.memory(DUE) or ()]
+
+    def unseen(self, light: Light) -> list[Target]:
+        """Those of them that this run cannot tell anything of: their list was not read, or does not show all."""
+        rows, settled = light.rows, light.settled
+        return [each for each in self.waiting() if each[0] not in settled and each[1] not in rows.get(each[0], ())]
 
     async def _flat(self, offset: int, expected: int, ids: set[str]) -> AsyncIterator[Page]:
         shape = Shape("comments", names=self.names)

@@ -244,7 +244,8 @@ class ConsulPull:
         due = comments.due(light, known)
         if due:
             # The new numbers are stored with the rows, before their threads are read: a run that is killed between forgets nothing.
-            yield Page("comments", memory={DUE: [list(each) for each in due]})
+            every = dict.fromkeys((*due, *comments.unseen(light)))
+            yield Page("comments", memory={DUE: [list(each) for each in every]})
         for name in open_:
             trusted = self.seen.get(name, ChangeTokens()) if name in read_all and name not in resumed else None
             async for page in self._part(name, self._changed(name, light, known[name], trusted)):
@@ -613,10 +614,11 @@ class ConsulPull:
         if published:
             items = await self._single("proposals", published, self.light.rows["proposals"], surely=True)
         threads = {t: n for t, n in counts_in(self.light).items() if t[0] == "proposals" and t[1] in published}
-        waiting = {DUE: [list(each) for each in threads]} if threads else {}
+        comments = self._comments()
+        comments.left = [each for each in comments.waiting() if each not in threads]
+        waiting = {DUE: [list(each) for each in (*comments.left, *threads)]} if threads else {}
         yield Page("proposals", items, memory=self.drafts.memory() | waiting)
         if threads:
-            comments = self._comments()
             async for page in comments.threads(threads, set()):
                 yield page
             yield Page("comments", memory=comments.still_due())

@@ -335,3 +335,26 @@ def test_of_what_is_new_a_part_is_shown_though_a_second_question_fails(city: Cit
     city.pull(full=True)
     found = city.rows(f"SELECT native_state FROM proposals WHERE kind = 'proposal' AND remote_id = '{own}'")
     assert found == [("retired: done: Klaar.",)]
+
+
+@pytest.mark.parametrize("between", ["another space", "a list that fails"])
+def test_threads_that_are_left_are_not_forgotten_by_a_run_that_does_not_come_to_them(city: City, between: str) -> None:
+    city.pull()
+    own, debate = some(city)[0], some(city, "debate")[0]
+    made = str(city.site.change("comment", id=own))
+    thread = f'proposal(id:"{own}"){{comments'
+    city.change = lambda request, document, data: Response.text("no", 500) if thread in document else None
+    assert city.pull().outcome == "incomplete"
+    city.site.change("comment", id=debate, kind="debate")
+    if between == "another space":
+        city.change = None
+        city.pull(spaces=("section/debates",))
+    else:
+        city.change = lambda request, document, data: (
+            Response.text("no", 500) if "query Pages" in document and ":proposals(" in document else None
+        )
+        assert city.pull().outcome == "incomplete"
+        city.change = None
+    assert made not in city.alive("comment")
+    assert city.pull().outcome == "done"
+    assert made in city.alive("comment")
