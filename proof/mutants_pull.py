@@ -962,4 +962,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "self.left = []",
         f"{_ODD_CONSUL}test_threads_that_are_left_are_not_forgotten_by_a_run_that_does_not_come_to_them[another space]",
     ),
+    Mutant(
+        "CONSUL: a gateway that gives up on one thing hides no other",
+        "connectors/consul/api.py",
+        "or (error.status is not None and error.status >= 500)",
+        "or error.status == 500",
+        f"{_ODD_CONSUL}test_a_gateway_that_gives_up_on_one_thing_hides_no_other[comments-504]",
+    ),
 )

@@ -39,6 +39,11 @@ def authorization(settings: ConsulSettings) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
 
 
+def of_this_alone(error: ConnectorError) -> bool:
+    """Whether what was asked may be to blame, and not the site: an error in the answer, a 404, a server or its gateway that gives up."""
+    return error.status in {200, 404} or (error.status is not None and error.status >= 500)
+
+
 class Spoiled(Malformed):
     """A GraphQL answer with an error in it; `data` is what came beside, with nulls where something is wrong."""
 
@@ -149,7 +154,7 @@ class Api:
             try:
                 data = await self.ask(by_id_document(dialect, asked, batch, budget), dialect)
             except (NotFound, Unreachable, Spoiled) as error:
-                if error.status not in {200, 404, 500}:
+                if not of_this_alone(error):
                     raise
                 up = up or await self.is_up(dialect, budget if shape.collection == "investments" else None)
                 half = len(batch) // 2

@@ -11,7 +11,7 @@ from ...core.identity import Ref, split_ref
 from ..contract.errors import Malformed, NotFound, Unreachable
 from ..contract.reading import Item, Page, PullRequest
 from ..contract.values import Progress, inside, whole
-from .api import Api, Spoiled
+from .api import Api, Spoiled, of_this_alone
 from .dialects import B_RECORDS, Dialect, Shape, comments_of_document, pages_document, targets_per_request
 from .light_sweep import Light, LightSweep
 from .mapping import KIND, Mapper, identifier, page_of
@@ -133,7 +133,7 @@ class CommentReader:
             try:
                 data = await self.api.pages(pages_document(self.dialect, parts), self.dialect)
             except Unreachable as error:
-                if error.status != 500 or not await self.api.is_up(self.dialect):
+                if not of_this_alone(error) or not await self.api.is_up(self.dialect):
                     raise
                 # One row breaks its page (docs/platforms/consul.md 5); what is left is asked for by id.
                 self.failed = True
@@ -169,7 +169,7 @@ class CommentReader:
                 shown, single = await self._asked(batch, size, anonymous=not nameless.isdisjoint(asked))
             except (NotFound, Unreachable, Malformed) as error:
                 # One of them went meanwhile, or holds a comment whose author is really gone (docs/platforms/consul.md 4.2).
-                if error.status not in {200, 404, 500} or not await self.api.is_up(self.dialect):
+                if not of_this_alone(error) or not await self.api.is_up(self.dialect):
                     raise
                 if len(asked) == 1 and error.status != 404:
                     if asked[0] in nameless:
@@ -265,7 +265,7 @@ class CommentReader:
             data = await self.api.one_by_one(self.dialect, Shape(SCOPE, names=self.names), list(due))
             gone = [own for own, node in data.items() if node is None]
         except (NotFound, Unreachable, Spoiled) as error:
-            if error.status not in {200, 404, 500}:
+            if not of_this_alone(error):
                 raise
             # Which of them? A light sweep of all ids tells it in a request or two; halving the batch would take many.
             light = await self.sweep.settle({SCOPE: set()})

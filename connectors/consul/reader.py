@@ -16,7 +16,7 @@ from ...core.store.change_tokens import ChangeTokens, by_id
 from ..contract.errors import ConnectorError, Malformed, NotFound, Unreachable
 from ..contract.reading import Context, Due, Item, Page, Probe, PullRequest
 from ..contract.values import Progress, identity, inside
-from .api import Api
+from .api import Api, of_this_alone
 from .capabilities import capabilities, strategy, warnings
 from .comments import DUE, CommentReader, Target, counts_in
 from .dialects import (
@@ -438,7 +438,8 @@ class ConsulPull:
                 return {f"p{i}": {"investments": {"nodes": []}} for i in range(pages)}
             return await self.api.pages(pages_document(self.dialect, parts, self.sweep.budget), self.dialect)
         except Unreachable as error:
-            if error.status != 500 or shape.collection == "votes" or not await self.api.is_up(self.dialect):
+            votes = shape.collection == "votes"
+            if votes or not of_this_alone(error) or not await self.api.is_up(self.dialect):
                 raise
             return None
 
@@ -568,31 +569,35 @@ class ConsulPull:
     async def revisit(self, due: Sequence[Due]) -> AsyncIterator[Page]:
         """Batches of what is due, each as old as its oldest member; and drafts that may be public by now."""
         if "proposals" in self.light.rows and self.drafts.asked:
-            async for page in self._drafts_again():
+            async for page in self._part("proposals", self._drafts_again()):
                 yield page
         comments = self._comments()
         counts = counts_in(self.light)
         for collection, batch in self._batches(due):
             if collection == "comments":
                 targets = {split_ref(each.ref)[1]: _target(each.target) for each in batch}
-                async for page in comments.revisit(targets, counts):
+                async for page in self._part(collection, comments.revisit(targets, counts)):
                     yield page
                 continue
-            rows = self.light.rows[collection]
             if self.dialect.name == "A" and self.reader.settings.tags:
                 continue
-            ids = [own for each in batch if (own := split_ref(each.ref)[1]) in rows]
-            items = await self._single(collection, ids, rows, surely=True)
-            shown = {item.ref for item in items} | self.api.broken
-            yield Page(collection, items, absent=[each.ref for each in batch if each.ref not in shown])
+            async for page in self._part(collection, self._again(collection, batch)):
+                yield page
         if self.dialect.name == "A" and self.reader.settings.tags:
             # A nested list costs as much below one row as below fifty (docs/platforms/consul.md 3.3).
             for collection in self.collections:
                 waiting = {each.ref for each in due if COLLECTION.get(split_ref(each.ref)[0]) == collection}
-                async for page in self._through_list(collection, waiting):
+                async for page in self._part(collection, self._through_list(collection, waiting)):
                     yield page
         if self.api.broken:
             yield Page("sections", failed=f"{', '.join(sorted(self.api.broken))}: {_BROKEN}")
+
+    async def _again(self, name: str, batch: Sequence[Due]) -> AsyncIterator[Page]:
+        rows = self.light.rows[name]
+        ids = [own for each in batch if (own := split_ref(each.ref)[1]) in rows]
+        items = await self._single(name, ids, rows, surely=True)
+        shown = {item.ref for item in items} | self.api.broken
+        yield Page(name, items, absent=[each.ref for each in batch if each.ref not in shown])
 
     async def _through_list(self, name: str, waiting: set[Ref]) -> AsyncIterator[Page]:
         """Pages of the list, from where the last run stopped, until all that is due was shown, at most once round."""

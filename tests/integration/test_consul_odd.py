@@ -358,3 +358,33 @@ def test_threads_that_are_left_are_not_forgotten_by_a_run_that_does_not_come_to_
     assert made not in city.alive("comment")
     assert city.pull().outcome == "done"
     assert made in city.alive("comment")
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+@pytest.mark.parametrize("what", ["comments", "id title"])
+def test_a_gateway_that_gives_up_on_one_thing_hides_no_other(city: City, what: str, status: int) -> None:
+    city.pull()
+    bad, other = some(city)[:2]
+    asked = f'proposal(id:"{bad}"){{{what}'
+    city.change = lambda request, document, data: Response.text("no", status) if asked in document else None
+    made = [str(city.site.change("comment", id=own)) for own in (bad, other)]
+    city.site.change("edit", id=other, title="Anders")
+    for _ in range(2):
+        outcome = city.pull()
+        assert outcome.outcome == "incomplete" and f"proposal/{bad}: the server fails on it" in outcome.message, outcome
+    assert made[1] in city.alive("comment")
+    assert city.rows(f"SELECT title FROM proposals WHERE kind = 'proposal' AND remote_id = '{other}'") == [("Anders",)]
+    assert bad in city.alive()
+
+
+def test_a_gateway_that_gives_up_on_what_is_due_again_leaves_the_rest_confirmed(city: City) -> None:
+    city.pull()
+    bad = some(city)[0]
+    city.clock.advance(1)
+    began = city.clock.now()
+    asked = f'proposal(id:"{bad}"){{id title'
+    city.change = lambda request, document, data: Response.text("no", 504) if asked in document else None
+    outcomes = {city.pull().outcome for _ in range(26)}
+    assert outcomes == {"done", "incomplete"}
+    look = f"SELECT remote_id FROM proposal WHERE kind = 'proposal' AND confirmed_at < '{began:%Y-%m-%d %H:%M:%S.%f}'"
+    assert city.rows(look) == [(bad,)]
