@@ -969,4 +969,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "or error.status == 500",
         f"{_ODD_CONSUL}test_a_gateway_that_gives_up_on_one_thing_hides_no_other[comments-504]",
     ),
+    Mutant(
+        "Your Priorities: what fails again keeps nothing else waiting",
+        "connectors/your_priorities/revisiting.py",
+        "if whole in self._done or untold:",
+        "if whole in self._done or untold or self._in_a_row:",
+        f"{_ODD_YP}test_beside_posts_that_fail_when_they_are_read_again_a_blocked_argument_goes[1]",
+    ),
 )

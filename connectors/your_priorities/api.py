@@ -10,9 +10,12 @@ from typing import Any, cast
 from ..contract.errors import ConnectorError, Malformed, NotFound, Unreachable
 from ..contract.exchange import Response, Transport, redirected
 from ..contract.values import identity
+from . import dialects
 
 HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}
 """Exactly this content type, also on GET, or the bot filter answers a page (docs/platforms/your-priorities.md 0.1)."""
+GIVEN_UP = 3
+"""After so many failures in a row it is asked whether the site answers anybody."""
 BOT_FILTER = (
     "Your Priorities (or a proxy in front of it) shows a web page with status 200 to whatever it takes for a robot; "
     "ask its operator to let civicsync's User-Agent through"
@@ -53,6 +56,13 @@ class Api:
             return await self.maybe(path, **params)
         except NotFound:
             return None
+
+    async def alive(self, error: ConnectorError) -> None:
+        """Raises the error where the site answers nothing at all."""
+        try:
+            await self.get(dialects.DOMAIN)
+        except ConnectorError:
+            raise error from None
 
     async def text(self, path: str) -> str | None:
         """The XML at a path, or None where there is none."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...core.identity import Ref
-from ..contract.errors import ConnectorError, Malformed, NotAllowed, Unreachable
+from ..contract.errors import Malformed, NotAllowed, Unreachable
 from ..contract.values import identity
 from . import dialects
 from .api import Api, Objects, objects, table
@@ -83,7 +83,7 @@ class GroupDiscovery:
                 # One that the server fails on hides no other; where nothing connects, or nothing answers, it is not this one.
                 if isinstance(error, Unreachable) and error.status is None:
                     raise
-                await self.alive(error)
+                await self.api.alive(error)
                 found.communities.pop(own, None)
                 found.broken[f"community/{own}"] = error.message
                 continue
@@ -91,13 +91,6 @@ class GroupDiscovery:
                 found.refused.append(f"community/{own}")
                 continue
             waiting += inside
-
-    async def alive(self, error: ConnectorError) -> None:
-        """Raises the error where the site answers nothing at all."""
-        try:
-            await self.api.get(dialects.DOMAIN)
-        except ConnectorError:
-            raise error from None
 
     async def _community(self, found: Discovered, own: str, node: Mapping[str, Any]) -> list[str]:
         """Take a community's page with its groups; returns the communities that are in it."""

@@ -13,7 +13,7 @@ from ..contract.errors import ConnectorError, Interface, Malformed, NotAllowed, 
 from ..contract.reading import Context, Due, Page, Probe, PullRequest, Stored
 from ..contract.values import identity, inside
 from . import dialects
-from .api import Api, objects, table
+from .api import GIVEN_UP, Api, objects, table
 from .capabilities import capabilities, strategy, warnings
 from .discovery import Discovered, GroupDiscovery
 from .group_pull import GroupPull
@@ -24,8 +24,6 @@ from .revisiting import Again
 from .settings import YourPrioritiesSettings
 
 SPACES = "spaces"
-GIVEN_UP = 3
-"""After so many groups in a row that the server fails on it is asked whether it answers anybody."""
 
 
 class YourPrioritiesReader:
@@ -112,7 +110,7 @@ class YourPrioritiesReader:
                 if isinstance(error, Unreachable) and error.status is None:
                     raise
                 if in_a_row % GIVEN_UP == 0:
-                    await self.discovery.alive(error)
+                    await self.api.alive(error)
                 self.seen.untold.add(ref)
                 yield Page(SPACES, failed=f"{ref} could not be read: {error.message}; what was read earlier is kept")
                 continue

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from ...core.identity import Ref, split_ref
-from ..contract.errors import Malformed, NotAllowed, Unreachable
+from ..contract.errors import ConnectorError, Malformed, NotAllowed, Unreachable
 from ..contract.reading import Due, Page, Stored
 from ..contract.values import identity
 from . import dialects
-from .api import Api, table
+from .api import GIVEN_UP, Api, table
 from .comments import points
 from .feed import feed_of
 from .group_state import Seen, change_token, read_at
@@ -30,7 +30,7 @@ class Again:
         self.seen = seen
         self.groups = groups
         self._done: set[Ref] = set()
-        self._broken: set[str] = set()
+        self._in_a_row = 0
 
     async def pages(self, due: Sequence[Due], stored: Stored) -> AsyncIterator[Page]:
         """A page for each question, in the order of `due`."""
@@ -38,18 +38,17 @@ class Again:
             group = each.scope.partition("@group/")[2]
             whole = self._whole(each)
             untold = f"group/{group}" in self.seen.untold or each.ref in self.seen.untold
-            if whole in self._done or untold or group in self._broken:
+            if whole in self._done or untold:
                 continue
             self._done.add(whole)
             await self.seen.recall(stored, [group] if group else [])
             try:
                 page = await self._page(each, group, due)
-            except (Malformed, NotAllowed) as error:
-                page = self._failed(each, group, error.message)
-            except Unreachable as error:
-                if error.status is None:
+                self._in_a_row = 0
+            except (Malformed, NotAllowed, Unreachable) as error:
+                if isinstance(error, Unreachable) and error.status is None:
                     raise
-                page = self._failed(each, group, error.message)
+                page = await self._failed(each, error)
             if page is not None:
                 yield page
 
@@ -61,11 +60,12 @@ class Again:
             return f"{kind} {each.target}"
         return each.scope if kind == "category" else each.ref
 
-    def _failed(self, each: Due, group: str, why: str) -> Page:
-        """The server fails on this one: the rest of its group is asked in the next run."""
-        if group:
-            self._broken.add(group)
-        return Page(each.scope, failed=f"{each.ref} could not be read again: {why}")
+    async def _failed(self, each: Due, error: ConnectorError) -> Page:
+        """The server fails on this one, which stays the one that waits longest: it must not keep the others waiting."""
+        self._in_a_row += 1
+        if self._in_a_row % GIVEN_UP == 0:
+            await self.api.alive(error)
+        return Page(each.scope, failed=f"{each.ref} could not be read again: {error.message}")
 
     async def _page(self, each: Due, group: str, due: Sequence[Due]) -> Page | None:
         kind, own = split_ref(each.ref)

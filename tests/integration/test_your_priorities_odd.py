@@ -1,5 +1,6 @@
 """What a Your Priorities may send and should not: each is told, hides nothing else, ends, and makes nothing of ours go."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -200,3 +201,53 @@ def test_an_odd_start_is_declared(city: City, domain: Any) -> None:
     city.change = lambda request, path, data: Response.json({"domain": domain}) if path == "/api/domains" else None
     outcome = city.pull()
     assert outcome.outcome == "failed" and "Your Priorities" in outcome.message
+
+
+def of_posts(city: City, group: int = 1) -> dict[str, str]:
+    """The posts of a group that have arguments, each with one of these, in order of their numbers."""
+    rows = city.rows(
+        "SELECT p.remote_id, c.remote_id FROM comment c JOIN proposal p ON p.key = c.target_key WHERE c.gone_at IS NULL "
+        f"AND c.parent_key IS NULL AND p.space_key = 'toy/group/{group}' ORDER BY cast(p.remote_id AS integer)"
+    )
+    return dict(rows)
+
+
+def failing(posts: list[str], answer: Response | None = None) -> Any:
+    """Alters answers: the arguments of these posts are a server error."""
+
+    def change(request: Request, path: str, data: Any) -> Response | None:
+        found = re.match(r"/api/posts/(\d+)/newPoints", path)
+        return (answer or Response.text("no", 500)) if found and found[1] in posts else None
+
+    return change
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_beside_posts_that_fail_when_they_are_read_again_a_blocked_argument_goes(tmp_path: Path, count: int) -> None:
+    city = City("your-priorities", tmp_path, size=40)
+    city.pull()
+    arguments = of_posts(city)
+    bad, last = list(arguments)[:count], list(arguments)[-1]
+    city.change = failing(bad)
+    city.site.change("hide_comment", id=arguments[last])
+    outcomes = [city.pull() for _ in range(26)]
+    assert {each.outcome for each in outcomes} <= {"done", "incomplete"}
+    assert "could not be read again" in outcomes[-1].message
+    assert arguments[last] not in city.alive("point")
+    assert {arguments[each] for each in bad} <= city.alive("point")
+
+
+def test_a_site_that_answers_nothing_more_is_not_asked_for_all_that_is_due(tmp_path: Path) -> None:
+    city = City("your-priorities", tmp_path, size=40)
+    city.pull()
+    city.clock.advance(30 * 3600)
+    down = False
+
+    def change(request: Request, path: str, data: Any) -> Response | None:
+        nonlocal down
+        down = down or "/newPoints" in path
+        return Response.text("no", 500) if down else None
+
+    city.change = change
+    outcome = city.pull()
+    assert outcome.outcome == "failed" and city.asked < 100, outcome
