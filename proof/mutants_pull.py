@@ -976,4 +976,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "if whole in self._done or untold or self._in_a_row:",
         f"{_ODD_YP}test_beside_posts_that_fail_when_they_are_read_again_a_blocked_argument_goes[1]",
     ),
+    Mutant(
+        "Your Priorities: an activity with a time to come does not end the feed",
+        "connectors/your_priorities/feed.py",
+        'if (readable_moment(one.get("created_at")) or now) <= now]',
+        "if True]",
+        f"{_ODD_YP}test_an_activity_with_a_time_to_come_does_not_end_the_feed[a later one]",
+    ),
 )

@@ -35,20 +35,26 @@ class Feed:
 
     async def pages(self) -> AsyncIterator[Page]:
         """What is new in the feed, then the past of posts that came back."""
+        now = self.group.mapper.context.clock.now()
         newest: str | None = self.state.get("newest")
         unfinished: Mapping[str, Any] = self.state.get("unfinished") or {}
         before: str | None = unfinished.get("before")
         top: Mapping[str, Any] | None = unfinished.get("top")
         known = {each.partition("/")[2] for each in await self.group.stored.tokens(self.group.scope)}
         known_to = readable_moment(newest)
+        if known_to is not None and known_to > now:
+            newest = known_to = None
         limit = known_to - OVERLAP if known_to is not None else None
         progress, met = Progress(f"the feed of group/{self.group.own}"), set[str]()
         while True:
             activities = await self._page("groups", self.group.own, before)
             times = _times(activities)
-            top = top or ({"id": activities[0].get("id"), "at": _written(max(times))} if times else {})
+            # What bears a time to come stays on top for ever, and would pass for all that happens until then.
+            happened = [one for one in activities if (readable_moment(one.get("created_at")) or now) <= now]
+            past = _times(happened)
+            top = top or ({"id": happened[0].get("id"), "at": _written(max(past))} if past else {})
             oldest = min(times) if times else None
-            same = bool(activities) and before is None and activities[0].get("id") == self.state.get("top")
+            same = bool(happened) and before is None and happened[0].get("id") == self.state.get("top")
             ended = oldest is None or same or (limit is not None and oldest < limit)
             ids = {str(one.get("id")) for one in activities}
             progress.page(new=not ids <= met, goes_on=not ended)

@@ -1,5 +1,6 @@
 """What a Your Priorities may send and should not: each is told, hides nothing else, ends, and makes nothing of ours go."""
 
+import copy
 import re
 from pathlib import Path
 from typing import Any
@@ -251,3 +252,29 @@ def test_a_site_that_answers_nothing_more_is_not_asked_for_all_that_is_due(tmp_p
     city.change = change
     outcome = city.pull()
     assert outcome.outcome == "failed" and city.asked < 100, outcome
+
+
+@pytest.mark.parametrize("since", ["the first pull", "a later one"])
+def test_an_activity_with_a_time_to_come_does_not_end_the_feed(tmp_path: Path, since: str) -> None:
+    city = City("your-priorities", tmp_path, size=40)
+    when = "2027-06-01T00:00:00.000Z"
+
+    def future(request: Request, path: str, data: Any) -> None:
+        if path == "/api/activities/groups/1" and data["activities"]:
+            before = (request.query.get("beforeDate") or [None])[-1]
+            if before is None or before > when:
+                other = {"id": 99999, "created_at": when, "PostStatusChange": None}
+                data["activities"] = [copy.deepcopy(data["activities"][0]) | other, *data["activities"]][:20]
+
+    if since == "a later one":
+        city.pull()
+    city.change = future
+    city.pull()
+    posts = [each["id"] for each in city.site.truth()["proposals"] if each["public"] and each["space"] == "group/1"]
+    for _ in range(2):
+        told = str(city.site.change("answer", id=posts[1], status=2))
+        for _ in range(25):
+            city.clock.advance(1)
+            city.site.change("comment", id=posts[1])
+        city.pull()
+        assert city.rows(f"SELECT 1 FROM answer WHERE remote_id = '{told}' AND gone_at IS NULL")
