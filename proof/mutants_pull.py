@@ -983,4 +983,18 @@ MUTANTS: tuple[Mutant, ...] = (
         "if True]",
         f"{_ODD_YP}test_an_activity_with_a_time_to_come_does_not_end_the_feed[a later one]",
     ),
+    Mutant(
+        "Your Priorities: many threads in a row that fail hide no other",
+        "connectors/your_priorities/comments.py",
+        "if self._in_a_row % GIVEN_UP == 0:\n                await self.group.api.alive(error)",
+        "if self._in_a_row % GIVEN_UP == 0:\n                raise",
+        f"{_ODD_YP}test_many_threads_in_a_row_that_fail_hide_no_other",
+    ),
+    Mutant(
+        "CONSUL: threads in a row that fail hide no other for more than a run",
+        "connectors/consul/comments.py",
+        "self.left = [*waiting, *self.left, asked[0]]",
+        "self.left = []",
+        f"{_ODD_CONSUL}test_threads_in_a_row_that_fail_hide_no_other_for_more_than_a_run",
+    ),
 )

@@ -98,8 +98,13 @@ class CommentReader:
             yield Page(SCOPE, present=refs, complete=not self.unsure, memory=memory, failed=failed)
             return
         moved = {target: counts.get(target, 0) for target in self.due(light, known)}
-        async for page in self.threads(moved, set()):
-            yield page
+        try:
+            async for page in self.threads(moved, set()):
+                yield page
+        except (NotFound, Unreachable, Malformed):
+            if self.left:
+                yield Page(SCOPE, memory=self.still_due())
+            raise
         if moved:
             yield Page(SCOPE, memory=self.still_due())
 
@@ -175,7 +180,9 @@ class CommentReader:
                     if asked[0] in nameless:
                         in_a_row += 1
                         if in_a_row == GIVEN_UP:
-                            raise  # then it is no single one
+                            # Then it is no single one. If it was all the same, the next run does not begin with these.
+                            self.left = [*waiting, *self.left, asked[0]]
+                            raise
                         self.api.broken.add(f"{KIND[asked[0][0]]}/{asked[0][1]}")
                         self.left.append(asked[0])
                         continue

@@ -12,13 +12,11 @@ from ...core.identity import split_ref
 from ..contract.errors import Malformed, Unreachable
 from ..contract.reading import Cursor, Item, Page
 from . import dialects
-from .api import Api, Objects, objects
+from .api import GIVEN_UP, Api, Objects, objects
 from .group_state import GroupState, mark_read
 
 BATCH_POSTS = 20
 BATCH_POINTS = 200
-GIVEN_UP = 3
-"""So many threads in a row that the server fails on: then it is no single one."""
 
 
 class CommentReader:
@@ -94,13 +92,15 @@ class CommentReader:
         ]
 
     async def _asked(self, own: str) -> Objects | None:
-        """The arguments of one post; None also where the server fails on them, unless it fails again and again."""
+        """The arguments of one post; None also where the server fails on them, unless it answers nothing else either."""
         try:
             found = await points(self.group.api, own)
         except (Malformed, Unreachable) as error:
-            self._in_a_row += 1
-            if self._in_a_row == GIVEN_UP or (isinstance(error, Unreachable) and error.status is None):
+            if isinstance(error, Unreachable) and error.status is None:
                 raise
+            self._in_a_row += 1
+            if self._in_a_row % GIVEN_UP == 0:
+                await self.group.api.alive(error)
             self.failed.append(f"the arguments of proposal/{own} could not be read: {error.message}")
             return None
         self._in_a_row = 0

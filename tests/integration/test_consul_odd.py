@@ -388,3 +388,23 @@ def test_a_gateway_that_gives_up_on_what_is_due_again_leaves_the_rest_confirmed(
     assert outcomes == {"done", "incomplete"}
     look = f"SELECT remote_id FROM proposal WHERE kind = 'proposal' AND confirmed_at < '{began:%Y-%m-%d %H:%M:%S.%f}'"
     assert city.rows(look) == [(bad,)]
+
+
+def test_threads_in_a_row_that_fail_hide_no_other_for_more_than_a_run(city: City) -> None:
+    """After three the rest is left; the next run begins with that, and not with the three."""
+    city.pull()
+    posts = some(city)
+    bad, others = posts[:4], posts[4:]
+    assert others
+    asked = [f'proposal(id:"{own}"){{comments' for own in bad]
+    city.change = lambda request, document, data: (
+        Response.text("no", 500) if any(each in document for each in asked) else None
+    )
+    made = {own: str(city.site.change("comment", id=own)) for own in posts}
+    for _ in range(2):
+        outcome = city.pull()
+        assert outcome.outcome == "incomplete" and "comments could not be read" in outcome.message, outcome
+    assert {made[own] for own in others} <= city.alive("comment")
+    city.change = None
+    city.pull()
+    assert set(made.values()) <= city.alive("comment")

@@ -278,3 +278,22 @@ def test_an_activity_with_a_time_to_come_does_not_end_the_feed(tmp_path: Path, s
             city.site.change("comment", id=posts[1])
         city.pull()
         assert city.rows(f"SELECT 1 FROM answer WHERE remote_id = '{told}' AND gone_at IS NULL")
+
+
+def test_many_threads_in_a_row_that_fail_hide_no_other(tmp_path: Path) -> None:
+    whole = City("your-priorities", tmp_path / "whole", size=30)
+    whole.pull()
+    bad = list(of_posts(whole))[:4]
+    hidden = {
+        row[0]
+        for own in bad
+        for row in whole.rows(f"SELECT remote_id FROM comment WHERE target_key = 'toy/proposal/{own}'")
+    }
+    city = City("your-priorities", tmp_path / "broken", size=30)
+    city.change = failing(bad)
+    outcome = city.pull()
+    assert outcome.outcome == "incomplete" and f"proposal/{bad[0]}" in outcome.message, outcome
+    assert city.alive("point") == whole.alive("point") - hidden
+    city.change = None
+    city.pull()
+    assert city.alive("point") == whole.alive("point")
