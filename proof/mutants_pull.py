@@ -997,4 +997,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "self.left = []",
         f"{_ODD_CONSUL}test_threads_in_a_row_that_fail_hide_no_other_for_more_than_a_run",
     ),
+    Mutant(
+        "CONSUL: a part that breaks the connection hides nothing behind it",
+        "connectors/consul/reader.py",
+        "try:\n            await self.api.is_up(self.dialect)\n",
+        "try:\n            raise error\n",
+        f"{_ODD_CONSUL}test_a_part_that_breaks_the_connection_hides_nothing_behind_it[reset]",
+    ),
 )

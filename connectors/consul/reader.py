@@ -270,8 +270,6 @@ class ConsulPull:
 
     async def _alive(self, error: ConnectorError) -> None:
         """Raises the error where the site answers nothing at all."""
-        if isinstance(error, Unreachable) and error.status is None:
-            raise error
         try:
             await self.api.is_up(self.dialect)
         except ConnectorError:

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Engine
 
 from civicsync.connectors.consul.api import Api
+from civicsync.connectors.testing.faults import Fault
 from civicsync.connectors.testing.messages import Request, Response
 from tests.support.altered import City, alias, each
 
@@ -408,3 +409,20 @@ def test_threads_in_a_row_that_fail_hide_no_other_for_more_than_a_run(city: City
     city.change = None
     city.pull()
     assert set(made.values()) <= city.alive("comment")
+
+
+@pytest.mark.parametrize("kind", ["reset", "hang"])
+def test_a_part_that_breaks_the_connection_hides_nothing_behind_it(city: City, kind: str) -> None:
+    city.site.plant(Fault(kind, body="debates", times=None))
+    outcome = city.pull()
+    assert outcome.outcome == "incomplete" and "debates could not be read" in outcome.message, outcome
+    assert city.alive() and city.alive("investment") and city.alive("comment") and not city.alive("debate")
+    city.site.plant()
+    assert city.pull().outcome == "done" and city.alive("debate")
+
+
+def test_a_site_that_breaks_every_connection_ends_the_run(city: City) -> None:
+    city.pull()
+    city.site.plant(Fault("reset", times=None))
+    outcome = city.pull(full=True)
+    assert outcome.outcome == "failed" and city.asked < 40, outcome
