@@ -1004,4 +1004,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "try:\n            raise error\n",
         f"{_ODD_CONSUL}test_a_part_that_breaks_the_connection_hides_nothing_behind_it[reset]",
     ),
+    Mutant(
+        "CONSUL: at first contact a list that fails hides nothing",
+        "connectors/consul/reader.py",
+        '"tags": "tags" in untold or bool(',
+        '"tags": bool(',
+        f"{_ODD_CONSUL}test_at_first_contact_a_list_that_fails_hides_nothing[tags-a server error]",
+    ),
 )

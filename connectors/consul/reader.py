@@ -16,7 +16,7 @@ from ...core.store.change_tokens import ChangeTokens, by_id
 from ..contract.errors import ConnectorError, Malformed, NotFound, Unreachable
 from ..contract.reading import Context, Due, Item, Page, Probe, PullRequest
 from ..contract.values import Progress, identity, inside
-from .api import Api, of_this_alone
+from .api import Api, Spoiled, of_this_alone
 from .capabilities import capabilities, strategy, warnings
 from .comments import DUE, CommentReader, Target, counts_in
 from .dialects import (
@@ -63,15 +63,18 @@ class ConsulReader:
         dialect = await self.api.dialect()
         start, offered = await self.api.languages()
         language = self.api.locale or start
-        data = await self.api.ask(extras_document(dialect), dialect)
+        data = await self._extras(dialect)
+        asked = ("tags", "milestones", "budgets") if "budgets" in dialect.collections else ("tags",)
+        # What the server fails on here may be there all the same: it is asked for with every row, which only costs more.
+        untold = [part for part in asked if not isinstance(data.get(part), dict)]
         budgets = [own for node in nodes(data.get("budgets"), dialect) if (own := identity(node)) is not None]
         if inside(data, "budgets", "pageInfo", "hasNextPage"):
             budgets = list((await LightSweep(self.api, dialect, None).sweep({"budgets": len(budgets)}))["budgets"])
         facts = {
             "dialect": dialect.name,
             "language": language,
-            "tags": bool(nodes(data.get("tags"), dialect)),
-            "milestones": bool(nodes(data.get("milestones"), dialect)),
+            "tags": "tags" in untold or bool(nodes(data.get("tags"), dialect)),
+            "milestones": "milestones" in untold or bool(nodes(data.get("milestones"), dialect)),
             "budgets": budgets,
         }
         return Probe(
@@ -82,9 +85,27 @@ class ConsulReader:
             locales=self.settings.locales or ([language] if language else []),
             capabilities=capabilities(dialect, features, self.settings),
             strategy=strategy(dialect),
-            warnings=warnings(dialect, budgets, offered, self.settings),
+            warnings=[
+                *warnings(dialect, budgets, offered, self.settings),
+                *(
+                    f"the server fails when it is asked for its {part}; they are looked for in every pull"
+                    for part in untold
+                ),
+            ],
             facts=facts,
         )
+
+    async def _extras(self, dialect: Dialect) -> dict[str, Any]:
+        """Whether the site has tags and milestones, and its budgets: what is not told is left out, or null.
+
+        Raises:
+            ConnectorError: the interface answers nothing at all.
+        """
+        try:
+            return await self.api.ask(extras_document(dialect), dialect)
+        except (Spoiled, Unreachable) as error:
+            await self.api.is_up(dialect)
+            return error.data if isinstance(error, Spoiled) else {}
 
     async def discover(self, probe: Probe) -> Sequence[Space]:
         """The sections and published budgets."""

@@ -426,3 +426,28 @@ def test_a_site_that_breaks_every_connection_ends_the_run(city: City) -> None:
     city.site.plant(Fault("reset", times=None))
     outcome = city.pull(full=True)
     assert outcome.outcome == "failed" and city.asked < 40, outcome
+
+
+@pytest.mark.parametrize("how", ["a server error", "null with an error"])
+@pytest.mark.parametrize("part", ["tags", "milestones", "budgets"])
+def test_at_first_contact_a_list_that_fails_hides_nothing(tmp_path: Path, part: str, how: str) -> None:
+    whole = City("consul", tmp_path / "whole", size=30)
+    whole.pull()
+    city = City("consul", tmp_path / "broken", size=30)
+
+    def fail(request: Request, document: str, data: Any) -> Response | None:
+        if "query Extras" not in document or part not in document:
+            return None
+        if how == "a server error":
+            return Response.text("no", 500)
+        data["data"][part] = None
+        data["errors"] = [{"message": "wrong", "path": [part]}]
+        return None
+
+    city.change = fail
+    outcome = city.pull()
+    assert outcome.outcome == "done", outcome
+    for kind in ("proposal", "debate", "investment", "comment"):
+        assert city.alive(kind) == whole.alive(kind)
+    look = "SELECT kind, remote_id, count(*) FROM categories GROUP BY kind, remote_id ORDER BY kind, remote_id"
+    assert city.rows(look) == whole.rows(look)
