@@ -949,6 +949,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "            if data.get(root) is None and (none or not doubtful(errors, root)):",
         "            if data.get(root) is None:",
         f"{_PARTS}test_a_kind_of_space_that_cannot_be_listed_hides_no_other[0.32]",
+    ),
+    Mutant(
         "CONSUL: what a second question fails on stays as it is known",
         "connectors/consul/extras.py",
         "self._short.update(own for own in ids if own not in found)",
