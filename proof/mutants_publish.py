@@ -1405,6 +1405,23 @@ _STRAIN = (
     ),
 )
 
+_MENDED = (
+    Mutant(
+        "what is meant for a copy waits until it is there",
+        SENDING,
+        "    if job.publication.remote_ref is None and job.operation.kind not in without:",
+        "    if job.publication.remote_ref is None and job.operation.kind in without:",
+        "tests/integration/test_publish_strain.py::test_a_copy_that_is_reopened_beside_a_lost_answer_stops_nothing",
+    ),
+    Mutant(
+        "what nobody foresaw of one copy ends no run",
+        RUN,
+        "            if host_failure(error) is not None or now is None or now.state not in UNDER_WAY:",
+        "            if host_failure(error) is not None or now is None or now.state in UNDER_WAY:",
+        "tests/integration/test_publish_strain.py::test_what_nobody_foresaw_of_one_copy_is_asked_and_the_others_are_taken_back",
+    ),
+)
+
 MUTANTS: tuple[Mutant, ...] = (
     *_LEDGER,
     *_SENDING,
@@ -1416,4 +1433,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *_RENDER,
     *_WRITERS,
     *_STRAIN,
+    *_MENDED,
 )

@@ -39,6 +39,8 @@ _REOPENED = (
     PublicationState.REFUSED,
     PublicationState.CANCELLED,
 )
+_OF_THE_COPY = (Lane.ANSWER, Lane.TWIN)
+"""Lanes of what waits for the very copy that stood there, and means nothing to another one."""
 
 
 class Ruling(StrEnum):
@@ -203,6 +205,8 @@ class Reviewer:
         held = own.state is PublicationState.HELD and own.reason_code is Reason.OLDER_THAN_FOUND
         if own.state not in _REOPENED and not held:
             return Ruling.NOT_REOPENED
+        for lane in _OF_THE_COPY:
+            self.ledger.cancel(own, lane, Reason.COPY_GONE, "a copy is made anew: this was for the one before")
         self._decide(own, "reopened", PublicationState.RELEASED, {**SETTLED, **_ANEW})
         return Ruling.REOPENED
 

@@ -171,6 +171,7 @@ class Sender:
         return await asyncio.to_thread(partial(self.ledger.move, operation, state, **values))
 
     async def _carry_out(self, job: Job, found: Copy | None) -> Ended:
+        _need_copy(job)
         match job.operation.kind:
             case OperationKind.CREATE:
                 if found is not None and found.complete:
@@ -507,6 +508,11 @@ class Sender:
         await self._move(op, state, reason=error.reason, sentence=why, event="conflict", change=change, **more)
         return state
 
+    async def give_up(self, op: Operation, why: str) -> Ended:
+        """A mistake of ours came between: whatever it did may be public, so a person looks before it is sent again."""
+        why = f"{why}; look there: `review approve` sends it again, `review reject` leaves it"
+        return await self._ask_a_person(op, Reason.CANNOT_TELL, why, not_before=None)
+
     # What became of it ------------------------------------------------------------------------------------------------
 
     async def orphan(self, job: Job) -> None:
@@ -571,6 +577,7 @@ class Sender:
 
     async def _resolve_answer(self, job: Job) -> Ended:
         """Given twice, an answer is two public texts, and tells everybody again."""
+        _need_copy(job)
         answer = answer_of(job.operation.payload or {})
         if await self._told(_answered(job), answer):
             self.counts.looked_up += 1
@@ -653,6 +660,17 @@ class Sender:
             op, OperationState.APPROVED, reason=reason, sentence=why, event=event, change=change, not_before=None
         )
         return OperationState.APPROVED
+
+
+def _need_copy(job: Job) -> None:
+    """What was meant for a copy that a person has made anew waits until the new one is there.
+
+    Raises:
+        NotDone: it is not.
+    """
+    without = {OperationKind.CREATE, OperationKind.ANSWER_BACK}
+    if job.publication.remote_ref is None and job.operation.kind not in without:
+        raise NotDone("the copy that it is for is not there any more, and its new one not yet")
 
 
 def _answered(job: Job) -> Ref:

@@ -26,12 +26,15 @@ from ...core import events
 from ...core.clock import Clock
 from ...core.durations import seconds
 from ...core.journal import instance_row
+from ...core.leases import LeaseLost
 from ...core.ledger import restored
 from ...core.ledger.ledger import Ledger, Operation, told
 from ...core.ledger.marker import Signer
 from ...core.ledger.queries import count_by_reason, count_by_state, reasons_told
 from ...core.ledger.states import QUEUED, UNDER_WAY, OperationKind, OperationState, PublicationState, Reason
+from ...core.schema.failures import host_failure
 from ..credentials import Credentials
+from ..net import STOPPING, unforeseen
 from ..origins import unseen_copies
 from .adoption import adopt, hold_older
 from .decisions import Action, Decision, copy_of, requests_of
@@ -415,7 +418,8 @@ class TargetRun:
                 continue
             if op.kind in queue.kept_out:
                 continue
-            state = await self.sender.resolve(job, anyway=anyway and op.kind is OperationKind.CREATE)
+            first = anyway and op.kind is OperationKind.CREATE
+            state = await self._foreseen(op, self.sender.resolve(job, anyway=first))
             await self._keep_out(op, self.sender.not_let_in)
             unknown = state is OperationState.UNKNOWN
             progressed |= not unknown
@@ -448,7 +452,7 @@ class TargetRun:
             # Soon, while what was lost is still among the newest there.
             while lost and queue.is_due(lost[0]):
                 progressed |= await self._resolve(lost.pop(0)) in went_on
-            state = await self.sender.send(job)
+            state = await self._foreseen(op, self.sender.send(job))
             trouble = self.sender.trouble
             await self._keep_out(op, self.sender.not_let_in)
             if state is OperationState.UNKNOWN:
@@ -469,7 +473,20 @@ class TargetRun:
         """What became of an operation whose answer was lost, if the platform can tell by now."""
         now = await asyncio.to_thread(self.ledger.operation, op.id)
         job = await self._job(now) if now is not None and now.state is OperationState.UNKNOWN else None
-        return await self.sender.resolve(job) if job is not None else OperationState.UNKNOWN
+        return await self._foreseen(op, self.sender.resolve(job)) if job is not None else OperationState.UNKNOWN
+
+    async def _foreseen(self, op: Operation, step: Awaitable[Ended]) -> Ended:
+        """What nobody foresaw of one operation is asked of a person, and the others go on: the withdrawals among them above all."""
+        try:
+            return await step
+        except (ConnectorError, LeaseLost, *STOPPING):
+            raise
+        except BaseException as error:
+            now = await asyncio.to_thread(self.ledger.operation, op.id)
+            if host_failure(error) is not None or now is None or now.state not in UNDER_WAY:
+                raise  # the machine's own trouble is everybody's
+            events.emit(events.Warned(self.instance, type(error).__name__))
+            return await self.sender.give_up(now, unforeseen(self.instance, error))
 
     async def _keep_out(self, op: Operation, error: NotLetIn | None) -> None:
         """Where the account is not let in for one kind of operation, the others go on; a wrong password is tried once."""

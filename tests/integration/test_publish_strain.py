@@ -10,6 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from civicsync.app.cli.main import app
+from civicsync.connectors.contract.writing import Copy
+from civicsync.connectors.testing.fake import FakeWriter
 from civicsync.core.ledger.ledger import Ledger
 from civicsync.core.ledger.states import OperationKind, OperationState, Reason
 from civicsync.core.records import State
@@ -328,3 +330,51 @@ def test_a_dry_run_shows_what_would_be_taken_back_beside_a_copy(
     assert (done.exit_code, "take back what was made beside the copy" in done.stdout) == (0, True)
     assert f"DELETE proposal/{second.id}" in done.stdout
     assert not second.hidden
+
+
+# One thing's trouble ----------------------------------------------------------------------------------------------------
+
+
+def test_a_copy_that_is_reopened_beside_a_lost_answer_stops_nothing(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 2)
+    world.publish("a-to-b")
+    safety = world.config.safety.model_copy(update={"settle": "3h"})
+    world.config = world.config.model_copy(update={"safety": safety})
+    post = world.worlds["a"].posts[1]
+    post.state, post.answer, post.answered_at = State.ACCEPTED, "Dit doen we.", world.clock.now()
+    world.pull()
+    world.worlds["b"].faults.append("reset_before")
+    world.publish("a-to-b")
+    next(each for each in world.worlds["b"].copies() if each.title == "Meer bomen 0").hidden = True
+    world.round()
+    assert Reviewer(world.config, world.engine, world.clock, "ann").reopen(own_of(world)).taken
+    post.title = "refuse me"
+    world.worlds["a"].write("Nieuw", "Een nieuwe tekst.")
+    for _ in range(3):
+        world.pull()
+        [outcome] = world.publish("a-to-b")
+        assert outcome.outcome != "failed", outcome.message
+    assert "Nieuw" in {each.title for each in world.worlds["b"].copies()}
+
+
+def test_what_nobody_foresaw_of_one_copy_is_asked_and_the_others_are_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = mesh(tmp_path, 3)
+    world.publish("a-to-b")
+    withdraw, odd = FakeWriter.withdraw, own_of(world, 1).remote_ref
+
+    async def broken(writer: FakeWriter, space: str, copy: Copy, reason: str) -> None:
+        assert copy.ref != odd
+        await withdraw(writer, space, copy, reason)
+
+    monkeypatch.setattr(FakeWriter, "withdraw", broken)
+    for post in world.worlds["a"].posts.values():
+        post.hidden = True
+    world.pull()
+    [outcome] = world.publish("a-to-b")
+    assert [each.title for each in world.worlds["b"].copies()] == ["Meer bomen 0"]
+    assert (outcome.outcome, "wait for approval" in outcome.message) == ("waiting", True)
+    [waiting] = Ledger(world.engine, world.clock).operations()
+    assert (waiting.state, waiting.reason_code) == (W.AWAITING_APPROVAL, Reason.CANNOT_TELL)
+    assert "a mistake in civicsync (AssertionError" in waiting.error
