@@ -1420,6 +1420,20 @@ _MENDED = (
         "            if host_failure(error) is not None or now is None or now.state in UNDER_WAY:",
         "tests/integration/test_publish_strain.py::test_what_nobody_foresaw_of_one_copy_is_asked_and_the_others_are_taken_back",
     ),
+    Mutant(
+        "a withdrawal refused beside a copy that is gone moves nothing",
+        STATES,
+        "        case OperationKind.WITHDRAW, W.REFUSED if before in LIVE:",
+        "        case OperationKind.WITHDRAW, W.REFUSED:",
+        _unit("states", "what_a_withdrawal_brings_about_is_in_the_table"),
+    ),
+    Mutant(
+        "what waits for a copy that is found hidden is closed",
+        RUN,
+        "                    await asyncio.to_thread(self.ledger.cancel, own, Lane.TEXT, Reason.COPY_GONE, why)",
+        "                    await asyncio.to_thread(self.ledger.cancel, own, Lane.TWIN, Reason.COPY_GONE, why)",
+        "tests/integration/test_publish_strain.py::test_a_withdrawal_that_waits_when_its_copy_is_found_hidden_is_not_sent_any_more",
+    ),
 )
 
 MUTANTS: tuple[Mutant, ...] = (

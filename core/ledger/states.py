@@ -263,7 +263,7 @@ def state_after(
             return P.SENT
         case OperationKind.WITHDRAW, W.SENT:
             return P.WITHDRAWN
-        case OperationKind.WITHDRAW, W.REFUSED:
+        case OperationKind.WITHDRAW, W.REFUSED if before in LIVE:
             return P.STUCK
         case _:
             return before

@@ -28,10 +28,10 @@ from ...core.durations import seconds
 from ...core.journal import instance_row
 from ...core.leases import LeaseLost
 from ...core.ledger import restored
-from ...core.ledger.ledger import Ledger, Operation, told
+from ...core.ledger.ledger import Ledger, Operation, Publication, told
 from ...core.ledger.marker import Signer
 from ...core.ledger.queries import count_by_reason, count_by_state, reasons_told
-from ...core.ledger.states import QUEUED, UNDER_WAY, OperationKind, OperationState, PublicationState, Reason
+from ...core.ledger.states import QUEUED, UNDER_WAY, Lane, OperationKind, OperationState, PublicationState, Reason
 from ...core.schema.failures import host_failure
 from ..credentials import Credentials
 from ..net import STOPPING, unforeseen
@@ -269,11 +269,18 @@ class TargetRun:
                 except ConnectorError:
                     return  # it cannot be told now; the next run asks
                 seen = partial(self.ledger.update_publication, own, event="looked after", detail="no pull saw it")
+                if reading is None and await self._under_way(own):
+                    continue  # it may be our own withdrawal: first it must be known what became of that
                 if reading is None:
                     why = "the copy is not there any more, and no pull ever saw it: a moderator may have removed it"
+                    await asyncio.to_thread(self.ledger.cancel, own, Lane.TEXT, Reason.COPY_GONE, why)
                     gone = {"state": PublicationState.GONE, **told(Reason.COPY_GONE, why)}
                     seen = partial(self.ledger.update_publication, own, event="gone", detail=why, **gone)
                 await asyncio.to_thread(seen)
+
+    async def _under_way(self, own: Publication) -> bool:
+        asked = partial(self.ledger.operations, states=UNDER_WAY, publication=own.id)
+        return any(op.lane is Lane.TEXT for op in await asyncio.to_thread(asked))
 
     # Planning ---------------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from civicsync.app.cli.main import app
+from civicsync.connectors.contract.errors import CannotDo, NotDone
 from civicsync.connectors.contract.writing import Copy
 from civicsync.connectors.testing.fake import FakeWriter
 from civicsync.core.ledger.ledger import Ledger
@@ -378,3 +379,26 @@ def test_what_nobody_foresaw_of_one_copy_is_asked_and_the_others_are_taken_back(
     [waiting] = Ledger(world.engine, world.clock).operations()
     assert (waiting.state, waiting.reason_code) == (W.AWAITING_APPROVAL, Reason.CANNOT_TELL)
     assert "a mistake in civicsync (AssertionError" in waiting.error
+
+
+def test_a_withdrawal_that_waits_when_its_copy_is_found_hidden_is_not_sent_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = mesh(tmp_path, 1)
+    world.publish("a-to-b")
+    world.clock.advance(60)
+    world.worlds["a"].posts[1].hidden = True
+    asyncio.run(Puller(world.config, world.engine, world.clock).pull("a", Options(full=True, accept_missing=True)))
+    says = [NotDone("asked to slow down", status=429, wait=900), *[CannotDo("it is not there any more")] * 9]
+
+    async def refused(writer: FakeWriter, space: str, copy: Copy, reason: str) -> None:
+        raise says.pop(0)
+
+    monkeypatch.setattr(FakeWriter, "withdraw", refused)
+    world.publish("a-to-b")
+    world.worlds["b"].copies()[0].hidden = True
+    world.clock.advance(3600)
+    world.pull()
+    for _ in range(2):
+        assert world.publish("a-to-b")[0].outcome == "done"
+    assert (len(says), own_of(world).state) == (9, "gone")

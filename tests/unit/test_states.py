@@ -132,7 +132,7 @@ def test_what_edits_and_answers_bring_about_is_in_the_table(
     check_move(PUBLICATION_MOVES, before, state_after(before, kind, after, reason))
 
 
-@given(st.sampled_from(LIVE), st.sampled_from(W), st.sampled_from(Reason))
+@given(st.sampled_from([*LIVE, P.GONE, P.WITHDRAWN, P.STUCK]), st.sampled_from(W), st.sampled_from(Reason))
 def test_what_a_withdrawal_brings_about_is_in_the_table(
     before: PublicationState, after: OperationState, reason: Reason
 ) -> None:
