@@ -1434,6 +1434,13 @@ _MENDED = (
         "                    await asyncio.to_thread(self.ledger.cancel, own, Lane.TWIN, Reason.COPY_GONE, why)",
         "tests/integration/test_publish_strain.py::test_a_withdrawal_that_waits_when_its_copy_is_found_hidden_is_not_sent_any_more",
     ),
+    Mutant(
+        "a space that cannot be looked through fails its own routes alone",
+        RUN,
+        "                if isinstance(error, WrongCredentials) or platform_failed(error):",
+        "                if isinstance(error, ConnectorError) or platform_failed(error):",
+        "tests/integration/test_publish_strain.py::test_a_board_that_is_closed_stops_no_route_to_another_one",
+    ),
 )
 
 MUTANTS: tuple[Mutant, ...] = (

@@ -7,7 +7,7 @@ the heartbeat of the lease must go on however long a database is locked.
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 
 from ...config.model import Config
 from ...config.routes import Route
-from ...connectors.contract.errors import CannotDo, ConnectorError, NotLetIn, WrongCredentials
+from ...connectors.contract.errors import CannotDo, ConnectorError, NotLetIn, WrongCredentials, platform_failed
 from ...connectors.contract.exchange import Request
 from ...connectors.contract.reading import Context
 from ...connectors.contract.writing import CanFind, Limits, Writer, stores_within
@@ -356,7 +356,10 @@ class TargetRun:
         """
         if isinstance(self.writer, CanFind):
             await self._adopt_found(outcomes, lost, self.writer)
+        failed = {each.route for each in outcomes if each.outcome is RouteEnd.FAILED}
         for name, until in lost.items():
+            if name in failed:
+                continue
             route = self.config.routes[name]
             await asyncio.to_thread(hold_older, self.ledger, self.publisher.signer, name, route, (), until)
             await asyncio.to_thread(restored.looked_up, self.ledger, name, route.source.instance)
@@ -370,22 +373,35 @@ class TargetRun:
         spaces: dict[str, dict[str, str]] = {}
         for each in outcomes:
             route = self.config.routes[each.route]
-            spaces.setdefault(route.to.space, {})[route.source.instance] = each.route
+            if each.outcome is not RouteEnd.FAILED:
+                spaces.setdefault(route.to.space, {})[route.source.instance] = each.route
         signer = self.publisher.signer
         for space, routes in spaces.items():
-            adopted = await adopt(
-                self.ledger,
-                signer,
-                writer,
-                self.writer.read,
-                self.instance,
-                space,
-                routes,
-                stop_at_known=not self._strays and not lost,
-                keep_first={name for name in routes.values() if self.config.routes[name].twins == "keep_first"},
-            )
+            try:
+                adopted = await adopt(
+                    self.ledger,
+                    signer,
+                    writer,
+                    self.writer.read,
+                    self.instance,
+                    space,
+                    routes,
+                    stop_at_known=not self._strays and not lost,
+                    keep_first={name for name in routes.values() if self.config.routes[name].twins == "keep_first"},
+                )
+            except ConnectorError as error:
+                if isinstance(error, WrongCredentials) or platform_failed(error):
+                    raise  # that is everybody's trouble there
+                self._cannot_look(outcomes, routes.values(), error)
+                continue
             for name in {each.publication.route for each in adopted}:
                 await asyncio.to_thread(hold_older, self.ledger, signer, name, self.config.routes[name], adopted)
+
+    def _cannot_look(self, outcomes: Sequence[RouteOutcome], routes: Collection[str], error: ConnectorError) -> None:
+        """What is there of ours cannot be told of one space: nothing is made there, and the routes to others go on."""
+        for each in outcomes:
+            if each.route in routes and each.outcome is not RouteEnd.HALTED:
+                each.outcome, each.message = RouteEnd.FAILED, f"{self.instance}: {error}"
 
     # Sending ----------------------------------------------------------------------------------------------------------
 

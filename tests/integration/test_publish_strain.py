@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 
 from civicsync.app.cli.main import app
 from civicsync.connectors.contract.errors import CannotDo, NotDone
-from civicsync.connectors.contract.writing import Copy
+from civicsync.connectors.contract.writing import Authored, Copy, Limits
 from civicsync.connectors.testing.fake import FakeWriter
 from civicsync.core.ledger.ledger import Ledger
 from civicsync.core.ledger.states import OperationKind, OperationState, Reason
@@ -402,3 +403,41 @@ def test_a_withdrawal_that_waits_when_its_copy_is_found_hidden_is_not_sent_any_m
     for _ in range(2):
         assert world.publish("a-to-b")[0].outcome == "done"
     assert (len(says), own_of(world).state) == (9, "gone")
+
+
+def two_boards(folder: Path) -> Mesh:
+    """From a to one board of b, from c to another one."""
+    world = Mesh(folder, "abc")
+    route = world.config.routes["c-to-b"]
+    to = route.to.model_copy(update={"space": "board/2"})
+    world.config.routes["c-to-b"] = route.model_copy(update={"to": to})
+    for name in "ac":
+        world.worlds[name].write(f"Van {name}", f"Een tekst van {name}.")
+    world.pull()
+    return world
+
+
+def test_a_board_that_is_closed_stops_no_route_to_another_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world, authored = two_boards(tmp_path), FakeWriter.authored
+
+    async def anywhere(writer: FakeWriter, space: str, voice: object = None) -> Limits:
+        return Limits(sends="plain", locales=("nl",))
+
+    async def listed(writer: FakeWriter, space: str) -> AsyncIterator[Authored]:
+        if space == "board/1":
+            raise CannotDo("this board is closed")
+        async for each in authored(writer, space):
+            yield each
+
+    monkeypatch.setattr(FakeWriter, "limits", anywhere)
+    world.publish("a-to-b", "c-to-b")
+    world.pull()
+    monkeypatch.setattr(FakeWriter, "authored", listed)
+    world.worlds["a"].write("Nieuw van a", "Nog een tekst.")
+    world.worlds["c"].write("Nieuw van c", "Nog een andere tekst.")
+    world.worlds["c"].posts[1].hidden = True
+    world.pull()
+    one, other = world.publish("a-to-b", "c-to-b")
+    assert (one.outcome, one.message) == ("failed", "b: this board is closed")
+    assert other.outcome == "done"
+    assert [each.title for each in world.worlds["b"].copies()] == ["Van a", "Nieuw van c"]
