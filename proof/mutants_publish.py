@@ -532,8 +532,8 @@ _QUEUE = (
     Mutant(
         "a halted route goes on sending",
         QUEUE,
-        "stopped = {RouteEnd.HALTED, RouteEnd.FAILED}",
-        "stopped = {RouteEnd.FAILED}",
+        "return outcome.outcome in {RouteEnd.HALTED, RouteEnd.FAILED}",
+        "return outcome.outcome in {RouteEnd.FAILED}",
         _unit("queue", "only_routes_of_this_run_that_go_on_are_sent"),
     ),
 )
@@ -1440,6 +1440,13 @@ _MENDED = (
         "                if isinstance(error, WrongCredentials) or platform_failed(error):",
         "                if isinstance(error, ConnectorError) or platform_failed(error):",
         "tests/integration/test_publish_strain.py::test_a_board_that_is_closed_stops_no_route_to_another_one",
+    ),
+    Mutant(
+        "where nothing new may be made what is there is taken back",
+        QUEUE,
+        "    if outcome.closed and outcome.outcome is RouteEnd.FAILED:",
+        "    if outcome.closed and outcome.outcome is RouteEnd.HALTED:",
+        "tests/integration/test_publish_strain.py::test_where_nothing_new_may_be_made_what_is_there_is_followed",
     ),
 )
 

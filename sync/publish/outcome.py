@@ -43,6 +43,8 @@ class RouteOutcome:
     """What stands now, by state: all publications of the route, of whatever run."""
     left_alone: bool = False
     """The target failed so often that nothing was sent there, or not everything (the breaker is open)."""
+    closed: bool = False
+    """Nothing new may be made there now, so that it failed; what is there already is followed all the same."""
     twins: int = 0
     """So many of its copies share their marker with another text on the target."""
     reasons: dict[str, int] = field(default_factory=dict[str, int])

@@ -104,15 +104,24 @@ class Planner:
     """Plans one route."""
 
     def __init__(
-        self, config: Config, engine: Engine, ledger: Ledger, signer: Signer, name: str, writer: Writer, limits: Limits
+        self,
+        config: Config,
+        engine: Engine,
+        ledger: Ledger,
+        signer: Signer,
+        name: str,
+        writer: Writer,
+        limits: Limits | None,
     ) -> None:
+        """`limits`: None where the space tells none because it takes nothing new: then no text is made or changed, and the rest planned."""
         self.name = name
+        self._fits = limits is not None
         self.route: Route = config.routes[name]
         self.engine = engine
         self.ledger = ledger
         self.signer = signer
         self.writer = writer
-        self.limits = limits
+        self.limits = limits or Limits()
         source = self.route.source.instance
         spaces = {route.to.space for route in config.routes.values() if route.to.instance == source}
         self.peers = Peers(config)
@@ -122,7 +131,7 @@ class Planner:
         self.target_site = site_of(engine, config, self.route.to.instance)
         # The marker of some origin tells the key that all are signed with.
         certain, signed = self._certain, self._marker(f"{source}/{name}")
-        self._digests = Digester(config, name, writer, limits, self.origin_site, certain, signed)
+        self._digests = Digester(config, name, writer, self.limits, self.origin_site, certain, signed)
         self._bases: dict[str, Basis] | None = None
 
     def plan(self, room: int, hand_over: Callable[[Decision], None] | None = None) -> Plan:
@@ -133,7 +142,8 @@ class Planner:
         self._follow(plan, self._existing(plan.fingerprint))
         self._twins(plan)
         self._strangers(plan)
-        self._new(plan, now, room)
+        if self._fits:
+            self._new(plan, now, room)
         if self.route.follow.answers_to_copies or self.route.follow.answers_to_origin:
             self._answers(plan)
         return plan
@@ -302,6 +312,8 @@ class Planner:
         return self._decision(Action.WITHDRAW, own, origin, lost.sentence, reason=lost.reason)
 
     def _text(self, own: Publication, origin: Origin, standing: Standing, action: Action) -> Decision | None:
+        if not self._fits:
+            return None
         waiting, last, made_from = standing.waiting, standing.last, self._digests.of(origin.digest())
         if last is not None and last.made_from == made_from and _says_so_still(standing, action):
             return None
@@ -519,6 +531,8 @@ class Planner:
                 continue  # it came from there
             marker = self.signer.marker(answer.key, to, space)
             locale = (own.sent_payload or {}).get("locale") if action is Action.ANSWER else locales.get(own.origin_key)
+            if locale in {None, UNKNOWN_LOCALE} and action is Action.ANSWER and not self._fits:
+                continue  # in which language can only be told by what the space takes
             if locale in {None, UNKNOWN_LOCALE}:
                 locale = next(iter(self.limits.locales), None) if action is Action.ANSWER else None
             draft = render_answer(answer, site, marker, urls.get(own_key), locale)

@@ -26,11 +26,10 @@ class Queue:
         self._made: dict[str, int] = {}
 
     async def operations(self, *states: OperationState) -> list[Operation]:
-        """Those of the routes that are neither halted nor failed: what must be taken back first, then the oldest."""
+        """Those that their routes may send now: what must be taken back first, then the oldest."""
         found = await asyncio.to_thread(partial(self.ledger.operations, states=states, target=self.instance))
-        stopped = {RouteEnd.HALTED, RouteEnd.FAILED}
-        mine = [op for op in found if op.route in self.routes and self.routes[op.route][1].outcome not in stopped]
-        return sorted((op for op in mine if op.kind not in self.kept_out), key=_urgency)
+        mine = [op for op in found if op.route in self.routes and op.kind not in self.kept_out]
+        return sorted((op for op in mine if not _stopped(op, self.routes[op.route][1])), key=_urgency)
 
     def is_due(self, operation: Operation) -> bool:
         """Whether its time has come."""
@@ -105,6 +104,13 @@ def too_many(ledger: Ledger, name: str, route: Route) -> str:
         f"{changes} changes of its {copies} copies within an hour ({told}) are more than {route.halt_above_percent:g} %, and nobody "
         f"approved them: none of what waits was sent; `civicsync publish --dry-run {name}` and `civicsync explain` show why"
     )
+
+
+def _stopped(operation: Operation, outcome: RouteOutcome) -> bool:
+    """Where nothing new may be made, what is there is changed and taken back all the same."""
+    if outcome.closed and outcome.outcome is RouteEnd.FAILED:
+        return operation.kind is OperationKind.CREATE
+    return outcome.outcome in {RouteEnd.HALTED, RouteEnd.FAILED}
 
 
 def _urgency(operation: Operation) -> tuple[bool, int]:

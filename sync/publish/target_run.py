@@ -295,11 +295,14 @@ class TargetRun:
             limits = await self._patient(lambda: self.writer.limits(route.to.space, route.to.voice))
         except CannotDo as error:
             outcome.outcome, outcome.message = RouteEnd.FAILED, str(error)
-            return False
+            if isinstance(error, NotLetIn):
+                return False
+            # A space that takes nothing new: what is there must still be taken back.
+            outcome.closed, limits = True, None
         await asyncio.to_thread(self._decide, outcome, route, limits, dry_run)
         return True
 
-    def _decide(self, outcome: RouteOutcome, route: Route, limits: Limits, dry_run: bool) -> None:
+    def _decide(self, outcome: RouteOutcome, route: Route, limits: Limits | None, dry_run: bool) -> None:
         """Plan a route and write down what it wants. Blocks."""
         name, engine = outcome.route, self.publisher.engine
         planner = Planner(self.config, engine, self.ledger, self.publisher.signer, name, self.writer, limits)
@@ -315,9 +318,11 @@ class TargetRun:
             return
         known = self.ledger.route(name)
         first = known is None or known["planned_at"] is None or not _same_ends(known["fingerprint"], plan.fingerprint)
-        if first and not plan.decisions and instance_row(engine, route.source.instance) is None:
+        if limits is not None and first and not plan.decisions and instance_row(engine, route.source.instance) is None:
             outcome.message = f"{route.source.instance} was never pulled: run `civicsync sync` first"
         write_plan(self.ledger, route, plan, first=first)
+        if limits is None:
+            return  # not all was looked at: the next whole plan begins where the last one did
         self.ledger.save_route(name, fingerprint=plan.fingerprint, planned_at=plan.began)
         if first and plans_first(route) and plan.of(Action.CREATE):
             outcome.outcome = RouteEnd.PLANNED
@@ -356,7 +361,7 @@ class TargetRun:
         """
         if isinstance(self.writer, CanFind):
             await self._adopt_found(outcomes, lost, self.writer)
-        failed = {each.route for each in outcomes if each.outcome is RouteEnd.FAILED}
+        failed = {each.route for each in outcomes if each.outcome is RouteEnd.FAILED and not each.closed}
         for name, until in lost.items():
             if name in failed:
                 continue
@@ -373,7 +378,7 @@ class TargetRun:
         spaces: dict[str, dict[str, str]] = {}
         for each in outcomes:
             route = self.config.routes[each.route]
-            if each.outcome is not RouteEnd.FAILED:
+            if each.outcome is not RouteEnd.FAILED or (each.closed and each.route in lost):
                 spaces.setdefault(route.to.space, {})[route.source.instance] = each.route
         signer = self.publisher.signer
         for space, routes in spaces.items():
@@ -392,16 +397,26 @@ class TargetRun:
             except ConnectorError as error:
                 if isinstance(error, WrongCredentials) or platform_failed(error):
                     raise  # that is everybody's trouble there
-                self._cannot_look(outcomes, routes.values(), error)
+                self._cannot_look(outcomes, routes.values(), lost, error)
                 continue
             for name in {each.publication.route for each in adopted}:
                 await asyncio.to_thread(hold_older, self.ledger, signer, name, self.config.routes[name], adopted)
 
-    def _cannot_look(self, outcomes: Sequence[RouteOutcome], routes: Collection[str], error: ConnectorError) -> None:
-        """What is there of ours cannot be told of one space: nothing is made there, and the routes to others go on."""
+    def _cannot_look(
+        self,
+        outcomes: Sequence[RouteOutcome],
+        routes: Collection[str],
+        lost: Collection[str],
+        error: ConnectorError,
+    ) -> None:
+        """What is there of ours cannot be told of one space: nothing is made there, and the routes to others go on.
+
+        After a restore nothing at all is sent before it was looked up.
+        """
         for each in outcomes:
             if each.route in routes and each.outcome is not RouteEnd.HALTED:
                 each.outcome, each.message = RouteEnd.FAILED, f"{self.instance}: {error}"
+                each.closed = each.route not in lost
 
     # Sending ----------------------------------------------------------------------------------------------------------
 

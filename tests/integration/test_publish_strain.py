@@ -405,6 +405,32 @@ def test_a_withdrawal_that_waits_when_its_copy_is_found_hidden_is_not_sent_any_m
     assert (len(says), own_of(world).state) == (9, "gone")
 
 
+def test_where_nothing_new_may_be_made_what_is_there_is_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, limits = mesh(tmp_path, 3), FakeWriter.limits
+    world.publish("a-to-b")
+    world.clock.advance(3600)
+
+    async def closed(writer: FakeWriter, space: str, voice: object = None) -> Limits:
+        raise CannotDo("the board takes nothing new")
+
+    monkeypatch.setattr(FakeWriter, "limits", closed)
+    posts = world.worlds["a"].posts
+    posts[1].hidden, posts[3].body = True, "Anders."
+    posts[2].state, posts[2].answer, posts[2].answered_at = State.ACCEPTED, "Dit doen we.", world.clock.now()
+    world.worlds["a"].write("Nieuw", "Een nieuwe tekst.")
+    world.pull()
+    [outcome] = world.publish("a-to-b")
+    assert (outcome.outcome, outcome.message) == ("failed", "the board takes nothing new")
+    two, three = world.worlds["b"].copies()
+    assert ("Dit doen we." in two.answer, "In straat 2." in three.body) == (True, True)
+    monkeypatch.setattr(FakeWriter, "limits", limits)
+    assert world.publish("a-to-b")[0].outcome == "done"
+    assert "Anders." in three.body
+    assert world.worlds["b"].copies()[-1].title == "Nieuw"
+
+
 def two_boards(folder: Path) -> Mesh:
     """From a to one board of b, from c to another one."""
     world = Mesh(folder, "abc")
