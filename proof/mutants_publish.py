@@ -1448,6 +1448,13 @@ _MENDED = (
         "    if outcome.closed and outcome.outcome is RouteEnd.HALTED:",
         "tests/integration/test_publish_strain.py::test_where_nothing_new_may_be_made_what_is_there_is_followed",
     ),
+    Mutant(
+        "a halted route tells no origin anything",
+        RUN,
+        '        outcomes = [each for each in outcomes if not (await self._known(each.route)).get("halted_at")]\n',
+        '        outcomes = [each for each in outcomes if (await self._known(each.route)).get("planned_at")]\n',
+        "tests/integration/test_publish_strain.py::test_a_halted_route_tells_no_origin_anything_while_its_target_is_left_alone",
+    ),
 )
 
 MUTANTS: tuple[Mutant, ...] = (

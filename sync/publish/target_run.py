@@ -191,6 +191,8 @@ class TargetRun:
         await self._recover()
         with_work = {op.route for op in await self._operations(*_TO_SEND)}
         outcomes = [each for each in outcomes if each.route in with_work]
+        # Where its target was left alone, nobody has looked yet whether a route is halted.
+        outcomes = [each for each in outcomes if not (await self._known(each.route)).get("halted_at")]
         if not outcomes or await self._left_alone(outcomes):
             return
         await self._introduce()

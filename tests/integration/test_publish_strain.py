@@ -238,6 +238,21 @@ def test_an_origin_that_is_edited_a_thousand_times_costs_its_copy_a_few_writes(t
     assert "Anders 14." in world.worlds["b"].copies()[0].body, "the newest text, in the end"
 
 
+def test_a_halted_route_tells_no_origin_anything_while_its_target_is_left_alone(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 10, follow={"answers_to_origin": True})
+    world.publish("a-to-b")
+    world.clock.advance(7200)
+    for post in world.worlds["b"].copies():
+        post.state, post.answer, post.answered_at = State.ACCEPTED, "Ja.", world.clock.now()
+    world.pull()
+    assert world.publish("a-to-b")[0].outcome == "halted"
+    ledger, host = Ledger(world.engine, world.clock), world.worlds["b"].url.partition("://")[2]
+    for _ in range(5):
+        ledger.count_failure(host, 5, timedelta(minutes=5))
+    assert world.publish("a-to-b")[0].left_alone
+    assert [post.answer for post in world.worlds["a"].posts.values()] == [""] * 10
+
+
 # Citizens ---------------------------------------------------------------------------------------------------------------
 
 
