@@ -1455,6 +1455,13 @@ _MENDED = (
         '        outcomes = [each for each in outcomes if (await self._known(each.route)).get("planned_at")]\n',
         "tests/integration/test_publish_strain.py::test_a_halted_route_tells_no_origin_anything_while_its_target_is_left_alone",
     ),
+    Mutant(
+        "what may be public already is known after it was cancelled, too",
+        LEDGER,
+        "            counts.add(OperationState.CANCELLED.value)",
+        "            counts.add(OperationState.SUPERSEDED.value)",
+        "tests/integration/test_publish.py::test_what_the_platform_took_is_not_sent_again_because_its_origin_went_and_came_back",
+    ),
 )
 
 MUTANTS: tuple[Mutant, ...] = (

@@ -314,7 +314,7 @@ class Ledger:
         check_move(OPERATION_MOVES, None, state)
         try:
             with self._begin() as connection:
-                doubtful = self._doubtful(connection, publication.id, lane)
+                doubtful = self._doubtful(connection, publication, lane)
                 if doubtful:
                     state = OperationState.AWAITING_APPROVAL
                 for each in self._queued(connection, publication.id, lane):
@@ -357,15 +357,22 @@ class Ledger:
                 self._follow(connection, publication.id, kind, OperationState.CANCELLED, reason, {}, now)
         return len(old)
 
-    def _doubtful(self, connection: Connection, publication: str, lane: Lane) -> dict[str, Any]:
-        """What is known of a queued write that may be public already (`states.KNOWINGLY`); empty where there is none."""
-        query = select(*(OPERATION.c[name] for name in _KEPT_KNOWINGLY)).where(
-            OPERATION.c.publication_id == publication,
-            OPERATION.c.open_lane == lane,
-            OPERATION.c.state == OperationState.AWAITING_APPROVAL,
-            OPERATION.c.reason_code.in_(KNOWINGLY),
+    def _doubtful(self, connection: Connection, publication: Publication, lane: Lane) -> dict[str, Any]:
+        """What is known of the write before that may be public already (`states.KNOWINGLY`); empty where there is none.
+
+        One that was not wanted any more for a while counts as well, unless a person let its publication through since.
+        """
+        query = (
+            select(OPERATION.c.state, *(OPERATION.c[name] for name in _KEPT_KNOWINGLY))
+            .where(OPERATION.c.publication_id == publication.id, OPERATION.c.lane == lane)
+            .order_by(OPERATION.c.id.desc())
+            .limit(1)
         )
-        return dict(connection.execute(query).mappings().first() or {})
+        last = dict(connection.execute(query).mappings().first() or {})
+        counts = {OperationState.AWAITING_APPROVAL.value}
+        if publication.copy_key is None and publication.state is not PublicationState.RELEASED:
+            counts.add(OperationState.CANCELLED.value)
+        return last if last.pop("state", "") in counts and last["reason_code"] in KNOWINGLY else {}
 
     def _queued(
         self, connection: Connection, publication: str, lane: Lane
@@ -386,18 +393,16 @@ class Ledger:
         sentence: str,
         now: datetime,
     ) -> None:
-        own, _, before = old
+        own, kind, before = old
         check_move(OPERATION_MOVES, before, state)
-        values = {
-            "state": state,
-            "open_lane": None,
-            "reason_code": reason,
-            "error": sentence,
-            "payload": None,
-            "there": None,
-            "changed_at": now,
-        }
-        connection.execute(update(OPERATION).where(OPERATION.c.id == own, OPERATION.c.state == before).values(values))
+        values = {"state": state, "open_lane": None, "payload": None, "there": None, "changed_at": now}
+        closed = update(OPERATION).where(OPERATION.c.id == own, OPERATION.c.state == before)
+        connection.execute(closed.values(values))
+        why = update(OPERATION).where(OPERATION.c.id == own)
+        if kind is OperationKind.CREATE and state is OperationState.CANCELLED:
+            # That it may be public already is true whether it is wanted or not.
+            why = why.where(OPERATION.c.reason_code.not_in(KNOWINGLY))
+        connection.execute(why.values(reason_code=reason, error=sentence))
 
     # Moves ------------------------------------------------------------------------------------------------------------
 

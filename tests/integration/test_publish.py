@@ -106,6 +106,32 @@ def test_an_edit_follows_and_a_moderators_edit_stops_it(tmp_path: Path) -> None:
     assert world.round() == 0
 
 
+@pytest.mark.parametrize("fault", ["accepted_and_lost", "accepted_and_nowhere"])
+def test_what_the_platform_took_is_not_sent_again_because_its_origin_went_and_came_back(
+    tmp_path: Path, fault: str
+) -> None:
+    world = mesh(tmp_path, 1)
+
+    def hidden(what: str) -> None:
+        if what == "after create":
+            world.worlds["b"].posts[1].hidden = True
+
+    world.worlds["b"].on_write = hidden
+    world.worlds["b"].faults.append(fault)
+    for _ in range(12):
+        world.publish("a-to-b")
+        world.clock.advance(3600)
+    assert world.states() == {"awaiting_approval": 1}
+    for there, state in ((False, "cancelled"), (True, "awaiting_approval")):
+        world.worlds["a"].posts[1].hidden = not there
+        world.pull()
+        world.publish("a-to-b")
+        assert world.states() == {state: 1}
+    [waiting] = Ledger(world.engine, world.clock).operations()
+    assert waiting.reason_code is Reason.ACCEPTED_NOT_FOUND
+    assert world.worlds["b"].copies() == []
+
+
 def test_a_removed_origin_takes_its_copy_with_it_and_a_removed_copy_is_not_made_again(tmp_path: Path) -> None:
     world = mesh(tmp_path, 2)
     world.publish()
