@@ -1462,6 +1462,13 @@ _MENDED = (
         "            counts.add(OperationState.SUPERSEDED.value)",
         "tests/integration/test_publish.py::test_what_the_platform_took_is_not_sent_again_because_its_origin_went_and_came_back",
     ),
+    Mutant(
+        "what a look-up freed asks after its origin again",
+        RUN,
+        "            if job is None or (op.id in self._freed and not await self._wanted(job)):",
+        "            if job is None or (op.id in self._freed and await self._wanted(job)):",
+        "tests/integration/test_publish_strain.py::test_what_a_run_proves_absent_while_it_waits_is_not_made_when_its_origin_went",
+    ),
 )
 
 MUTANTS: tuple[Mutant, ...] = (

@@ -239,7 +239,7 @@ class Planner:
 
         Whatever else could be decided of it has to do with its origin going or with a person, and is looked at below.
         """
-        if own.made or origin is None or own.last is None or _lost(origin):
+        if own.made or origin is None or own.last is None or loss(origin):
             return False
         return own.last.made_from == self._digests.of(origin.digest()) and _says_so_still(own, Action.CREATE)
 
@@ -249,7 +249,7 @@ class Planner:
         waiting = standing.waiting
         if waiting is not None and waiting.state in UNDER_WAY:
             return None  # first it must be known what became of it
-        lost = _lost(origin)
+        lost = loss(origin)
         if own.copy_key is None:
             return self._follow_intent(own, origin, standing, lost)
         seen = self._seen(own, origin, copy)
@@ -571,7 +571,7 @@ def site_of(engine: Engine, config: Config, instance: str) -> Site:
     return Site(title or url.partition("://")[2].partition("/")[0], url)
 
 
-def _lost(origin: Origin | None) -> Loss | None:
+def loss(origin: Origin | None) -> Loss | None:
     """Why an origin must not be shown any more; None while it may."""
     if origin is None:
         return None  # not in this database (yet): after a rebuild nothing is known of it, and nothing is concluded from that

@@ -35,12 +35,12 @@ from ...core.ledger.states import QUEUED, UNDER_WAY, Lane, OperationKind, Operat
 from ...core.schema.failures import host_failure
 from ..credentials import Credentials
 from ..net import STOPPING, unforeseen
-from ..origins import unseen_copies
+from ..origins import load_origins, unseen_copies
 from .adoption import adopt, hold_older
 from .decisions import Action, Decision, copy_of, requests_of
 from .intents import plans_first, write_plan
 from .outcome import PublishProgress, RouteEnd, RouteOutcome, Shown
-from .planning import Planner
+from .planning import Planner, loss
 from .queue import Queue, halt, room_today, too_many
 from .route_names import unknown_names
 from .sending import Ended, Job, Sender
@@ -103,6 +103,8 @@ class TargetRun:
         self._not_let_in = Counter[str]()
         self._credentials = Credentials(self.config, ledger)
         self._refused: dict[str, str] = {}
+        self._freed: set[int] = set()
+        """What a look-up of this run found to be absent; how its origin stands was last asked before it was sent."""
         self._strays = 0
         self._written: dict[str, Counter[str]] = {}
 
@@ -470,6 +472,15 @@ class TargetRun:
                 return False
         return progressed
 
+    async def _wanted(self, job: Job) -> bool:
+        """Whether the origin of a text is still there; while nobody knew what became of the text, nothing was planned of it.
+
+        Where it is not, the next run's plan cancels the text or takes the copy back.
+        """
+        own = job.publication.origin_key
+        texts = job.operation.kind in {OperationKind.CREATE, OperationKind.EDIT}
+        return not texts or loss((await asyncio.to_thread(load_origins, self.publisher.engine, [own])).get(own)) is None
+
     async def _slow_down(self, wait: float) -> bool:
         """Wait as long as the platform asks, for everything that goes there; False when that is longer than a run waits."""
         if wait > self._patience:
@@ -487,7 +498,7 @@ class TargetRun:
             if self.publisher.stop.is_set() or op.kind in queue.kept_out or not await queue.may_send(op):
                 continue
             job = await self._job(op)
-            if job is None:
+            if job is None or (op.id in self._freed and not await self._wanted(job)):
                 continue
             # Soon, while what was lost is still among the newest there.
             while lost and queue.is_due(lost[0]):
@@ -513,12 +524,17 @@ class TargetRun:
         """What became of an operation whose answer was lost, if the platform can tell by now."""
         now = await asyncio.to_thread(self.ledger.operation, op.id)
         job = await self._job(now) if now is not None and now.state is OperationState.UNKNOWN else None
-        return await self._foreseen(op, self.sender.resolve(job)) if job is not None else OperationState.UNKNOWN
+        if job is None:
+            return OperationState.UNKNOWN
+        return await self._foreseen(job.operation, self.sender.resolve(job))
 
     async def _foreseen(self, op: Operation, step: Awaitable[Ended]) -> Ended:
         """What nobody foresaw of one operation is asked of a person, and the others go on: the withdrawals among them above all."""
         try:
-            return await step
+            state = await step
+            if state is OperationState.APPROVED and op.state is OperationState.UNKNOWN:
+                self._freed.add(op.id)
+            return state
         except (ConnectorError, LeaseLost, *STOPPING):
             raise
         except BaseException as error:

@@ -74,6 +74,24 @@ def test_what_is_proven_absent_and_was_withdrawn_meanwhile_is_not_made(tmp_path:
     assert world.states() == {"cancelled": 1}
 
 
+def test_what_a_run_proves_absent_while_it_waits_is_not_made_when_its_origin_went(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 1)
+    safety = world.config.safety.model_copy(update={"settle": "90s"})
+    world.config = world.config.model_copy(update={"safety": safety})
+    world.worlds["b"].faults.append("reset_before")
+    world.worlds["b"].gate = lambda _: "503" if world.rows("SELECT * FROM operation WHERE state = 'unknown'") else ""
+    world.publish("a-to-b")
+    world.worlds["b"].gate = lambda _: ""
+    assert world.states() == {"unknown": 1}
+    world.worlds["a"].posts[1].hidden = True
+    asyncio.run(Puller(world.config, world.engine, world.clock).pull("a", Options(full=True, accept_missing=True)))
+    made: list[str] = []
+    world.worlds["b"].on_write = made.append
+    for _ in range(6):
+        world.publish("a-to-b")
+    assert (made, world.states()) == ([], {"cancelled": 1})
+
+
 def test_a_copy_that_arrives_after_its_publication_was_cancelled_is_taken_back(tmp_path: Path) -> None:
     world = mesh(tmp_path, 1, approval="required")
     world.publish("a-to-b")
