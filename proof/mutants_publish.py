@@ -1469,6 +1469,13 @@ _MENDED = (
         "            if job is None or (op.id in self._freed and await self._wanted(job)):",
         "tests/integration/test_publish_strain.py::test_what_a_run_proves_absent_while_it_waits_is_not_made_when_its_origin_went",
     ),
+    Mutant(
+        "what was taken back and is public again is taken back again",
+        PLANNING,
+        "        return not copy.missing and self._last_pull > own.changed_at",
+        "        return copy.missing and self._last_pull > own.changed_at",
+        "tests/integration/test_publish_strain.py::test_a_copy_that_was_hidden_when_it_was_taken_back_and_is_shown_again_goes_as_well",
+    ),
 )
 
 MUTANTS: tuple[Mutant, ...] = (

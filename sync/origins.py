@@ -107,6 +107,9 @@ class Seen(NamedTuple):
     changed_at: datetime
     withdrawn: bool = False
     """Whether it says there that it was withdrawn or retired."""
+    title: str = ""
+    missing: bool = False
+    """Whether the last sweep missed it, which the next one decides about."""
 
 
 def seen_copies(engine: Engine, keys: Iterable[Key]) -> dict[Key, Seen]:
@@ -115,9 +118,19 @@ def seen_copies(engine: Engine, keys: Iterable[Key]) -> dict[Key, Seen]:
     with engine.connect() as connection:
         for part in chunks(list(keys)):
             columns = (PROPOSAL.c.key, PROPOSAL.c.gone_at, PROPOSAL.c.changed_at, PROPOSAL.c.state == State.WITHDRAWN)
-            rows = connection.execute(select(*columns).where(PROPOSAL.c.key.in_(part)))
-            found.update({own: Seen(gone, changed, bool(withdrawn)) for own, gone, changed, withdrawn in rows})
+            more = (PROPOSAL.c.title, PROPOSAL.c.missing_runs > 0)
+            rows = connection.execute(select(*columns, *more).where(PROPOSAL.c.key.in_(part)))
+            found.update({own: Seen(gone, at, bool(back), title, bool(no)) for own, gone, at, back, title, no in rows})
     return found
+
+
+def last_full_pull(engine: Engine, instance: str) -> datetime | None:
+    """When the newest pull began that saw all of an instance; None where there was none."""
+    query = select(func.max(RUN.c.started_at)).where(
+        RUN.c.instance == instance, RUN.c.full.is_(True), RUN.c.outcome == "done"
+    )
+    with engine.connect() as connection:
+        return connection.execute(query).scalar()
 
 
 def unseen_copies(engine: Engine, route: str, target: str, limit: int) -> list[str]:

@@ -212,7 +212,7 @@ PUBLICATION_MOVES = _moves(
     ((P.CONFLICT,), (P.SENT,), (A.SENDING, A.PERSON)),
     (LIVE, (P.GONE,), (A.SENDING, A.PULL)),
     (LIVE, (P.WITHDRAWN, P.STUCK), (A.SENDING,)),
-    ((P.GONE,), (P.SENT,), (A.PULL,)),
+    ((P.GONE, P.WITHDRAWN), (P.SENT,), (A.PULL,)),
     ((P.GONE,), (P.WITHDRAWN,), (A.PERSON,)),
     ((P.STUCK,), (P.SENT, P.WITHDRAWN), (A.PERSON,)),
 )

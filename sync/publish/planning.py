@@ -30,6 +30,7 @@ from ..origins import (
     Marked,
     Origin,
     Seen,
+    last_full_pull,
     load_origins,
     marked_texts,
     new_origins,
@@ -37,6 +38,7 @@ from ..origins import (
     seen_copies,
     with_answers,
 )
+from ..render.phrases import is_note
 from ..render.render import (
     CannotRender,
     Rendered,
@@ -174,6 +176,12 @@ class Planner:
                         PROPOSAL.c.gone_at >= since,
                         _COPY.c.gone_at >= since,
                         and_(_COPY.c.state == State.WITHDRAWN, _COPY.c.changed_at >= since),
+                        and_(
+                            PUBLICATION.c.state == PublicationState.WITHDRAWN,
+                            PUBLICATION.c.reason_code != Reason.REPLACED_BY_NOTE,
+                            _COPY.c.gone_at.is_(None),
+                            _COPY.c.state != State.WITHDRAWN,
+                        ),
                     ),
                 )
             )
@@ -285,7 +293,24 @@ class Planner:
         there = copy.gone_at is None and not copy.withdrawn
         if own.state is PublicationState.GONE and there and copy.changed_at > own.changed_at:
             return self._decision(Action.RETURNED, own, origin, "the copy is there again")
+        if own.state is PublicationState.WITHDRAWN and there and loss(origin) is not None and self._shown(own, copy):
+            return self._decision(Action.RETURNED, own, origin, "the copy is public again after it was taken back")
         return None
+
+    def _shown(self, own: Publication, copy: Seen) -> bool:
+        """Whether a copy that we took back was seen there since: it was hidden then, and somebody showed it again.
+
+        A note in place of its text may stay, and so may what a person said is to be left alone, until it changes.
+        """
+        if own.reason_code is Reason.REPLACED_BY_NOTE or is_note(copy.title):
+            return False
+        if own.reason_code is Reason.REJECTED or self._last_pull is None:
+            return copy.changed_at > own.changed_at
+        return not copy.missing and self._last_pull > own.changed_at
+
+    @cached_property
+    def _last_pull(self) -> datetime | None:
+        return last_full_pull(self.engine, self.route.to.instance)
 
     def _follow_intent(
         self, own: Publication, origin: Origin | None, standing: Standing, lost: Loss | None

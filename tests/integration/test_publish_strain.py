@@ -271,6 +271,23 @@ def test_a_halted_route_tells_no_origin_anything_while_its_target_is_left_alone(
     assert [post.answer for post in world.worlds["a"].posts.values()] == [""] * 10
 
 
+def test_a_copy_that_was_hidden_when_it_was_taken_back_and_is_shown_again_goes_as_well(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 1)
+    world.publish("a-to-b")
+    world.pull()
+    [copy] = world.worlds["b"].copies()
+    copy.hidden = world.worlds["a"].posts[1].hidden = True
+    for _ in range(2):
+        asyncio.run(Puller(world.config, world.engine, world.clock).pull("a", Options(full=True, accept_missing=True)))
+    world.publish("a-to-b")
+    assert own_of(world).state == "withdrawn"
+    copy.hidden = False
+    for _ in range(2):
+        world.round()
+    assert (copy.hidden, own_of(world).state) == (True, "withdrawn")
+    assert world.round() == 0
+
+
 # Citizens ---------------------------------------------------------------------------------------------------------------
 
 
