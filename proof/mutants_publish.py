@@ -1476,6 +1476,13 @@ _MENDED = (
         "        return copy.missing and self._last_pull > own.changed_at",
         "tests/integration/test_publish_strain.py::test_a_copy_that_was_hidden_when_it_was_taken_back_and_is_shown_again_goes_as_well",
     ),
+    Mutant(
+        "one copy that cannot be read keeps nobody from looking after the others",
+        RUN,
+        "                    if error.status == 429 or failures >= BREAK_AFTER:",
+        "                    if error.status == 429 or failures < BREAK_AFTER:",
+        "tests/integration/test_publish_strain.py::test_a_copy_that_cannot_be_told_keeps_nobody_from_looking_after_the_others",
+    ),
 )
 
 MUTANTS: tuple[Mutant, ...] = (

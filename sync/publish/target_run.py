@@ -263,6 +263,7 @@ class TargetRun:
 
     async def _look_after(self, outcomes: Sequence[RouteOutcome]) -> None:
         """Ask for the copies that no pull ever saw: hidden before the first one, they would count as there for ever."""
+        failures = 0
         for outcome in outcomes:
             ids = await asyncio.to_thread(
                 unseen_copies, self.publisher.engine, outcome.route, self.instance, _LOOKED_AFTER
@@ -270,8 +271,12 @@ class TargetRun:
             for own in await asyncio.to_thread(partial(self.ledger.publications, ids=ids)):
                 try:
                     reading = await self.writer.read(copy_of(own))
-                except ConnectorError:
-                    return  # it cannot be told now; the next run asks
+                except ConnectorError as error:
+                    # It cannot be told now, and the others may: it would be the first one in every run.
+                    failures += platform_failed(error)
+                    if error.status == 429 or failures >= BREAK_AFTER:
+                        return
+                    continue
                 seen = partial(self.ledger.update_publication, own, event="looked after", detail="no pull saw it")
                 if reading is None and await self._under_way(own):
                     continue  # it may be our own withdrawal: first it must be known what became of that

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from civicsync.app.cli.main import app
 from civicsync.connectors.contract.errors import CannotDo, NotDone
-from civicsync.connectors.contract.writing import Authored, Copy, Limits
+from civicsync.connectors.contract.writing import Authored, Copy, Limits, Reading
 from civicsync.connectors.testing.fake import FakeWriter
 from civicsync.core.ledger.ledger import Ledger
 from civicsync.core.ledger.states import OperationKind, OperationState, Reason
@@ -286,6 +286,27 @@ def test_a_copy_that_was_hidden_when_it_was_taken_back_and_is_shown_again_goes_a
         world.round()
     assert (copy.hidden, own_of(world).state) == (True, "withdrawn")
     assert world.round() == 0
+
+
+def test_a_copy_that_cannot_be_told_keeps_nobody_from_looking_after_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = mesh(tmp_path, 2)
+    world.publish("a-to-b")
+    one, other = own_of(world, 1), own_of(world, 2)
+    next(each for each in world.worlds["b"].copies() if each.title == "Meer bomen 1").hidden = True
+    read = FakeWriter.read
+
+    async def odd(writer: FakeWriter, copy: Copy) -> Reading | None:
+        if copy.ref == one.remote_ref:
+            raise NotDone("its page is odd")
+        return await read(writer, copy)
+
+    monkeypatch.setattr(FakeWriter, "read", odd)
+    world.worlds["b"].posts[int(one.remote_id)].hidden = True
+    world.round()
+    ledger = Ledger(world.engine, world.clock)
+    assert [each.state for each in ledger.publications(ids=[one.id, other.id])] == ["sent", "gone"]
 
 
 # Citizens ---------------------------------------------------------------------------------------------------------------
