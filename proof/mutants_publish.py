@@ -1483,6 +1483,13 @@ _MENDED = (
         "                    if error.status == 429 or failures < BREAK_AFTER:",
         "tests/integration/test_publish_strain.py::test_a_copy_that_cannot_be_told_keeps_nobody_from_looking_after_the_others",
     ),
+    Mutant(
+        "an account that is not let in takes no attempts",
+        SENDING,
+        "        if isinstance(error, NotLetIn):\n            op = replace",
+        "        if isinstance(error, DuplicateCopy):\n            op = replace",
+        _unit("sending", "an_account_that_is_not_let_in_takes_no_attempts"),
+    ),
 )
 
 MUTANTS: tuple[Mutant, ...] = (

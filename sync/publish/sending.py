@@ -19,7 +19,6 @@ from ...connectors.contract.errors import (
     MaybeDone,
     NotDone,
     NotLetIn,
-    WrongCredentials,
     platform_failed,
 )
 from ...connectors.contract.writing import (
@@ -450,8 +449,8 @@ class Sender:
             op = replace(op, attempts=op.attempts - 1)
         elif platform_failed(error):
             self.trouble = why
-        if isinstance(error, WrongCredentials):
-            op = replace(op, attempts=op.attempts - 1)  # nothing is tried with them again
+        if isinstance(error, NotLetIn):
+            op = replace(op, attempts=op.attempts - 1)  # nothing was tried: it waits until the account is let in
         if op.attempts >= self.attempts:
             why = f"tried {op.attempts} times: {why}; `review approve` tries again"
             return await self._ask_a_person(op, Reason.TRIED_OFTEN, why, attempts=0)

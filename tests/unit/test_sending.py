@@ -740,3 +740,12 @@ async def test_twins_that_a_writer_sees_are_told_and_the_copy_is_sent(desk: Desk
     own = desk.now(job).publication
     assert (own.state, own.reason_code) == (P.SENT, Reason.TWINS)
     assert "proposal/9" in own.reason
+
+
+async def test_an_account_that_is_not_let_in_takes_no_attempts(desk: Desk) -> None:
+    job = desk.job()
+    for _ in range(12):
+        sender = desk.sender(ScriptedWriter(create=[NotLetIn("must change its password first")]))
+        assert await sender.send(desk.now(job)) is W.APPROVED
+        desk.clock.advance(3600)
+    assert await desk.sender(ScriptedWriter()).send(desk.now(job)) is W.SENT
