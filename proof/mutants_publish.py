@@ -1490,6 +1490,13 @@ _MENDED = (
         "        if isinstance(error, DuplicateCopy):\n            op = replace",
         _unit("sending", "an_account_that_is_not_let_in_takes_no_attempts"),
     ),
+    Mutant(
+        "a copy whose origin went is told where it is only flagged",
+        STATES,
+        "or (state in LIVE and reason in FLAGGED)",
+        "or (state in ENDED and reason in FLAGGED)",
+        "tests/integration/test_publish_strain.py::test_a_copy_whose_origin_went_is_told_where_it_is_only_flagged_until_the_origin_is_back",
+    ),
 )
 
 MUTANTS: tuple[Mutant, ...] = (

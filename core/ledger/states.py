@@ -178,6 +178,8 @@ _TOLD = (P.REFUSED, P.HELD, P.CONFLICT, P.STUCK, P.GONE)
 _WAITING = (P.HELD, P.CONFLICT, P.GONE, P.STUCK)
 _REASONS_TOLD = (Reason.EDIT_REFUSED, Reason.ANSWER_REFUSED, Reason.TWINS, Reason.NOT_ONE_MARKER)
 _ASKED = (*_REASONS_TOLD, Reason.ORIGIN_BACK)
+FLAGGED = (Reason.ORIGIN_GONE, Reason.ORIGIN_WITHDRAWN)
+"""Why a copy that stands there is only told about (`follow.withdrawals: flag`)."""
 _P_QUEUED = (P.PLANNED, P.AWAITING_APPROVAL, P.APPROVED)
 
 Moves = Mapping[tuple[str | None, str], frozenset[Actor]]
@@ -286,4 +288,4 @@ def waits_for_person(state: PublicationState, reason: Reason) -> bool:
 
 def is_told(state: PublicationState, reason: Reason) -> bool:
     """Whether a run says, in its summary, why a publication is as it is."""
-    return state in _TOLD or reason in _REASONS_TOLD
+    return state in _TOLD or reason in _REASONS_TOLD or (state in LIVE and reason in FLAGGED)

@@ -5,7 +5,7 @@ from typing import Any
 from ...config.routes import Route
 from ...core.ledger.bases import keep_bases
 from ...core.ledger.ledger import SETTLED, Ledger, Publication, told
-from ...core.ledger.states import Lane, OperationKind, OperationState, PublicationState, Reason
+from ...core.ledger.states import FLAGGED, Lane, OperationKind, OperationState, PublicationState, Reason
 from .decisions import Action, Decision, Plan
 
 _MARKED = (Reason.FOREIGN_MARKER, Reason.DOUBTFUL_MARKER)
@@ -118,7 +118,7 @@ def _cancel(ledger: Ledger, own: Publication, decision: Decision) -> None:
     if own.copy_key is None:
         why = told(decision.reason, decision.why)
         ledger.update_publication(own, event="cancelled", detail=decision.why, state=PublicationState.CANCELLED, **why)
-    elif own.reason_code is Reason.EDIT_REFUSED:
+    elif own.reason_code in {Reason.EDIT_REFUSED, *FLAGGED}:
         ledger.update_publication(own, event="cancelled", detail=decision.why, **SETTLED)
 
 

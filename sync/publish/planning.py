@@ -21,7 +21,17 @@ from ...core.identity import Key, Ref, by_number
 from ...core.ledger.bases import PLAN_BASIS, Basis
 from ...core.ledger.ledger import OPERATION, PUBLICATION, Ledger, Publication, publication_id
 from ...core.ledger.marker import Signer, markers_in
-from ...core.ledger.states import LANES, LIVE, UNDER_WAY, Lane, OperationKind, OperationState, PublicationState, Reason
+from ...core.ledger.states import (
+    FLAGGED,
+    LANES,
+    LIVE,
+    UNDER_WAY,
+    Lane,
+    OperationKind,
+    OperationState,
+    PublicationState,
+    Reason,
+)
 from ...core.records import UNKNOWN_LOCALE, State
 from ...core.schema.tables import InstanceRow, table_of
 from ...core.store.bulk import chunks
@@ -271,7 +281,8 @@ class Planner:
             return None
         if lost:
             return self._withdrawal(own, origin, waiting, lost)
-        if waiting is not None and waiting.kind is OperationKind.WITHDRAW:
+        flagged = own.reason_code in FLAGGED and origin is not None
+        if flagged or (waiting is not None and waiting.kind is OperationKind.WITHDRAW):
             return self._decision(Action.CANCEL, own, origin, "its origin is there again", reason=Reason.ORIGIN_BACK)
         if not self.route.follow.edits or origin is None:
             return None

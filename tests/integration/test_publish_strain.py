@@ -309,6 +309,19 @@ def test_a_copy_that_cannot_be_told_keeps_nobody_from_looking_after_the_others(
     assert [each.state for each in ledger.publications(ids=[one.id, other.id])] == ["sent", "gone"]
 
 
+def test_a_copy_whose_origin_went_is_told_where_it_is_only_flagged_until_the_origin_is_back(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 1, follow={"withdrawals": "flag"})
+    world.publish("a-to-b")
+    told = []
+    for gone in (True, False, True):
+        world.worlds["a"].posts[1].hidden = gone
+        world.pull()
+        told.append([*world.publish("a-to-b")[0].reasons])
+    says = "sent: its origin is gone"
+    assert [[each[: len(says)] for each in words] for words in told] == [[says], [], [says]]
+    assert len(world.worlds["b"].copies()) == 1
+
+
 # Citizens ---------------------------------------------------------------------------------------------------------------
 
 
