@@ -1497,6 +1497,13 @@ _MENDED = (
         "or (state in ENDED and reason in FLAGGED)",
         "tests/integration/test_publish_strain.py::test_a_copy_whose_origin_went_is_told_where_it_is_only_flagged_until_the_origin_is_back",
     ),
+    Mutant(
+        "a text that stays after its withdrawal is told",
+        STATES,
+        "Reason.NOT_ONE_MARKER, Reason.TEXT_STAYS)",
+        "Reason.NOT_ONE_MARKER, Reason.ACCEPTED_NOT_FOUND)",
+        _unit("review", "a_text_that_stays_after_its_withdrawal_waits_until_a_person_has_seen_it"),
+    ),
 )
 
 MUTANTS: tuple[Mutant, ...] = (

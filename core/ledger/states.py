@@ -176,7 +176,7 @@ ENDED = (P.WITHDRAWN, P.CANCELLED, P.REFUSED, P.REJECTED, P.GONE)
 """Their texts need not be kept for ever."""
 _TOLD = (P.REFUSED, P.HELD, P.CONFLICT, P.STUCK, P.GONE)
 _WAITING = (P.HELD, P.CONFLICT, P.GONE, P.STUCK)
-_REASONS_TOLD = (Reason.EDIT_REFUSED, Reason.ANSWER_REFUSED, Reason.TWINS, Reason.NOT_ONE_MARKER)
+_REASONS_TOLD = (Reason.EDIT_REFUSED, Reason.ANSWER_REFUSED, Reason.TWINS, Reason.NOT_ONE_MARKER, Reason.TEXT_STAYS)
 _ASKED = (*_REASONS_TOLD, Reason.ORIGIN_BACK)
 FLAGGED = (Reason.ORIGIN_GONE, Reason.ORIGIN_WITHDRAWN)
 """Why a copy that stands there is only told about (`follow.withdrawals: flag`)."""

@@ -60,6 +60,7 @@ class Ruling(StrEnum):
     EDITED_AGAIN = "approved: the next publish tries the edit again", True
     ANSWERED_AGAIN = "approved: the next publish tries the answer again", True
     SEEN = "approved: seen; it is told again when more are found", True
+    NOTED = "approved: seen; its text stays readable there", True
     REJECTED = "rejected", True
     REOPENED = "reopened: the next publish makes the copy", True
     NOTHING_WAITS = "not waiting for anybody", False
@@ -124,6 +125,9 @@ class Reviewer:
             )
         if waiting:
             return Ruling.APPROVED
+        if own.reason_code is Reason.TEXT_STAYS:
+            self._decide(own, "approved", None, SETTLED)
+            return Ruling.NOTED
         if (
             own.state in {PublicationState.GONE, PublicationState.WITHDRAWN}
             or own.reason_code is Reason.OLDER_THAN_FOUND

@@ -4,7 +4,14 @@ import pytest
 from sqlalchemy import Engine
 
 from civicsync.connectors.contract.writing import Reading
-from civicsync.core.ledger.states import OperationKind, OperationState, PublicationState, Reason
+from civicsync.core.ledger.states import (
+    OperationKind,
+    OperationState,
+    PublicationState,
+    Reason,
+    is_told,
+    waits_for_person,
+)
 from civicsync.sync.publish.review import Reviewer, Ruling
 from tests.support.ledger import Desk
 
@@ -107,6 +114,14 @@ def test_what_may_be_public_already_is_not_sent_again_with_all_others(
     desk.operation(own, K.CREATE, W.AWAITING_APPROVAL, reason_code=reason)
     assert ann.approve(own, named=False) is Ruling.NAME_IT
     assert ann.approve(own) == "approved"
+
+
+def test_a_text_that_stays_after_its_withdrawal_waits_until_a_person_has_seen_it(desk: Desk, ann: Reviewer) -> None:
+    own = desk.publication(P.WITHDRAWN, reason_code=Reason.TEXT_STAYS, reason="x")
+    assert (is_told(own.state, own.reason_code), waits_for_person(own.state, own.reason_code)) == (True, True)
+    assert ann.approve(own) is Ruling.NOTED
+    now = desk.again(own)
+    assert (now.state, waits_for_person(now.state, now.reason_code)) == (P.WITHDRAWN, False)
 
 
 def test_a_refused_edit_is_tried_again_when_a_person_says_so(desk: Desk, ann: Reviewer) -> None:
