@@ -1504,6 +1504,13 @@ _MENDED = (
         "Reason.NOT_ONE_MARKER, Reason.ACCEPTED_NOT_FOUND)",
         _unit("review", "a_text_that_stays_after_its_withdrawal_waits_until_a_person_has_seen_it"),
     ),
+    Mutant(
+        "what a person rejected is not asked again",
+        PLANNING,
+        "            asked = own.reason_code in {Reason.ORIGIN_BACK, Reason.REJECTED}",
+        "            asked = own.reason_code in {Reason.ORIGIN_BACK}",
+        "tests/integration/test_publish_strain.py::test_what_a_person_rejected_is_not_asked_again",
+    ),
 )
 
 MUTANTS: tuple[Mutant, ...] = (

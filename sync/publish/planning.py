@@ -274,7 +274,8 @@ class Planner:
         if seen is not None:
             return seen
         if own.state not in LIVE:
-            withdrawn = own.state is PublicationState.WITHDRAWN and own.reason_code is not Reason.ORIGIN_BACK
+            asked = own.reason_code in {Reason.ORIGIN_BACK, Reason.REJECTED}
+            withdrawn = own.state is PublicationState.WITHDRAWN and not asked
             if withdrawn and not lost and origin is not None:
                 why = "back: its origin is there again; `review reopen` makes a new copy"
                 return self._decision(Action.FLAG, own, origin, why, reason=Reason.ORIGIN_BACK)

@@ -180,7 +180,8 @@ class Reviewer:
             self._decide(own, "rejected", PublicationState.REJECTED, told(Reason.REJECTED, why), detail=why)
             return Ruling.REJECTED
         if own.state in {PublicationState.GONE, PublicationState.WITHDRAWN, PublicationState.STUCK}:
-            self._decide(own, "rejected", PublicationState.WITHDRAWN, SETTLED, detail=why)
+            # The reason stays, by which the next plan knows that nobody is to be asked again.
+            self._decide(own, "rejected", PublicationState.WITHDRAWN, told(Reason.REJECTED, why), detail=why)
             return Ruling.REJECTED
         return Ruling.NOTHING_WAITS
 

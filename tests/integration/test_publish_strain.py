@@ -15,7 +15,7 @@ from civicsync.connectors.contract.errors import CannotDo, NotDone
 from civicsync.connectors.contract.writing import Authored, Copy, Limits, Reading
 from civicsync.connectors.testing.fake import FakeWriter
 from civicsync.core.ledger.ledger import Ledger
-from civicsync.core.ledger.states import OperationKind, OperationState, Reason
+from civicsync.core.ledger.states import OperationKind, OperationState, Reason, waits_for_person
 from civicsync.core.records import State
 from civicsync.sync.publish.rebuild_map import rebuild_map
 from civicsync.sync.publish.review import Reviewer
@@ -320,6 +320,26 @@ def test_a_copy_whose_origin_went_is_told_where_it_is_only_flagged_until_the_ori
     says = "sent: its origin is gone"
     assert [[each[: len(says)] for each in words] for words in told] == [[says], [], [says]]
     assert len(world.worlds["b"].copies()) == 1
+
+
+@pytest.mark.parametrize("removed", ["copy", "origin"])
+def test_what_a_person_rejected_is_not_asked_again(tmp_path: Path, removed: str) -> None:
+    world = mesh(tmp_path, 1)
+    world.publish("a-to-b")
+    if removed == "copy":
+        world.worlds["b"].copies()[0].hidden = True
+    else:
+        world.worlds["a"].posts[1].hidden = True
+        world.round()
+        world.worlds["a"].posts[1].hidden = False
+    asked = 0
+    for _ in range(4):
+        world.round()
+        own = own_of(world)
+        if waits_for_person(own.state, own.reason_code):
+            asked += 1
+            Reviewer(world.config, world.engine, world.clock, "ann").reject(own, "laat maar")
+    assert (asked, own_of(world).state) == (1, "withdrawn")
 
 
 # Citizens ---------------------------------------------------------------------------------------------------------------
