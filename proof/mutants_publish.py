@@ -1511,6 +1511,13 @@ _MENDED = (
         "            asked = own.reason_code in {Reason.ORIGIN_BACK}",
         "tests/integration/test_publish_strain.py::test_what_a_person_rejected_is_not_asked_again",
     ),
+    Mutant(
+        "an edit settles only what has to do with the text",
+        SENDING,
+        "_NOT_OF_THE_TEXT = (Reason.TWINS, Reason.ANSWER_REFUSED)",
+        "_NOT_OF_THE_TEXT = (Reason.TWINS, Reason.EDIT_REFUSED)",
+        _unit("sending", "an_edit_settles_only_what_has_to_do_with_the_text"),
+    ),
 )
 
 MUTANTS: tuple[Mutant, ...] = (

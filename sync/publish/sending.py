@@ -54,6 +54,8 @@ _NEVER_WENT_OUT = (Reason.NOT_SENT, Reason.ASKED_AGAIN, Reason.HALF_MADE)
 """Why a create is sent once more of which no earlier attempt can be on its way."""
 _OUTAGE = timedelta(days=1)
 """For so long a platform that does not answer at all may keep a look-up waiting, before a person is asked."""
+_NOT_OF_THE_TEXT = (Reason.TWINS, Reason.ANSWER_REFUSED)
+"""What a person is asked about a copy that has nothing to do with what it says: an edit settles none of it."""
 _SHOWN = 4
 """So often a change is made whose effect is not shown."""
 _SKEW = timedelta(minutes=10)
@@ -708,8 +710,9 @@ def there_of(reading: Reading, shown_to: str = "") -> dict[str, Any]:
 def _there(job: Job, copy: Copy, reading: Reading | None) -> dict[str, Any]:
     """What the ledger keeps of a copy that says what it was told to say."""
     own, op = job.publication, job.operation
+    stays = op.kind is OperationKind.EDIT and own.reason_code in _NOT_OF_THE_TEXT
     return {
-        **SETTLED,
+        **({} if stays else SETTLED),
         **copy_columns(own.target_instance, copy.ref, copy.url or own.url or "", copy.how),
         "sent_hash": op.payload_hash,
         "sent_payload": op.payload,

@@ -749,3 +749,19 @@ async def test_an_account_that_is_not_let_in_takes_no_attempts(desk: Desk) -> No
         assert await sender.send(desk.now(job)) is W.APPROVED
         desk.clock.advance(3600)
     assert await desk.sender(ScriptedWriter()).send(desk.now(job)) is W.SENT
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (Reason.TWINS, Reason.TWINS),
+        (Reason.ANSWER_REFUSED, Reason.ANSWER_REFUSED),
+        (Reason.EDIT_REFUSED, Reason.NONE),
+        (Reason.COPY_CHANGED, Reason.NONE),
+    ],
+)
+async def test_an_edit_settles_only_what_has_to_do_with_the_text(desk: Desk, before: Reason, after: Reason) -> None:
+    job = edit_job(desk)
+    desk.ledger.update_publication(job.publication, event="arranged", reason_code=before, reason="x")
+    assert await desk.sender(ScriptedWriter(reading(desk))).send(desk.now(job)) is W.SENT
+    assert desk.now(job).publication.reason_code is after
