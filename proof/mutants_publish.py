@@ -1518,6 +1518,13 @@ _MENDED = (
         "_NOT_OF_THE_TEXT = (Reason.TWINS, Reason.EDIT_REFUSED)",
         _unit("sending", "an_edit_settles_only_what_has_to_do_with_the_text"),
     ),
+    Mutant(
+        "an answer that waits goes with its copy",
+        LEDGER,
+        "            for each in self._queued(connection, publication, Lane.ANSWER):",
+        "            for each in self._queued(connection, publication, Lane.TWIN):",
+        _unit("ledger", "an_answer_that_waits_goes_with_its_copy"),
+    ),
 )
 
 MUTANTS: tuple[Mutant, ...] = (

@@ -470,9 +470,18 @@ class Ledger:
         )
         after = state_after(before, kind, state, reason)
         check_move(PUBLICATION_MOVES, before, after)
+        if after is not before:
+            self._close_answers(connection, publication, after, now)
         if change or after is not before:
             values = {"state": after, "changed_at": now, **change}
             connection.execute(update(PUBLICATION).where(PUBLICATION.c.id == publication).values(values))
+
+    def _close_answers(self, connection: Connection, publication: str, after: PublicationState, now: datetime) -> None:
+        """What waits to be told at a copy goes with it: nothing is told at what was taken back or removed."""
+        if after in {PublicationState.GONE, PublicationState.WITHDRAWN}:
+            why = "the copy is not there any more"
+            for each in self._queued(connection, publication, Lane.ANSWER):
+                self._close(connection, each, OperationState.CANCELLED, Reason.COPY_GONE, why, now)
 
     def update_publication(
         self,
@@ -497,6 +506,7 @@ class Ledger:
                         select(PUBLICATION.c.state).where(PUBLICATION.c.id == publication.id)
                     ).scalar_one()
                     check_move(PUBLICATION_MOVES, before, state)
+                    self._close_answers(connection, publication.id, state, now)
                     values["state"] = state
                 connection.execute(
                     update(PUBLICATION).where(PUBLICATION.c.id == publication.id).values({"changed_at": now, **values})

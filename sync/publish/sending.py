@@ -36,7 +36,7 @@ from ...connectors.contract.writing import (
 from ...core.identity import Ref
 from ...core.ledger.ledger import SETTLED, DuplicateCopy, Ledger, Operation, Publication, copy_columns, told
 from ...core.ledger.marker import carries
-from ...core.ledger.states import OperationKind, OperationState, Reason, refusal_of
+from ...core.ledger.states import OperationKind, OperationState, PublicationState, Reason, refusal_of
 from ..render import phrases
 from ..render.render import answer_of, blanked, draft_of, fingerprint, prints, shown, why_not_sent
 from .decisions import copy_of, editing, withdrawal_text, withdrawing
@@ -56,6 +56,7 @@ _OUTAGE = timedelta(days=1)
 """For so long a platform that does not answer at all may keep a look-up waiting, before a person is asked."""
 _NOT_OF_THE_TEXT = (Reason.TWINS, Reason.ANSWER_REFUSED)
 """What a person is asked about a copy that has nothing to do with what it says: an edit settles none of it."""
+_AWAY = (PublicationState.GONE, PublicationState.WITHDRAWN)
 _SHOWN = 4
 """So often a change is made whose effect is not shown."""
 _SKEW = timedelta(minutes=10)
@@ -343,6 +344,10 @@ class Sender:
             await asyncio.to_thread(self.ledger.note_there, job.operation, there_of(before))
 
     async def _answer(self, job: Job) -> Ended:
+        if job.operation.kind is OperationKind.ANSWER and job.publication.state in _AWAY:
+            why = "the copy is not there any more"
+            await self._move(job.operation, OperationState.CANCELLED, reason=Reason.COPY_GONE, sentence=why)
+            return OperationState.CANCELLED
         answer = answer_of(job.operation.payload or {})
         if why := why_not_sent(answer):
             return await self._refuse(job, why, Reason.NOT_ONE_MARKER)

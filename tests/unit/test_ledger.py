@@ -246,3 +246,18 @@ def test_what_takes_the_place_of_a_write_that_may_be_public_waits_for_a_person_a
     assert (op.state, op.reason_code, op.error) == (W.AWAITING_APPROVAL, reason, "look there")
     assert (op.payload_hash, op.accepted_at, op.first_sent_at) == ("another text", first, first)
     assert desk.again(own).state is P.AWAITING_APPROVAL
+
+
+@pytest.mark.parametrize("how", ["by a withdrawal", "by a moderator"])
+def test_an_answer_that_waits_goes_with_its_copy(desk: Desk, how: str) -> None:
+    own = desk.publication(P.SENT)
+    waiting = desk.operation(own, K.ANSWER, W.AWAITING_APPROVAL)
+    back = desk.operation(own, K.ANSWER_BACK, W.AWAITING_APPROVAL)
+    if how == "by a withdrawal":
+        desk.ledger.move(desk.operation(own, K.WITHDRAW, W.SENDING), W.SENT)
+    else:
+        desk.ledger.update_publication(own, event="gone", state=P.GONE)
+    assert desk.ledger.operations(publication=own.id) == [back], "what the copy was told is still told at its origin"
+    now = desk.ledger.operation(waiting.id)
+    assert now is not None
+    assert (now.state, now.open_lane, now.reason_code) == (W.CANCELLED, None, Reason.COPY_GONE)
