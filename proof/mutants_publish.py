@@ -1525,6 +1525,13 @@ _MENDED = (
         "            for each in self._queued(connection, publication, Lane.TWIN):",
         _unit("ledger", "an_answer_that_waits_goes_with_its_copy"),
     ),
+    Mutant(
+        "what a copy of before was told is told at the new one",
+        LEDGER,
+        "OPERATION.c.state.in_(_DECIDED), this)",
+        "OPERATION.c.state.in_(_DECIDED))",
+        "tests/integration/test_publish_strain.py::test_a_copy_that_is_made_anew_gets_the_official_answer_too",
+    ),
 )
 
 MUTANTS: tuple[Mutant, ...] = (

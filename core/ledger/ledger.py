@@ -202,10 +202,15 @@ class Ledger:
             return {str(own) for own in connection.execute(query).scalars()}
 
     def last_hashes(self, route: str, lane: Lane) -> dict[str, str]:
-        """Of each publication of a route, the hash of the newest operation in a lane that was sent, refused or rejected."""
+        """Of each publication of a route, the hash of the newest operation in a lane that was sent, refused or rejected.
+
+        What was told at a copy of before, in whose place a person had another one made, counts no more.
+        """
+        this = or_(PUBLICATION.c.sent_at.is_(None), OPERATION.c.created_at >= PUBLICATION.c.sent_at)
         query = (
             select(OPERATION.c.publication_id, OPERATION.c.payload_hash)
-            .where(OPERATION.c.route == route, OPERATION.c.lane == lane, OPERATION.c.state.in_(_DECIDED))
+            .join(PUBLICATION, PUBLICATION.c.id == OPERATION.c.publication_id)
+            .where(OPERATION.c.route == route, OPERATION.c.lane == lane, OPERATION.c.state.in_(_DECIDED), this)
             .order_by(OPERATION.c.id)
         )
         with self.engine.connect() as connection:

@@ -342,6 +342,23 @@ def test_what_a_person_rejected_is_not_asked_again(tmp_path: Path, removed: str)
     assert (asked, own_of(world).state) == (1, "withdrawn")
 
 
+def test_a_copy_that_is_made_anew_gets_the_official_answer_too(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 1)
+    world.publish("a-to-b")
+    post = world.worlds["a"].posts[1]
+    post.state, post.answer, post.answered_at = State.ACCEPTED, "Dit doen we.", world.clock.now()
+    world.round()
+    [first] = world.worlds["b"].copies()
+    first.hidden = "Dit doen we." in first.answer
+    world.round()
+    assert Reviewer(world.config, world.engine, world.clock, "ann").reopen(own_of(world)).taken
+    for _ in range(3):
+        world.round()
+    [again] = world.worlds["b"].copies()
+    assert (again is first, "Dit doen we." in again.answer) == (False, True)
+    assert world.round() == 0
+
+
 # Citizens ---------------------------------------------------------------------------------------------------------------
 
 
