@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ...core.identity import Ref, split_ref
-from ...core.ledger.marker import carries, claims_marker
+from ...core.ledger.marker import carries, claims_marker, said
 from ...core.records import Answer, Proposal, State
 from ..contract.errors import CannotDo, NotDone, nothing_stored
 from ..contract.reading import Context
@@ -291,8 +291,8 @@ class Lookup:
             raise CannotDo(f"there is no category or tag {own} on the site")
         return str(name)
 
-    async def has_comment(self, ref: Ref, marker: str) -> bool:
-        """Whether a comment with this marker is there.
+    async def has_comment(self, ref: Ref, marker: str, text: str | None = None) -> bool:
+        """Whether a comment with this marker is there; with a text, whether the newest of them says that.
 
         Raises:
             CannotDo: comments on such a thing cannot be read.
@@ -302,37 +302,41 @@ class Lookup:
         collection = {"proposal": "proposals", "debate": "debates"}.get(kind)
         if collection is None:
             raise CannotDo(f"comments on {kind} cannot be looked up here")
-        offset, rows = 0, dialect.page or 100
+        offset, rows, told = 0, dialect.page or 100, dict[int, str]()
         while True:
             async with nothing_stored():
                 document = comments_of_document(dialect, [(collection, own, offset)], False)
                 data = await self.api(None).ask(document, dialect)
             connection = inside(data, "t0", "comments")
-            if any(carries(str(node.get("body") or ""), marker) for node in nodes(connection, dialect)):
-                return True
+            bodies = {int(str(node["id"])): str(node.get("body") or "") for node in nodes(connection, dialect)}
+            told |= {own: body for own, body in bodies.items() if carries(body, marker)}
             if not inside(connection, "pageInfo", "hasNextPage"):
-                return False
+                return bool(told) and (text is None or said(told[max(told)]) == said(text))
             offset += rows
 
-    async def has_milestone(self, own: str, locale: str, marker: str) -> bool | None:
-        """Whether a milestone with this marker is there; None where the interface has no milestones (A and B)."""
+    async def has_milestone(
+        self, own: str, locale: str, marker: str, texts: Collection[str] | None = None
+    ) -> bool | None:
+        """Whether a milestone with this marker is there; with texts, whether the newest of them says one of these.
+
+        None where the interface has no milestones (A and B).
+        """
         if await self.dialect() is not DIALECTS["C"]:
             return None
-        offset = 0
+        offset, told = 0, dict[int, str]()
         while True:
             after = f', after:"{cursor_at(offset)}"' if offset else ""
-            fields = "nodes{title description} pageInfo{hasNextPage}"
+            fields = "nodes{id description} pageInfo{hasNextPage}"
             document = f'query Told{{r:proposal(id:"{own}"){{milestones(first:25{after}){{{fields}}}}}}}'
             async with nothing_stored():
                 data = await self.api(locale).ask(document, DIALECTS["C"])
             connection = inside(data, "r", "milestones")
-            told = [
-                f"{inside(each, 'title')} {inside(each, 'description')}" for each in flat(inside(connection, "nodes"))
-            ]
-            if any(carries(each, marker) for each in told):
-                return True
+            for each in flat(inside(connection, "nodes")):
+                description = str(inside(each, "description") or "")
+                if carries(description, marker):
+                    told[int(str(inside(each, "id")))] = description
             if not inside(connection, "pageInfo", "hasNextPage"):
-                return False
+                return bool(told) and (texts is None or said(told[max(told)]) in set(map(said, texts)))
             offset += 25
 
 

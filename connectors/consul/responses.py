@@ -7,8 +7,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from bs4 import Tag
+
 from ...core.identity import Ref, split_ref
-from ...core.ledger.marker import carries
+from ...core.ledger.marker import carries, said
 from ..contract.errors import CannotDo, ContentRefused, MaybeDone, NotDone
 from ..contract.exchange import Request
 from ..contract.writing import AnswerDraft, LocalText
@@ -37,8 +39,9 @@ class Responses:
 
     async def has_answer(self, ref: Ref, answer: AnswerDraft) -> bool:
         """By the interface where that has milestones, else by the administration's page."""
-        own = _proposal(ref)
-        there = await self.lookup.has_milestone(own, answer.locale, answer.marker)
+        # Any of its texts: where the site does not offer the answer's language, it shows another.
+        own, texts = _proposal(ref), [each.html for each in answer.texts.values()]
+        there = await self.lookup.has_milestone(own, answer.locale, answer.marker, texts)
         if there is not None:
             return there
         await self.session.as_administrator()
@@ -46,7 +49,12 @@ class Responses:
         page = await self.session.browser.load(page.location) if page.status == 301 else page
         if page.status != 200:
             raise NotDone(f"the administration's page of {ref} cannot be read now", status=page.status)
-        return carries(page.soup.get_text(" "), answer.marker)
+        listed = page.soup.select("tr[id^=milestone_]") or [page.soup]
+        told = [
+            each.get_text(" ") for each in sorted(listed, key=_number) if carries(each.get_text(" "), answer.marker)
+        ]
+        # The newest with our marker: what an earlier one says is not what is to be said now. Beside it stand its title and dates.
+        return bool(told) and any(said(each) in said(told[-1]) for each in texts)
 
     async def answer(self, ref: Ref, answer: AnswerDraft) -> None:
         """Publish a milestone in the name of the administration."""
@@ -86,9 +94,9 @@ class Responses:
         """One request."""
         return [write_requests.comment(*_commentable(ref), text)]
 
-    async def has_comment(self, ref: Ref, marker: str) -> bool:
+    async def has_comment(self, ref: Ref, marker: str, text: LocalText | None = None) -> bool:
         """By the interface."""
-        return await self.lookup.has_comment(ref, marker)
+        return await self.lookup.has_comment(ref, marker, None if text is None else write_requests.comment_text(text))
 
     async def comment(self, ref: Ref, text: LocalText) -> None:
         """As the account of `login`."""
@@ -109,6 +117,11 @@ class Responses:
             raise NotDone("the session ended before the comment was sent", status=sent.status)
         # 406 may mean that it was stored all the same (docs/platforms/consul.md 8.2, 8).
         raise MaybeDone(f"the site answered with status {sent.status} to a comment", status=sent.status)
+
+
+def _number(row: Tag) -> int:
+    own = str(row.get("id") or "").rpartition("_")[2]
+    return int(own) if own.isdecimal() else 0
 
 
 def _leads_to(answer: HtmlPage, own: str) -> bool:

@@ -136,7 +136,7 @@ def milestone(own: str, answer: AnswerDraft, day: date, base: str) -> Request:
 def comment(kind: str, own: str, text: LocalText) -> Request:
     """A comment; only JavaScript is answered truly (docs/platforms/consul.md 8.2, 8)."""
     fields = (
-        ("comment[body]", shortened(text.plain.replace("\x00", ""))),
+        ("comment[body]", comment_text(text)),
         ("comment[commentable_type]", TYPES[kind]),
         ("comment[commentable_id]", own),
         ("comment[parent_id]", ""),
@@ -144,6 +144,11 @@ def comment(kind: str, own: str, text: LocalText) -> Request:
     )
     headers = {"Accept": "text/javascript, application/javascript", "X-CSRF-Token": TOKEN}
     return Request("POST", "/comments", form=fields, headers={**headers, "X-Requested-With": "XMLHttpRequest"})
+
+
+def comment_text(text: LocalText) -> str:
+    """What is sent of a text as a comment."""
+    return shortened(text.plain.replace("\x00", ""))
 
 
 def shortened(plain: str) -> str:

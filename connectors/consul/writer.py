@@ -345,9 +345,9 @@ class ConsulWriter:
         """One request."""
         return self.responses.plan_comment(ref, text)
 
-    async def has_comment(self, ref: Ref, marker: str) -> bool:
+    async def has_comment(self, ref: Ref, marker: str, text: LocalText | None = None) -> bool:
         """By the interface."""
-        return await self.responses.has_comment(ref, marker)
+        return await self.responses.has_comment(ref, marker, text)
 
     async def comment(self, ref: Ref, text: LocalText) -> None:
         """As the account of `login`."""

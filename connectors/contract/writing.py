@@ -284,7 +284,10 @@ def stores_within(writer: Writer) -> float:
 
 @runtime_checkable
 class CanAnswer(Protocol):
-    """Optional: can give an official answer. `has_answer` is asked first, because repeating it may send e-mails again."""
+    """Optional: can give an official answer. `has_answer` is asked first, because repeating it may send e-mails again.
+
+    It is there only if what stands there now says the same (`said` in `core.ledger.marker`): an answer that changed bears its old marker.
+    """
 
     async def has_answer(self, ref: Ref, answer: AnswerDraft) -> bool: ...
     async def answer(self, ref: Ref, answer: AnswerDraft) -> None: ...
@@ -293,8 +296,11 @@ class CanAnswer(Protocol):
 
 @runtime_checkable
 class CanComment(Protocol):
-    """Optional: can comment as the service account; the way to tell of an answer where no official one can be given."""
+    """Optional: can comment as the service account; the way to tell of an answer where no official one can be given.
 
-    async def has_comment(self, ref: Ref, marker: str) -> bool: ...
+    `has_comment` with a `text`: whether the newest comment with the marker says just this; what an answer said before is not there.
+    """
+
+    async def has_comment(self, ref: Ref, marker: str, text: LocalText | None = None) -> bool: ...
     async def comment(self, ref: Ref, text: LocalText) -> None: ...
     def plan_comment(self, ref: Ref, text: LocalText) -> Sequence[Request]: ...

@@ -139,10 +139,11 @@ class AdminForms:
             raise unreadable(page.answer, what)
         raise NotDone(f"{what}: the form did not come")
 
-    async def answered_text(self, place: Place, own: str) -> str:
-        """What the answer form holds, published or not."""
+    async def answered_texts(self, place: Place, own: str) -> dict[str, str]:
+        """What the answer form holds in each language, published or not."""
         page = await self._form(place, own, _STATE)
-        return "\n".join(value for name in page.names() if _ANSWER.fullmatch(name) for value in page.values(name))
+        found = {match[1].replace("__", "-"): name for name in page.names() if (match := _ANSWER.fullmatch(name))}
+        return {locale: "\n".join(page.values(name)) for locale, name in found.items()}
 
     async def answer(self, place: Place, own: str, state: str, texts: Mapping[str, LocalText], locale: str) -> None:
         """Give the answer; giving it again tells everybody again."""

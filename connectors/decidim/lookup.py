@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from ...core.identity import Ref, ref, split_ref
-from ...core.ledger.marker import carries, claims_marker, markers_in
+from ...core.ledger.marker import carries, claims_marker, markers_in, said
 from ...core.records import State, Text
 from ..contract.errors import Malformed, NotDone, NotFound, nothing_stored
 from ..contract.values import flat, inside
@@ -31,6 +31,7 @@ _SKEW = timedelta(hours=1)
 """The platform's clock is not ours: so much further back is looked."""
 _AUTOMATIC = re.compile(r"(?:\s*gid://[^/\s]+/Decidim::Hashtag/\d+/_[^\s<]+)+\s*$")
 _LINKED = re.compile(r"https?://\S+?/proposals/(\d+)")
+_GLOBAL = re.compile(r"gid://[\w.-]+/Decidim::(?:Proposals::Proposal|Hashtag/\d+)/_?(\w+)")
 _MOST = 200
 """So many comments of one proposal are asked for one by one."""
 _STATES = {"accepted": State.ACCEPTED, "rejected": State.REJECTED, "evaluating": State.EVALUATING}
@@ -139,8 +140,8 @@ class Lookup:
                     return each
         raise NotDone(f"{reference} is in no public component", hint="was it hidden or deleted?")
 
-    async def has_comment(self, component: str, own: str, wanted: str) -> bool:
-        """Whether a comment on a proposal holds `wanted`.
+    async def has_comment(self, component: str, own: str, wanted: str, text: str | None = None) -> bool:
+        """Whether a comment on a proposal holds `wanted`; with a text, whether the newest of them says that.
 
         One deleted comment turns the whole list null (docs/platforms/decidim.md 1.7 Q5): then what the public page names (1.12) is asked
         for one by one, and what open data names, which may be of long ago (5). An absence is believed only if as many comments were read
@@ -153,12 +154,12 @@ class Lookup:
         async with nothing_stored():
             tree = (await trees.read("proposal", component, [own]))[own]
             for source in (self._named, self._exported):
-                if not tree.broken or _holds(tree, wanted):
+                if not tree.broken or _holds(tree, wanted, text):
                     break
                 await trees.mend(tree, await source(component, own))
                 if len(tree.comments) + tree.orphans == await self._counted(component, own):
-                    return _holds(tree, wanted)
-        if _holds(tree, wanted):
+                    return _holds(tree, wanted, text)
+        if _holds(tree, wanted, text):
             return True
         if tree.broken:
             raise NotDone(
@@ -232,8 +233,17 @@ class Lookup:
         return f"{self.api.transport.url}{place.public}/{own}"
 
 
-def _holds(tree: CommentTree, wanted: str) -> bool:
-    return any(wanted in str(comment.get("body") or "") for comment, _ in tree.comments)
+def _holds(tree: CommentTree, wanted: str, text: str | None) -> bool:
+    told = [comment for comment, _ in tree.comments if wanted in str(comment.get("body") or "")]
+    if not told or text is None:
+        return bool(told)
+    # What an earlier one says is not what is to be said now.
+    return stored(str(max(told, key=lambda each: int(each["id"])).get("body"))) == stored(text)
+
+
+def stored(text: str) -> str:
+    """What a text says, whether the site has put ids of its own in the place of what it refers to or not."""
+    return said(_LINKED.sub(r"~\1", _GLOBAL.sub(r"~\1", text)))
 
 
 def is_ours(node: Mapping[str, Any], account: str | None) -> bool:
@@ -259,9 +269,9 @@ def everything(node: Mapping[str, Any]) -> str:
     return "\n".join([*_raw(node, "title").values(), *_raw(node, "body").values()])
 
 
-def answer_texts(node: Mapping[str, Any]) -> str:
-    """All texts of the answer."""
-    return "\n".join(_raw(node, "answer").values())
+def answer_texts(node: Mapping[str, Any]) -> dict[str, str]:
+    """All texts of the answer, by language."""
+    return _raw(node, "answer")
 
 
 def _shown(node: Mapping[str, Any]) -> tuple[Text, ...]:

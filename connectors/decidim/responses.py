@@ -3,7 +3,7 @@
 Answers go by mutation with API credentials from 0.31 on, else by the administrator's form; comments as the participant.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ...core.identity import Ref, split_ref
@@ -14,7 +14,7 @@ from ..contract.exchange import Request
 from ..contract.writing import AnswerDraft, LocalText
 from . import write_requests
 from .account import ServiceAccount
-from .lookup import answer_texts
+from .lookup import answer_texts, stored
 from .mutations import perform
 from .places import Place, Places
 from .text_rules import quiet_html, quiet_plain
@@ -52,18 +52,19 @@ class Responses:
         return {each: replace(text, html=quiet_html(text.html, host)) for each, text in (found or answer.texts).items()}
 
     async def has_answer(self, ref: Ref, answer: AnswerDraft) -> bool:
-        """Whether this very answer is there: published or not, where the account can see that."""
+        """Whether this very answer is there, as it is to be said now: published or not, where the account can see that."""
         places = await self.account.places()
         lookup, own = self.account.lookup(places), split_ref(ref)[1]
         component = await lookup.home(ref)
         node = await lookup.single(component, own)
-        if node is not None and carries(answer_texts(node), answer.marker):
+        sent = self._answer_texts(places, answer)
+        if node is not None and _tells(answer_texts(node), answer.marker, sent):
             return True
         if not self.account.session.configured:
             return False
         try:
             forms = self.account.admin_forms(places)
-            return carries(await forms.answered_text(places.components[component], own), answer.marker)
+            return _tells(await forms.answered_texts(places.components[component], own), answer.marker, sent)
         except CannotDo:
             return False
 
@@ -107,10 +108,11 @@ class Responses:
 
     # Comments
 
-    async def has_comment(self, ref: Ref, marker: str) -> bool:
-        """Whether a comment carries the marker."""
+    async def has_comment(self, ref: Ref, marker: str, text: LocalText | None = None) -> bool:
+        """Whether a comment carries the marker; with a text, whether the newest of them says that."""
         lookup = self.account.lookup(await self.account.places())
-        return await lookup.has_comment(await lookup.home(ref), split_ref(ref)[1], marker)
+        wanted = None if text is None else quiet_plain(text.plain)
+        return await lookup.has_comment(await lookup.home(ref), split_ref(ref)[1], marker, wanted)
 
     async def comment(self, ref: Ref, text: LocalText) -> None:
         """Comment as the participant. Too long a comment would be a 500, which tells nothing: it is not sent."""
@@ -130,6 +132,13 @@ class Responses:
     def plan_comment(self, ref: Ref, text: LocalText) -> Sequence[Request]:
         """The request that `comment` would send."""
         return [self._comment_request(self.account.known(), ref, text)]
+
+
+def _tells(there: Mapping[str, str], marker: str, sent: Mapping[str, LocalText]) -> bool:
+    """Whether the texts of an answer bear the marker and say, in each language, what would be sent."""
+    if not carries("\n".join(there.values()), marker):
+        return False
+    return all(stored(there.get(locale, "")) == stored(text.html) for locale, text in sent.items())
 
 
 def _somewhere(places: Places) -> Place:

@@ -366,9 +366,9 @@ class DecidimWriter:
         """The request that `comment` would send."""
         return self.responses.plan_comment(ref, text)
 
-    async def has_comment(self, ref: Ref, marker: str) -> bool:
+    async def has_comment(self, ref: Ref, marker: str, text: LocalText | None = None) -> bool:
         """Whether a comment carries the marker."""
-        return await self.responses.has_comment(ref, marker)
+        return await self.responses.has_comment(ref, marker, text)
 
     async def comment(self, ref: Ref, text: LocalText) -> None:
         """Comment as the participant."""

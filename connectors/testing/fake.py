@@ -21,7 +21,7 @@ import msgspec
 
 from ...core.clock import Clock
 from ...core.identity import Ref
-from ...core.ledger.marker import carries, markers_in
+from ...core.ledger.marker import carries, markers_in, said
 from ...core.records import Answer, Counters, Proposal, Record, Space, State
 from ...core.text import html_to_plain, plain_to_html, simple
 from ..contract.errors import (
@@ -376,8 +376,9 @@ class FakeWriter:
 
         self.platform.perform("answer", store, *self.plan_answer(ref, answer))
 
-    async def has_comment(self, ref: Ref, marker: str) -> bool:
-        return any(carries(each, marker) for each in self.platform.posts[int(ref.partition("/")[2])].comments)
+    async def has_comment(self, ref: Ref, marker: str, text: LocalText | None = None) -> bool:
+        told = [each for each in self.platform.posts[int(ref.partition("/")[2])].comments if carries(each, marker)]
+        return bool(told) and (text is None or said(told[-1]) == said(text.plain))
 
     async def comment(self, ref: Ref, text: LocalText) -> None:
         def store() -> int:

@@ -544,6 +544,32 @@ class WriterChecks:
 
         run(check())
 
+    def test_an_answer_that_changed_is_not_there_yet(self, version: str, voice: Voice | None) -> None:
+        """It bears the marker of what was told before: the copy would go on saying "accepted" when it was rejected."""
+
+        async def check() -> None:
+            async with self.desk(version, voice) as desk:
+                copy, answer = await desk.writer.create(desk.space, await desk.ready()), an_answer()
+                before = answer.texts["nl"]
+                now = replace(before, html=before.html.replace("ja", "nee"), plain=before.plain.replace("ja", "nee"))
+                changed = replace(answer, texts={"nl": now})
+                if isinstance(desk.writer, CanAnswer):
+                    with contextlib.suppress(CannotDo):
+                        for told, other in ((answer, changed), (changed, answer), (answer, changed)):
+                            await desk.writer.answer(copy.ref, told)
+                            assert await desk.writer.has_answer(copy.ref, told), "answered, and it says it is not"
+                            assert not await desk.writer.has_answer(copy.ref, other), "what it said before is there"
+                if isinstance(desk.writer, CanComment):
+                    for told, other in ((before, now), (now, before), (before, now)):
+                        await _or_skip(desk.writer.comment(copy.ref, told))
+                        desk.clock.advance(90)
+                        assert await desk.writer.has_comment(copy.ref, MARKER, told), "made, and it says it is not"
+                        assert not await desk.writer.has_comment(copy.ref, MARKER, other), (
+                            "what it said before is there"
+                        )
+
+        run(check())
+
     @pytest.mark.parametrize("fault", STORED)
     def test_a_lost_answer_to_an_answer_is_seen(self, version: str, voice: Voice | None, fault: str) -> None:
         async def check() -> None:

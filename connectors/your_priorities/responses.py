@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...core.identity import Ref
-from ...core.ledger.marker import carries
+from ...core.ledger.marker import carries, said
 from ...core.text import tidy
 from ..contract.errors import CannotDo, MaybeDone, nothing_stored
 from ..contract.exchange import Request, Response
@@ -101,7 +101,7 @@ class Responses:
                 hint="make the account an admin of the group, or set `answers_as_arguments`",
             )
 
-    async def has_comment(self, ref: Ref, marker: str) -> bool:
+    async def has_comment(self, ref: Ref, marker: str, text: LocalText | None = None) -> bool:
         """Among the arguments of our account, in their latest wording (0.6)."""
         own, me = ref_of(ref), await self.session.own()
         path = dialects.points(own)
@@ -110,11 +110,12 @@ class Responses:
             if listed is None:
                 raise CannotDo(f"{ref} is not there: deleted, or hidden by a moderator", status=401)
             found = rows(listed, path)
+        told: list[tuple[int, str]] = []
         for one in found:
             user = one.get("User") if isinstance(one, dict) else None
             if isinstance(user, dict) and str(user.get("id")) == me and carries(_wording(one), marker):
-                return True
-        return False
+                told.append((int(str(one.get("id"))), _wording(one)))
+        return bool(told) and (text is None or said(max(told)[1]) == said(text_rules.said(text).plain))
 
     async def comment(self, ref: Ref, text: LocalText) -> None:
         """An argument for the proposal."""

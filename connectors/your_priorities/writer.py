@@ -231,9 +231,9 @@ class YourPrioritiesWriter:
         """One argument."""
         return self.responses.plan_comment(ref, text)
 
-    async def has_comment(self, ref: Ref, marker: str) -> bool:
+    async def has_comment(self, ref: Ref, marker: str, text: LocalText | None = None) -> bool:
         """Among the arguments of our account."""
-        return await self.responses.has_comment(ref, marker)
+        return await self.responses.has_comment(ref, marker, text)
 
     async def comment(self, ref: Ref, text: LocalText) -> None:
         """An argument for the proposal."""

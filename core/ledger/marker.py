@@ -27,6 +27,7 @@ _CLAIM = re.compile(r"\[\s*civicsync\s*:[^\]]{0,300}\]?", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
 _ENTITY = re.compile(r"&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[A-Za-z][A-Za-z0-9]{0,31};?)")
 _ODD = re.compile(r"[^\n\t -~]+")
+_NO_LETTERS = re.compile(r"[\W_]+")
 _LAYERS = 20
 """More layers of markup or escaping than that nobody takes off: what holds them together goes instead."""
 _READINGS = 60
@@ -106,6 +107,14 @@ def carries(text: str, marker: Marker | str) -> bool:
         return False
     left = re.escape(f"{digit}{own.signature[1:]}".lstrip("0123456789"))
     return re.search(rf"\[civicsync:{re.escape(own.origin)}[^\]\[]{{1,400}}{left}\]", text) is not None
+
+
+def said(text: str) -> str:
+    """What a text (plain or HTML, as stored or as a page shows it) says beside its markers: its letters and digits alone.
+
+    Two texts say the same when these are equal, whatever a platform did to markup, spaces, quotes and markers.
+    """
+    return _NO_LETTERS.sub("", _bare(without_markers(text))).casefold()
 
 
 def one_form(text: str) -> str:

@@ -363,7 +363,10 @@ class Sender:
                 raise
             except CannotDo:
                 pass
-        return isinstance(self.writer, CanComment) and await self.writer.has_comment(ref, answer.marker)
+        return isinstance(self.writer, CanComment) and await self._commented(self.writer, ref, answer)
+
+    async def _commented(self, writer: CanComment, ref: Ref, answer: AnswerDraft) -> bool:
+        return await writer.has_comment(ref, answer.marker, answer.texts[answer.locale])
 
     async def _tell(self, ref: Ref, answer: AnswerDraft) -> str:
         refused = "this platform takes neither official answers nor comments of ours"
@@ -380,7 +383,7 @@ class Sender:
                 return "as an official answer"
         if not isinstance(self.writer, CanComment):
             raise CannotDo(refused)
-        if await self.writer.has_comment(ref, answer.marker):
+        if await self._commented(self.writer, ref, answer):
             return "it was there already"
         await self.writer.comment(ref, answer.texts[answer.locale])
         return f"as a comment ({refused})"

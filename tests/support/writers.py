@@ -105,7 +105,7 @@ class ScriptedWriter(BareWriter):
     def plan_answer(self, ref: str, answer: AnswerDraft) -> Sequence[Request]:
         return []
 
-    async def has_comment(self, ref: str, marker: str) -> bool:
+    async def has_comment(self, ref: str, marker: str, text: LocalText | None = None) -> bool:
         return self._scripted("has_comment", False)
 
     async def comment(self, ref: str, text: LocalText) -> None:
