@@ -930,6 +930,13 @@ _RENDER = (
 
 _WRITERS = (
     Mutant(
+        "a language that the origin has no more stays on the copy (CONSUL)",
+        f"{CONSUL}/participant_forms.py",
+        "            languages += [each for each in (there if had is None else had) if each not in languages]",
+        "            languages += []",
+        _contract("consul_writer_texts", "a_language_that_the_origin_has_no_more_is_taken_away"),
+    ),
+    Mutant(
         "an answer that changed is told as done, because the old one bears its marker (Decidim)",
         f"{DECIDIM}/responses.py",
         '    return all(stored(there.get(locale, "")) == stored(text.html) for locale, text in sent.items())',

@@ -4,7 +4,7 @@ One form is loaded for one post; 302 alone is no success and 406 no failure. Not
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ...core.identity import split_ref
 from ..contract.errors import CannotDo, ContentRefused, MaybeDone, NotDone, WriteError
@@ -108,15 +108,18 @@ class ParticipantForms:
             raise NotDone(f"the page of proposal/{own} cannot be read now", status=page.status)
         return page.offers("/publish")
 
-    async def edit(self, own: str, draft: Draft) -> None:
+    async def edit(self, own: str, draft: Draft, had: Collection[str] | None) -> None:
         """Replace the texts, one form for each language; the place is kept.
+
+        `had`: the languages that it was written in before, of which the draft's are left; None: nobody knows, so every one is looked at.
 
         Raises:
             MaybeDone: also where one language is changed and a further one is not; repeating it is harmless.
         """
-        for position, locale in enumerate(draft.texts):
+        languages = list(draft.texts)
+        for position, locale in enumerate(languages):
             try:
-                await self._edit(own, draft, locale)
+                there = await self._edit(own, draft, locale)
             except WriteError as error:
                 if not position or isinstance(error, MaybeDone):
                     raise
@@ -125,11 +128,19 @@ class ParticipantForms:
                     hint=error.hint,
                     status=error.status,
                 ) from error
+            # What is left over is taken away after what is said: they stand behind, and their turn comes.
+            languages += [each for each in (there if had is None else had) if each not in languages]
 
-    async def _edit(self, own: str, draft: Draft, locale: str) -> None:
+    async def _edit(self, own: str, draft: Draft, locale: str) -> Sequence[str]:
+        """Returns in which languages there may be a text, as the form says."""
         page = await self._page(f"/proposals/{own}/edit", locale, f"edit_proposal_{own}")
         loaded = self.session.clock.monotonic()
         form = page.form(f"edit_proposal_{own}") or {}
+        blocks = _blocks(form)
+        # Without the translation interface a form shows the language of its page alone.
+        there = [each[1] for each in blocks if each[2]] if len(blocks) > 1 else locales_of(page)
+        if locale not in draft.texts and not any(each[1] == locale and each[2] for each in blocks):
+            return there
         request = write_requests.edit(own, draft, locale, self.session.base, _edit_form(form, locale))
         await self.session.wait(loaded)
         token = {TOKEN: page_token(page, request.path)}
@@ -137,6 +148,7 @@ class ParticipantForms:
         back = f"/proposals/{own}/edit"
         if not _leads_to(answer, own) or answer.location == back:
             raise not_made(self.session, answer, back=back)
+        return there
 
     async def retire(self, own: str, wanted: str | None, reason: str) -> bool:
         """Take it back, in the language of its copy or the first it has; false: a draft, which stays one, as nobody sees it."""

@@ -52,6 +52,11 @@ def _texts(block: int, locale: str, text: LocalText, translation: str | None = N
     return [*fields, (f"{stem}[id]", translation)] if translation else fields
 
 
+def _dropped(locale: str, translation: str | None) -> list[tuple[str, str]]:
+    stem = "proposal[translations_attributes][0]"
+    return [(f"{stem}[_destroy]", "true"), (f"{stem}[locale]", locale), (f"{stem}[id]", translation or "")]
+
+
 def _place(draft: Draft, zoom: str = ZOOM) -> list[tuple[str, str]]:
     if draft.latitude is None or draft.longitude is None:
         return []
@@ -93,9 +98,13 @@ def publish(own: str, base: str) -> Request:
 
 
 def edit(own: str, draft: Draft, locale: str, base: str, form: EditForm | None = None) -> Request:
-    """Replace the text in one language. The place is sent again, or it would be lost (docs/platforms/consul.md 8.2, 5)."""
-    form = form or EditForm()
-    fields = [("_method", "patch"), *_texts(0, locale, draft.texts[locale], form.translation)]
+    """Replace the text in one language, or take it away where the draft has none in it.
+
+    The place is sent again, or it would be lost (docs/platforms/consul.md 8.2, 5).
+    """
+    form, text = form or EditForm(), draft.texts.get(locale)
+    block = _texts(0, locale, text, form.translation) if text is not None else _dropped(locale, form.translation)
+    fields = [("_method", "patch"), *block]
     fields.append(("proposal[subtitle]", ""))
     kept = dict(form.place)
     fields += _place(draft, kept.get("proposal[map_location_attributes][zoom]") or ZOOM) or list(form.place)

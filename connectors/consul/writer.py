@@ -119,6 +119,7 @@ class ConsulWriter:
             copy = await self.admin_forms.create(draft, page, values)
         else:
             copy = await self.participant_forms.create(draft, page, values, loaded)
+        copy = replace(copy, how={**copy.how, "locales": list(draft.texts)})
         await self._is_ours(copy, draft)
         return copy if copy.complete else await self.participant_forms.publish(copy)
 
@@ -289,14 +290,14 @@ class ConsulWriter:
     # Changing
 
     def plan_edit(self, space: Ref, copy: Copy, draft: Draft) -> Sequence[Request]:
-        """One form for each language."""
-        own = split_ref(copy.ref)[1]
-        return [write_requests.edit(own, draft, locale, self.session.base) for locale in draft.texts]
+        """One form for each language, also for one that is not left."""
+        own, languages = split_ref(copy.ref)[1], dict.fromkeys((*draft.texts, *(copy.how.get("locales") or ())))
+        return [write_requests.edit(own, draft, locale, self.session.base) for locale in languages]
 
     async def edit(self, space: Ref, copy: Copy, draft: Draft) -> Copy:
-        """Replace the texts; the place is kept."""
-        await self.participant_forms.edit(split_ref(copy.ref)[1], draft)
-        return Copy(copy.ref, copy.url, {**copy.how, "locale": draft.locale})
+        """Replace the texts in all languages; the place is kept."""
+        await self.participant_forms.edit(split_ref(copy.ref)[1], draft, copy.how.get("locales"))
+        return Copy(copy.ref, copy.url, {**copy.how, "locale": draft.locale, "locales": list(draft.texts)})
 
     # Taking back
 

@@ -145,6 +145,26 @@ async def test_several_languages(version: str, voice: Literal["participant", "of
             await there.writer.create(SPACE, replace(draft, texts={**texts, "xx": main.main}))
 
 
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("interface", [True, False])
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_language_that_the_origin_has_no_more_is_taken_away(version: str, interface: bool, known: bool) -> None:
+    """Else its whole text stays readable, also after the withdrawal. Of copies from before nobody knows their languages."""
+    async with city(version) as there:
+        there.sandbox.translation_interface = interface
+        main = a_draft("participant")
+        draft = there.writer.fit(SPACE, replace(main, texts={"nl": main.main, "ca": main.main})).draft
+        copy = await there.writer.create(SPACE, draft)
+        assert set(there.only.texts) == {"nl", "ca"}
+        copy = copy if known else replace(copy, how={"voice": "participant", "locale": "nl"})
+        left = there.writer.fit(SPACE, main).draft
+        assert len(there.writer.plan_edit(SPACE, copy, left)) == (2 if known else 1)
+        again = await there.writer.edit(SPACE, copy, left)
+        assert set(there.only.texts) == {"nl"} and len(there.only["translations"]) == 1
+        again = await there.writer.edit(SPACE, again, left)
+        assert set(there.only.texts) == {"nl"} and len(there.writer.plan_edit(SPACE, again, left)) == 1
+
+
 def test_a_long_comment_keeps_its_end() -> None:
     plain = f"{'woord ' * 400}\n\nLees verder: https://west.example/p/31\n\n{MARKER}"
     cut = shortened(plain)
