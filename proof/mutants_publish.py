@@ -930,6 +930,13 @@ _RENDER = (
 
 _WRITERS = (
     Mutant(
+        "an answer is told again, because its comment bears the marker of before (Decidim)",
+        f"{DECIDIM}/lookup.py",
+        'for comment, _ in tree.comments if carries(str(comment.get("body") or ""), wanted)]',
+        'for comment, _ in tree.comments if wanted in str(comment.get("body") or "")]',
+        _contract("decidim_writer", "a_comment_with_the_marker_of_before_is_known"),
+    ),
+    Mutant(
         "a language that the origin has no more stays on the copy (CONSUL)",
         f"{CONSUL}/participant_forms.py",
         "            languages += [each for each in (there if had is None else had) if each not in languages]",

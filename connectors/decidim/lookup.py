@@ -141,7 +141,7 @@ class Lookup:
         raise NotDone(f"{reference} is in no public component", hint="was it hidden or deleted?")
 
     async def has_comment(self, component: str, own: str, wanted: str, text: str | None = None) -> bool:
-        """Whether a comment on a proposal holds `wanted`; with a text, whether the newest of them says that.
+        """Whether a comment on a proposal carries the marker `wanted`, in whatever form; with a text, whether the newest of them says that.
 
         One deleted comment turns the whole list null (docs/platforms/decidim.md 1.7 Q5): then what the public page names (1.12) is asked
         for one by one, and what open data names, which may be of long ago (5). An absence is believed only if as many comments were read
@@ -234,7 +234,7 @@ class Lookup:
 
 
 def _holds(tree: CommentTree, wanted: str, text: str | None) -> bool:
-    told = [comment for comment, _ in tree.comments if wanted in str(comment.get("body") or "")]
+    told = [comment for comment, _ in tree.comments if carries(str(comment.get("body") or ""), wanted)]
     if not told or text is None:
         return bool(told)
     # What an earlier one says is not what is to be said now.

@@ -283,6 +283,20 @@ async def test_comments(version: str) -> None:
         assert here.sandbox.writing.sent["commented"] == 1
 
 
+@pytest.mark.parametrize("between", ["~", "gid://decidim/Decidim::Proposals::Proposal/"])
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_comment_with_the_marker_of_before_is_known(version: str, between: str) -> None:
+    """Whoever lost the ledger knows only today's form of it: what was told long ago would be told again."""
+    marker = "[civicsync:elders/answer/proposal-31.k7q2mhd4x3zp5t6c]"
+    text = LocalText("", "", f"Er is geantwoord.\n\n{marker}")
+    async with place(version) as here:
+        copy = await here.writer.create(SPACE, await ready(here, "participant"))
+        body = text.plain.replace(".k7q2", f"{between}k7q2")
+        here.sandbox.change("comment", id=copy.ref.partition("/")[2], body=body)
+        assert await here.writer.has_comment(copy.ref, marker)
+        assert await here.writer.has_comment(copy.ref, marker, text)
+
+
 @pytest.mark.parametrize("version", [version for version in VERSIONS if is_checked(version)])
 async def test_our_comment_is_found_beside_a_deleted_one_and_an_absence_is_proven(version: str) -> None:
     marker = "[civicsync:elders/answer/proposal-31~k7q2mhd4x3zp5t6c]"
