@@ -930,6 +930,13 @@ _RENDER = (
 
 _WRITERS = (
     Mutant(
+        "a form that leads elsewhere is sent again (Decidim)",
+        "connectors/http/web_session.py",
+        "accepted=answer.status == 200 or (form and 300 <= answer.status < 400))",
+        "accepted=answer.status == 200)",
+        _contract("decidim_writer_lookup", "an_official_form_that_leads_elsewhere_was_taken"),
+    ),
+    Mutant(
         "an answer is told again, because its comment bears the marker of before (Decidim)",
         f"{DECIDIM}/lookup.py",
         'for comment, _ in tree.comments if carries(str(comment.get("body") or ""), wanted)]',

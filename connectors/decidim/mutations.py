@@ -149,7 +149,7 @@ async def perform(caller: Caller, mutation: Request, path: list[str], what: str)
             # Up to 0.31 a refusal is a null without a word (recording 464).
             raise CannotDo(f"{what}: refused without a word", hint="has the account the right?")
         _refused(errors, what)
-        raise unreadable(answer, what)
+        raise unreadable(answer, what, form=False)
     raise AssertionError("unreachable: the second round returns or raises")
 
 
@@ -209,7 +209,7 @@ def _body(answer: Response, what: str) -> dict[str, Any]:
     try:
         body = answer.json()
     except Malformed as error:
-        raise unreadable(answer, what) from error
+        raise unreadable(answer, what, form=False) from error
     if not isinstance(body, dict):
-        raise unreadable(answer, what)
+        raise unreadable(answer, what, form=False)
     return {str(name): value for name, value in body.items()}

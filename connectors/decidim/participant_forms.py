@@ -204,7 +204,7 @@ class ParticipantForms:
         sent = await self.session.send(preview, self.publish_request(place, draft, own), page)
         if not sent.sent:
             # It may be public already, by an earlier publishing whose answer was lost, or never have been ours.
-            raise unreadable(sent.page.answer, f"publishing the draft {own}")
+            raise unreadable(sent.page.answer, f"publishing the draft {own}", form=False)
         if not (sent.page.redirect or "").endswith(f"/proposals/{own}"):
             await judge(self.session, sent.page, f"publishing the draft {own}", None)
             raise unreadable(sent.page.answer, f"publishing the draft {own}")

@@ -81,7 +81,11 @@ def filled(request: Request, values: Mapping[str, str], *, without: str = "") ->
     return replace(request, form=form, headers={name: fill(value) for name, value in request.headers.items()})
 
 
-def unreadable(answer: Response, what: str) -> MaybeDone:
-    """An answer that says nothing we can trust. A 200 says that it was taken, whatever it is: it is never sent again by itself."""
+def unreadable(answer: Response, what: str, *, form: bool = True) -> MaybeDone:
+    """An answer that says nothing we can trust.
+
+    A 200 says that it was taken, whatever it is, and so does a redirect after a `form`, wherever it leads: it is never sent again by
+    itself.
+    """
     why = f"{what}: the answer (status {answer.status}) does not tell whether it is stored"
-    return MaybeDone(why, accepted=answer.status == 200)
+    return MaybeDone(why, accepted=answer.status == 200 or (form and 300 <= answer.status < 400))

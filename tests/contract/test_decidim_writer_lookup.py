@@ -1,5 +1,7 @@
 """What Decidim's writer takes for its own copy, and what it never takes for absent."""
 
+from dataclasses import replace
+
 import pytest
 
 from civicsync.connectors.contract.errors import MaybeDone, NotDone
@@ -7,6 +9,7 @@ from civicsync.connectors.contract.writing import LocalText, Voice
 from civicsync.connectors.decidim import VERSIONS
 from civicsync.connectors.decidim.sandbox.releases import is_checked
 from civicsync.connectors.testing.faults import Fault
+from civicsync.connectors.testing.messages import Request, Response
 from tests.support.decidim_writing import BOTH, MARKER, SPACE, place, ready
 
 
@@ -79,6 +82,26 @@ async def test_what_the_official_form_took_and_the_site_does_not_list_is_never_t
         with pytest.raises(MaybeDone, match="does not list it") as caught:
             await here.writer.create(SPACE, sent)
         assert caught.value.accepted
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_an_official_form_that_leads_elsewhere_was_taken(version: str) -> None:
+    """A redirect is the site's word that it took the form, also where a fork of it leads to another page."""
+    async with place(version) as here:
+        sent, handle = await ready(here, "official"), here.sandbox.handle
+
+        def elsewhere(request: Request) -> Response:
+            answer = handle(request)
+            if request.method != "POST" or answer.status != 302 or not request.path.endswith("/manage/proposals"):
+                return answer
+            headers = [(name, value.replace("/manage/proposals", "/manage/overview")) for name, value in answer.headers]
+            return replace(answer, headers=headers)
+
+        here.sandbox.handle = elsewhere
+        with pytest.raises(MaybeDone) as caught:
+            await here.writer.create(SPACE, sent)
+        assert caught.value.accepted
+        assert len(here.copies()) == 1
 
 
 @pytest.mark.parametrize("version", [each for each in VERSIONS if is_checked(each)])
