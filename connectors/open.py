@@ -17,7 +17,7 @@ from ..core.privacy import pseudonymiser
 from .contract.errors import CannotDo
 from .contract.reading import Connector, Context, Reader
 from .contract.settings import InstanceSettings
-from .contract.writing import WriteContext, Writer
+from .contract.writing import Refusals, WriteContext, Writer
 from .http.pace import PACES, Paces
 from .http.transport import HttpTransport
 from .registry import resolve
@@ -111,8 +111,11 @@ async def open_writer(
     on_wait: OnWait | None = None,
     before_request: Callable[[], None] | None = None,
     connector: Connector | None = None,
+    refusals: Refusals | None = None,
 ) -> AsyncGenerator[tuple[Writer, WriteContext]]:
     """A writer of an instance and what it was given, closed at the end: one transport signs in and one never does.
+
+    `refusals`: what is remembered of credentials that were not taken; without it that is forgotten at the end.
 
     Raises:
         CannotDo: this platform is only read.
@@ -131,7 +134,8 @@ async def open_writer(
         connector=connector,
     )
     async with opened() as reading, opened(keep_cookies=True) as session:
-        context = WriteContext(context_of(name, settings, reading, secret=secret, clock=clock), session)
+        given = context_of(name, settings, reading, secret=secret, clock=clock)
+        context = WriteContext(given, session, refusals or Refusals())
         yield connector.writer(context), context
 
 

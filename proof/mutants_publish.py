@@ -930,6 +930,13 @@ _RENDER = (
 
 _WRITERS = (
     Mutant(
+        "an administrator's wrong password is tried at every run (CONSUL)",
+        f"{CONSUL}/web_session.py",
+        "                await self.refusals.remember(further, error)",
+        "                pass",
+        "tests/integration/test_publish.py::test_a_wrong_password_of_a_further_account_is_tried_once_and_stops_nothing_else",
+    ),
+    Mutant(
         "a form that leads elsewhere is sent again (Decidim)",
         "connectors/http/web_session.py",
         "accepted=answer.status == 200 or (form and 300 <= answer.status < 400))",

@@ -4,8 +4,11 @@ Whoever signs in asks here first and tells here what came of it. They are tried 
 (`civicsync check`, `civicsync review resume`).
 """
 
+import asyncio
+
 from ..config.model import Config
 from ..connectors.contract.errors import WrongCredentials
+from ..connectors.contract.writing import Refusals
 from ..connectors.credentials import credentials_print
 from ..core.ledger.ledger import Ledger
 
@@ -51,6 +54,27 @@ class Credentials:
     def _print(self, instance: str) -> str:
         secret = self._config.privacy.key.get_secret_value()
         return credentials_print(self._config.instances[instance], secret)
+
+
+class FurtherAccounts(Refusals):
+    """What is known of the further accounts of one instance, by the names that its writer has for them."""
+
+    def __init__(self, credentials: Credentials, instance: str) -> None:
+        super().__init__()
+        self._credentials = credentials
+        self._instance = instance
+
+    async def why(self, account: str) -> str:
+        """As it is remembered for these very credentials."""
+        try:
+            await asyncio.to_thread(self._credentials.ask_for, self._instance, account)
+        except WrongCredentials as error:
+            return error.message
+        return ""
+
+    async def remember(self, account: str, error: WrongCredentials) -> None:
+        """Until they change, or a person says that they may be tried again."""
+        await asyncio.to_thread(self._credentials.remember, self._instance, error, account)
 
 
 def _of(instance: str, message: str) -> str:

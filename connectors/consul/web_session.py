@@ -64,6 +64,7 @@ class WebSession:
     def __init__(self, context: WriteContext) -> None:
         self.settings = cast(ConsulSettings, context.reading.settings)
         self.clock = context.reading.clock
+        self.refusals = context.refusals
         root = urlsplit(context.session.url).path.rstrip("/")
         self.browser = BrowserSession(
             context.session, self.clock, lambda answer: SitePage(answer, root), authorization(self.settings)
@@ -96,8 +97,9 @@ class WebSession:
         name = login.get_secret_value()
         if self.who == name:
             return self._people[name]
-        if name in self._refused:
-            raise _wrong(self._keys_of(password))
+        further = self._further(password)
+        if name in self._refused or (further and await self.refusals.why(further)):
+            raise _wrong(further)
         self.forget()
         page = await self.browser.load(SIGN_IN)
         if page.form("new_user") is None:
@@ -111,7 +113,10 @@ class WebSession:
             )
         if answer.status == 200 and answer.form("new_user") is not None:
             self._refused.add(name)
-            raise _wrong(self._keys_of(password))
+            error = _wrong(further)
+            if further:
+                await self.refusals.remember(further, error)
+            raise error
         if answer.status != 302:
             raise NotDone(f"signing in was answered with status {answer.status}", status=answer.status)
         if wants_sign_in(answer):
@@ -130,13 +135,13 @@ class WebSession:
         self.who, self._people[name] = name, person
         return person
 
-    def _keys_of(self, password: SecretStr) -> str:
-        """Where in the configuration of the instance this account stands."""
+    def _further(self, password: SecretStr) -> str:
+        """Under which key of the instance's configuration this account stands; empty: it is the author."""
         for name in ("management", "administrator"):
             account = getattr(self.settings, name)
             if account is not None and account.password is password:
-                return f"`login` and `password` of `{name}`"
-        return "`login` and `password`"
+                return name
+        return ""
 
     async def as_author(self) -> tuple[str, str]:
         """Be the account that writes as a participant, and owns what can be changed later."""
@@ -177,7 +182,8 @@ class WebSession:
         return person
 
 
-def _wrong(keys: str) -> WrongCredentials:
+def _wrong(further: str) -> WrongCredentials:
+    keys = f"`login` and `password` of `{further}`" if further else "`login` and `password`"
     return WrongCredentials(
         f"the account was not let in: wrong login or password, or it is blocked or locked ({keys})",
         hint="sign in by hand once to see what the site says; after 20 wrong tries some sites lock an account for an hour",

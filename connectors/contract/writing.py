@@ -21,7 +21,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from ...core.identity import Ref
 from ...core.records import State
-from .errors import CannotDo, ContentRefused, MaybeDone, NotDone
+from .errors import CannotDo, ContentRefused, MaybeDone, NotDone, WrongCredentials
 from .exchange import Request, Transport
 from .reading import Capability, Context
 
@@ -44,6 +44,7 @@ __all__ = [
     "MaybeDone",
     "NotDone",
     "Reading",
+    "Refusals",
     "Request",
     "Standing",
     "StoresLate",
@@ -172,12 +173,32 @@ class Standing:
     warnings: Sequence[str] = ()
 
 
+class Refusals:
+    """What is known of an instance's further accounts (an administrator's, a token) whose credentials were not taken.
+
+    A writer asks here before it signs in with one, and tells here what came of it, so that a wrong password is tried once: each further
+    try counts towards a lock. The account that everything needs is the engine's matter. This one forgets when the run ends.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    async def why(self, account: str) -> str:
+        """What the platform said when it did not take the credentials of this account; empty: they may be tried."""
+        return self._known.get(account, "")
+
+    async def remember(self, account: str, error: WrongCredentials) -> None:
+        """They were not taken."""
+        self._known[account] = error.message
+
+
 @dataclass(frozen=True, slots=True)
 class WriteContext:
     """What a writer is given. `reading.transport` never signs in; `session` keeps cookies and is the only one that does."""
 
     reading: Context
     session: Transport
+    refusals: Refusals = field(default_factory=Refusals)
 
 
 class Writer(Protocol):

@@ -23,7 +23,7 @@ from ...core.durations import seconds
 from ...core.leases import Lease, LeaseLost
 from ...core.ledger.ledger import Ledger
 from ...core.ledger.marker import Signer
-from ..credentials import Credentials
+from ..credentials import Credentials, FurtherAccounts
 from ..net import STOPPING, unforeseen
 from .outcome import PublishProgress, RouteEnd, RouteOutcome, Shown, Waiting
 from .target_run import TargetRun
@@ -101,6 +101,7 @@ class Publisher:
             backend=self.backends.get(instance),
             on_wait=lambda why, wait: self.wait(instance, why, wait),
             before_request=before_request,
+            refusals=FurtherAccounts(Credentials(self.config, self.ledger), instance),
         )
 
     async def _introduce(self, sources: Iterable[str]) -> None:

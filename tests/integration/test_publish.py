@@ -23,6 +23,7 @@ from civicsync.core.records import State
 from civicsync.sync.publish.rebuild_map import rebuild_map
 from civicsync.sync.publish.review import Reviewer
 from civicsync.sync.publish.route_check import check_route
+from tests.support.crossing import Crossing
 from tests.support.mesh import KEY, Mesh
 
 
@@ -601,6 +602,40 @@ def test_a_wrong_password_for_one_kind_of_write_stops_only_that(tmp_path: Path) 
     world.clock.advance(60)
     world.publish("a-to-b")
     assert world.states() == {"sent": 4}
+
+
+_OFFICE = {"document_type": "1", "document_number": "12345678Z", "login": "office@toy.example", "password": "wrong"}
+_FURTHER: list[tuple[str, str, str, dict[str, Any], str, int]] = [
+    (
+        "consul",
+        "2.5.1",
+        "section/proposals",
+        {"administrator": {"login": "admin@toy.example", "password": "wrong"}},
+        "/users/sign_in",
+        200,
+    ),
+    ("consul", "2.5.1", "section/proposals", {"management": _OFFICE}, "/users/sign_in", 200),
+]
+
+
+@pytest.mark.parametrize(("platform", "version", "space", "wrong", "ending", "status"), _FURTHER)
+def test_a_wrong_password_of_a_further_account_is_tried_once_and_stops_nothing_else(
+    tmp_path: Path, platform: str, version: str, space: str, wrong: dict[str, Any], ending: str, status: int
+) -> None:
+    """An administrator's, which only official answers need: every run looked around with it, until the site locked the account."""
+    world = Crossing(tmp_path, platform, version, space, voice="participant", **wrong)
+    for number in range(3):
+        world.board.write(f"Meer bomen in wijk {number}", f"In wijk {number} staan te weinig bomen. Dat moet anders.")
+        world.pull("board")
+        assert world.publish().outcome == "done"
+    assert world.asked("POST", ending, status) == 1, "each try counts towards a lock of the account"
+    assert sum(row["title"].startswith("Meer bomen in wijk") for row in world.sandbox.truth()["proposals"]) == 3
+    world.board.posts[1].state, world.board.posts[1].answer = State.ACCEPTED, "Dit doen we."
+    world.board.posts[1].answered_at = world.clock.now()
+    world.pull("board")
+    for _ in range(2):
+        world.publish()
+    assert world.asked("POST", ending, status) == 1
 
 
 def test_a_refused_answer_waits_in_review_and_can_be_tried_again(tmp_path: Path) -> None:
