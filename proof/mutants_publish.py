@@ -930,6 +930,13 @@ _RENDER = (
 
 _WRITERS = (
     Mutant(
+        "a manager's wrong password stops what only the author does (CONSUL)",
+        f"{CONSUL}/writer.py",
+        "            raise NotLetIn(error.message, hint=error.hint) from error",
+        "            raise WrongCredentials(error.message, hint=error.hint) from error",
+        _contract("consul_writer_site", "a_wrong_managers_password_is_no_wrong_password_of_the_author"),
+    ),
+    Mutant(
         "an administrator's wrong password is tried at every run (CONSUL)",
         f"{CONSUL}/web_session.py",
         "                await self.refusals.remember(further, error)",

@@ -11,7 +11,7 @@ from typing import cast
 
 from ...core.identity import Ref, split_ref
 from ...core.ledger.marker import carries, markers_in
-from ..contract.errors import CannotDo, MaybeDone, NotDone
+from ..contract.errors import CannotDo, MaybeDone, NotDone, NotLetIn, WrongCredentials
 from ..contract.exchange import Request
 from ..contract.writing import (
     AnswerDraft,
@@ -73,7 +73,14 @@ class ConsulWriter:
     async def limits(self, space: Ref, voice: Voice | None = None) -> Limits:
         """The form's own word, and the languages that the site has."""
         _only_proposals(space)
-        return limits_of(await self._form(self._voice(voice), None))
+        try:
+            return limits_of(await self._form(self._voice(voice), None))
+        except WrongCredentials as error:
+            office = self.settings.management
+            if self._voice(voice) != "official" or office is None or not office.login:
+                raise
+            # Only making copies needs that account: those that are there are changed and taken back by `login`.
+            raise NotLetIn(error.message, hint=error.hint) from error
 
     def _voice(self, voice: Voice | None) -> Voice:
         return voice or ("official" if self.settings.management is not None else "participant")

@@ -429,6 +429,21 @@ async def test_a_locked_account_is_not_tried_again() -> None:
         assert robot["failed"] == 0
 
 
+async def test_a_wrong_managers_password_is_no_wrong_password_of_the_author() -> None:
+    """What is there already is changed and taken back by the account of `login`; only making copies needs a manager."""
+    person = {"document_type": "1", "document_number": ROBOT["document"]}
+    async with city(management={"login": "office@toy.example", "password": "changed", **person}) as there:
+        there.sandbox.lockable = True
+        for _ in range(2):
+            with pytest.raises(NotLetIn, match="management") as caught:
+                await there.writer.limits(SPACE, "official")
+            assert not isinstance(caught.value, WrongCredentials), "that would be remembered for everything"
+        assert user(there, "office@toy.example")["failed"] == 1
+        copy = await there.writer.create(SPACE, there.writer.fit(SPACE, a_draft("participant")).draft)
+        await there.writer.withdraw(SPACE, copy, "weg")
+        assert there.only["retired_explanation"] == "weg"
+
+
 async def test_a_page_in_place_of_the_answer_to_signing_in_is_no_wrong_password() -> None:
     async with city() as there:
         there.sandbox.plant(Fault("html_200", match="^POST /users/sign_in"))
