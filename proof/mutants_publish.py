@@ -930,6 +930,13 @@ _RENDER = (
 
 _WRITERS = (
     Mutant(
+        "a wrong API secret makes official answers public comments (Decidim)",
+        f"{DECIDIM}/mutations.py",
+        "        if answer.status == 401:",
+        "        if answer.status == 0:",
+        "tests/integration/test_publish.py::test_a_wrong_password_of_a_further_account_is_tried_once_and_stops_nothing_else",
+    ),
+    Mutant(
         "a manager's wrong password stops what only the author does (CONSUL)",
         f"{CONSUL}/writer.py",
         "            raise NotLetIn(error.message, hint=error.hint) from error",

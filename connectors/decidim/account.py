@@ -28,7 +28,7 @@ class ServiceAccount:
         self.session = WebSession(context)
         # Tokens travel in headers over the transport that keeps no cookie, so that nothing of them stays.
         self.oauth = OAuthCaller(anonymous, Grant(anonymous, self.clock, self.settings))
-        self.api_user = ApiCaller(anonymous, self.clock, self.settings)
+        self.api_user = ApiCaller(anonymous, self.clock, self.settings, context.refusals)
         self.host = urlsplit(anonymous.url).netloc.lower()
         """The site's own, whose links it reads as its rows."""
         self._places: Places | None = None

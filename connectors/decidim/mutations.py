@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...core.clock import Clock
-from ..contract.errors import CannotDo, ContentRefused, Malformed, MaybeDone, NotDone
+from ..contract.errors import CannotDo, ContentRefused, Malformed, MaybeDone, NotDone, WrongCredentials
 from ..contract.exchange import Request, Response, Transport
+from ..contract.writing import Refusals
 from ..http.web_session import unreadable
 from .oauth import Grant
 from .settings import DecidimSettings
@@ -17,6 +18,8 @@ from .web_session import WebSession
 from .write_requests import JSON
 
 _API_TOKEN_LASTS = 110 * 60.0
+API_USER = "api_user"
+"""What the API credentials are called where it is remembered that they were not taken."""
 _STATIC = frozenset({"undefinedField", "argumentNotAccepted", "undefinedType", "missingRequiredInputObjectAttribute"})
 
 
@@ -55,10 +58,11 @@ class OAuthCaller:
 class ApiCaller:
     """Speaks with API credentials. The cookie that signing in gives would sign in by itself: it is never kept."""
 
-    def __init__(self, transport: Transport, clock: Clock, settings: DecidimSettings) -> None:
+    def __init__(self, transport: Transport, clock: Clock, settings: DecidimSettings, refusals: Refusals) -> None:
         self.transport = transport
         self.clock = clock
         self.settings = settings
+        self.refusals = refusals
         self._token: str | None = None
         self._since = 0.0
 
@@ -81,7 +85,8 @@ class ApiCaller:
         """A token that is valid for a while.
 
         Raises:
-            CannotDo: no or wrong credentials.
+            WrongCredentials: they are not taken; they are tried once.
+            CannotDo: there are none, or the site does not let anybody in with them.
             NotDone: the site does not answer now.
         """
         if self._token is not None and self.clock.monotonic() - self._since < _API_TOKEN_LASTS:
@@ -89,6 +94,8 @@ class ApiCaller:
         key, secret = self.settings.api_key, self.settings.api_secret
         if key is None or secret is None:
             raise CannotDo("no API credentials", hint="the system administrator makes them (0.31 and later)")
+        if await self.refusals.why(API_USER):
+            raise _not_taken()
         form = (("api_user[key]", key.get_secret_value()), ("api_user[secret]", secret.get_secret_value()))
         try:
             answer = await self.transport.submit(Request("POST", "api/sign_in", form=form, headers=JSON))
@@ -96,12 +103,20 @@ class ApiCaller:
         except (MaybeDone, Malformed) as error:
             raise NotDone(f"signing in with API credentials failed: {error.message}", status=error.status) from None
         token = body.get("jwt_token") if isinstance(body, dict) else None
+        if answer.status == 401:
+            error = _not_taken()
+            await self.refusals.remember(API_USER, error)
+            raise error
         if not token:
             raise CannotDo(
                 f"the API credentials are not taken (status {answer.status})", hint="check api_key and api_secret"
             )
         self._token, self._since = str(token), self.clock.monotonic()
         return self._token
+
+
+def _not_taken() -> WrongCredentials:
+    return WrongCredentials("the API credentials are not taken", hint="check api_key and api_secret", status=401)
 
 
 Caller = SessionCaller | OAuthCaller | ApiCaller

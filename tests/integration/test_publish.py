@@ -615,6 +615,7 @@ _FURTHER: list[tuple[str, str, str, dict[str, Any], str, int]] = [
         200,
     ),
     ("consul", "2.5.1", "section/proposals", {"management": _OFFICE}, "/users/sign_in", 200),
+    ("decidim", "0.32", "component/1", {"api_secret": "wrong"}, "/api/sign_in", 401),
 ]
 
 
@@ -636,6 +637,8 @@ def test_a_wrong_password_of_a_further_account_is_tried_once_and_stops_nothing_e
     for _ in range(2):
         world.publish()
     assert world.asked("POST", ending, status) == 1
+    ours = [row for row in world.sandbox.truth()["proposals"] if row["title"].startswith("Meer bomen in wijk")]
+    assert "management" in wrong or not any(row["comments"] for row in ours), "an official answer became a comment"
 
 
 def test_a_refused_answer_waits_in_review_and_can_be_tried_again(tmp_path: Path) -> None:
