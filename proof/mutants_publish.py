@@ -930,6 +930,13 @@ _RENDER = (
 
 _WRITERS = (
     Mutant(
+        "an answer that the feed does not tell is given again (Your Priorities)",
+        f"{YOURS}/responses.py",
+        "        if told is None and wanted:",
+        "        if told is None and wanted is Lookup:",
+        _contract("your_priorities_rules", "a_lost_answer_that_the_feed_does_not_tell_is_a_doubt"),
+    ),
+    Mutant(
         "a wrong API secret makes official answers public comments (Decidim)",
         f"{DECIDIM}/mutations.py",
         "        if answer.status == 401:",
@@ -1228,7 +1235,7 @@ _WRITERS = (
     Mutant(
         "an answer, and its e-mails, are given twice (Your Priorities)",
         f"{YOURS}/responses.py",
-        "return said.strip() == text.strip()",
+        "return there.strip() == text.strip()",
         "return False",
         _contract("your_priorities_rules", "a_lost_answer_is_not_given_twice"),
     ),

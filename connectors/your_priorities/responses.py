@@ -9,7 +9,7 @@ from typing import Any
 from ...core.identity import Ref
 from ...core.ledger.marker import carries, said
 from ...core.text import tidy
-from ..contract.errors import CannotDo, MaybeDone, nothing_stored
+from ..contract.errors import CannotDo, MaybeDone, NotDone, nothing_stored
 from ..contract.exchange import Request, Response
 from ..contract.writing import AnswerDraft, LocalText
 from . import dialects, group_rules, text_rules, write_requests
@@ -34,7 +34,11 @@ class Responses:
         return [write_requests.answer(ref_of(ref), _said(answer), write_requests.STATUS if status is None else status)]
 
     async def has_answer(self, ref: Ref, answer: AnswerDraft) -> bool:
-        """By the feed, which is written a little later than the text itself: so a doubtful absence is looked at twice (4.2)."""
+        """By the feed, which is written a little later than the text itself: so a doubtful absence is looked at twice (4.2).
+
+        Raises:
+            NotDone: the status is set, and the feed tells of no answer at all: whoever writes the feed may be down.
+        """
         own = ref_of(ref)
         node = await self.lookup.there(own)
         wanted = write_requests.status_of(answer.state)
@@ -43,10 +47,17 @@ class Responses:
         if wanted is not None and node.get("official_status") != wanted:
             return False
         await self.lookup.clock.sleep(CACHE_SECONDS)
-        return await self._told(own, answer)
+        told = await self._told(own, answer)
+        if told is None and wanted:
+            raise NotDone(
+                f"{ref} has the status of the answer, and the feed tells nothing of it",
+                hint="the site's worker may be down: its queue must be worked off before anything can be told from the feed",
+            )
+        return told is True
 
-    async def _told(self, own: str, answer: AnswerDraft) -> bool:
-        text = _said(answer).texts[answer.locale].plain
+    async def _told(self, own: str, answer: AnswerDraft) -> bool | None:
+        """Whether the feed tells this answer; None: it tells none of anybody's."""
+        text, any_told = _said(answer).texts[answer.locale].plain, False
         before: dict[str, str] = {}
         async with nothing_stored():
             while True:
@@ -55,13 +66,14 @@ class Responses:
                 listed = rows(feed.get("activities"), path)
                 for one in listed:
                     change = one.get("PostStatusChange") if isinstance(one, dict) else None
-                    said = tidy(str(change.get("content"))) if isinstance(change, dict) else ""
-                    if carries(said, answer.marker):
+                    there = tidy(str(change.get("content"))) if isinstance(change, dict) else ""
+                    any_told = any_told or isinstance(change, dict)
+                    if carries(there, answer.marker):
                         # The newest with our marker: an older wording of it is not what is to be said now.
-                        return said.strip() == text.strip()
+                        return there.strip() == text.strip()
                 oldest = feed.get("oldestProcessedActivityAt")
                 if not listed or not isinstance(oldest, str) or before.get("beforeDate") == oldest:
-                    return False
+                    return False if any_told else None
                 before = {"beforeDate": oldest}
 
     async def answer(self, ref: Ref, answer: AnswerDraft) -> None:

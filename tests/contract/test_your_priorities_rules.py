@@ -8,6 +8,7 @@ import pytest
 
 from civicsync.connectors.contract.errors import CannotDo, MaybeDone, NotDone, WrongCredentials
 from civicsync.connectors.testing.faults import Fault
+from civicsync.connectors.your_priorities.sandbox import populate
 from civicsync.connectors.your_priorities.sandbox.populate import BOT
 from civicsync.core.records import State
 from tests.support.your_priorities_writing import CREATE, MARKER, SECRETS, SPACE, STORED, a_draft, an_answer, city
@@ -180,6 +181,23 @@ async def test_a_lost_answer_is_not_given_twice(kind: str) -> None:
             await there.writer.answer(copy.ref, an_answer())
         assert await there.writer.has_answer(copy.ref, an_answer()), "the feed is written a moment later"
         assert there.sandbox.emails == 3
+
+
+async def test_a_lost_answer_that_the_feed_does_not_tell_is_a_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker writes the feed; where it is down nothing appears, and the same answer would send its e-mails again."""
+    written = populate.status_change
+
+    def unwritten(database: Any, about: Any, to: int | None, content: str, at: str) -> Any:
+        return written(database, about, to, content, "2099-01-01T00:00:00.000Z")
+
+    async with city() as there:
+        copy = await there.writer.create(SPACE, a_draft())
+        monkeypatch.setattr(populate, "status_change", unwritten)
+        there.sandbox.plant(Fault("500_after_store", match="status_change"))
+        with pytest.raises(MaybeDone):
+            await there.writer.answer(copy.ref, an_answer())
+        with pytest.raises(NotDone, match="feed"):
+            await there.writer.has_answer(copy.ref, an_answer())
 
 
 async def test_answering_is_for_admins_of_the_group() -> None:
