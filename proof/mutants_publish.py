@@ -930,6 +930,13 @@ _RENDER = (
 
 _WRITERS = (
     Mutant(
+        "a citizen's title like our note makes a withdrawal done",
+        "sync/render/phrases.py",
+        "    return any(title.strip() == note and said(text).startswith(said(plain)) for note, text in _WITHDRAWN.values())",
+        "    return any(title.strip() == note for note, text in _WITHDRAWN.values())",
+        _unit("sending", "a_citizens_title_like_the_note_is_no_note"),
+    ),
+    Mutant(
         "an answer that the feed does not tell is given again (Your Priorities)",
         f"{YOURS}/responses.py",
         "        if told is None and wanted:",

@@ -274,7 +274,7 @@ class Sender:
 
     async def _note_stands(self, job: Job) -> bool:
         reading = await self._reading(copy_of(job.publication))
-        return reading is not None and phrases.is_note(reading.title)
+        return reading is not None and phrases.is_note(reading.title, reading.plain)
 
     async def _text_kept(self, job: Job, copy: Copy) -> str:
         """Where what is taken back stays readable, its text goes first; why it could not, or nothing where it is or will be gone."""

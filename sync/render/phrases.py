@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from ...core.ledger.marker import said
 from ...core.records import State
 
 _ATTRIBUTION: Final = {
@@ -173,9 +174,12 @@ def withdrawn_readable(locale: str) -> str:
     return _WITHDRAWN_READABLE[language_of(locale)]
 
 
-def is_note(title: str) -> bool:
-    """Whether that is the title of a note which took the place of a copy's own."""
-    return any(title.strip() == note for note, _ in _WITHDRAWN.values())
+def is_note(title: str, plain: str) -> bool:
+    """Whether that is a note which took the place of a copy's own text; its title alone anybody may write.
+
+    Earlier versions wrote the first half of today's sentence.
+    """
+    return any(title.strip() == note and said(text).startswith(said(plain)) for note, text in _WITHDRAWN.values())
 
 
 def withdrawn(locale: str) -> tuple[str, str]:

@@ -633,6 +633,14 @@ async def test_after_a_lost_ledger_a_note_that_stands_there_already_is_enough(de
     assert (own.state, own.reason_code) == (P.WITHDRAWN, Reason.REPLACED_BY_NOTE)
 
 
+async def test_a_citizens_title_like_the_note_is_no_note(desk: Desk) -> None:
+    job = desk.job(K.WITHDRAW, attempts=1, sent_payload=None)
+    there = Reading("Dit voorstel is ingetrokken", "Lelijke dingen over een buurman, met naam en adres.")
+    assert await desk.sender(ScriptedWriter(there, withdraw=[CannotDo("it has supports")])).send(job) is W.REFUSED
+    own = desk.now(job).publication
+    assert (own.state, own.reason_code) == (P.STUCK, Reason.WITHDRAWAL_REFUSED)
+
+
 async def test_a_withdrawal_that_is_confirmed_and_not_shown_is_asked_again(desk: Desk) -> None:
     job, there = desk.job(K.WITHDRAW), reading(desk)
     assert await desk.sender(ScriptedWriter(read=[there])).send(job) is W.UNKNOWN
