@@ -930,6 +930,13 @@ _RENDER = (
 
 _WRITERS = (
     Mutant(
+        "comments that are switched off are taken for a site that is down (Decidim)",
+        f"{DECIDIM}/responses.py",
+        "            if (error.status or 0) < 500 or not await self._answers_questions(places, ref):",
+        "            if (error.status or 0) < 1000 or not await self._answers_questions(places, ref):",
+        _contract("decidim_writer", "comments_that_are_switched_off_are_no_failure_of_the_site"),
+    ),
+    Mutant(
         "a citizen's title like our note makes a withdrawal done",
         "sync/render/phrases.py",
         "    return any(title.strip() == note and said(text).startswith(said(plain)) for note, text in _WITHDRAWN.values())",

@@ -9,7 +9,7 @@ from dataclasses import replace
 from ...core.identity import Ref, split_ref
 from ...core.ledger.marker import carries
 from ...core.records import State
-from ..contract.errors import CannotDo, ContentRefused, NotLetIn
+from ..contract.errors import CannotDo, ConnectorError, ContentRefused, MaybeDone, NotLetIn
 from ..contract.exchange import Request
 from ..contract.writing import AnswerDraft, LocalText
 from . import write_requests
@@ -119,7 +119,20 @@ class Responses:
         places = await self.account.places()
         sent = self._comment_request(places, ref, text)
         path = ["commentable", "addComment"]
-        await perform(self.account.commenter(places), sent, path, f"commenting on {ref}")
+        try:
+            await perform(self.account.commenter(places), sent, path, f"commenting on {ref}")
+        except MaybeDone as error:
+            if (error.status or 0) < 500 or not await self._answers_questions(places, ref):
+                raise
+            # Where comments are switched off it is a 500 as well (docs/platforms/decidim.md 4.5): the site itself has not failed.
+            raise MaybeDone(f"{error.message}, though the site answers", hint="are comments switched off?") from None
+
+    async def _answers_questions(self, places: Places, ref: Ref) -> bool:
+        try:
+            await self.account.lookup(places).home(ref)
+        except ConnectorError:
+            return False
+        return True
 
     def _comment_request(self, places: Places, reference: Ref, text: LocalText) -> Request:
         plain = quiet_plain(text.plain)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from civicsync.connectors.contract.errors import CannotDo, ContentRefused, MaybeDone, NotDone
+from civicsync.connectors.contract.errors import CannotDo, ContentRefused, MaybeDone, NotDone, platform_failed
 from civicsync.connectors.contract.writing import (
     AnswerDraft,
     CanAnswer,
@@ -281,6 +281,21 @@ async def test_comments(version: str) -> None:
         with pytest.raises(ContentRefused):
             await here.writer.comment(copy.ref, LocalText("", "", "x" * 1001))
         assert here.sandbox.writing.sent["commented"] == 1
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_comments_that_are_switched_off_are_no_failure_of_the_site(version: str) -> None:
+    """They are answered with a 500 like a site that is down: after a few of them everything else would be left waiting."""
+    async with place(version) as here:
+        copy = await here.writer.create(SPACE, await ready(here, "participant"))
+        here.sandbox.plant(Fault(kind="500", match=r"POST /api$", body="addComment", times=None))
+        with pytest.raises(MaybeDone) as caught:
+            await here.writer.comment(copy.ref, LocalText("", "", f"Er is geantwoord. {MARKER}"))
+        assert not platform_failed(caught.value)
+        here.sandbox.plant(Fault(kind="500", match=r"POST /api$", times=None))
+        with pytest.raises(MaybeDone) as caught:
+            await here.writer.comment(copy.ref, LocalText("", "", f"Er is geantwoord. {MARKER}"))
+        assert platform_failed(caught.value)
 
 
 @pytest.mark.parametrize("between", ["~", "gid://decidim/Decidim::Proposals::Proposal/"])
