@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import msgspec
 from pydantic import ValidationError
 
 from .identity import Ref
@@ -43,7 +42,8 @@ Cursor = dict[str, Any]
 """Where an interrupted sweep goes on: small, JSON-able, opaque to everybody but the connector."""
 
 
-class Item(msgspec.Struct, frozen=True):
+@dataclass(slots=True)
+class Item:
     """One thing seen. `build` is called only when `digest` differs from the stored one, so unchanged rows cost nothing.
 
     `build` returns the record of `ref` and whatever belongs to it; it raises `MappingError` (or pydantic's ValidationError)
@@ -57,7 +57,7 @@ class Item(msgspec.Struct, frozen=True):
     build: Callable[[], Sequence[Record]] | None = None
     counters: Counters | None = None
     token: str | None = None
-    raw: Mapping[str, Any] | Callable[[], Mapping[str, Any]] = msgspec.field(default_factory=dict[str, Any])
+    raw: Mapping[str, Any] | Callable[[], Mapping[str, Any]] = field(default_factory=dict[str, Any])
     updated_at: datetime | None = None
     """When the platform says that it last moved; kept although nothing else changed. None: it is not told."""
     untold: frozenset[str] = frozenset()

@@ -225,8 +225,8 @@ _SENDING = (
     Mutant(
         "a lost answer to citizens is given again before it may have arrived",
         SENDING,
-        "        if await self._told(_answered(job), answer):",
-        "        if await self._told(_answered(job), answer) is None:",
+        "        if await self._told(job, answer):",
+        "        if await self._told(job, answer) is None:",
         _unit("sending", "a_lost_answer_to_citizens_is_looked_up_and_may_still_arrive_before_it_is_given_again"),
     ),
     Mutant(
@@ -386,8 +386,8 @@ _SENDING = (
     Mutant(
         "a comment is made twice",
         SENDING,
-        "if await self._commented(self.writer, ref, answer):",
-        "if await self._commented(self.writer, ref, answer) is None:",
+        "if await self._commented(self.writer, job, answer):",
+        "if await self._commented(self.writer, job, answer) is None:",
         _unit("sending", "a_comment_that_is_there_is_not_made_twice"),
     ),
     Mutant(
@@ -1616,4 +1616,11 @@ MUTANTS: tuple[Mutant, ...] = (
     *_WRITERS,
     *_STRAIN,
     *_MENDED,
+    Mutant(
+        "the words of a comment are compared though it was never told before",
+        "sync/publish/sending.py",
+        "answer.texts[answer.locale] if again else None",
+        "answer.texts[answer.locale]",
+        "tests/unit/test_sending.py::test_a_comments_words_are_compared_only_where_it_was_told_before",
+    ),
 )

@@ -107,7 +107,6 @@ class Seen(NamedTuple):
     changed_at: datetime
     withdrawn: bool = False
     """Whether it says there that it was withdrawn or retired."""
-    title: str = ""
     missing: bool = False
     """Whether the last sweep missed it, which the next one decides about."""
 
@@ -118,9 +117,9 @@ def seen_copies(engine: Engine, keys: Iterable[Key]) -> dict[Key, Seen]:
     with engine.connect() as connection:
         for part in chunks(list(keys)):
             columns = (PROPOSAL.c.key, PROPOSAL.c.gone_at, PROPOSAL.c.changed_at, PROPOSAL.c.state == State.WITHDRAWN)
-            more = (PROPOSAL.c.title, PROPOSAL.c.missing_runs > 0)
-            rows = connection.execute(select(*columns, *more).where(PROPOSAL.c.key.in_(part)))
-            found.update({own: Seen(gone, at, bool(back), title, bool(no)) for own, gone, at, back, title, no in rows})
+            missing = PROPOSAL.c.missing_runs > 0
+            rows = connection.execute(select(*columns, missing).where(PROPOSAL.c.key.in_(part)))
+            found.update({own: Seen(gone, at, bool(back), bool(no)) for own, gone, at, back, no in rows})
     return found
 
 

@@ -48,7 +48,6 @@ from ..origins import (
     seen_copies,
     with_answers,
 )
-from ..render.phrases import is_note
 from ..render.render import (
     CannotRender,
     Rendered,
@@ -314,7 +313,7 @@ class Planner:
 
         A note in place of its text may stay, and so may what a person said is to be left alone, until it changes.
         """
-        if own.reason_code is Reason.REPLACED_BY_NOTE or is_note(copy.title):
+        if own.reason_code is Reason.REPLACED_BY_NOTE:
             return False
         if own.reason_code is Reason.REJECTED or self._last_pull is None:
             return copy.changed_at > own.changed_at

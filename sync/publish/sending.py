@@ -351,10 +351,11 @@ class Sender:
         answer = answer_of(job.operation.payload or {})
         if why := why_not_sent(answer):
             return await self._refuse(job, why, Reason.NOT_ONE_MARKER)
-        return await self._done(job, None, detail=await self._tell(_answered(job), answer))
+        return await self._done(job, None, detail=await self._tell(job, answer))
 
-    async def _told(self, ref: Ref, answer: AnswerDraft) -> bool:
+    async def _told(self, job: Job, answer: AnswerDraft) -> bool:
         """Whether an answer is there, officially or as a comment."""
+        ref = _answered(job)
         if isinstance(self.writer, CanAnswer):
             try:
                 if await self.writer.has_answer(ref, answer):
@@ -363,12 +364,16 @@ class Sender:
                 raise
             except CannotDo:
                 pass
-        return isinstance(self.writer, CanComment) and await self._commented(self.writer, ref, answer)
+        return isinstance(self.writer, CanComment) and await self._commented(self.writer, job, answer)
 
-    async def _commented(self, writer: CanComment, ref: Ref, answer: AnswerDraft) -> bool:
-        return await writer.has_comment(ref, answer.marker, answer.texts[answer.locale])
+    async def _commented(self, writer: CanComment, job: Job, answer: AnswerDraft) -> bool:
+        # Only what was told before can stand there in other words; at first the marker is enough, whatever the platform makes of the text.
+        before = partial(self.ledger.operations, states=[OperationState.SENT], publication=job.publication.id)
+        again = any(op.lane is job.operation.lane for op in await asyncio.to_thread(before))
+        return await writer.has_comment(_answered(job), answer.marker, answer.texts[answer.locale] if again else None)
 
-    async def _tell(self, ref: Ref, answer: AnswerDraft) -> str:
+    async def _tell(self, job: Job, answer: AnswerDraft) -> str:
+        ref = _answered(job)
         refused = "this platform takes neither official answers nor comments of ours"
         if isinstance(self.writer, CanAnswer):
             try:
@@ -383,7 +388,7 @@ class Sender:
                 return "as an official answer"
         if not isinstance(self.writer, CanComment):
             raise CannotDo(refused)
-        if await self._commented(self.writer, ref, answer):
+        if await self._commented(self.writer, job, answer):
             return "it was there already"
         await self.writer.comment(ref, answer.texts[answer.locale])
         return f"as a comment ({refused})"
@@ -588,7 +593,7 @@ class Sender:
         """Given twice, an answer is two public texts, and tells everybody again."""
         _need_copy(job)
         answer = answer_of(job.operation.payload or {})
-        if await self._told(_answered(job), answer):
+        if await self._told(job, answer):
             self.counts.looked_up += 1
             return await self._done(job, None, detail="it is there")
         return await self._absent(job, Reason.PROVEN_ABSENT, "it was looked up and is not there", None)

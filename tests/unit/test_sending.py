@@ -687,6 +687,21 @@ async def test_a_comment_that_is_there_is_not_made_twice(desk: Desk) -> None:
     assert "comment" not in writer.calls
 
 
+async def test_a_comments_words_are_compared_only_where_it_was_told_before(desk: Desk) -> None:
+    compared = list[bool]()
+
+    class Watching(ScriptedWriter):
+        async def has_comment(self, ref: str, marker: str, text: object = None) -> bool:
+            compared.append(text is not None)
+            return self._scripted("has_comment", False)
+
+    own = desk.publication(remote_ref="proposal/7", copy_key="b/proposal/7")
+    for _ in range(2):
+        writer = Watching(answer=[CannotDo("no rights")])
+        await desk.sender(writer).send(Job(desk.operation(own, K.ANSWER), own, "board/1"))
+    assert compared == [False, True], "what a platform made of the first telling is it, whatever it says"
+
+
 async def test_an_answer_is_refused_where_nothing_can_be_told(desk: Desk) -> None:
     job = desk.job(K.ANSWER, attempts=1)
     assert await desk.sender(BareWriter()).send(job) is W.REFUSED
