@@ -16,6 +16,7 @@ from ...connectors.credentials import credentials_print
 from ...connectors.registry import resolve
 from ...core.clock import Clock
 from ...core.ledger.ledger import Ledger
+from ...core.ledger.queries import standing_copies
 from ...core.schema.database import HEAD, file_of, open_engine, parse_url, place, side_files
 from ...core.schema.failures import DatabaseError
 from ...core.vitals import look, revision, versions_seen
@@ -124,6 +125,7 @@ def _stored(config: Config, engine: Engine, clock: Clock) -> Iterator[Finding]:
     seen = look(engine, config.instances, clock.now())
     yield from doctor.pulls(seen.good_pulls, config.instances, clock.now())
     yield from doctor.routes(seen.halted, seen.twins, seen.breakers)
+    yield from doctor.left_behind(standing_copies(engine), config.routes)
     if config.workers and file_of(engine) is None:
         yield from doctor.workers(seen.queue, extra=find_spec("procrastinate") is not None)
     yield from doctor.notices(seen.alerts.waiting, seen.alerts.given_up)

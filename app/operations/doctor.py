@@ -11,7 +11,7 @@ import shutil
 import socket
 import ssl
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -291,6 +291,15 @@ def routes(halted: Iterable[str], twins: Mapping[str, int], left_alone: Iterable
         yield Finding(
             "route", host, Level.KNOW, "writing there failed; it is left alone for a while", "is the site up?"
         )
+
+
+def left_behind(copies: Mapping[str, int], configured: Collection[str]) -> Iterator[Finding]:
+    """Copies that nobody edits or takes back any more. `copies`: how many stand, by the route that made them."""
+    for name, many in sorted(copies.items()):
+        if name not in configured:
+            what = f"{many} copies are public, and no route of this name is configured: nobody edits them or takes them back"
+            way_out = "give the route this name again; or take the copies back on their platform"
+            yield Finding("route", name, Level.ACT, what, way_out)
 
 
 def notices(waiting: Mapping[str, int], given_up: Mapping[str, int]) -> Iterator[Finding]:

@@ -3,11 +3,12 @@
 Answers go by mutation with API credentials from 0.31 on, else by the administrator's form; comments as the participant.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ...core.identity import Ref, split_ref
-from ...core.ledger.marker import carries
+from ...core.ledger.marker import carries, claims_marker, said
 from ...core.records import State
 from ..contract.errors import CannotDo, ConnectorError, ContentRefused, MaybeDone, NotLetIn
 from ..contract.exchange import Request
@@ -33,6 +34,8 @@ class Responses:
 
     def __init__(self, account: ServiceAccount) -> None:
         self.account = account
+        self._there: dict[Ref, list[Mapping[str, str]]] = {}
+        """What `has_answer` found, for the answer that follows."""
 
     # Answers
 
@@ -54,25 +57,35 @@ class Responses:
     async def has_answer(self, ref: Ref, answer: AnswerDraft) -> bool:
         """Whether this very answer is there, as it is to be said now: published or not, where the account can see that."""
         places = await self.account.places()
+        sent = self._answer_texts(places, answer)
+        there = self._there[ref] = await self._given(places, ref)
+        return any(_tells(texts, answer.marker, sent) for texts in there)
+
+    async def _given(self, places: Places, ref: Ref) -> list[Mapping[str, str]]:
+        """The texts of the answer that stands there now, by language: as everybody sees it, and as the administrator does."""
         lookup, own = self.account.lookup(places), split_ref(ref)[1]
         component = await lookup.home(ref)
         node = await lookup.single(component, own)
-        sent = self._answer_texts(places, answer)
-        if node is not None and _tells(answer_texts(node), answer.marker, sent):
-            return True
-        if not self.account.session.configured:
-            return False
-        try:
-            forms = self.account.admin_forms(places)
-            return _tells(await forms.answered_texts(places.components[component], own), answer.marker, sent)
-        except CannotDo:
-            return False
+        found: list[Mapping[str, str]] = [answer_texts(node)] if node is not None else []
+        if self.account.session.configured:
+            # Where the account may not open the administrator's form, what everybody sees must do.
+            with contextlib.suppress(CannotDo):
+                forms = self.account.admin_forms(places)
+                found.append(await forms.answered_texts(places.components[component], own))
+        return found
 
     async def answer(self, ref: Ref, answer: AnswerDraft) -> None:
-        """Give the official answer; giving it again tells everybody again."""
+        """Give the official answer; giving it again tells everybody again.
+
+        Raises:
+            CannotDo: also where somebody of the city has answered: an answer of ours would take its place.
+        """
         places = await self.account.places()
         state, own = self._answer_state(answer), split_ref(ref)[1]
         texts = self._answer_texts(places, answer)
+        there = self._there.pop(ref, None)
+        if any(map(_somebodys, there if there is not None else await self._given(places, ref))):
+            raise CannotDo("somebody has answered it there, and an answer of ours would take the place of theirs")
         place = places.components[await self.account.lookup(places).home(ref)]
         if self.account.answers_by_mutation(places):
             sent, path = write_requests.answer_request(place, own, state, texts), ["component", "proposal", "answer"]
@@ -145,6 +158,12 @@ class Responses:
     def plan_comment(self, ref: Ref, text: LocalText) -> Sequence[Request]:
         """The request that `comment` would send."""
         return [self._comment_request(self.account.known(), ref, text)]
+
+
+def _somebodys(there: Mapping[str, str]) -> bool:
+    """Whether that is an answer, and bears no marker of civicsync's."""
+    whole = "\n".join(there.values())
+    return said(whole) != "" and not claims_marker(whole)
 
 
 def _tells(there: Mapping[str, str], marker: str, sent: Mapping[str, LocalText]) -> bool:

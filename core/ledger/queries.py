@@ -4,7 +4,7 @@ from sqlalchemy import Engine, func, select
 
 from ..identity import Ref
 from .ledger import PUBLICATION
-from .states import PublicationState, Reason, is_told
+from .states import LIVE, PublicationState, Reason, is_told
 
 
 def count_by_state(engine: Engine, route: str) -> dict[str, int]:
@@ -12,6 +12,13 @@ def count_by_state(engine: Engine, route: str) -> dict[str, int]:
     query = select(PUBLICATION.c.state, func.count()).where(PUBLICATION.c.route == route).group_by(PUBLICATION.c.state)
     with engine.connect() as connection:
         return {str(state): int(number) for state, number in connection.execute(query)}
+
+
+def standing_copies(engine: Engine) -> dict[str, int]:
+    """How many copies stand on their platforms, by the name of the route that made them."""
+    query = select(PUBLICATION.c.route, func.count()).where(PUBLICATION.c.state.in_(LIVE)).group_by(PUBLICATION.c.route)
+    with engine.connect() as connection:
+        return {str(route): int(number) for route, number in connection.execute(query)}
 
 
 def count_by_reason(engine: Engine, route: str, reason: Reason) -> int:

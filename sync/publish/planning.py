@@ -18,6 +18,7 @@ from ...connectors.contract.errors import CannotDo
 from ...connectors.contract.writing import Limits, Writer
 from ...connectors.registry import resolve
 from ...core.identity import Key, Ref, by_number
+from ...core.journal import instance_row
 from ...core.ledger.bases import PLAN_BASIS, Basis
 from ...core.ledger.ledger import OPERATION, PUBLICATION, Ledger, Publication, publication_id
 from ...core.ledger.marker import Signer, markers_in
@@ -281,6 +282,10 @@ class Planner:
             return None
         if lost:
             return self._withdrawal(own, origin, waiting, lost)
+        if origin is None and self._unknown(own):
+            source = self.route.source.instance
+            why = f"no pull of {source} knows its origin, so it may not be public any more: look there; nothing is taken back for that"
+            return self._decision(Action.FLAG, own, origin, why, reason=Reason.ORIGIN_GONE)
         flagged = own.reason_code in FLAGGED and origin is not None
         if flagged or (waiting is not None and waiting.kind is OperationKind.WITHDRAW):
             return self._decision(Action.CANCEL, own, origin, "its origin is there again", reason=Reason.ORIGIN_BACK)
@@ -318,6 +323,14 @@ class Planner:
         if own.reason_code is Reason.REJECTED or self._last_pull is None:
             return copy.changed_at > own.changed_at
         return not copy.missing and self._last_pull > own.changed_at
+
+    def _unknown(self, own: Publication) -> bool:
+        """Whether all of its source was read since it was found, without its origin: after a lost database nothing else would tell."""
+        if self.route.follow.withdrawals == "ignore" or own.reason_code in FLAGGED:
+            return False
+        row = instance_row(self.engine, self.route.source.instance)
+        read = row["last_full_at"] if row is not None else None
+        return read is not None and read > own.created_at
 
     @cached_property
     def _last_pull(self) -> datetime | None:

@@ -522,11 +522,6 @@ class Sender:
         await self._move(op, state, reason=error.reason, sentence=why, event="conflict", change=change, **more)
         return state
 
-    async def give_up(self, op: Operation, why: str) -> Ended:
-        """A mistake of ours came between: whatever it did may be public, so a person looks before it is sent again."""
-        why = f"{why}; look there: `review approve` sends it again, `review reject` leaves it"
-        return await self._ask_a_person(op, Reason.CANNOT_TELL, why, not_before=None)
-
     # What became of it ------------------------------------------------------------------------------------------------
 
     async def orphan(self, job: Job) -> None:

@@ -34,7 +34,7 @@ from ...core.ledger.queries import count_by_reason, count_by_state, reasons_told
 from ...core.ledger.states import QUEUED, UNDER_WAY, Lane, OperationKind, OperationState, PublicationState, Reason
 from ...core.schema.failures import host_failure
 from ..credentials import Credentials
-from ..net import STOPPING, unforeseen
+from ..net import STOPPING
 from ..origins import load_origins, unseen_copies
 from .adoption import adopt, hold_older
 from .decisions import Action, Decision, copy_of, requests_of
@@ -103,6 +103,8 @@ class TargetRun:
         self._not_let_in = Counter[str]()
         self._credentials = Credentials(self.config, ledger)
         self._refused: dict[str, str] = {}
+        self._mistakes: dict[int, BaseException] = {}
+        """What nobody foresaw of single operations, which are left to the next run."""
         self._freed: set[int] = set()
         """What a look-up of this run found to be absent; how its origin stands was last asked before it was sent."""
         self._strays = 0
@@ -140,6 +142,8 @@ class TargetRun:
             await self._look_for_twins(outcomes)
             await self._work(self._queue(outcomes))
         await asyncio.to_thread(self._close, outcomes)
+        if self._mistakes:
+            raise next(iter(self._mistakes.values()))
 
     async def _look_up_before_planning(self, outcomes: Sequence[RouteOutcome]) -> None:
         """What became of lost answers, for what is proven absent may not be wanted any more; halted routes are left alone."""
@@ -202,6 +206,8 @@ class TargetRun:
         for outcome in outcomes:
             self._count_written(outcome)
             await asyncio.to_thread(self._say_what_is_left, outcome)
+        if self._mistakes:
+            raise next(iter(self._mistakes.values()))
 
     async def _left_alone(self, outcomes: Sequence[RouteOutcome]) -> bool:
         """Whether this platform failed so often that it is left alone for now; the routes say so."""
@@ -463,7 +469,7 @@ class TargetRun:
             job = await self._job(op)
             if job is None or self.publisher.stop.is_set():
                 continue
-            if op.kind in queue.kept_out:
+            if op.kind in queue.kept_out or op.id in self._mistakes:
                 continue
             first = anyway and op.kind is OperationKind.CREATE
             state = await self._foreseen(op, self.sender.resolve(job, anyway=first))
@@ -529,12 +535,15 @@ class TargetRun:
         """What became of an operation whose answer was lost, if the platform can tell by now."""
         now = await asyncio.to_thread(self.ledger.operation, op.id)
         job = await self._job(now) if now is not None and now.state is OperationState.UNKNOWN else None
-        if job is None:
+        if job is None or op.id in self._mistakes:
             return OperationState.UNKNOWN
         return await self._foreseen(job.operation, self.sender.resolve(job))
 
     async def _foreseen(self, op: Operation, step: Awaitable[Ended]) -> Ended:
-        """What nobody foresaw of one operation is asked of a person, and the others go on: the withdrawals among them above all."""
+        """What nobody foresaw of one operation ends this run when the others are done, the withdrawals among them above all.
+
+        What became of that one is looked up by the next run.
+        """
         try:
             state = await step
             if state is OperationState.APPROVED and op.state is OperationState.UNKNOWN:
@@ -544,10 +553,14 @@ class TargetRun:
             raise
         except BaseException as error:
             now = await asyncio.to_thread(self.ledger.operation, op.id)
-            if host_failure(error) is not None or now is None or now.state not in UNDER_WAY:
-                raise  # the machine's own trouble is everybody's
+            job = await self._job(now) if now is not None and now.state in UNDER_WAY else None
+            self._mistakes[op.id] = error
+            if host_failure(error) is not None or job is None or len(self._mistakes) >= BREAK_AFTER:
+                raise  # the machine's own trouble is everybody's, and so is what happens to one after the other
             events.emit(events.Warned(self.instance, type(error).__name__))
-            return await self.sender.give_up(now, unforeseen(self.instance, error))
+            if job.operation.state is OperationState.SENDING:
+                await self.sender.orphan(job)
+            return OperationState.UNKNOWN
 
     async def _keep_out(self, op: Operation, error: NotLetIn | None) -> None:
         """Where the account is not let in for one kind of operation, the others go on; a wrong password is tried once."""

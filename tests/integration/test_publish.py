@@ -641,6 +641,25 @@ def test_a_wrong_password_of_a_further_account_is_tried_once_and_stops_nothing_e
     assert "management" in wrong or not any(row["comments"] for row in ours), "an official answer became a comment"
 
 
+@pytest.mark.parametrize(("version", "voice"), [("0.32", "participant"), ("0.28.6", "official")])
+def test_an_answer_that_the_citys_own_office_gave_is_not_replaced(tmp_path: Path, version: str, voice: str) -> None:
+    world = Crossing(tmp_path, "decidim", version, "component/1", voice=voice)
+    world.board.write("Meer bomen in wijk 1", "In wijk 1 staan te weinig bomen. Dat moet anders.")
+    world.pull("board")
+    world.publish()
+    [own] = [row["id"] for row in world.sandbox.truth()["proposals"] if row["title"].startswith("Meer bomen in wijk")]
+    world.sandbox.change("answer", id=own, state="rejected", text="<p>De doelstad zegt nee.</p>")
+    post = world.board.posts[1]
+    post.state, post.answer, post.answered_at = State.ACCEPTED, "Bronstad zegt ja.", world.clock.now()
+    for _ in range(2):
+        world.pull()
+        world.publish()
+    database: Any = world.sandbox
+    row = database.database.proposals["proposal"][int(own)]
+    assert "De doelstad zegt nee." in repr(row.answer)
+    assert [each.body for each in row.all_comments if "Bronstad zegt ja." in each.body], "ours is told beside it"
+
+
 def test_a_refused_answer_waits_in_review_and_can_be_tried_again(tmp_path: Path) -> None:
     world = mesh(tmp_path, 1)
     world.publish()

@@ -15,7 +15,7 @@ from civicsync.connectors.contract.errors import CannotDo, NotDone
 from civicsync.connectors.contract.writing import Authored, Copy, Limits, Reading
 from civicsync.connectors.testing.fake import FakeWriter
 from civicsync.core.ledger.ledger import Ledger
-from civicsync.core.ledger.states import OperationKind, OperationState, Reason, waits_for_person
+from civicsync.core.ledger.states import OPEN, OperationKind, OperationState, Reason, waits_for_person
 from civicsync.core.records import State
 from civicsync.sync.publish.rebuild_map import rebuild_map
 from civicsync.sync.publish.review import Reviewer
@@ -322,6 +322,22 @@ def test_a_copy_whose_origin_went_is_told_where_it_is_only_flagged_until_the_ori
     assert len(world.worlds["b"].copies()) == 1
 
 
+def test_after_a_lost_database_a_copy_whose_origin_nobody_knows_is_told(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 2)
+    world.publish("a-to-b")
+    world.worlds["a"].posts[1].hidden = True
+    world.lose()
+    world.pull()
+    asyncio.run(rebuild_map(world.config, world.engine, ["a-to-b"], world.clock))
+    told = list[list[str]]()
+    for _ in range(3):
+        world.clock.advance(60)
+        world.pull()
+        told.append([each for each in world.publish("a-to-b")[0].reasons if "knows its origin" in each])
+    assert [len(each) for each in told] == [1, 1, 1], told
+    assert len(world.worlds["b"].copies()) == 2, "nothing is taken back for that alone"
+
+
 @pytest.mark.parametrize("removed", ["copy", "origin"])
 def test_what_a_person_rejected_is_not_asked_again(tmp_path: Path, removed: str) -> None:
     world = mesh(tmp_path, 1)
@@ -480,7 +496,7 @@ def test_a_copy_that_is_reopened_beside_a_lost_answer_stops_nothing(tmp_path: Pa
     assert "Nieuw" in {each.title for each in world.worlds["b"].copies()}
 
 
-def test_what_nobody_foresaw_of_one_copy_is_asked_and_the_others_are_taken_back(
+def test_what_nobody_foresaw_of_one_copy_is_told_when_the_others_are_taken_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = mesh(tmp_path, 3)
@@ -497,10 +513,13 @@ def test_what_nobody_foresaw_of_one_copy_is_asked_and_the_others_are_taken_back(
     world.pull()
     [outcome] = world.publish("a-to-b")
     assert [each.title for each in world.worlds["b"].copies()] == ["Meer bomen 0"]
-    assert (outcome.outcome, "wait for approval" in outcome.message) == ("waiting", True)
-    [waiting] = Ledger(world.engine, world.clock).operations()
-    assert (waiting.state, waiting.reason_code) == (W.AWAITING_APPROVAL, Reason.CANNOT_TELL)
-    assert "a mistake in civicsync (AssertionError" in waiting.error
+    assert (outcome.outcome, "a mistake in civicsync (AssertionError" in outcome.message) == ("failed", True)
+    [left] = Ledger(world.engine, world.clock).operations(states=OPEN)
+    assert (left.kind, left.state) == (K.WITHDRAW, W.UNKNOWN)
+    monkeypatch.undo()
+    world.clock.advance(3600)
+    world.publish("a-to-b")
+    assert world.worlds["b"].copies() == []
 
 
 def test_a_withdrawal_that_waits_when_its_copy_is_found_hidden_is_not_sent_any_more(

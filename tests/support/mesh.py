@@ -124,8 +124,16 @@ class Mesh:
 
     def restore(self, place: Path) -> None:
         """Put an old copy of the database back."""
+        self._remove()
+        shutil.copy(place, self.folder / "civicsync.db")
+        self.engine = self._open()
+
+    def lose(self) -> None:
+        """Begin with an empty database."""
+        self._remove()
+        self.engine = self._open()
+
+    def _remove(self) -> None:
         self.engine.dispose()
         for suffix in ("", "-wal", "-shm"):
             (self.folder / f"civicsync.db{suffix}").unlink(missing_ok=True)
-        shutil.copy(place, self.folder / "civicsync.db")
-        self.engine = self._open()

@@ -10,11 +10,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 from typer.testing import CliRunner
 
 from civicsync.app.cli.main import app
 from civicsync.app.operations import doctor
 from civicsync.app.operations.doctor import Finding, Level, Visit
+from civicsync.core.clock import FakeClock
+from civicsync.core.ledger.ledger import Ledger
+from civicsync.core.ledger.states import PublicationState
 from civicsync.core.schema.database import HEAD, migrate, open_engine, parse_url
 from civicsync.core.vitals import revision, versions_seen
 from civicsync.core.worker_queue import Seen
@@ -128,6 +132,10 @@ def test_instances_that_no_pull_read_to_the_end() -> None:
 def test_routes_that_stopped_and_copies_that_are_there_twice() -> None:
     found = doctor.routes(["over"], {"back": 2}, ["host.example"])
     assert levels(found) == [("over", ACT), ("back", ACT), ("host.example", KNOW)]
+
+
+def test_copies_of_a_route_that_is_not_configured_any_more() -> None:
+    assert levels(doctor.left_behind({"over": 3, "renamed": 2}, ["over"])) == [("renamed", ACT)]
 
 
 def test_an_account_that_is_not_let_in() -> None:
@@ -256,6 +264,15 @@ def asked(*more: str) -> tuple[int, dict[tuple[str, str], str]]:
     return done.exit_code, {(each["check"], each["about"]): each["level"] for each in json.loads(done.stdout)}
 
 
+def arranged(engine: Engine) -> None:
+    """A copy that a route of another name made."""
+    ledger = Ledger(engine, FakeClock())
+    where = {"origin_key": "west/proposal/1", "target_instance": "east", "target_space": "board/1"}
+    ledger.open_publication(PublicationState.APPROVED, route="renamed", marker="m", title="Meer bomen", **where)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE publication SET state = 'sent'")
+
+
 def test_the_doctor_makes_and_migrates_nothing(folder: Path) -> None:
     assert asked("--offline") == (0, {("permissions", "secrets"): "fine", ("schema", "database"): "know"})
     assert [each.name for each in folder.iterdir()] == ["civicsync.yaml"]
@@ -273,6 +290,8 @@ def test_the_doctor_reads_what_is_stored(folder: Path) -> None:
     assert versions_seen(engine) == {"west": ("decidim", "0.99")}
     code, found = asked("--offline")
     assert (code, found["version", "west"], found["pull", "west"]) == (0, "know", "know")
+    arranged(engine)
+    assert asked("--offline")[1]["route", "renamed"] == "act"
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     assert revision(engine) == "9999"
