@@ -152,18 +152,21 @@ def _open_sqlite(url: URL) -> Engine:
         how = "immutable=1" if unchanged else "mode=ro"
     address = f"file:{quote(str(file))}?{how}"
 
-    def connect() -> sqlite3.Connection:
-        return sqlite3.connect(address, uri=True, timeout=60, check_same_thread=False)
-
-    engine = create_engine(url, creator=connect, hide_parameters=True)
-    event.listen(engine, "connect", _sqlite_reading if only_read else _sqlite_settings)
     began = _identity(file)
-    setattr(engine, _OPENED, began)
 
     def same_file(*_: Any) -> None:
         if _identity(file) != began:
             raise DatabaseError(_lost(file))
 
+    def connect() -> sqlite3.Connection:
+        # Before SQLite finds that there is nothing to open, which may have many reasons.
+        if began is not None:
+            same_file()
+        return sqlite3.connect(address, uri=True, timeout=60, check_same_thread=False)
+
+    engine = create_engine(url, creator=connect, hide_parameters=True)
+    event.listen(engine, "connect", _sqlite_reading if only_read else _sqlite_settings)
+    setattr(engine, _OPENED, began)
     event.listen(engine, "checkout", same_file)
     return engine
 
