@@ -175,3 +175,17 @@ def test_totals_that_cannot_be_written_are_told_and_end_nothing(desk: Desk) -> N
     told = bring_up_to_date(desk.engine, 5, desk.clock)
     assert told is not None
     assert told.startswith("the totals are those of before: ")
+
+
+def test_postgresql_is_shown_a_table_before_its_first_rows_are_counted(desk: Desk) -> None:
+    """It plans by what it knows of a table, and of new rows knows nothing for a minute."""
+    if desk.engine.dialect.name != "postgresql":
+        pytest.skip("SQLite plans by its indexes")
+    desk.pull([*TREE, proposal(1), comment(1, 1, 1)])
+    unseen = (
+        "SELECT count(*) FROM pg_class WHERE relname IN ('proposal', 'comment') AND reltuples < 0 "
+        "AND relnamespace = current_schema()::regnamespace"
+    )
+    assert desk.rows(unseen) == [(2,)]
+    refresh(desk.engine, desk.clock)
+    assert desk.rows(unseen) == [(0,)]
