@@ -1637,4 +1637,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "        return False",
         "tests/integration/test_publish_strain.py::test_after_a_lost_database_a_copy_whose_origin_nobody_knows_is_told",
     ),
+    Mutant(
+        "a tag in the middle of an entity hides a marker",
+        "core/ledger/marker.py",
+        '    readings = (text, _unescaped(text), _bare(text), _unescaped(_TAG.sub("", text)))',
+        "    readings = (text, _unescaped(text), _bare(text))",
+        "tests/unit/test_nested_markers.py::test_markers_are_removed_until_none_is_left",
+    ),
 )

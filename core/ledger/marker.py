@@ -191,7 +191,9 @@ def _claims(text: str) -> list[tuple[int, int]] | None:
 
     Somebody shows it as it is, or unescaped, or without its tags, one after the other in any order.
     """
-    if not any("[" in unicodedata.normalize("NFKC", each) for each in (text, _unescaped(text), _bare(text))):
+    # A tag may stand in the middle of an entity, which is another one without it: so first the tags as well.
+    readings = (text, _unescaped(text), _bare(text), _unescaped(_TAG.sub("", text)))
+    if not any("[" in unicodedata.normalize("NFKC", each) for each in readings):
         return []
     waiting = [_Reading(text, tuple(range(len(text))), tuple(range(1, len(text) + 1))).plain()]
     known: set[str] = set()

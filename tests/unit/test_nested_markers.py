@@ -79,6 +79,7 @@ def _as_people_see_it(text: str) -> set[str]:
 
 @settings(max_examples=400, deadline=None)
 @given(hostile)
+@example(_tricked([("escape", 0), ("markup", 3)]))
 def test_markers_are_removed_until_none_is_left(text: str) -> None:
     left = without_markers(f"Voor {text} na")
     assert not claims_marker(left)
