@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,8 +96,17 @@ class Crossing:
     """Proposals of a board, copied to one sandbox."""
 
     def __init__(
-        self, folder: Path, platform: str, version: str, *, count: int, voice: str | None = None, **route: Any
+        self,
+        folder: Path,
+        platform: str,
+        version: str,
+        *,
+        count: int = 0,
+        voice: str | None = None,
+        city: Mapping[str, Any] | None = None,
+        **route: Any,
     ) -> None:
+        """`city`: further keys of the target instance; `route`: of the route."""
         self.clock = FakeClock()
         self.platform = platform
         connector = resolve(platform)
@@ -122,7 +131,7 @@ class Crossing:
             "safety": {"max_gone_percent": 100, "attempts": 20},
             "instances": {
                 "board": {"platform": "civicsync.connectors.testing.fake:CONNECTOR", "url": self.board.url},
-                "city": self.sandbox.instance_block(url),
+                "city": {**self.sandbox.instance_block(url), **(city or {})},
             },
             "routes": {
                 "over": {
