@@ -337,8 +337,8 @@ _SENDING = (
     Mutant(
         "a moderator's text is overwritten",
         SENDING,
-        "changed = own.copy_print is not None and not shown(before.title, before.plain) & known",
-        "changed = own.copy_print is None",
+        "changed = told and not job.just_lost and not shown(before.title, before.plain) & known",
+        "changed = False",
         _unit("sending", "a_copy_that_a_moderator_changed_is_left_as_it_is"),
     ),
     Mutant(
@@ -405,11 +405,39 @@ _SENDING = (
         _unit("sending", "what_a_killed_process_was_sending_is_looked_up_before_anything_else"),
     ),
     Mutant(
-        "whose text stands there is taken as known after a lost edit",
+        "what stands there soon after a lost edit is taken for a moderator's",
         SENDING,
-        'forget = {"copy_print": None} if op.kind is OperationKind.EDIT else None',
-        "forget = None",
-        _unit("sending", "an_edit_that_is_confirmed_and_not_shown_is_asked_again"),
+        "change = await self._seen_soon(job) if op.kind is OperationKind.EDIT else None",
+        "change = None",
+        _unit("sending", "what_stands_there_soon_after_a_lost_edit_is_ours_in_whatever_form"),
+    ),
+    Mutant(
+        "an old page soon after a lost edit makes a conflict of the next one",
+        SENDING,
+        "lost = op.reason_code is Reason.HARMLESS and now - (op.last_sent_at or now) <= _SOON",
+        "lost = False",
+        _unit("sending", "an_old_page_soon_after_a_lost_edit_makes_no_conflict_of_the_next_one"),
+    ),
+    Mutant(
+        "what stands there long after a lost edit is taken for ours",
+        SENDING,
+        "_SOON = timedelta(minutes=5)",
+        "_SOON = timedelta(days=5)",
+        _unit("sending", "what_stands_there_long_after_a_lost_edit_may_be_a_moderators"),
+    ),
+    Mutant(
+        "a copy that could not be read just after is overwritten",
+        SENDING,
+        "told = own.copy_print is not None or own.sent_payload is not None",
+        "told = own.copy_print is not None",
+        _unit("sending", "a_copy_that_could_not_be_read_just_after_is_compared_with_what_was_sent"),
+    ),
+    Mutant(
+        "a copy that could not be read just after is not looked at again",
+        RUN,
+        "await self._look_once_more()",
+        "pass",
+        "tests/integration/test_publish_strain.py::test_a_moderators_words_stay_where_the_look_after_the_write_failed",
     ),
 )
 
@@ -430,7 +458,7 @@ _TAKEN_BACK = (
     ),
     Mutant(
         "a copy that was hidden before any pull saw it counts as there for ever",
-        "sync/publish/target_run.py",
+        RUN,
         "            await self._look_after(outcomes)",
         "            await self._recover()",
         "tests/integration/test_publish.py::test_a_copy_that_was_hidden_before_any_pull_saw_it_is_asked_for",

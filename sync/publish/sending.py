@@ -48,6 +48,8 @@ _SLOW = 30.0
 """Seconds that a platform is left alone which asks to slow down without a word for how long."""
 _FIRST_LOOK = timedelta(minutes=1)
 """After this an answer that was lost is looked up again: most of what is stored late is there by then (measured: 40 seconds)."""
+_SOON = timedelta(minutes=5)
+"""For so long after an edit that was lost, what stands there is the old text or ours: nobody else was as quick."""
 _LONGEST = timedelta(hours=1)
 """The longest distance between two look-ups."""
 _NEVER_WENT_OUT = (Reason.NOT_SENT, Reason.ASKED_AGAIN, Reason.HALF_MADE)
@@ -103,6 +105,8 @@ class Job:
     space: Ref
     conflict: str = "manual"
     twins: str = "ask"
+    just_lost: bool = False
+    """It was sent a moment ago and its answer was lost: what is there may be what it made."""
 
 
 class Sender:
@@ -115,6 +119,8 @@ class Sender:
         self.settle = settle
         self.attempts = attempts
         self.counts = SendingCounts()
+        self.unread: list[str] = []
+        """The publications whose copies could not be read just after they were written."""
         self._just_looked_up: set[int] = set()
         """What this run has asked for already."""
         self.trouble: str = ""
@@ -142,7 +148,8 @@ class Sender:
             return None
         again = op.kind is OperationKind.CREATE and op.first_sent_at is not None
         again = again and op.reason_code not in _NEVER_WENT_OUT and op.id not in self._just_looked_up
-        job = replace(job, operation=claimed)
+        lost = op.reason_code is Reason.HARMLESS and now - (op.last_sent_at or now) <= _SOON
+        job = replace(job, operation=claimed, just_lost=lost)
         self._listen()
         try:
             if again and found is None and isinstance(self.writer, CanFind):
@@ -200,6 +207,8 @@ class Sender:
         there = {**_there(job, copy, reading), "sent_at": self.ledger.clock.now()}
         if copy.twins:
             there |= told(Reason.TWINS, twins_told(copy.ref, copy.twins))
+        if reading is None:
+            self.unread.append(job.publication.id)
         ended = await self._done(job, there, detail=copy.url or copy.ref)
         if ended is not None and copy.twins:
             await self._mend_twins(job, copy.twins)
@@ -307,6 +316,8 @@ class Sender:
         reading = await self._reading(after)
         if reading is not None and fingerprint(reading.title, reading.plain) == seen and seen not in prints(draft):
             self._doubt(job, "the platform confirmed the new text, and still shows the old one")
+        if reading is None:
+            self.unread.append(own.id)
         return await self._done(job, _there(job, after, reading))
 
     def _unchanged(self, job: Job, draft: Draft, before: Reading | None) -> str:
@@ -319,8 +330,11 @@ class Sender:
         if before is None:
             raise Conflict(Reason.COPY_GONE, "the copy is not there any more: a moderator may have removed it")
         seen = fingerprint(before.title, before.plain)
-        known = {own.copy_print, *prints(draft), *(prints(draft_of(own.sent_payload)) if own.sent_payload else ())}
-        changed = own.copy_print is not None and not shown(before.title, before.plain) & known
+        ours = [draft, *([draft_of(own.sent_payload)] if own.sent_payload else [])]
+        known = {own.copy_print}.union(*map(prints, ours))
+        # Where nothing is known of what it said, a person was asked before it was planned.
+        told = own.copy_print is not None or own.sent_payload is not None
+        changed = told and not job.just_lost and not shown(before.title, before.plain) & known
         there = op.there or {}
         approved = op.decided_by is not None and there.get("shown_to") and there.get("print") == seen
         if changed and job.conflict != "origin_wins" and not approved:
@@ -545,9 +559,8 @@ class Sender:
                 return await self._resolve_create(job)
             if op.kind in {OperationKind.ANSWER, OperationKind.ANSWER_BACK}:
                 return await self._resolve_answer(job)
-            # Whether the text there is the old one, ours or a moderator's cannot be told by its fingerprint alone any more.
-            forget = {"copy_print": None} if op.kind is OperationKind.EDIT else None
-            return await self._again(job, Reason.HARMLESS, "repeating it is harmless", forget)
+            change = await self._seen_soon(job) if op.kind is OperationKind.EDIT else None
+            return await self._again(job, Reason.HARMLESS, "repeating it is harmless", change)
         except ConnectorError as error:
             if error.status == 429:
                 self.asked = (error.wait if isinstance(error, NotDone) else None) or _SLOW
@@ -570,6 +583,31 @@ class Sender:
     def _settled_at(self, op: Operation) -> datetime:
         """From when on it cannot be stored any more: before that it may still arrive, for a server goes on after its client has left."""
         return (op.last_sent_at or op.first_sent_at or op.created_at) + self.settle
+
+    async def _seen_soon(self, job: Job) -> dict[str, Any] | None:
+        """How a copy looks soon after an edit whose answer was lost: the old text or ours, in whatever form the platform gave it.
+
+        Later it may be a moderator's, and only the words can tell.
+
+        Raises:
+            ConnectorError: it cannot be told now.
+        """
+        op, own = job.operation, job.publication
+        if own.remote_ref is None or self.ledger.clock.now() - (op.last_sent_at or op.created_at) > _SOON:
+            return None
+        reading = await self.writer.read(copy_of(own))
+        return {"copy_print": fingerprint(reading.title, reading.plain)} if reading is not None else None
+
+    async def look_once_more(self, own: Publication) -> None:
+        """How a copy looks that could not be read after it was written; a moderator's change is told by that from then on.
+
+        Raises:
+            ConnectorError: it cannot be told now.
+        """
+        reading = await self.writer.read(copy_of(own))
+        if reading is not None:
+            seen = {"copy_print": fingerprint(reading.title, reading.plain)}
+            await asyncio.to_thread(partial(self.ledger.update_publication, own, event="looked after", **seen))
 
     async def _resolve_create(self, job: Job) -> Ended:
         op = job.operation

@@ -31,7 +31,7 @@ from ...core.ledger import restored
 from ...core.ledger.ledger import Ledger, Operation, Publication, told
 from ...core.ledger.marker import Signer
 from ...core.ledger.queries import count_by_reason, count_by_state, reasons_told
-from ...core.ledger.states import QUEUED, UNDER_WAY, Lane, OperationKind, OperationState, PublicationState, Reason
+from ...core.ledger.states import LIVE, QUEUED, UNDER_WAY, Lane, OperationKind, OperationState, PublicationState, Reason
 from ...core.schema.failures import host_failure
 from ..credentials import Credentials
 from ..net import STOPPING
@@ -141,6 +141,7 @@ class TargetRun:
                 await self._adopt(outcomes, lost)
             await self._look_for_twins(outcomes)
             await self._work(self._queue(outcomes))
+            await self._look_once_more()
         await asyncio.to_thread(self._close, outcomes)
         if self._mistakes:
             raise next(iter(self._mistakes.values()))
@@ -452,6 +453,17 @@ class TargetRun:
             if wait is None or self.clock.monotonic() - started + wait > PATIENCE:
                 return
             await self._pause(wait)
+
+    async def _look_once_more(self) -> None:
+        """At what was written and could not be read just after: before anybody changes it, and for as long as a run waits."""
+        for own in self.sender.unread:
+            now = await asyncio.to_thread(self.ledger.publication, own)
+            if now is None or now.copy_print is not None or now.remote_ref is None or now.state not in LIVE:
+                continue
+            try:
+                await self._patient(partial(self.sender.look_once_more, now))
+            except ConnectorError:
+                return  # an edit compares the words that were sent, and asks a person where they are others
 
     async def _pause(
         self, wait: float, why: str = "to be sure that nothing arrives late, before it is sent again"

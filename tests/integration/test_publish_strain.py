@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from civicsync.app.cli.main import app
 from civicsync.connectors.contract.errors import CannotDo, NotDone
+from civicsync.connectors.contract.exchange import Request
 from civicsync.connectors.contract.writing import Authored, Copy, Limits, Reading
 from civicsync.connectors.testing.fake import FakeWriter
 from civicsync.core.ledger.ledger import Ledger
@@ -607,3 +608,55 @@ def test_a_board_that_is_closed_stops_no_route_to_another_one(tmp_path: Path, mo
     assert (one.outcome, one.message) == ("failed", "b: this board is closed")
     assert other.outcome == "done"
     assert [each.title for each in world.worlds["b"].copies()] == ["Van a", "Nieuw van c"]
+
+
+# A moderator's words ----------------------------------------------------------------------------------------------------
+
+
+def test_a_moderators_words_stay_where_the_look_after_the_write_failed(tmp_path: Path) -> None:
+    """What was not read just after it was written is read before the run ends: a change is told by that."""
+    world = mesh(tmp_path, 1)
+    board, asked = world.worlds["b"], list[str]()
+
+    def down(request: Request) -> str:
+        if request.method != "GET" or not request.path.startswith("proposal/") or asked:
+            return ""
+        asked.append(request.path)
+        return "503"
+
+    board.gate = down
+    world.publish("a-to-b")
+    assert asked and own_of(world).copy_print is not None
+    [copy] = board.copies()
+    copy.body = copy.body.replace("In straat 0.", "De moderator heeft dit ingekort.")
+    world.worlds["a"].posts[1].body = "Anders."
+    for _ in range(2):
+        world.pull()
+        world.publish("a-to-b")
+    assert "De moderator" in copy.body
+    assert own_of(world).reason_code is Reason.COPY_CHANGED
+
+
+def test_a_moderators_words_stay_where_a_process_was_killed_in_the_middle_of_an_edit(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 1)
+    world.publish("a-to-b")
+    board = world.worlds["b"]
+    [copy] = board.copies()
+    world.worlds["a"].posts[1].body = "Anders."
+    world.pull()
+
+    def killed(what: str) -> None:
+        if what == "after edit":
+            raise KeyboardInterrupt
+
+    board.on_write = killed
+    with pytest.raises(KeyboardInterrupt):
+        world.publish("a-to-b")
+    board.on_write = lambda _: None
+    assert "Anders." in copy.body
+    copy.body = copy.body.replace("Anders.", "De moderator heeft dit ingekort.")
+    for _ in range(3):
+        world.clock.advance(3600)
+        world.publish("a-to-b")
+    assert "De moderator" in copy.body
+    assert own_of(world).reason_code is Reason.COPY_CHANGED

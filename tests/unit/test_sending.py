@@ -596,8 +596,48 @@ async def test_an_edit_that_is_confirmed_and_not_shown_is_asked_again(desk: Desk
     job = edit_job(desk)
     before = reading(desk)
     assert await desk.sender(ScriptedWriter(read=[before, before])).send(job) is W.UNKNOWN
-    assert await desk.sender(ScriptedWriter()).resolve(desk.now(job)) is W.APPROVED
-    assert desk.now(job).publication.copy_print is None, "whose text stands there cannot be told any more"
+    assert await desk.sender(ScriptedWriter(before)).resolve(desk.now(job)) is W.APPROVED
+
+
+async def lost_edit(desk: Desk) -> Job:
+    """An edit that went out and was not answered."""
+    job = edit_job(desk)
+    before = reading(desk)
+    writer = ScriptedWriter(before, edit=[MaybeDone("lost")])
+    assert await desk.sender(writer).send(job) is W.UNKNOWN
+    return desk.now(job)
+
+
+REWRITTEN = Reading("Meer bomen", "Anders, zoals het platform het schrijft.")
+
+
+async def test_what_stands_there_soon_after_a_lost_edit_is_ours_in_whatever_form(desk: Desk) -> None:
+    job = await lost_edit(desk)
+    assert await desk.sender(ScriptedWriter(REWRITTEN)).resolve(job) is W.APPROVED
+    assert desk.now(job).publication.copy_print == fingerprint(REWRITTEN.title, REWRITTEN.plain)
+    assert await desk.sender(ScriptedWriter(REWRITTEN)).send(desk.now(job)) is W.SENT
+
+
+async def test_an_old_page_soon_after_a_lost_edit_makes_no_conflict_of_the_next_one(desk: Desk) -> None:
+    job = await lost_edit(desk)
+    assert await desk.sender(ScriptedWriter(reading(desk))).resolve(job) is W.APPROVED
+    assert await desk.sender(ScriptedWriter(REWRITTEN)).send(desk.now(job)) is W.SENT
+
+
+async def test_what_stands_there_long_after_a_lost_edit_may_be_a_moderators(desk: Desk) -> None:
+    job = await lost_edit(desk)
+    desk.clock.advance(3600)
+    assert await desk.sender(ScriptedWriter(REWRITTEN)).resolve(job) is W.APPROVED
+    assert await desk.sender(ScriptedWriter(REWRITTEN)).send(desk.now(job)) is W.AWAITING_APPROVAL
+    assert desk.now(job).publication.reason_code is Reason.COPY_CHANGED
+
+
+async def test_a_copy_that_could_not_be_read_just_after_is_compared_with_what_was_sent(desk: Desk) -> None:
+    was = payload_of(desk.draft())
+    job = edit_job(desk, copy_print=None, sent_payload=was)
+    assert await desk.sender(ScriptedWriter(reading(desk))).send(job) is W.SENT
+    job = edit_job(desk, copy_print=None, sent_payload=was)
+    assert await desk.sender(ScriptedWriter(REWRITTEN)).send(job) is W.AWAITING_APPROVAL
 
 
 async def test_an_edit_that_is_never_shown_is_believed_in_the_end(desk: Desk) -> None:
