@@ -353,13 +353,14 @@ class Marked(NamedTuple):
     plain: str
     html: str
     author: str | None = None
+    space: Key | None = None
 
 
 def marked_texts(engine: Engine, instance: str) -> list[Marked]:
     """The texts on an instance that carry markers and are no copies in our ledger."""
     known = select(PUBLICATION.c.id).where(PUBLICATION.c.copy_key == TEXT.c.proposal_key)
     query = (
-        select(TEXT.c.proposal_key, TEXT.c.title, TEXT.c.plain, TEXT.c.html, PROPOSAL.c.author)
+        select(TEXT.c.proposal_key, TEXT.c.title, TEXT.c.plain, TEXT.c.html, PROPOSAL.c.author, PROPOSAL.c.space_key)
         .join(PROPOSAL, PROPOSAL.c.key == TEXT.c.proposal_key)
         .where(PROPOSAL.c.instance == instance, PROPOSAL.c.gone_at.is_(None))
         .where(TEXT.c.plain.contains("[civicsync:"), ~known.exists())

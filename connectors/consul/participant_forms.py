@@ -156,8 +156,13 @@ class ParticipantForms:
         if created.status == 200 and created.offers("/publish"):
             return False
         page = await self._page(f"/proposals/{own}/retire_form", wanted, f"edit_proposal_{own}")
-        form = page.form(f"edit_proposal_{own}") or {}
-        there = [each for each in _blocks(form) if each[2] and wanted in (None, each[1])]
+        there = _written(page, own, wanted)
+        # Without the translation interface a form shows the language of its page alone; after a lost ledger nobody knows the copy's.
+        for locale in locales_of(page) if wanted is None and not there else ():
+            page = await self._page(f"/proposals/{own}/retire_form", locale, f"edit_proposal_{own}")
+            there = _written(page, own, locale)
+            if there:
+                break
         if not there:
             raise CannotDo("the proposal has no text in the language of its copy", hint="somebody changed its language")
         _, locale, translation, _ = there[0]
@@ -241,6 +246,12 @@ def not_made(session: WebSession, answer: HtmlPage, *, back: str = "") -> Except
         status=answer.status,
         accepted=answer.status in {200, 302},
     )
+
+
+def _written(page: HtmlPage, own: str, locale: str | None) -> list[tuple[str, str, str | None, bool]]:
+    """The blocks of a form for a proposal in which there is a text, in this language or in any."""
+    blocks = _blocks(page.form(f"edit_proposal_{own}") or {})
+    return [each for each in blocks if each[2] and locale in (None, each[1])]
 
 
 def _blocks(form: Mapping[str, str]) -> list[tuple[str, str, str | None, bool]]:

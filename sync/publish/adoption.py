@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from sqlalchemy import Engine
+
 from ...config.routes import Route
 from ...connectors.contract.writing import Authored, CanFind, Copy, Reading
 from ...core.identity import Ref, by_number
 from ...core.ledger.ledger import SETTLED, DuplicateCopy, Ledger, Publication, copy_columns, publication_id, told
 from ...core.ledger.marker import Marker, Signer, markers_in
 from ...core.ledger.states import Lane, OperationState, PublicationState, Reason
-from ..origins import load_origins, new_origins
+from ..origins import load_origins, marked_texts, new_origins
 from ..render.render import fingerprint
 from .sending import tell_twins, twins_told, withdraw_twins
 
@@ -43,22 +45,25 @@ async def adopt(
     *,
     stop_at_known: bool,
     keep_first: Collection[str] = (),
+    moved_to: Collection[Ref] = (),
 ) -> list[Adopted]:
     """Put copies of ours that the ledger does not know back into it, by their signed markers; returns what was found.
 
     `routes`: by origin instance, the route that leads from there to `space`; `keep_first`: those of them where the copy made first stays
     and others with its marker are taken back. `stop_at_known`: a ledger that was restored from a backup lacks the newest only, so a run
-    of known ones ends the search.
+    of known ones ends the search. `moved_to`: where else copies that were made in `space` may be by now.
     """
-    adopted, listed, run = list[Adopted](), list[Authored](), 0
+    adopted, listed = list[Adopted](), list[Authored]()
     known = await asyncio.to_thread(ledger.copies)
-    async for made in writer.authored(space):
-        if f"{instance}/{made.copy.ref}" in known:
-            run += 1
-            if stop_at_known and run >= 30:
-                break
-            continue
-        listed.append(made)
+    for place in (space, *moved_to):
+        run = 0
+        async for made in writer.authored(place):
+            if f"{instance}/{made.copy.ref}" in known:
+                run += 1
+                if stop_at_known and run >= 30:
+                    break
+                continue
+            listed.append(made)
     for marker, found in _candidates(signer, listed, instance, space).items():
         route = routes.get(marker.origin.partition("/")[0])
         if route is None:
@@ -87,6 +92,16 @@ async def adopt(
             now = await asyncio.to_thread(ledger.publication, own.id)
             await asyncio.to_thread(withdraw_twins, ledger, now or own, others)
     return adopted
+
+
+def moved_from(engine: Engine, signer: Signer, instance: str, space: str) -> list[Ref]:
+    """The other spaces in which a pull saw texts with our markers for `space`: an administrator may have moved them there. Blocks."""
+    found = {
+        marked.space.partition("/")[2]
+        for marked in marked_texts(engine, instance)
+        if marked.space is not None and any(signer.is_ours(each, instance, space) for each in markers_in(marked.plain))
+    }
+    return sorted(found - {space})
 
 
 @dataclass(slots=True)

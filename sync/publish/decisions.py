@@ -121,10 +121,13 @@ def copy_of(own: Publication) -> Copy:
     return Copy(own.remote_ref, own.url or "", own.how or {})
 
 
-def withdrawal_text(own: Publication, *, text_stays: bool = False) -> str:
-    """What citizens read where a platform asks why a copy is taken back, in the copy's language; true also where its text stays."""
-    locale = (own.sent_payload or {}).get("locale", "en")
-    return phrases.withdrawn_readable(locale) if text_stays else phrases.withdrawn(locale)[1]
+def withdrawal_text(own: Publication, *, text_stays: bool = False, locale: str | None = None) -> str:
+    """What citizens read where a platform asks why a copy is taken back, in the copy's language; true also where its text stays.
+
+    `locale`: the language where the ledger, which was lost, does not tell it.
+    """
+    spoken = str((own.sent_payload or {}).get("locale") or (own.how or {}).get("locale") or locale or "en")
+    return phrases.withdrawn_readable(spoken) if text_stays else phrases.withdrawn(spoken)[1]
 
 
 def editing(writer: Writer) -> CanEdit:

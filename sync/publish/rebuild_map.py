@@ -20,7 +20,7 @@ from ...core.ledger.marker import Signer
 from ...core.ledger.queries import count_by_reason
 from ...core.ledger.states import Reason
 from ..credentials import Credentials
-from .adoption import adopt, hold_older
+from .adoption import adopt, hold_older, moved_from
 
 
 @dataclass(slots=True)
@@ -88,7 +88,10 @@ async def _rebuild(config: Config, ledger: Ledger, row: Rebuilt, lease: Lease, b
             [p for p in await asyncio.to_thread(partial(ledger.publications, route=row.route)) if p.copy_key]
         )
         routes = {route.source.instance: row.route}
-        found = await adopt(ledger, signer, writer, writer.read, to.instance, to.space, routes, stop_at_known=False)
+        moved = await asyncio.to_thread(moved_from, ledger.engine, signer, to.instance, to.space)
+        found = await adopt(
+            ledger, signer, writer, writer.read, to.instance, to.space, routes, stop_at_known=False, moved_to=moved
+        )
         row.found = len(found)
         asked = (Reason.TWINS, Reason.MIXED_MARKERS, Reason.UNPROVEN)
         row.asked = await asyncio.to_thread(

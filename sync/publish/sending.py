@@ -30,6 +30,7 @@ from ...connectors.contract.writing import (
     Copy,
     Draft,
     KeepsText,
+    LocalText,
     Reading,
     Writer,
 )
@@ -37,6 +38,8 @@ from ...core.identity import Ref
 from ...core.ledger.ledger import SETTLED, DuplicateCopy, Ledger, Operation, Publication, copy_columns, told
 from ...core.ledger.marker import carries
 from ...core.ledger.states import OperationKind, OperationState, PublicationState, Reason, refusal_of
+from ...core.records import UNKNOWN_LOCALE
+from ..origins import load_origins
 from ..render import phrases
 from ..render.render import answer_of, blanked, draft_of, fingerprint, prints, shown, why_not_sent
 from .decisions import copy_of, editing, withdrawal_text, withdrawing
@@ -253,46 +256,90 @@ class Sender:
         return await self._done(job, settled, detail=why or "the copy that was made first stays")
 
     async def _withdraw(self, job: Job) -> Ended:
+        """Take back the copy, and whatever else of ours carries its marker: a late draft, a twin that nobody has decided about."""
         own, reason = job.publication, (job.operation.payload or {}).get("reason", "")
-        kept = await self._text_kept(job, copy_of(own))
+        left = [await self._take_back(job, copy_of(own))]
+        left += [await self._take_back(job, other) for other in await self._others(job)]
+        why = next((each for each in left if each is not None), None)
+        return await self._done(job, told(why[0], f"{reason}; {why[1]}") if why is not None else SETTLED)
+
+    async def _take_back(self, job: Job, copy: Copy) -> tuple[Reason, str] | None:
+        """Take back one text; why something of it is left, if something is."""
+        own = job.publication
+        kept = await self._text_kept(job, copy)
         try:
-            text = withdrawal_text(own, text_stays=kept != "")
-            await withdrawing(self.writer).withdraw(job.space, copy_of(own), text)
+            text = withdrawal_text(own, text_stays=kept != "", locale=None if own.sent_payload else self._locale(own))
+            await withdrawing(self.writer).withdraw(job.space, copy, text)
         except NotLetIn:
             raise
         except CannotDo as error:
             # What the origin's author or moderator took away must not go on standing elsewhere.
+            note = self._note(job, copy)
             if not isinstance(self.writer, CanEdit):
                 raise
-            if not own.sent_payload:
-                # After a lost ledger nobody knows what was sent; the note of before may stand there already.
-                if not await self._note_stands(job):
-                    raise
-            else:
-                await self.writer.edit(job.space, copy_of(own), self._note(job))
-            why = f"{reason}; its text was replaced by a note, because: {error.message}"
-            return await self._done(job, told(Reason.REPLACED_BY_NOTE, why), detail=why)
-        reading = await self._reading(copy_of(own))
+            if note is not None:
+                await self.writer.edit(job.space, copy, note)
+            elif not await self._note_stands(copy):
+                raise
+            return Reason.REPLACED_BY_NOTE, f"its text was replaced by a note, because: {error.message}"
+        reading = await self._reading(copy)
         if reading is not None and not reading.withdrawn:
             self._doubt(job, "the platform confirmed that the copy is taken back, and still shows it")
-        why = f"{reason}; its text stays readable there, because: {kept}"
-        return await self._done(job, told(Reason.TEXT_STAYS, why) if kept else SETTLED)
+        return (Reason.TEXT_STAYS, f"its text stays readable there, because: {kept}") if kept else None
 
-    def _note(self, job: Job) -> Draft:
-        return self.writer.fit(job.space, blanked(draft_of(job.publication.sent_payload or {}))).draft
+    async def _others(self, job: Job) -> list[Copy]:
+        """What else of ours carries the marker of a copy that is taken back.
 
-    async def _note_stands(self, job: Job) -> bool:
-        reading = await self._reading(copy_of(job.publication))
+        Raises:
+            NotDone: the platform does not answer now; taking back what is taken back already is harmless.
+        """
+        own = job.publication
+        if not isinstance(self.writer, CanFind) or not own.sent_payload:
+            return []
+        since = min(own.sent_at or own.created_at, own.created_at) - _SKEW
+        found: list[Copy] = []
+        try:
+            first = await self.writer.find(job.space, draft_of(own.sent_payload), since)
+            for reference in (first.ref, *first.twins) if first is not None else ():
+                other = replace(copy_of(own), ref=reference, url="")
+                reading = await self.writer.read(other) if reference != own.remote_ref else None
+                if reading is not None and not reading.withdrawn and carries(reading.plain, own.marker):
+                    found.append(other)
+        except ConnectorError as error:
+            if platform_failed(error):
+                raise NotDone(error.message, hint=error.hint, status=error.status) from error
+            # Where it cannot be told, what a pull sees is told as a twin.
+        return found
+
+    def _note(self, job: Job, copy: Copy) -> Draft | None:
+        """What stands in place of a text; None where nobody knows any more in which language the copy is."""
+        own, sent = job.publication, job.publication.sent_payload
+        if sent:
+            said = draft_of(sent)
+        else:
+            locale = copy.how.get("locale") or self._locale(own)
+            if locale is None:
+                return None
+            said = Draft(locale, {locale: LocalText("", "", "")}, own.marker, copy.how.get("voice"))
+        return self.writer.fit(job.space, blanked(said)).draft
+
+    def _locale(self, own: Publication) -> str | None:
+        origin = load_origins(self.ledger.engine, [own.origin_key]).get(own.origin_key)
+        return origin.locale if origin is not None and origin.locale != UNKNOWN_LOCALE else None
+
+    async def _note_stands(self, copy: Copy) -> bool:
+        reading = await self._reading(copy)
         return reading is not None and phrases.is_note(reading.title, reading.plain)
 
     async def _text_kept(self, job: Job, copy: Copy) -> str:
         """Where what is taken back stays readable, its text goes first; why it could not, or nothing where it is or will be gone."""
         if not (isinstance(self.writer, KeepsText) and self.writer.keeps_text_when_withdrawn):
             return ""
-        if not isinstance(self.writer, CanEdit) or not job.publication.sent_payload:
+        note = self._note(job, copy)
+        if note is None or not isinstance(self.writer, CanEdit):
             return "what it says is not known any more"
         try:
-            await self.writer.edit(job.space, copy, self._note(job))
+            await self.writer.edit(job.space, copy, note)
         except NotLetIn:
             raise
         except (CannotDo, ContentRefused) as error:

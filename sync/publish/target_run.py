@@ -36,7 +36,7 @@ from ...core.schema.failures import host_failure
 from ..credentials import Credentials
 from ..net import STOPPING
 from ..origins import load_origins, unseen_copies
-from .adoption import adopt, hold_older
+from .adoption import adopt, hold_older, moved_from
 from .decisions import Action, Decision, copy_of, requests_of
 from .intents import plans_first, write_plan
 from .outcome import PublishProgress, RouteEnd, RouteOutcome, Shown
@@ -398,6 +398,7 @@ class TargetRun:
                 spaces.setdefault(route.to.space, {})[route.source.instance] = each.route
         signer = self.publisher.signer
         for space, routes in spaces.items():
+            moved = await asyncio.to_thread(moved_from, self.publisher.engine, signer, self.instance, space)
             try:
                 adopted = await adopt(
                     self.ledger,
@@ -409,6 +410,7 @@ class TargetRun:
                     routes,
                     stop_at_known=not self._strays and not lost,
                     keep_first={name for name in routes.values() if self.config.routes[name].twins == "keep_first"},
+                    moved_to=moved,
                 )
             except ConnectorError as error:
                 if isinstance(error, WrongCredentials) or platform_failed(error):

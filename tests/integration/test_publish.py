@@ -21,6 +21,7 @@ from civicsync.connectors.testing.messages import Request, Response
 from civicsync.core.ledger.ledger import Ledger
 from civicsync.core.ledger.states import OperationState, Reason, waits_for_person
 from civicsync.core.records import State
+from civicsync.core.schema.database import migrate, open_engine, parse_url
 from civicsync.sync.publish.rebuild_map import rebuild_map
 from civicsync.sync.publish.review import Reviewer
 from civicsync.sync.publish.route_check import check_route
@@ -835,3 +836,66 @@ def test_a_crash_in_the_middle_holds_nothing_back(tmp_path: Path) -> None:
     world.publish()
     assert world.states() == {"sent": 6}
     assert len(world.worlds["b"].copies()) == 6
+
+
+def _text_of(world: Crossing, own: str) -> str:
+    return repr(world.sandbox.database.tables["proposals"].by_id[int(own)].texts)
+
+
+def test_a_late_draft_of_ours_goes_with_the_copy_on_consul(tmp_path: Path) -> None:
+    """Nobody sees a draft in a list; by its address, and in the interface, everybody does (docs/platforms/consul.md 3.1)."""
+    world = Crossing(tmp_path, "consul", "2.5.1", count=1, voice="participant")
+    world.pull("board")
+    world.publish()
+    [[own]] = world.rows("SELECT remote_id FROM publications")
+    table = world.sandbox.database.tables["proposals"]
+    late = table.by_id[int(world.sandbox.operations()["add_proposal"](title="x", draft=True))]
+    late.texts = {locale: dict(said) for locale, said in table.by_id[int(own)].texts.items()}
+    late.author = table.by_id[int(own)].author
+    world.board.posts[1].hidden = True
+    world.pull()
+    world.publish()
+    assert "te weinig bomen" not in _text_of(world, own)
+    assert "te weinig bomen" not in repr(late.texts)
+
+
+def test_after_a_lost_ledger_the_text_of_what_is_taken_back_goes_on_consul(tmp_path: Path) -> None:
+    world = Crossing(tmp_path, "consul", "2.5.1", count=1, voice="participant")
+    world.pull("board")
+    world.publish()
+    [[own]] = world.rows("SELECT remote_id FROM publications")
+    world.board.posts[1].body = "Nu iets heel anders over bomen in de wijk, met meer woorden."
+    world.engine.dispose()
+    world.engine = open_engine(parse_url("sqlite:///second.db", tmp_path))
+    migrate(world.engine)
+    world.pull()
+    asyncio.run(rebuild_map(world.config, world.engine, ["over"], world.clock, world.backends))
+    world.publish()
+    assert "te weinig bomen" in _text_of(world, own), "whether it is changed is asked first"
+    world.board.posts[1].hidden = True
+    world.pull("board")
+    world.publish()
+    assert "te weinig bomen" not in _text_of(world, own)
+    [[reason]] = world.rows("SELECT reason FROM publications")
+    assert reason == ""
+
+
+def test_after_a_lost_ledger_a_copy_that_was_moved_to_another_group_is_found(tmp_path: Path) -> None:
+    """An administrator may move an idea: the pull sees it there, and it is ours as before (docs/platforms/your-priorities.md 3)."""
+    world = Crossing(tmp_path, "your-priorities", "2026-07", count=1)
+    world.pull("board")
+    world.publish()
+    [[own]] = world.rows("SELECT remote_id FROM publications")
+    world.sandbox.operations()["move_post"](own, 2)
+    world.engine.dispose()
+    world.engine = open_engine(parse_url("sqlite:///second.db", tmp_path))
+    migrate(world.engine)
+    for _ in range(2):
+        world.pull()
+        world.publish()
+    assert world.copies().total() == 1, "made a second time"
+    assert world.rows("SELECT remote_id, state FROM publications") == [(own, "sent")]
+    world.board.posts[1].hidden = True
+    world.pull("board")
+    world.publish()
+    assert world.copies().total() == 0

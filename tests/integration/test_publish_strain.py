@@ -610,6 +610,23 @@ def test_a_board_that_is_closed_stops_no_route_to_another_one(tmp_path: Path, mo
     assert [each.title for each in world.worlds["b"].copies()] == ["Van a", "Nieuw van c"]
 
 
+def test_a_twin_that_nobody_has_decided_about_goes_with_its_copy(tmp_path: Path) -> None:
+    """Which of two stays is a person's question; where the origin is gone none does."""
+    world = mesh(tmp_path, 1)
+    world.publish("a-to-b")
+    board = world.worlds["b"]
+    [copy] = board.copies()
+    board.write(copy.title, copy.body, "robot")
+    world.pull()
+    world.publish("a-to-b")
+    assert own_of(world).reason_code is Reason.TWINS
+    world.worlds["a"].posts[1].hidden = True
+    for _ in range(2):
+        world.pull()
+        world.publish("a-to-b")
+    assert board.copies() == []
+
+
 # A moderator's words ----------------------------------------------------------------------------------------------------
 
 

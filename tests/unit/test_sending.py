@@ -1,8 +1,10 @@
 """Each rule of carrying out one operation: what a platform's word ends in, and what is asked before anything is sent again."""
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
@@ -828,3 +830,56 @@ async def test_an_edit_settles_only_what_has_to_do_with_the_text(desk: Desk, bef
     desk.ledger.update_publication(job.publication, event="arranged", reason_code=before, reason="x")
     assert await desk.sender(ScriptedWriter(reading(desk))).send(desk.now(job)) is W.SENT
     assert desk.now(job).publication.reason_code is after
+
+
+# Everything of ours goes -----------------------------------------------------------------------------------------------
+
+
+def there_twice(desk: Desk, **script: Sequence[Any]) -> ScriptedWriter:
+    """A platform that shows a second text of ours with the marker of the copy."""
+    both = Copy("proposal/9", "https://b.example/9", twins=("proposal/1",))
+    main = desk.draft().main
+    twin = Reading(main.title, main.plain)
+    return ScriptedWriter(**{"find": [both], "read": [None, twin, None], **script})
+
+
+async def test_what_else_carries_the_marker_of_a_copy_is_taken_back_with_it(desk: Desk) -> None:
+    writer = there_twice(desk)
+    job = desk.job(K.WITHDRAW)
+    assert await desk.sender(writer).send(job) is W.SENT
+    assert writer.calls.count("withdraw") == 2
+    assert desk.now(job).publication.reason_code is Reason.NONE
+
+
+async def test_what_says_something_else_by_now_is_not_taken_back_with_a_copy(desk: Desk) -> None:
+    writer = there_twice(desk, read=[None, Reading("Iets anders", "Van iemand anders."), None])
+    assert await desk.sender(writer).send(desk.job(K.WITHDRAW)) is W.SENT
+    assert writer.calls.count("withdraw") == 1
+
+
+async def test_a_second_text_that_only_a_note_can_replace_is_told(desk: Desk) -> None:
+    writer = there_twice(desk, withdraw=[None, CannotDo("it has supports")])
+    job = desk.job(K.WITHDRAW)
+    assert await desk.sender(writer).send(job) is W.SENT
+    assert desk.now(job).publication.reason_code is Reason.REPLACED_BY_NOTE
+
+
+async def test_whether_there_is_more_of_ours_is_asked_again_where_the_platform_is_down(desk: Desk) -> None:
+    writer = there_twice(desk, find=[NotDone("down", status=503)])
+    assert await desk.sender(writer).send(desk.job(K.WITHDRAW)) is W.APPROVED
+
+
+async def test_a_copy_is_taken_back_also_where_its_twins_cannot_be_told(desk: Desk) -> None:
+    writer = there_twice(desk, find=[NotDone("whose it is cannot be told")])
+    assert await desk.sender(writer).send(desk.job(K.WITHDRAW)) is W.SENT
+
+
+async def test_after_a_lost_ledger_the_text_goes_too_in_the_language_of_the_origin(desk: Desk) -> None:
+    """The marker and a language are enough for the note; the origin still tells one, or the copy."""
+    desk.origin(1)
+    writer, job = Keeping(reading(desk)), desk.job(K.WITHDRAW, sent_payload=None)
+    assert await desk.sender(writer).send(job) is W.SENT
+    assert [call for call in writer.calls if call in {"edit", "withdraw"}] == ["edit", "withdraw"]
+    assert "In de straat." not in writer.said[0] and desk.marker() in writer.said[0]
+    assert "de tekst staat daarom niet meer hier" in writer.reasons[0]
+    assert desk.now(job).publication.reason_code is Reason.NONE
