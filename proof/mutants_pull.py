@@ -1013,4 +1013,47 @@ MUTANTS: tuple[Mutant, ...] = (
         '"tags": bool(',
         f"{_ODD_CONSUL}test_at_first_contact_a_list_that_fails_hides_nothing[tags-a server error]",
     ),
+    Mutant(
+        "CONSUL: a list that is more than one answer may be is asked for in parts",
+        "connectors/consul/light_sweep.py",
+        "            except TooLarge:",
+        "            except NotImplementedError:",
+        f"{_ODD_CONSUL}test_a_list_that_is_more_than_one_answer_may_be_is_asked_for_in_parts[sent]",
+    ),
+    Mutant(
+        "what is too large when it is decoded is too large",
+        "connectors/contract/exchange.py",
+        "            raise TooLarge(f",
+        "            raise Malformed(f",
+        f"{_ODD_CONSUL}test_a_list_that_is_more_than_one_answer_may_be_is_asked_for_in_parts[decoded]",
+    ),
+    Mutant(
+        "CONSUL: what was more than one answer may be is not asked for at once again",
+        "connectors/consul/light_sweep.py",
+        "        self._paged |= self.api.too_large.intersection(sizes)",
+        "        self._paged |= set()",
+        f"{_ODD_CONSUL}test_a_list_that_is_more_than_one_answer_may_be_is_asked_for_in_parts[sent]",
+    ),
+    Mutant(
+        "CONSUL: comments that are known to be many are not asked for at once",
+        "connectors/consul/comments.py",
+        "{SCOPE: sum(counts.values())}",
+        "{}",
+        f"{_ODD_CONSUL}test_a_list_that_is_known_to_be_long_is_not_asked_for_at_once[comment]",
+    ),
+    Mutant(
+        "CONSUL: single ones are not looked for in a long list at once",
+        "connectors/consul/reader.py",
+        "sweep.sweep({collection: self._about(collection)})",
+        "sweep.sweep({collection: 0})",
+        f"{_ODD_CONSUL}test_a_list_that_is_known_to_be_long_is_not_asked_for_at_once[vote]",
+    ),
+    Mutant(
+        "CONSUL: a sweep for markers that is more than one answer may be goes in parts",
+        "connectors/consul/lookup.py",
+        "                        rows = _PART\n",
+        "                        raise\n",
+        "tests/contract/test_consul_writer_site.py::"
+        "test_a_sweep_for_markers_that_is_more_than_one_answer_may_be_goes_in_parts",
+    ),
 )

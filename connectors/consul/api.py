@@ -61,6 +61,8 @@ class Api:
         self._headers = authorization(settings)
         self.broken: set[Ref] = set()
         """What the server failed on although it was asked for alone."""
+        self.too_large: set[str] = set()
+        """Collections that are asked for in parts from now on: all of them at once were more than one answer may be."""
 
     async def release(self) -> tuple[str, Mapping[str, Any]]:
         """The release and the switched-on processes (docs/platforms/consul.md 0).

@@ -275,7 +275,7 @@ class CommentReader:
             if not of_this_alone(error):
                 raise
             # Which of them? A light sweep of all ids tells it in a request or two; halving the batch would take many.
-            light = await self.sweep.settle({SCOPE: set()})
+            light = await self.sweep.settle({SCOPE: set()}, {SCOPE: sum(counts.values())})
             # Where the list itself has holes nothing that it does not show is gone.
             there = light.rows[SCOPE].keys() if SCOPE in light.settled else due.keys()
             data = await self.api.by_id(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...core.store.change_tokens import ChangeTokens
+from ..contract.errors import TooLarge
 from ..contract.values import Progress, inside
 from .api import Api
 from .dialects import Dialect, Shape, pages_document
@@ -22,7 +23,7 @@ WHOLE = 20_000
 """More rows than this are not asked for at once, whatever a dialect allows: neither side should hold them all."""
 
 _PART = 5_000
-"""How many are asked for instead."""
+"""How many are asked for instead, also where more came than one answer may be: how many there are is not known at first."""
 
 
 @dataclass(slots=True)
@@ -57,15 +58,23 @@ class LightSweep:
         self.nameless: dict[str, int] = {}
         """And rows without a number."""
 
-    async def settle(self, expected: Mapping[str, AbstractSet[str]]) -> Light:
-        """Sweep these collections until each saw the same ids twice in a row; `expected` are the ids known before."""
+    async def settle(self, expected: Mapping[str, AbstractSet[str]], sizes: Mapping[str, int] | None = None) -> Light:
+        """Sweep these collections until each saw the same ids twice in a row.
+
+        Args:
+            expected: the ids known before.
+            sizes: how many rows there are by what else is known, where no ids are.
+        """
         light = Light()
         last: dict[str, AbstractSet[str]] = dict(expected)
         open_: list[str] = list(expected)
         for _ in range(MAX_SWEEPS):
             if not open_:
                 break
-            rows = await self.sweep({name: max(len(light.rows.get(name, ())), len(last[name])) for name in open_})
+            about = sizes or {}
+            rows = await self.sweep(
+                {name: max(len(light.rows.get(name, ())), len(last[name]), about.get(name, 0)) for name in open_}
+            )
             for name in list(open_):
                 seen = rows[name].keys()
                 # One page is one SQL statement: a consistent picture by itself.
@@ -89,12 +98,19 @@ class LightSweep:
         progress = {name: Progress(name) for name in sizes}
         page = self.dialect.page or _PART
         self._paged = {name for name, size in sizes.items() if self.dialect.page is not None or size > WHOLE}
+        self._paged |= self.api.too_large.intersection(sizes)
         whole = [name for name in sizes if name not in self._paged]
         if whole:
             parts = [(name, Shape(name, light=True), 0, None) for name in whole]
-            data = await self.api.pages(pages_document(self.dialect, parts, self.budget), self.dialect)
-            for name in whole:
-                self._take(found[name], data, name, name)
+            try:
+                data = await self.api.pages(pages_document(self.dialect, parts, self.budget), self.dialect)
+            except TooLarge:
+                # Which of them it is nobody knows; a small one costs a request more.
+                self.api.too_large.update(whole)
+                self._paged.update(whole)
+            else:
+                for name in whole:
+                    self._take(found[name], data, name, name)
         sizes = {name: size for name, size in sizes.items() if name in self._paged}
         offsets = [(name, at) for name, size in sizes.items() for at in range(0, size + 1, page)]
         more = {name: (size // page + 1) * page for name, size in sizes.items()}

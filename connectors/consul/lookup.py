@@ -12,7 +12,7 @@ from typing import Any
 from ...core.identity import Ref, split_ref
 from ...core.ledger.marker import carries, claims_marker, said
 from ...core.records import Answer, Proposal, State
-from ..contract.errors import CannotDo, NotDone, nothing_stored
+from ..contract.errors import CannotDo, NotDone, TooLarge, nothing_stored
 from ..contract.reading import Context
 from ..contract.values import flat, inside
 from ..contract.writing import Copy, Reading
@@ -37,6 +37,8 @@ PER_PAGE = 25
 _ROOM = timedelta(hours=2)
 """The interface cuts times of creation to the hour."""
 MAX_PAGES = 4000
+_PART = 2000
+"""Whole proposals that are asked for at once where all of them are more than one answer may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,14 @@ class Lookup:
             while goes_on:
                 parts = [(f"p{i}", shape, offset + i * (rows or 0), rows) for i in range(pages)]
                 async with nothing_stored():
-                    data = await self.api(None).ask(pages_document(dialect, parts), dialect)
+                    try:
+                        data = await self.api(None).ask(pages_document(dialect, parts), dialect)
+                    except TooLarge:
+                        if rows is not None:
+                            raise
+                        # A dialect without pages was asked for all of them, and how many there are was not known.
+                        rows = _PART
+                        continue
                 for position in range(pages):
                     connection = data.get(f"p{position}")
                     for node in nodes(connection, dialect):

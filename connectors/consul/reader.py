@@ -162,7 +162,7 @@ class ConsulReader:
         if dialect.name == "B" and collection in {"comments", "votes"}:
             # Its single look-ups show what is not public as well (docs/platforms/consul.md 4.1); its lists are one statement.
             sweep = LightSweep(self.api, dialect, None)
-            rows = (await sweep.sweep({collection: 0}))[collection]
+            rows = (await sweep.sweep({collection: self._about(collection)}))[collection]
             absent = None if sweep.holes.get(collection) or sweep.nameless.get(collection) else False
             return {own: True if own in rows else absent for own in ids}
         shape = Shape(collection, light=True)
@@ -177,6 +177,14 @@ class ConsulReader:
             ):
                 found[own] = False
         return found
+
+    def _about(self, collection: str) -> int:
+        """How many comments or votes there are, by what this run has seen."""
+        if self._pull is None:
+            return 0
+        if collection == "comments":
+            return sum(counts_in(self._pull.light).values())
+        return len(self._pull.seen.get(collection, ()))
 
     async def _any_budget(self, dialect: Dialect) -> tuple[str | None, bool]:
         """Any published budget; None: there is none, and whether each that was known said so itself (an empty list proves nothing)."""

@@ -9,6 +9,7 @@ ConnectorError
 +-- NotFound          404
 +-- Malformed         an answer that is not what the platform sends
 |   +-- EndlessList   a list that says it goes on, and does not
+|   +-- TooLarge      more than one answer may be, as sent or as decoded
 +-- Interface         the platform's interface is not the one probed; probing again may help
 +-- NotThisPlatform   something else answers there
 +-- WriteError        a write did not end with the platform's word that it is done
@@ -44,6 +45,7 @@ __all__ = [
     "NotThisPlatform",
     "SignInWanted",
     "Throttled",
+    "TooLarge",
     "Unreachable",
     "WriteError",
     "WrongCredentials",
@@ -103,6 +105,10 @@ class EndlessList(Malformed):
             hint="a cache in front of the platform may ignore what is asked",
             status=200,
         )
+
+
+class TooLarge(Malformed):
+    """The answer is larger than one may be, as it is sent or as it is decoded: the same again is as large, a part of it may not be."""
 
 
 class Interface(ConnectorError):

@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 import msgspec
 
 from .bounded_json import TooCostly, decode
-from .errors import Elsewhere, Malformed, NotAllowed, SignInWanted
+from .errors import Elsewhere, Malformed, NotAllowed, SignInWanted, TooLarge
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class Response:
 
         Raises:
             Malformed: it is not JSON, whatever the status says.
+            TooLarge: decoded, it would take more memory or more levels than an answer may.
         """
         if self.decoded is not None:
             return self.decoded
@@ -51,7 +52,7 @@ class Response:
         try:
             return decode(self.body)
         except TooCostly as error:
-            raise Malformed(f"{place_of('', self.url)}: the JSON is {error}", status=self.status) from error
+            raise TooLarge(f"{place_of('', self.url)}: the JSON is {error}", status=self.status) from error
         except ValueError as error:
             raise Malformed(f"{place_of('', self.url)}: the JSON is cut or broken", status=self.status) from error
 

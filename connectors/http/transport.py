@@ -38,7 +38,6 @@ from tenacity import (
 
 from ...core import events
 from ...core.clock import Clock
-from ..contract.bounded_json import TooCostly
 from ..contract.errors import (
     ConnectorError,
     Malformed,
@@ -47,6 +46,7 @@ from ..contract.errors import (
     NotDone,
     NotFound,
     Throttled,
+    TooLarge,
     Unreachable,
 )
 from ..contract.exchange import (
@@ -455,9 +455,9 @@ class HttpTransport:
     def _decoded(self, answer: Response) -> Response:
         try:
             return replace(answer, decoded=answer.json())
+        except TooLarge:
+            raise  # the same again would be as large
         except Malformed as error:
-            if isinstance(error.__cause__, TooCostly):
-                raise  # the same again would be as large
             raise _Again(error) from None
 
     async def _read(self, response: httpx.Response, exchange: _Exchange, memory: io.BytesIO, wire: Wire) -> int:
@@ -479,7 +479,7 @@ class HttpTransport:
         except body.TooLarge:
             if page and limit > MAX_PAGE_BYTES:
                 raise Malformed(f"{exchange.where}: too large for a page", status=response.status_code) from None
-            raise Malformed(
+            raise TooLarge(
                 f"{exchange.where}: the answer is larger than {limit // 1_000_000} MB",
                 hint=f"raise politeness.{setting}",
                 status=response.status_code,

@@ -1,5 +1,6 @@
 """What real CONSUL sites did to copies: lost look-ups, leftover drafts, odd languages, locked accounts, sites below a path."""
 
+import re
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from datetime import timedelta
@@ -7,6 +8,7 @@ from typing import Any, Literal
 
 import pytest
 
+from civicsync.connectors.consul import lookup
 from civicsync.connectors.consul.sandbox.people import ADMINISTRATOR, ROBOT
 from civicsync.connectors.consul.writer import SPACE
 from civicsync.connectors.contract.errors import (
@@ -382,6 +384,31 @@ async def test_management_alone_publishes_and_finds() -> None:
         there.only.values["published_at"] = None
         there.writer._published.clear()
         assert [m.copy.complete async for m in there.writer.authored(SPACE)] == [False]
+
+
+async def test_a_sweep_for_markers_that_is_more_than_one_answer_may_be_goes_in_parts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Up to 2.2.0 a list has no pages: all proposals come at once, or more than may come."""
+    monkeypatch.setattr(lookup, "_PART", 7)
+    person = {"document_type": "1", "document_number": ROBOT["document"]}
+    office = {"login": "office@toy.example", "password": "toy-office", **person}
+    small = {"politeness": {"max_response_mb": 1}, "login": None, "password": None, "administrator": None}
+    async with city("2.1.1", management=office, **small) as there:
+        copy = await there.writer.create(SPACE, there.writer.fit(SPACE, a_draft()).draft)
+        handle, parts = there.sandbox.handle, list[str]()
+
+        def at_once_too_much(request: Any) -> Response:
+            document = re.sub(r"\s", "", request.body.decode())
+            parts.extend([document] if "p0:proposals(first:7" in document else [])
+            if "p0:proposals{" in document:
+                return Response(200, [("Content-Type", "application/json")], b" " * 1_000_001)
+            return handle(request)
+
+        there.sandbox.handle = at_once_too_much  # type: ignore[method-assign]
+        assert [made.copy.ref async for made in there.writer.authored(SPACE)] == [copy.ref]
+        rows = len(there.sandbox.database.tables["proposals"].rows)
+        assert len(parts) >= 2 * (rows // 7), "twice, for it has no order"
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from civicsync.connectors.consul import light_sweep
 from civicsync.connectors.consul.api import Api
 from civicsync.connectors.testing.faults import Fault
 from civicsync.connectors.testing.messages import Request, Response
@@ -451,3 +452,77 @@ def test_at_first_contact_a_list_that_fails_hides_nothing(tmp_path: Path, part: 
         assert city.alive(kind) == whole.alive(kind)
     look = "SELECT kind, remote_id, count(*) FROM categories GROUP BY kind, remote_id ORDER BY kind, remote_id"
     assert city.rows(look) == whole.rows(look)
+
+
+SMALL = ", politeness: {max_response_mb: 1}"
+TOO_MUCH = {
+    "sent": (SMALL, b'{"data":"' + b"x" * 1_000_000 + b'"}'),
+    "decoded": ("", b'{"data":[' + b"[]," * 900_000 + b"0]}"),
+}
+
+
+def whole_lists(asked: list[str], *names: str) -> list[str]:
+    """The documents that ask for all of a collection at once, without a page."""
+    return [document for document in asked if any(f"{name}:{name}{{" in document for name in names)]
+
+
+@pytest.mark.parametrize("how", TOO_MUCH)
+def test_a_list_that_is_more_than_one_answer_may_be_is_asked_for_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Up to 2.2.0 a list has no pages, and how long it is nobody knows before the first pull."""
+    monkeypatch.setattr(light_sweep, "_PART", 5)
+    healthy = City("consul", tmp_path / "healthy", version="2.1.1")
+    healthy.pull()
+    settings, body = TOO_MUCH[how]
+    city = City("consul", tmp_path / "large", version="2.1.1", settings=settings)
+    asked: list[str] = []
+
+    def too_much(request: Request, document: str, data: Any) -> Response | None:
+        asked.append(document)
+        return Response(200, [("Content-Type", "application/json")], body) if whole_lists([document], *LISTS) else None
+
+    city.change = too_much
+    for full in (False, True, False):
+        asked.clear()
+        outcome = city.pull(full=full)
+        assert outcome.outcome == "done", outcome
+        for kind in ("proposal", "debate", "comment"):
+            assert city.alive(kind) == healthy.alive(kind)
+        assert [len(whole_lists(asked, name)) <= 1 for name in LISTS] == [True] * len(LISTS), "once in a run"
+    # In parts it is swept until two sweeps agree, and what went is told.
+    gone = sorted(city.alive(), key=int)[-1]
+    city.site.change("hide", id=gone)
+    assert [city.pull().outcome for _ in range(2)] == ["done", "done"]
+    assert gone not in city.alive() and len(city.alive()) == len(healthy.alive()) - 1
+
+
+LISTS = ("proposals", "debates", "geozones", "comments")
+
+
+@pytest.mark.parametrize("kind", ["comment", "vote"])
+def test_a_list_that_is_known_to_be_long_is_not_asked_for_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Also where single ones are looked for in it."""
+    city = City("consul", tmp_path, version="2.1.1", settings=", votes: true")
+    city.pull()
+    monkeypatch.setattr(light_sweep, "WHOLE", 5)
+    monkeypatch.setattr(light_sweep, "_PART", 50)
+    asked: list[str] = []
+    city.change = lambda request, document, data: asked.append(document)
+    if kind == "vote":
+        gone = str(next(row.id for row in city.site.interface.visible("votes")))
+        city.site.change("unvote", id=gone)
+    else:
+        # Another one is written in its place: no number tells it, and it is found when it is asked for again.
+        [(gone, thread)] = city.rows(
+            "SELECT remote_id, target_key FROM comment WHERE target_key LIKE '%/proposal/%' LIMIT 1"
+        )
+        city.site.change("hide_comment", id=gone)
+        city.site.change("comment", id=thread.rpartition("/")[2])
+    for _ in range(27):
+        city.pull()
+    assert gone not in {row[0] for row in city.rows(f"SELECT remote_id FROM {kind} WHERE gone_at IS NULL")}
+    assert any(f":{kind}s(first:50)" in document for document in asked), "it was looked for in parts"
+    assert not whole_lists(asked, f"{kind}s")
