@@ -1056,4 +1056,39 @@ MUTANTS: tuple[Mutant, ...] = (
         "tests/contract/test_consul_writer_site.py::"
         "test_a_sweep_for_markers_that_is_more_than_one_answer_may_be_goes_in_parts",
     ),
+    Mutant(
+        "Your Priorities: a named group that refuses hides no other",
+        "connectors/your_priorities/reader.py",
+        "        if refused and not read:",
+        "        if refused:",
+        f"{_ODD_YP}test_what_is_named_and_refuses_is_told_and_the_others_are_read_and_judged[groups: [999, 1, 12]-group/999]",
+    ),
+    Mutant(
+        "Your Priorities: a named group that refuses makes a run incomplete",
+        "connectors/your_priorities/group_pull.py",
+        'return Page("spaces", failed=told) if self.named',
+        'return Page("spaces", note=told) if self.named',
+        f"{_ODD_YP}test_what_is_named_and_refuses_is_told_and_the_others_are_read_and_judged[groups: [12, 1]-group/12]",
+    ),
+    Mutant(
+        "Your Priorities: a named community that refuses makes a run incomplete",
+        "connectors/your_priorities/reader.py",
+        "        named = [own for own in found.refused if own in self._named]",
+        "        named = list[Ref]()",
+        f"{_ODD_YP}test_what_is_named_and_refuses_is_told_and_the_others_are_read_and_judged[communities: [2, 1]-community/2]",
+    ),
+    Mutant(
+        "Your Priorities: where all that is named refuses the run has failed",
+        "connectors/your_priorities/reader.py",
+        "        if refused and not read:",
+        "        if False:",
+        "tests/contract/test_your_priorities_reader.py::test_lost_permission_of_all_configured_groups_is_an_error",
+    ),
+    Mutant(
+        "Your Priorities: a group that was closed has answered",
+        "connectors/your_priorities/reader.py",
+        "            read += pull.readable or pull.closed",
+        "            read += pull.readable",
+        f"{_ODD_YP}test_beside_a_named_group_that_refuses_another_one_that_was_closed_goes",
+    ),
 )

@@ -23,11 +23,12 @@ from .presence import Presence, categories
 class GroupPull:
     """One pull of one group. `readable` is False once the group itself answered 401."""
 
-    def __init__(self, group: GroupState, presence: Presence, *, known: bool) -> None:
-        """`known`: the group is stored, or the admin named it; of others that are closed nobody need hear."""
+    def __init__(self, group: GroupState, presence: Presence, *, known: bool, named: bool) -> None:
+        """`known`: the group is stored; `named`: the admin wants it read. Of others that are closed nobody need hear."""
         self.group = group
         self.presence = presence
-        self.known = known
+        self.known = known or named
+        self.named = named
         self.readable = True
         self.closed = False
         """Whether it was closed or deleted by its admin: an answer, and no lost permission."""
@@ -62,9 +63,8 @@ class GroupPull:
             note = f"{ref} is closed or deleted, and its community is there: what was read of it is not public any more"
             return Page("spaces", absent=[ref], note=note)
         group.seen.untold.add(ref)
-        return Page(
-            "spaces", note=f"{ref} may not be read (closed, deleted or never there); what was read earlier is kept"
-        )
+        told = f"{ref} may not be read (closed, deleted or never there); what was read earlier is kept"
+        return Page("spaces", failed=told) if self.named else Page("spaces", note=told)
 
     def _placed(self, node: Mapping[str, Any]) -> dict[str, Any]:
         """What is to be remembered of where this group is, if that is new."""

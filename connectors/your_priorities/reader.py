@@ -78,7 +78,12 @@ class YourPrioritiesReader:
         return spaces
 
     async def pull(self, request: PullRequest) -> AsyncIterator[Page]:
-        """Group after group; a group that may not be read or that the server fails on is left alone and named."""
+        """Group after group; one that may not be read or that the server fails on is left alone and named.
+
+        Raises:
+            NotAllowed: none may be read.
+            ConnectorError: none can be read.
+        """
         known = await request.stored.tokens(SPACES)
         found = await self._targets(request.probe, walk=SPACES not in request.done)
         if found.domain.get("id") is None and not any(ref.startswith("domain/") for ref in known):
@@ -90,8 +95,6 @@ class YourPrioritiesReader:
         presence = Presence(self.api, self.mapper, self.seen)
         async for page in self._spaces(found, known, presence):
             yield page
-        configured = {f"group/{own}" for own in self.settings.groups}
-        configured |= {f"community/{own}" for own in self.settings.communities}
         self.seen.untold |= {f"group/{own}" for own in self.groups - set(groups)}
         refused, failed, read, in_a_row = list(found.refused), list[ConnectorError](), 0, 0
         for own in groups:
@@ -100,7 +103,7 @@ class YourPrioritiesReader:
                 read += 1
                 continue
             state = GroupState(self.api, self.mapper, self.seen, request, own, self.groups)
-            pull = GroupPull(state, presence, known=ref in known or ref in configured)
+            pull = GroupPull(state, presence, known=ref in known, named=ref in self._named)
             try:
                 async for page in pull.pages():
                     yield page
@@ -115,17 +118,17 @@ class YourPrioritiesReader:
                 yield Page(SPACES, failed=f"{ref} could not be read: {error.message}; what was read earlier is kept")
                 continue
             in_a_row = 0
-            read += pull.readable
+            read += pull.readable or pull.closed
             if not pull.readable and not pull.closed:
                 refused.append(ref)
         self.mapper.missed("groups", found.holes)
         yield Page(SPACES, note=self.mapper.unread.note())
         if failed and not read:
             raise failed[0]
-        if refused and (configured.intersection(refused) or not read):
+        if refused and not read:
             raise NotAllowed(
                 f"not allowed to read {', '.join(refused)} (status 401)",
-                hint="closed, deleted or never there; nothing of it was marked as gone. Everything else was read",
+                hint="closed, deleted or never there; nothing of it was marked as gone",
                 status=401,
             )
 
@@ -138,11 +141,15 @@ class YourPrioritiesReader:
         found.refused = [own for own in found.refused if own not in closed]
         self.seen.untold |= {*found.refused, *found.broken}
         notes: list[str] = []
-        if found.refused:
-            notes.append(f"not allowed to read {', '.join(found.refused)}; what was read earlier is kept")
+        unnamed = [own for own in found.refused if own not in self._named]
+        if unnamed:
+            notes.append(f"not allowed to read {', '.join(unnamed)}; what was read earlier is kept")
         if closed:
             notes.append(f"{', '.join(closed)}: closed or deleted, and the domain is there: not public any more")
         broken = [f"{ref} could not be read: {why}; what was read earlier is kept" for ref, why in found.broken.items()]
+        # One that the admin wants read makes the run incomplete, and hides no other.
+        named = [own for own in found.refused if own in self._named]
+        broken += [f"not allowed to read {ref} (status 401); what was read earlier is kept" for ref in named]
         items = self.mapper.spaces("domain", [found.domain] if found.domain.get("id") is not None else [])
         yield Page(
             SPACES,
@@ -226,6 +233,13 @@ class YourPrioritiesReader:
         for own, community in (probe.facts.get("groups") or {}).items():
             found.groups.setdefault(str(own), community)
         return found
+
+    @property
+    def _named(self) -> set[Ref]:
+        """What the configuration names."""
+        return {f"group/{own}" for own in self.settings.groups} | {
+            f"community/{own}" for own in self.settings.communities
+        }
 
     def _asked(self) -> dict[str, list[int]]:
         return {"groups": list(self.settings.groups), "communities": list(self.settings.communities)}

@@ -522,14 +522,23 @@ async def test_a_closed_community_is_told_by_the_domain() -> None:
     assert "community/2" in town.store.alive()
 
 
-async def test_lost_permission_of_a_configured_group_is_an_error_after_the_others() -> None:
+async def test_lost_permission_of_a_configured_group_is_named_and_the_others_are_read() -> None:
     town = Town()
     await town.pull(groups=[1, 12])
     town.change("community_access", community=1)
     new = town.change("add_proposal", title="Ný", group=12)
-    with pytest.raises(NotAllowed, match="group/1"):
-        await town.pull(groups=[1, 12])
+    await town.pull(groups=[1, 12])
+    assert "group/1 may not be read" in " ".join(town.store.notes)
     assert f"proposal/{new}" in town.store.alive()
+    assert not any(row.gone for row in town.store.rows.values())
+
+
+async def test_lost_permission_of_all_configured_groups_is_an_error() -> None:
+    town = Town()
+    await town.pull(groups=[1, 2])
+    town.change("community_access", community=1)
+    with pytest.raises(NotAllowed, match="group/1, group/2"):
+        await town.pull(groups=[1, 2])
     assert not any(row.gone for row in town.store.rows.values())
 
 

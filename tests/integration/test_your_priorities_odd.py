@@ -46,6 +46,45 @@ def test_a_group_that_fails_is_named_and_the_others_are_read(tmp_path: Path, sta
     assert city.alive() == set(groups)
 
 
+@pytest.mark.parametrize(
+    ("named", "refuses"),
+    [("groups: [999, 1, 12]", "group/999"), ("groups: [12, 1]", "group/12"), ("communities: [2, 1]", "community/2")],
+)
+def test_what_is_named_and_refuses_is_told_and_the_others_are_read_and_judged(
+    tmp_path: Path, named: str, refuses: str
+) -> None:
+    """Never there, or lost: it keeps nothing else as it was, and nothing in it goes."""
+    city = City("your-priorities", tmp_path, size=60, settings=f", {named}")
+    city.pull()
+    elsewhere = "SELECT remote_id FROM proposals WHERE space_key = 'toy/group/12' AND gone_at IS NULL"
+    before = city.rows(elsewhere)
+    assert before
+    if refuses != "group/999":
+        city.site.change("community_access", community=2)
+        city.site.change("domain_access")
+    new = str(city.site.change("add_proposal", title="Nýtt", group=1))
+    argument = next(iter(of_posts(city).values()))
+    city.site.change("hide_comment", id=argument)
+    for _ in range(26):
+        outcome = city.pull()
+        assert (outcome.outcome, outcome.failed) == ("incomplete", True), outcome
+        assert refuses in outcome.message and new in city.alive()
+    assert argument not in city.alive("point")
+    assert city.rows(elsewhere) == before
+
+
+def test_beside_a_named_group_that_refuses_another_one_that_was_closed_goes(tmp_path: Path) -> None:
+    """Closed is an answer: then not all of them refuse."""
+    city = City("your-priorities", tmp_path, settings=", groups: [1, 999]")
+    city.pull()
+    assert city.alive()
+    city.site.change("lose_permission", group=1)
+    for _ in range(2):
+        outcome = city.pull()
+        assert outcome.outcome == "incomplete" and "group/999" in outcome.message, outcome
+    assert not city.alive()
+
+
 def test_a_community_that_fails_is_named_and_the_others_are_read(city: City) -> None:
     city.pull()
     before = there(city)
