@@ -309,9 +309,16 @@ _SENDING = (
     Mutant(
         "a half-made copy is made anew",
         SENDING,
-        "return await self.send(replace(job, operation=half), copy) if half is not None else None",
-        "return await self.send(replace(job, operation=half)) if half is not None else None",
+        "            if (again or half) and found is None and isinstance(self.writer, CanFind):",
+        "            if again and found is None and isinstance(self.writer, CanFind):",
         _unit("sending", "a_half_made_copy_is_finished_and_not_made_anew"),
+    ),
+    Mutant(
+        "a draft that is not found a second time is made anew",
+        SENDING,
+        "            if half and found is None:",
+        "            if half and again:",
+        _unit("sending", "a_draft_that_is_not_found_a_second_time_is_not_made_anew"),
     ),
     Mutant(
         "a half-made copy is taken for a public one",
@@ -490,6 +497,41 @@ _TAKEN_BACK = (
         "for locale in locales_of(page) if wanted is None and not there else ():",
         "for locale in ():",
         "tests/integration/test_publish.py::test_after_a_lost_ledger_the_text_of_what_is_taken_back_goes_on_consul",
+    ),
+    Mutant(
+        "where only making copies is barred nothing is taken back",
+        RUN,
+        "            if isinstance(error, WrongCredentials):\n                return False",
+        "            if isinstance(error, NotLetIn):\n                return False",
+        "tests/integration/test_publish.py::test_where_only_making_copies_is_barred_what_is_there_is_taken_back",
+    ),
+    Mutant(
+        "an answer waits where a moderator changed the copy",
+        ORIGINS,
+        "        PUBLICATION.c.state.in_(LIVE),\n        PUBLICATION.c.copy_key.is_not(None),",
+        "        PUBLICATION.c.state == PublicationState.SENT,\n        PUBLICATION.c.copy_key.is_not(None),",
+        "tests/integration/test_publish_strain.py::test_an_answer_goes_on_where_a_moderator_changed_the_copy",
+    ),
+    Mutant(
+        "after a lost ledger an answer that a moderator hid is told again",
+        SENDING,
+        "if await self._may_be_removed(job) and not await self._told(job, answer):",
+        "if False:",
+        "tests/integration/test_publish.py::test_after_a_lost_ledger_an_answer_that_a_moderator_hid_is_not_told_again",
+    ),
+    Mutant(
+        "after a lost ledger answers of before are taken for new ones",
+        PLANNING,
+        "and answer.since <= max(own.sent_at, own.created_at),",
+        "and answer.since <= own.sent_at,",
+        "tests/integration/test_publish.py::test_after_a_lost_ledger_an_answer_that_a_moderator_hid_is_not_told_again",
+    ),
+    Mutant(
+        "after a lost ledger what a person approved is asked again",
+        SENDING,
+        "if op.kind is not OperationKind.ANSWER or not op.older or op.decided_by is not None:",
+        "if op.kind is not OperationKind.ANSWER or not op.older:",
+        "tests/integration/test_publish.py::test_after_a_lost_ledger_an_answer_that_a_moderator_hid_is_not_told_again",
     ),
     Mutant(
         "after a lost ledger the text of what is taken back stays",
@@ -1206,9 +1248,9 @@ _WRITERS = (
     ),
     Mutant(
         "a withdrawn copy is taken before the standing one (Decidim)",
-        f"{DECIDIM}/lookup.py",
-        "        return sorted(found, key=is_withdrawn)",
-        "        return found",
+        f"{DECIDIM}/writer.py",
+        'nodes = sorted(nodes, key=lambda each: (is_withdrawn(each), int(each["id"])))',
+        'nodes = sorted(nodes, key=lambda each: int(each["id"]))',
         _contract("decidim_writer_lookup", "a_standing_copy_goes_before_a_withdrawn_one_and_its_twins_are_named"),
     ),
     Mutant(
@@ -1357,8 +1399,8 @@ _STRAIN = (
     Mutant(
         "sent again without a look at the earlier attempt",
         SENDING,
-        "            if again and found is None and isinstance(self.writer, CanFind):",
-        "            if again is None and found is None and isinstance(self.writer, CanFind):",
+        "            if (again or half) and found is None and isinstance(self.writer, CanFind):",
+        "            if half and found is None and isinstance(self.writer, CanFind):",
         _unit("sending", "before_it_is_sent_again_an_earlier_attempt_is_looked_up"),
     ),
     Mutant(

@@ -16,7 +16,7 @@ from ..config.routes import Route, Where
 from ..core.durations import seconds
 from ..core.identity import Key, Ref, key
 from ..core.ledger.ledger import PUBLICATION
-from ..core.ledger.states import LIVE, PublicationState
+from ..core.ledger.states import LIVE
 from ..core.records import State
 from ..core.schema.tables import (
     AnswerRow,
@@ -312,7 +312,7 @@ def with_answers(engine: Engine, route: str, *, of: Literal["origin", "copy"]) -
     answered = select(ANSWER.c.key).where(ANSWER.c.target_key == target, ANSWER.c.gone_at.is_(None))
     query = select(PUBLICATION.c.id).where(
         PUBLICATION.c.route == route,
-        PUBLICATION.c.state == PublicationState.SENT,
+        PUBLICATION.c.state.in_(LIVE),
         PUBLICATION.c.copy_key.is_not(None),
         answered.exists(),
     )

@@ -67,7 +67,7 @@ class Lookup:
                 return
 
     async def marked(self, place: Place, marker: str, since: datetime, account: str | None) -> list[dict[str, Any]]:
-        """The proposals with this marker, made since `since` by `account` (None: by the organization): standing ones first, newest first.
+        """The proposals with this marker, made since `since` by `account` (None: by the organization), newest first.
 
         Raises:
             NotDone: none stands, and something that may not be seen is among the newest: no later question can tell more than this one.
@@ -92,7 +92,7 @@ class Lookup:
                 "which cannot be told from here",
                 hint="a moderator sees them: approve sending it only if ours is not among them",
             )
-        return sorted(found, key=is_withdrawn)
+        return found
 
     async def single(self, component: str, own: str) -> dict[str, Any] | None:
         """One proposal; None: not there for the public."""

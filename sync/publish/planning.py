@@ -606,7 +606,10 @@ class Planner:
                     payload_hash=digest,
                     marker=str(marker),
                     publication=own,
-                    older=answer.since is not None and own.sent_at is not None and answer.since <= own.sent_at,
+                    # A copy that was found again is in the ledger since then.
+                    older=answer.since is not None
+                    and own.sent_at is not None
+                    and answer.since <= max(own.sent_at, own.created_at),
                 )
             )
 

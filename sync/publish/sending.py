@@ -151,13 +151,16 @@ class Sender:
             return None
         again = op.kind is OperationKind.CREATE and op.first_sent_at is not None
         again = again and op.reason_code not in _NEVER_WENT_OUT and op.id not in self._just_looked_up
+        half = op.reason_code is Reason.HALF_MADE
         lost = op.reason_code is Reason.HARMLESS and now - (op.last_sent_at or now) <= _SOON
         job = replace(job, operation=claimed, just_lost=lost)
         self._listen()
         try:
-            if again and found is None and isinstance(self.writer, CanFind):
+            if (again or half) and found is None and isinstance(self.writer, CanFind):
                 # An earlier attempt may have been stored since somebody said: send it again.
                 found = await self._find(job)
+            if half and found is None:
+                raise MaybeDone("its draft was there, and is not found now")
             return await self._carry_out(job, found)
         except Conflict as error:
             return await self._conflict(job, error)
@@ -412,7 +415,21 @@ class Sender:
         answer = answer_of(job.operation.payload or {})
         if why := why_not_sent(answer):
             return await self._refuse(job, why, Reason.NOT_ONE_MARKER)
+        if await self._may_be_removed(job) and not await self._told(job, answer):
+            why = (
+                "it is older than the copy's coming back into the ledger, and is not there: it may have been removed there; "
+                "`review approve` tells it, `review reject` leaves it"
+            )
+            return await self._ask_a_person(job.operation, Reason.OLDER_THAN_FOUND, why, decided_by=None)
         return await self._done(job, None, detail=await self._tell(job, answer))
+
+    async def _may_be_removed(self, job: Job) -> bool:
+        """Whether an answer may have been told before the ledger was lost, and a moderator may have removed it since."""
+        op = job.operation
+        if op.kind is not OperationKind.ANSWER or not op.older or op.decided_by is not None:
+            return False
+        done = partial(self.ledger.operations, states=[OperationState.SENT], publication=job.publication.id)
+        return not any(each.kind is OperationKind.CREATE for each in await asyncio.to_thread(done))
 
     async def _told(self, job: Job, answer: AnswerDraft) -> bool:
         """Whether an answer is there, officially or as a comment."""
@@ -666,8 +683,9 @@ class Sender:
         self.counts.looked_up += 1
         if copy.complete:
             return await self._made(job, copy)
-        half = await self._move(op, OperationState.APPROVED, reason=Reason.HALF_MADE, event="create: half made")
-        return await self.send(replace(job, operation=half), copy) if half is not None else None
+        # Whether it is still wanted is asked before anything is sent.
+        await self._move(op, OperationState.APPROVED, reason=Reason.HALF_MADE, event="create: half made")
+        return OperationState.APPROVED
 
     async def _resolve_answer(self, job: Job) -> Ended:
         """Given twice, an answer is two public texts, and tells everybody again."""

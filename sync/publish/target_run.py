@@ -311,9 +311,9 @@ class TargetRun:
             limits = await self._patient(lambda: self.writer.limits(route.to.space, route.to.voice))
         except CannotDo as error:
             outcome.outcome, outcome.message = RouteEnd.FAILED, str(error)
-            if isinstance(error, NotLetIn):
+            if isinstance(error, WrongCredentials):
                 return False
-            # A space that takes nothing new: what is there must still be taken back.
+            # A space that takes nothing new, or an account that only making copies needs: what is there must still be taken back.
             outcome.closed, limits = True, None
         await asyncio.to_thread(self._decide, outcome, route, limits, dry_run)
         return True

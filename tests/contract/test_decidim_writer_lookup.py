@@ -140,8 +140,11 @@ async def test_a_standing_copy_goes_before_a_withdrawn_one_and_its_twins_are_nam
         assert list(told) == [copies[2].ref, copies[1].ref, copies[0].ref]
         assert [told[each.ref].withdrawn for each in copies] == [False, False, True]
         assert list(told[copies[0].ref].twins) == [copies[1].ref, copies[2].ref]
-        for copy in copies[:2]:
-            here.sandbox.change("withdraw", id=copy.ref.partition("/")[2])
+        here.sandbox.change("withdraw", id=copies[0].ref.partition("/")[2])
+        found = await here.writer.find(SPACE, sent, began)
+        assert found is not None
+        assert (found.ref, found.withdrawn) == (copies[1].ref, False), "older, and taken back"
+        here.sandbox.change("withdraw", id=copies[1].ref.partition("/")[2])
         found = await here.writer.find(SPACE, sent, began)
         assert found is not None
         assert found.withdrawn

@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from typer.testing import CliRunner
 
 from civicsync.app.cli.main import app
+from civicsync.connectors.consul.sandbox.people import MANAGER, ROBOT
 from civicsync.connectors.contract.errors import NotDone, WrongCredentials
 from civicsync.connectors.contract.writing import Authored, Copy
 from civicsync.connectors.testing.fake import FakeWriter
@@ -899,3 +900,77 @@ def test_after_a_lost_ledger_a_copy_that_was_moved_to_another_group_is_found(tmp
     world.pull("board")
     world.publish()
     assert world.copies().total() == 0
+
+
+def test_a_half_made_copy_is_not_finished_when_its_origin_went(tmp_path: Path) -> None:
+    """Its answer was lost, and so was the look after it; before the next one the origin's author took it back."""
+    world = Crossing(tmp_path, "consul", "2.5.1", count=1, voice="participant")
+    world.pull("board")
+    handle, down = world.sandbox.handle, list[bool]()
+
+    def handled(request: Request) -> Response:
+        answer = handle(request) if not down else Response.text("down", 502)
+        if (request.method, request.path) == ("POST", "/proposals"):
+            down.append(True)
+        return Response.text("down", 502) if down else answer
+
+    world.sandbox.handle = handled  # type: ignore[method-assign]
+    world.publish()
+    assert world.rows("SELECT kind, state FROM operation") == [("create", "unknown")]
+    down.clear()
+    world.sandbox.handle = handle  # type: ignore[method-assign]
+    world.board.posts[1].hidden = True
+    world.pull("board")
+    world.clock.advance(3600)
+    world.publish()
+    assert world.copies().total() == 0
+    assert world.rows("SELECT kind, state FROM operation") == [("create", "cancelled")]
+
+
+def test_where_only_making_copies_is_barred_what_is_there_is_taken_back(tmp_path: Path) -> None:
+    """A manager's account makes copies in the organisation's name; the account of `login` changes and takes them back."""
+    office = {"document_type": "1", "document_number": ROBOT["document"], **MANAGER}
+    world = Crossing(tmp_path, "consul", "2.5.1", count=1, voice="official", city={"management": office})
+    world.pull("board")
+    world.publish()
+    [[own]] = world.rows("SELECT remote_id FROM publications")
+    users = world.sandbox.database.tables["users"].rows
+    next(each for each in users if each["email"] == MANAGER["login"]).values["password"] = "changed"
+    world.board.posts[1].hidden = True
+    world.pull("board")
+    for _ in range(2):
+        outcome = world.publish()
+    assert (outcome.outcome, outcome.failed) == ("failed", True)
+    assert "management" in outcome.message
+    assert "te weinig bomen" not in _text_of(world, own)
+
+
+@pytest.mark.parametrize("hidden", [True, False])
+def test_after_a_lost_ledger_an_answer_that_a_moderator_hid_is_not_told_again(tmp_path: Path, hidden: bool) -> None:
+    world = Crossing(tmp_path, "consul", "2.5.1", count=1, voice="participant", city={"administrator": None})
+    world.pull("board")
+    world.publish()
+    post = world.board.posts[1]
+    post.state, post.answer, post.answered_at = State.ACCEPTED, "Dit gaan we doen.", world.clock.now()
+    world.pull("board")
+    world.publish()
+    comments = world.sandbox.database.tables["comments"].rows
+    [told] = [each.id for each in comments if "Dit gaan we doen" in repr(each.texts)]
+    if hidden:
+        world.sandbox.operations()["hide_comment"](told)
+    world.engine.dispose()
+    world.engine = open_engine(parse_url("sqlite:///second.db", tmp_path))
+    migrate(world.engine)
+    for _ in range(2):
+        world.pull()
+        world.publish()
+    assert len([each for each in comments if "Dit gaan we doen" in repr(each.texts)]) == 1, "told again"
+    expected = [("awaiting_approval", "older_than_found")] if hidden else [("sent", "")]
+    assert world.rows("SELECT state, reason_code FROM operation WHERE kind = 'answer'") == expected
+    if not hidden:
+        return
+    reviewer = Reviewer(world.config, world.engine, world.clock, "ann")
+    [own] = Ledger(world.engine, world.clock).publications()
+    reviewer.approve(own)
+    world.publish()
+    assert len([each for each in comments if "Dit gaan we doen" in repr(each.texts)]) == 2, "a person said so"

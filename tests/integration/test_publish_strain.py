@@ -677,3 +677,21 @@ def test_a_moderators_words_stay_where_a_process_was_killed_in_the_middle_of_an_
         world.publish("a-to-b")
     assert "De moderator" in copy.body
     assert own_of(world).reason_code is Reason.COPY_CHANGED
+
+
+def test_an_answer_goes_on_where_a_moderator_changed_the_copy(tmp_path: Path) -> None:
+    """Whether the text is replaced waits for a person; that the city said yes does not."""
+    world = mesh(tmp_path, 1)
+    world.publish("a-to-b")
+    [copy] = world.worlds["b"].copies()
+    copy.body = copy.body.replace("In straat 0.", "De moderator heeft dit ingekort.")
+    post = world.worlds["a"].posts[1]
+    post.body = "Anders."
+    world.pull()
+    world.publish("a-to-b")
+    assert own_of(world).state == "conflict"
+    post.state, post.answer, post.answered_at = State.ACCEPTED, "Dit doen we.", world.clock.now()
+    world.pull()
+    world.publish("a-to-b")
+    assert "Dit doen we." in copy.answer
+    assert "De moderator" in copy.body

@@ -380,7 +380,7 @@ def test_another_answer_waits_for_the_one_under_way(desk: Desk, state: Operation
     assert desk.planned().decisions == []
 
 
-@pytest.mark.parametrize("state", [P.WITHDRAWN, P.GONE, P.CONFLICT, P.STUCK])
+@pytest.mark.parametrize("state", [P.WITHDRAWN, P.GONE, P.STUCK])
 def test_a_copy_that_does_not_stand_gets_no_answer(desk: Desk, state: PublicationState) -> None:
     own = copied(desk, state)
     desk.answered(own.origin_key)

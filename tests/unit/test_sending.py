@@ -248,10 +248,23 @@ async def test_the_moment_of_the_first_sending_is_kept_when_it_is_sent_again(des
 
 
 async def test_a_half_made_copy_is_finished_and_not_made_anew(desk: Desk) -> None:
+    """Found again before it is sent: in between it is asked whether its origin is still there."""
+    job = desk.job(state=W.UNKNOWN, attempts=1)
+    writer = ScriptedWriter(find=[HALF, HALF])
+    sender = desk.sender(writer)
+    assert await sender.resolve(job) is W.APPROVED
+    assert writer.found == []
+    assert await sender.send(desk.now(job)) is W.SENT
+    assert writer.found == [HALF]
+
+
+async def test_a_draft_that_is_not_found_a_second_time_is_not_made_anew(desk: Desk) -> None:
     job = desk.job(state=W.UNKNOWN, attempts=1)
     writer = ScriptedWriter(find=[HALF])
-    assert await desk.sender(writer).resolve(job) is W.SENT
-    assert writer.found == [HALF]
+    sender = desk.sender(writer)
+    await sender.resolve(job)
+    assert await sender.send(desk.now(job)) is W.UNKNOWN
+    assert writer.found == []
 
 
 async def _looked_up(desk: Desk, job: Job, writer: BareWriter, attempts: int = 5) -> tuple[list[float], Job]:
