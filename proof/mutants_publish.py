@@ -311,6 +311,20 @@ _SENDING = (
         SENDING,
         "            if (again or half) and found is None and isinstance(self.writer, CanFind):",
         "            if again and found is None and isinstance(self.writer, CanFind):",
+        _unit("sending", "a_half_made_copy_is_finished_when_its_origin_is_back"),
+    ),
+    Mutant(
+        "a half-made copy is finished although its origin went",
+        SENDING,
+        "if half is not None and loss(await asyncio.to_thread(self._origin, job.publication)) is None:",
+        "if half is not None:",
+        "tests/integration/test_publish.py::test_a_half_made_copy_is_not_finished_when_its_origin_went",
+    ),
+    Mutant(
+        "a half-made copy is made anew at once",
+        SENDING,
+        "            return await self.send(replace(job, operation=half), copy)",
+        "            return await self.send(replace(job, operation=half))",
         _unit("sending", "a_half_made_copy_is_finished_and_not_made_anew"),
     ),
     Mutant(
@@ -532,6 +546,27 @@ _TAKEN_BACK = (
         "if op.kind is not OperationKind.ANSWER or not op.older or op.decided_by is not None:",
         "if op.kind is not OperationKind.ANSWER or not op.older:",
         "tests/integration/test_publish.py::test_after_a_lost_ledger_an_answer_that_a_moderator_hid_is_not_told_again",
+    ),
+    Mutant(
+        "Decidim: nobody is told that the text of what is taken back stays",
+        f"{DECIDIM}/writer.py",
+        "keeps_text_when_withdrawn = True",
+        "keeps_text_when_withdrawn = False",
+        "tests/integration/test_publish.py::test_the_text_of_what_is_taken_back_goes_from_a_decidim_or_a_person_is_told",
+    ),
+    Mutant(
+        "what a moderator has hidden is written over before it is taken back",
+        SENDING,
+        "        if await self.writer.read(copy) is None:\n            return None  # a moderator",
+        "        if False:\n            return None  # a moderator",
+        _unit("sending", "what_a_moderator_has_hidden_is_taken_back_without_a_note"),
+    ),
+    Mutant(
+        "a note that stands there is written twice",
+        SENDING,
+        'if stays != "":  # the note does not stand there yet',
+        "if True:",
+        _unit("sending", "where_taking_back_is_refused_the_note_that_stands_there_is_written_once"),
     ),
     Mutant(
         "after a lost ledger the text of what is taken back stays",
@@ -796,7 +831,7 @@ _PLANNING = (
     ),
     Mutant(
         "an origin that is not in the database counts as lost",
-        PLANNING,
+        ORIGINS,
         "        return None  # not in this database (yet)",
         '        return Loss(Reason.ORIGIN_GONE, "gone")  # not in this database (yet)',
         _unit("planning", "nothing_is_concluded_from_an_origin_that_this_database_does_not_know"),

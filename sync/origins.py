@@ -16,7 +16,7 @@ from ..config.routes import Route, Where
 from ..core.durations import seconds
 from ..core.identity import Key, Ref, key
 from ..core.ledger.ledger import PUBLICATION
-from ..core.ledger.states import LIVE
+from ..core.ledger.states import LIVE, Reason
 from ..core.records import State
 from ..core.schema.tables import (
     AnswerRow,
@@ -239,6 +239,24 @@ def within(connection: Connection, instance: str, space: Ref) -> list[Key]:
     for each in found:
         found.extend(child for child in children.get(each, ()) if child not in found)
     return found
+
+
+class Loss(NamedTuple):
+    """Why an origin must not be shown any more."""
+
+    reason: Reason
+    sentence: str
+
+
+def loss(origin: Origin | None) -> Loss | None:
+    """Why an origin must not be shown any more; None while it may."""
+    if origin is None:
+        return None  # not in this database (yet): after a rebuild nothing is known of it, and nothing is concluded from that
+    if origin.gone_at is not None:
+        return Loss(Reason.ORIGIN_GONE, f"its origin is gone ({origin.gone_reason or 'not there any more'})")
+    if origin.state is State.WITHDRAWN:
+        return Loss(Reason.ORIGIN_WITHDRAWN, "its origin was withdrawn")
+    return None
 
 
 def load_origins(engine: Engine, keys: Iterable[Key]) -> dict[Key, Origin]:

@@ -51,6 +51,8 @@ async def taken(what: str) -> AsyncGenerator[None]:
 class DecidimWriter:
     """Writes to one organization; implements all of `connectors.contract.writing`."""
 
+    keeps_text_when_withdrawn = True
+    """A withdrawn proposal stays listed and readable whole (docs/platforms/decidim.md 11): its text is to be replaced before."""
     stores_within = 3 * 3600.0
     """What a request proves who sent it with is good for two hours at most, a session for 30 minutes (docs/platforms/decidim.md 11)."""
 

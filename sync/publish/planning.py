@@ -38,11 +38,13 @@ from ...core.schema.tables import InstanceRow, table_of
 from ...core.store.bulk import chunks
 from ..origins import (
     PROPOSAL,
+    Loss,
     Marked,
     Origin,
     Seen,
     last_full_pull,
     load_origins,
+    loss,
     marked_texts,
     new_origins,
     newest_answers,
@@ -73,13 +75,6 @@ _AT_REST = (PublicationState.CANCELLED, PublicationState.REFUSED, PublicationSta
 _COPY = PROPOSAL.alias("copy")
 _MARGIN = timedelta(minutes=10)
 """A pull stamps a change a little before it commits it; what changed this long before the last plan is looked at again."""
-
-
-class Loss(NamedTuple):
-    """Why an origin must not be shown any more."""
-
-    reason: Reason
-    sentence: str
 
 
 class Waiting(NamedTuple):
@@ -621,17 +616,6 @@ def site_of(engine: Engine, config: Config, instance: str) -> Site:
         title = connection.execute(select(table.c.title).where(table.c.name == instance)).scalar()
     url = config.instances[instance].url
     return Site(title or url.partition("://")[2].partition("/")[0], url)
-
-
-def loss(origin: Origin | None) -> Loss | None:
-    """Why an origin must not be shown any more; None while it may."""
-    if origin is None:
-        return None  # not in this database (yet): after a rebuild nothing is known of it, and nothing is concluded from that
-    if origin.gone_at is not None:
-        return Loss(Reason.ORIGIN_GONE, f"its origin is gone ({origin.gone_reason or 'not there any more'})")
-    if origin.state is State.WITHDRAWN:
-        return Loss(Reason.ORIGIN_WITHDRAWN, "its origin was withdrawn")
-    return None
 
 
 def _says_so_still(own: Standing, action: Action) -> bool:

@@ -39,7 +39,7 @@ from ...core.ledger.ledger import SETTLED, DuplicateCopy, Ledger, Operation, Pub
 from ...core.ledger.marker import carries
 from ...core.ledger.states import OperationKind, OperationState, PublicationState, Reason, refusal_of
 from ...core.records import UNKNOWN_LOCALE
-from ..origins import load_origins
+from ..origins import Origin, load_origins, loss
 from ..render import phrases
 from ..render.render import answer_of, blanked, draft_of, fingerprint, prints, shown, why_not_sent
 from .decisions import copy_of, editing, withdrawal_text, withdrawing
@@ -252,7 +252,7 @@ class Sender:
             if not carries(reading.plain, own.marker):
                 kept.append(f"{reference} says something else by now and stays")
                 continue
-            await self._text_kept(job, twin)
+            await self._text_stays(job, twin)
             await withdrawing(self.writer).withdraw(job.space, twin, text)
         why = "; ".join(kept)
         settled = SETTLED if own.reason_code is Reason.TWINS and not kept else None
@@ -269,26 +269,27 @@ class Sender:
     async def _take_back(self, job: Job, copy: Copy) -> tuple[Reason, str] | None:
         """Take back one text; why something of it is left, if something is."""
         own = job.publication
-        kept = await self._text_kept(job, copy)
+        stays = await self._text_stays(job, copy)
         try:
-            text = withdrawal_text(own, text_stays=kept != "", locale=None if own.sent_payload else self._locale(own))
+            text = withdrawal_text(own, text_stays=bool(stays), locale=None if own.sent_payload else self._locale(own))
             await withdrawing(self.writer).withdraw(job.space, copy, text)
         except NotLetIn:
             raise
         except CannotDo as error:
             # What the origin's author or moderator took away must not go on standing elsewhere.
-            note = self._note(job, copy)
             if not isinstance(self.writer, CanEdit):
                 raise
-            if note is not None:
-                await self.writer.edit(job.space, copy, note)
-            elif not await self._note_stands(copy):
-                raise
+            if stays != "":  # the note does not stand there yet
+                note = self._note(job, copy)
+                if note is not None:
+                    await self.writer.edit(job.space, copy, note)
+                elif not await self._note_stands(copy):
+                    raise
             return Reason.REPLACED_BY_NOTE, f"its text was replaced by a note, because: {error.message}"
         reading = await self._reading(copy)
         if reading is not None and not reading.withdrawn:
             self._doubt(job, "the platform confirmed that the copy is taken back, and still shows it")
-        return (Reason.TEXT_STAYS, f"its text stays readable there, because: {kept}") if kept else None
+        return (Reason.TEXT_STAYS, f"its text stays readable there, because: {stays}") if stays else None
 
     async def _others(self, job: Job) -> list[Copy]:
         """What else of ours carries the marker of a copy that is taken back.
@@ -326,18 +327,27 @@ class Sender:
             said = Draft(locale, {locale: LocalText("", "", "")}, own.marker, copy.how.get("voice"))
         return self.writer.fit(job.space, blanked(said)).draft
 
+    def _origin(self, own: Publication) -> Origin | None:
+        return load_origins(self.ledger.engine, [own.origin_key]).get(own.origin_key)
+
     def _locale(self, own: Publication) -> str | None:
-        origin = load_origins(self.ledger.engine, [own.origin_key]).get(own.origin_key)
+        origin = self._origin(own)
         return origin.locale if origin is not None and origin.locale != UNKNOWN_LOCALE else None
 
     async def _note_stands(self, copy: Copy) -> bool:
         reading = await self._reading(copy)
         return reading is not None and phrases.is_note(reading.title, reading.plain)
 
-    async def _text_kept(self, job: Job, copy: Copy) -> str:
-        """Where what is taken back stays readable, its text goes first; why it could not, or nothing where it is or will be gone."""
+    async def _text_stays(self, job: Job, copy: Copy) -> str | None:
+        """Where what is taken back stays readable, a note takes the place of its text first.
+
+        Returns:
+            nothing said ("") where the note stands there now, else why not; None where no text will be readable or is now.
+        """
         if not (isinstance(self.writer, KeepsText) and self.writer.keeps_text_when_withdrawn):
-            return ""
+            return None
+        if await self.writer.read(copy) is None:
+            return None  # a moderator has hidden it, and what is shown again is taken back again
         note = self._note(job, copy)
         if note is None or not isinstance(self.writer, CanEdit):
             return "what it says is not known any more"
@@ -683,9 +693,11 @@ class Sender:
         self.counts.looked_up += 1
         if copy.complete:
             return await self._made(job, copy)
-        # Whether it is still wanted is asked before anything is sent.
-        await self._move(op, OperationState.APPROVED, reason=Reason.HALF_MADE, event="create: half made")
-        return OperationState.APPROVED
+        half = await self._move(op, OperationState.APPROVED, reason=Reason.HALF_MADE, event="create: half made")
+        if half is not None and loss(await asyncio.to_thread(self._origin, job.publication)) is None:
+            # At once: some platforms keep one draft of an account, which the next copy would take.
+            return await self.send(replace(job, operation=half), copy)
+        return OperationState.APPROVED if half is not None else None
 
     async def _resolve_answer(self, job: Job) -> Ended:
         """Given twice, an answer is two public texts, and tells everybody again."""

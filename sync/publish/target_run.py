@@ -35,12 +35,12 @@ from ...core.ledger.states import LIVE, QUEUED, UNDER_WAY, Lane, OperationKind, 
 from ...core.schema.failures import host_failure
 from ..credentials import Credentials
 from ..net import STOPPING
-from ..origins import load_origins, unseen_copies
+from ..origins import load_origins, loss, unseen_copies
 from .adoption import adopt, hold_older, moved_from
 from .decisions import Action, Decision, copy_of, requests_of
 from .intents import plans_first, write_plan
 from .outcome import PublishProgress, RouteEnd, RouteOutcome, Shown
-from .planning import Planner, loss
+from .planning import Planner
 from .queue import Queue, halt, room_today, too_many
 from .route_names import unknown_names
 from .sending import Ended, Job, Sender

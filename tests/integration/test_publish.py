@@ -974,3 +974,26 @@ def test_after_a_lost_ledger_an_answer_that_a_moderator_hid_is_not_told_again(tm
     reviewer.approve(own)
     world.publish()
     assert len([each for each in comments if "Dit gaan we doen" in repr(each.texts)]) == 2, "a person said so"
+
+
+@pytest.mark.parametrize("version", ["0.32", "0.28.6"])
+@pytest.mark.parametrize("minutes", [0, 600])
+def test_the_text_of_what_is_taken_back_goes_from_a_decidim_or_a_person_is_told(
+    tmp_path: Path, version: str, minutes: int
+) -> None:
+    """What was withdrawn stays listed there; its author may change it for minutes only (docs/platforms/decidim.md 11)."""
+    world = Crossing(tmp_path, "decidim", version, count=1, voice="participant")
+    world.pull("board")
+    world.publish()
+    world.board.posts[1].hidden = True
+    world.clock.advance(minutes * 60)
+    world.pull("board")
+    world.publish()
+    [own] = Ledger(world.engine, world.clock).publications()
+    [row] = [each for each in world.sandbox.truth()["proposals"] if each["id"] == own.remote_id]
+    assert (own.state, row["state"]) == ("withdrawn", "withdrawn")
+    if minutes == 0:
+        assert ("wijk 0001" in row["title"], own.reason_code) == (False, Reason.NONE)
+    else:
+        assert ("wijk 0001" in row["title"], own.reason_code) == (True, Reason.TEXT_STAYS)
+        assert waits_for_person(own.state, own.reason_code)

@@ -248,17 +248,28 @@ async def test_the_moment_of_the_first_sending_is_kept_when_it_is_sent_again(des
 
 
 async def test_a_half_made_copy_is_finished_and_not_made_anew(desk: Desk) -> None:
-    """Found again before it is sent: in between it is asked whether its origin is still there."""
+    job = desk.job(state=W.UNKNOWN, attempts=1)
+    writer = ScriptedWriter(find=[HALF])
+    assert await desk.sender(writer).resolve(job) is W.SENT
+    assert writer.found == [HALF]
+
+
+async def test_a_half_made_copy_is_finished_when_its_origin_is_back(desk: Desk) -> None:
+    """Found once more before: meanwhile somebody may have done so."""
+    own = desk.origin(1)
+    desk.change(own, gone_at=desk.clock.now())
     job = desk.job(state=W.UNKNOWN, attempts=1)
     writer = ScriptedWriter(find=[HALF, HALF])
     sender = desk.sender(writer)
     assert await sender.resolve(job) is W.APPROVED
-    assert writer.found == []
+    assert writer.found == [], "its origin is gone"
+    desk.change(own, gone_at=None)
     assert await sender.send(desk.now(job)) is W.SENT
     assert writer.found == [HALF]
 
 
 async def test_a_draft_that_is_not_found_a_second_time_is_not_made_anew(desk: Desk) -> None:
+    desk.change(desk.origin(1), gone_at=desk.clock.now())
     job = desk.job(state=W.UNKNOWN, attempts=1)
     writer = ScriptedWriter(find=[HALF])
     sender = desk.sender(writer)
@@ -809,6 +820,20 @@ async def test_where_the_text_cannot_be_taken_away_nobody_claims_that_it_is_gone
     own = desk.now(job).publication
     assert (own.state, own.reason_code) == (P.WITHDRAWN, Reason.TEXT_STAYS)
     assert "too many supports" in own.reason
+
+
+async def test_what_a_moderator_has_hidden_is_taken_back_without_a_note(desk: Desk) -> None:
+    """Nobody reads it; and what is shown again is taken back again."""
+    writer = Keeping(None, edit=[NotDone("it is hidden")])
+    assert await desk.sender(writer).send(desk.job(K.WITHDRAW)) is W.SENT
+    assert "edit" not in writer.calls
+
+
+async def test_where_taking_back_is_refused_the_note_that_stands_there_is_written_once(desk: Desk) -> None:
+    writer, job = Keeping(reading(desk), withdraw=[CannotDo("it has supports")]), desk.job(K.WITHDRAW)
+    assert await desk.sender(writer).send(job) is W.SENT
+    assert writer.calls.count("edit") == 1
+    assert desk.now(job).publication.reason_code is Reason.REPLACED_BY_NOTE
 
 
 async def test_twins_that_a_writer_sees_are_told_and_the_copy_is_sent(desk: Desk) -> None:
