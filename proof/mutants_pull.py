@@ -1014,9 +1014,16 @@ MUTANTS: tuple[Mutant, ...] = (
         f"{_ODD_CONSUL}test_at_first_contact_a_list_that_fails_hides_nothing[tags-a server error]",
     ),
     Mutant(
+        "CONSUL: a list that takes longer than a gateway waits is never read",
+        "connectors/consul/light_sweep.py",
+        "if isinstance(error, Unreachable) and error.status != 504:",
+        "if isinstance(error, Unreachable):",
+        "tests/integration/test_consul_odd.py::test_a_list_that_takes_longer_than_a_gateway_waits_is_asked_for_in_parts",
+    ),
+    Mutant(
         "CONSUL: a list that is more than one answer may be is asked for in parts",
         "connectors/consul/light_sweep.py",
-        "            except TooLarge:",
+        "            except (TooLarge, Unreachable) as error:",
         "            except NotImplementedError:",
         f"{_ODD_CONSUL}test_a_list_that_is_more_than_one_answer_may_be_is_asked_for_in_parts[sent]",
     ),

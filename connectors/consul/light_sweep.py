@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...core.store.change_tokens import ChangeTokens
-from ..contract.errors import TooLarge
+from ..contract.errors import TooLarge, Unreachable
 from ..contract.values import Progress, inside
 from .api import Api
 from .dialects import Dialect, Shape, pages_document
@@ -104,8 +104,11 @@ class LightSweep:
             parts = [(name, Shape(name, light=True), 0, None) for name in whole]
             try:
                 data = await self.api.pages(pages_document(self.dialect, parts, self.budget), self.dialect)
-            except TooLarge:
-                # Which of them it is nobody knows; a small one costs a request more.
+            except (TooLarge, Unreachable) as error:
+                if isinstance(error, Unreachable) and error.status != 504:
+                    raise
+                # Too much for one answer, or for the time that a gateway gives one. Which of them it is nobody knows; a small one costs a
+                # request more.
                 self.api.too_large.update(whole)
                 self._paged.update(whole)
             else:

@@ -497,6 +497,23 @@ def test_a_list_that_is_more_than_one_answer_may_be_is_asked_for_in_parts(
     assert gone not in city.alive() and len(city.alive()) == len(healthy.alive()) - 1
 
 
+@pytest.mark.parametrize(("status", "outcome"), [(504, "done"), (502, "failed")])
+def test_a_list_that_takes_longer_than_a_gateway_waits_is_asked_for_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, outcome: str
+) -> None:
+    monkeypatch.setattr(light_sweep, "_PART", 5)
+    healthy = City("consul", tmp_path / "healthy", version="2.1.1")
+    healthy.pull()
+    city = City("consul", tmp_path / "slow", version="2.1.1")
+    city.change = lambda request, document, data: (
+        Response.text("too late", status) if whole_lists([document], *LISTS) else None
+    )
+    assert city.pull().outcome == outcome
+    if status == 504:
+        assert city.alive("comment") == healthy.alive("comment")
+        assert city.alive() == healthy.alive()
+
+
 LISTS = ("proposals", "debates", "geozones", "comments")
 
 
