@@ -986,10 +986,24 @@ MUTANTS: tuple[Mutant, ...] = (
         f"{_ODD_YP}test_an_activity_with_a_time_to_come_does_not_end_the_feed[a later one]",
     ),
     Mutant(
+        "Your Priorities: what breaks the connection hides what is behind it",
+        "connectors/your_priorities/api.py",
+        "            await self.alive(error)\n\n    async def alive",
+        "            raise error\n\n    async def alive",
+        "tests/contract/test_your_priorities_reader.py::test_a_part_that_the_server_fails_on_is_named_and_hides_nothing_else",
+    ),
+    Mutant(
+        "Your Priorities: where nothing answers each part is named",
+        "connectors/your_priorities/api.py",
+        "if (isinstance(error, Unreachable) and error.status is None) or in_a_row % GIVEN_UP == 0:",
+        "if in_a_row % GIVEN_UP == 0:",
+        "tests/contract/test_your_priorities_reader.py::test_where_nothing_answers_it_is_no_single_part",
+    ),
+    Mutant(
         "Your Priorities: many threads in a row that fail hide no other",
-        "connectors/your_priorities/comments.py",
-        "if self._in_a_row % GIVEN_UP == 0:\n                await self.group.api.alive(error)",
-        "if self._in_a_row % GIVEN_UP == 0:\n                raise",
+        "connectors/your_priorities/api.py",
+        "            await self.alive(error)\n\n    async def alive",
+        "            raise error\n\n    async def alive",
         f"{_ODD_YP}test_many_threads_in_a_row_that_fail_hide_no_other",
     ),
     Mutant(

@@ -57,6 +57,14 @@ class Api:
         except NotFound:
             return None
 
+    async def alone(self, error: ConnectorError, in_a_row: int = 1) -> None:
+        """Raises the error where it may not be that of one thing alone, and the site answers nothing else either.
+
+        So it may be where a connection broke or nothing came (some requests never get an answer), and after every third failure in a row.
+        """
+        if (isinstance(error, Unreachable) and error.status is None) or in_a_row % GIVEN_UP == 0:
+            await self.alive(error)
+
     async def alive(self, error: ConnectorError) -> None:
         """Raises the error where the site answers nothing at all."""
         try:

@@ -12,7 +12,7 @@ from ...core.identity import split_ref
 from ..contract.errors import Malformed, Unreachable
 from ..contract.reading import Cursor, Item, Page
 from . import dialects
-from .api import GIVEN_UP, Api, Objects, objects
+from .api import Api, Objects, objects
 from .group_state import GroupState, mark_read
 
 BATCH_POSTS = 20
@@ -96,11 +96,8 @@ class CommentReader:
         try:
             found = await points(self.group.api, own)
         except (Malformed, Unreachable) as error:
-            if isinstance(error, Unreachable) and error.status is None:
-                raise
             self._in_a_row += 1
-            if self._in_a_row % GIVEN_UP == 0:
-                await self.group.api.alive(error)
+            await self.group.api.alone(error, self._in_a_row)
             self.failed.append(f"the arguments of proposal/{own} could not be read: {error.message}")
             return None
         self._in_a_row = 0

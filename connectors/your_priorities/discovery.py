@@ -80,9 +80,7 @@ class GroupDiscovery:
                 if node is not None:
                     inside = await self._community(found, own, table(node, f"community/{own}"))
             except (Malformed, NotAllowed, Unreachable) as error:
-                # One that the server fails on hides no other; where nothing connects, or nothing answers, it is not this one.
-                if isinstance(error, Unreachable) and error.status is None:
-                    raise
+                # One that the server fails on hides no other; where nothing answers it is not this one.
                 await self.api.alive(error)
                 found.communities.pop(own, None)
                 found.broken[f"community/{own}"] = error.message

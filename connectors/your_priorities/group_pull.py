@@ -108,8 +108,7 @@ class GroupPull:
             async for page in feed.pages():
                 yield page
         except (Malformed, NotAllowed, NotFound, Unreachable) as error:
-            if isinstance(error, Unreachable) and error.status is None:
-                raise
+            await self.group.api.alone(error)
             failure = error  # what it says of the feed it says of nothing else
         done = [f"group/{self.group.own}"] if failure is None else []
         if hidden:

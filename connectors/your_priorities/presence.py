@@ -57,8 +57,7 @@ class Presence:
                 case _:
                     return None
         except Unreachable as error:
-            if error.status is None:
-                raise
+            await self.api.alone(error)
             return None
         except (Malformed, NotAllowed):
             return None

@@ -13,7 +13,7 @@ from ..contract.errors import ConnectorError, Interface, Malformed, NotAllowed, 
 from ..contract.reading import Context, Due, Page, Probe, PullRequest, Stored
 from ..contract.values import identity, inside
 from . import dialects
-from .api import GIVEN_UP, Api, objects, table
+from .api import Api, objects, table
 from .capabilities import capabilities, strategy, warnings
 from .discovery import Discovered, GroupDiscovery
 from .group_pull import GroupPull
@@ -110,10 +110,7 @@ class YourPrioritiesReader:
             except (Malformed, NotAllowed, NotFound, Unreachable) as error:
                 in_a_row += 1
                 failed.append(error)
-                if isinstance(error, Unreachable) and error.status is None:
-                    raise
-                if in_a_row % GIVEN_UP == 0:
-                    await self.api.alive(error)
+                await self.api.alone(error, in_a_row)
                 self.seen.untold.add(ref)
                 yield Page(SPACES, failed=f"{ref} could not be read: {error.message}; what was read earlier is kept")
                 continue
@@ -204,8 +201,7 @@ class YourPrioritiesReader:
                     continue
                 listed = objects(table(answer, "posts").get("posts"), "posts")
             except (Malformed, NotAllowed, NotFound, Unreachable) as error:
-                if isinstance(error, Unreachable) and error.status is None:
-                    raise
+                await self.api.alone(error)
                 continue  # it is named when it is pulled; another one tells the order as well
             dates = [str(one.get("created_at")) for one in listed]
             # An instance from before 2020 does not know `oldest` and silently answers `top` (docs/platforms/your-priorities.md 11).

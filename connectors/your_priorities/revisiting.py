@@ -12,7 +12,7 @@ from ..contract.errors import ConnectorError, Malformed, NotAllowed, Unreachable
 from ..contract.reading import Due, Page, Stored
 from ..contract.values import identity
 from . import dialects
-from .api import GIVEN_UP, Api, table
+from .api import Api, table
 from .comments import points
 from .feed import feed_of
 from .group_state import Seen, change_token, read_at
@@ -46,8 +46,6 @@ class Again:
                 page = await self._page(each, group, due)
                 self._in_a_row = 0
             except (Malformed, NotAllowed, Unreachable) as error:
-                if isinstance(error, Unreachable) and error.status is None:
-                    raise
                 page = await self._failed(each, error)
             if page is not None:
                 yield page
@@ -63,8 +61,7 @@ class Again:
     async def _failed(self, each: Due, error: ConnectorError) -> Page:
         """The server fails on this one, which stays the one that waits longest: it must not keep the others waiting."""
         self._in_a_row += 1
-        if self._in_a_row % GIVEN_UP == 0:
-            await self.api.alive(error)
+        await self.api.alone(error, self._in_a_row)
         return Page(each.scope, failed=f"{each.ref} could not be read again: {error.message}")
 
     async def _page(self, each: Due, group: str, due: Sequence[Due]) -> Page | None:

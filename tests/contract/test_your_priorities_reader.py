@@ -411,7 +411,7 @@ async def test_a_fault_that_stays_claims_nothing(kind: str, match: str) -> None:
     town.check()
 
 
-@pytest.mark.parametrize("kind", ["500", "html_200", "cut_json"])
+@pytest.mark.parametrize("kind", ["500", "html_200", "cut_json", "reset"])
 @pytest.mark.parametrize(
     ("match", "named"),
     [
@@ -440,11 +440,11 @@ async def test_a_part_that_the_server_fails_on_is_named_and_hides_nothing_else(
 
 
 @pytest.mark.parametrize("match", ["newPoints", "api/groups/2$", "api/communities/2$"])
-async def test_a_connection_that_breaks_is_no_single_part(match: str) -> None:
+async def test_where_nothing_answers_it_is_no_single_part(match: str) -> None:
     town = Town(60)
     await town.pull()
     town.change("comment", id=town.one(official_status=0))
-    town.sandbox.plant(Fault("reset", match, times=None))
+    town.sandbox.plant(Fault("reset", match, times=None), Fault("reset", "/api/domains$", times=None))
     with pytest.raises(Unreachable):
         await town.pull()
 
