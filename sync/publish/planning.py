@@ -265,7 +265,9 @@ class Planner:
         lost = loss(origin)
         if own.copy_key is None:
             return self._follow_intent(own, origin, standing, lost)
-        seen = self._seen(own, origin, copy)
+        # What is gone while it is being taken back may have gone by that: sending it again is harmless, and tells.
+        leaving = waiting is not None and waiting.kind is OperationKind.WITHDRAW
+        seen = self._seen(own, origin, copy) if not leaving else None
         if seen is not None:
             return seen
         if own.state not in LIVE:
@@ -430,7 +432,9 @@ class Planner:
             if all(event["detail"] != why for event in self.ledger.events(own.id)):
                 plan.add(self._decision(Action.FLAG, own, None, why, reason=Reason.TWINS))
             payload = {"refs": others}
-            if self.route.twins == "keep_first" and done.get(own.id) != hash_of(payload):
+            # Where the copy itself was taken back, none of them stays.
+            goes = self.route.twins == "keep_first" or own.state is PublicationState.WITHDRAWN
+            if goes and done.get(own.id) != hash_of(payload):
                 more = {"payload": payload, "payload_hash": hash_of(payload), "notes": (why,)}
                 plan.add(self._decision(Action.WITHDRAW_TWIN, own, None, why, **more))
 

@@ -41,7 +41,7 @@ from ...core.ledger.states import OperationKind, OperationState, PublicationStat
 from ...core.records import UNKNOWN_LOCALE
 from ..origins import Origin, load_origins, loss
 from ..render import phrases
-from ..render.render import answer_of, blanked, draft_of, fingerprint, prints, shown, why_not_sent
+from ..render.render import answer_of, blanked, draft_of, fingerprint, hash_of, payload_of, prints, shown, why_not_sent
 from .decisions import copy_of, editing, withdrawal_text, withdrawing
 
 _FOREIGN = "the platform named a copy that belongs to another proposal; it is looked up"
@@ -62,6 +62,8 @@ _OUTAGE = timedelta(days=1)
 _NOT_OF_THE_TEXT = (Reason.TWINS, Reason.ANSWER_REFUSED)
 """What a person is asked about a copy that has nothing to do with what it says: an edit settles none of it."""
 _AWAY = (PublicationState.GONE, PublicationState.WITHDRAWN)
+_NOTE_TRIES = 3
+"""After so many attempts what is taken back goes without the note that should take the place of its text first."""
 _SHOWN = 4
 """So often a change is made whose effect is not shown."""
 _SKEW = timedelta(minutes=10)
@@ -122,8 +124,8 @@ class Sender:
         self.settle = settle
         self.attempts = attempts
         self.counts = SendingCounts()
-        self.unread: list[str] = []
-        """The publications whose copies could not be read just after they were written."""
+        self.unread: dict[str, datetime] = {}
+        """The publications whose copies could not be read just after they were written, and when."""
         self._just_looked_up: set[int] = set()
         """What this run has asked for already."""
         self.trouble: str = ""
@@ -152,7 +154,7 @@ class Sender:
         again = op.kind is OperationKind.CREATE and op.first_sent_at is not None
         again = again and op.reason_code not in _NEVER_WENT_OUT and op.id not in self._just_looked_up
         half = op.reason_code is Reason.HALF_MADE
-        lost = op.reason_code is Reason.HARMLESS and now - (op.last_sent_at or now) <= _SOON
+        lost = op.reason_code is Reason.HARMLESS and now - (op.last_sent_at or now) <= _SOON and _went_out(op)
         job = replace(job, operation=claimed, just_lost=lost)
         self._listen()
         try:
@@ -214,7 +216,7 @@ class Sender:
         if copy.twins:
             there |= told(Reason.TWINS, twins_told(copy.ref, copy.twins))
         if reading is None:
-            self.unread.append(job.publication.id)
+            self.unread[job.publication.id] = self.ledger.clock.now()
         ended = await self._done(job, there, detail=copy.url or copy.ref)
         if ended is not None and copy.twins:
             await self._mend_twins(job, copy.twins)
@@ -259,12 +261,24 @@ class Sender:
         return await self._done(job, settled, detail=why or "the copy that was made first stays")
 
     async def _withdraw(self, job: Job) -> Ended:
-        """Take back the copy, and whatever else of ours carries its marker: a late draft, a twin that nobody has decided about."""
+        """Take back the copy, and what else of ours carries its marker: a late draft, a twin that nobody has decided about.
+
+        Once the copy is taken back nothing of the others' trouble says that it is not: a person is told, and what a pull sees of them is
+        taken back as well.
+        """
         own, reason = job.publication, (job.operation.payload or {}).get("reason", "")
-        left = [await self._take_back(job, copy_of(own))]
-        left += [await self._take_back(job, other) for other in await self._others(job)]
-        why = next((each for each in left if each is not None), None)
-        return await self._done(job, told(why[0], f"{reason}; {why[1]}") if why is not None else SETTLED)
+        others, left = await self._others(job), await self._take_back(job, copy_of(own))
+        why = told(left[0], f"{reason}; {left[1]}") if left is not None else None
+        if others is None and own.reason_code is Reason.TWINS:
+            why = why or told(Reason.TWINS, own.reason)
+        for other in others or ():
+            try:
+                left = await self._take_back(job, other)
+                note = f"{reason}; {other.ref}, too: {left[1]}" if left is not None else ""
+                why = why or (told(left[0], note) if left is not None else None)
+            except ConnectorError as error:
+                why = told(Reason.TWINS, f"{reason}; {other.ref} carries its marker, too, and stays: {error.message}")
+        return await self._done(job, why or SETTLED)
 
     async def _take_back(self, job: Job, copy: Copy) -> tuple[Reason, str] | None:
         """Take back one text; why something of it is left, if something is."""
@@ -282,7 +296,7 @@ class Sender:
             if stays != "":  # the note does not stand there yet
                 note = self._note(job, copy)
                 if note is not None:
-                    await self.writer.edit(job.space, copy, note)
+                    await self._replace(job, copy, note)
                 elif not await self._note_stands(copy):
                     raise
             return Reason.REPLACED_BY_NOTE, f"its text was replaced by a note, because: {error.message}"
@@ -291,41 +305,66 @@ class Sender:
             self._doubt(job, "the platform confirmed that the copy is taken back, and still shows it")
         return (Reason.TEXT_STAYS, f"its text stays readable there, because: {stays}") if stays else None
 
-    async def _others(self, job: Job) -> list[Copy]:
-        """What else of ours carries the marker of a copy that is taken back.
+    async def _others(self, job: Job) -> list[Copy] | None:
+        """What else of ours carries the marker of a copy that is taken back, where there is a reason to look; None: it cannot be told.
 
-        Raises:
-            NotDone: the platform does not answer now; taking back what is taken back already is harmless.
+        What was sent once and confirmed has no twin but one that a pull sees.
         """
-        own = job.publication
-        if not isinstance(self.writer, CanFind) or not own.sent_payload:
+        own, writer = job.publication, self.writer
+        if not isinstance(writer, CanFind) or not await self._doubted(own):
             return []
+        draft = self._sent(copy_of(own), own)
+        if draft is None:
+            return None
         since = min(own.sent_at or own.created_at, own.created_at) - _SKEW
         found: list[Copy] = []
         try:
-            first = await self.writer.find(job.space, draft_of(own.sent_payload), since)
+            first = await writer.find(job.space, draft, since)
             for reference in (first.ref, *first.twins) if first is not None else ():
                 other = replace(copy_of(own), ref=reference, url="")
-                reading = await self.writer.read(other) if reference != own.remote_ref else None
+                reading = await writer.read(other) if reference != own.remote_ref else None
                 if reading is not None and not reading.withdrawn and carries(reading.plain, own.marker):
                     found.append(other)
+        except NotLetIn:
+            raise
         except ConnectorError as error:
-            if platform_failed(error):
-                raise NotDone(error.message, hint=error.hint, status=error.status) from error
-            # Where it cannot be told, what a pull sees is told as a twin.
+            if error.status == 429:
+                raise NotDone(error.message, status=429, wait=getattr(error, "wait", None)) from error
+            return None
         return found
+
+    async def _doubted(self, own: Publication) -> bool:
+        """Whether there may be another text with its marker: it was sent again or looked up, or two were seen."""
+        if own.reason_code is Reason.TWINS:
+            return True
+        sent = partial(self.ledger.operations, states=[OperationState.SENT], publication=own.id)
+        made = await asyncio.to_thread(sent)
+        return any(op.kind is OperationKind.CREATE and (op.attempts > 1 or op.lookups) for op in made)
+
+    def _sent(self, copy: Copy, own: Publication) -> Draft | None:
+        """What a copy was sent as; after a lost ledger its marker and language alone; None where not even that is known any more."""
+        if own.sent_payload:
+            return draft_of(own.sent_payload)
+        locale = copy.how.get("locale") or self._locale(own)
+        if locale is None:
+            return None
+        return Draft(locale, {locale: LocalText("", "", "")}, own.marker, copy.how.get("voice"))
 
     def _note(self, job: Job, copy: Copy) -> Draft | None:
         """What stands in place of a text; None where nobody knows any more in which language the copy is."""
-        own, sent = job.publication, job.publication.sent_payload
-        if sent:
-            said = draft_of(sent)
-        else:
-            locale = copy.how.get("locale") or self._locale(own)
-            if locale is None:
-                return None
-            said = Draft(locale, {locale: LocalText("", "", "")}, own.marker, copy.how.get("voice"))
-        return self.writer.fit(job.space, blanked(said)).draft
+        said = self._sent(copy, job.publication)
+        return self.writer.fit(job.space, blanked(said)).draft if said is not None else None
+
+    async def _replace(self, job: Job, copy: Copy, note: Draft) -> None:
+        """Put the note in place of a text. The ledger knows it before: if the origin comes back, the copy does not say what it did."""
+        own = job.publication
+        if copy.ref == own.remote_ref:
+            payload = payload_of(note)
+            known = {"sent_hash": hash_of(payload), "sent_payload": payload}
+            event = partial(self.ledger.update_publication, own, event="a note takes the place of its text", **known)
+            if own.sent_hash != known["sent_hash"]:
+                await asyncio.to_thread(event)
+        await editing(self.writer).edit(job.space, copy, note)
 
     def _origin(self, own: Publication) -> Origin | None:
         return load_origins(self.ledger.engine, [own.origin_key]).get(own.origin_key)
@@ -352,11 +391,15 @@ class Sender:
         if note is None or not isinstance(self.writer, CanEdit):
             return "what it says is not known any more"
         try:
-            await self.writer.edit(job.space, copy, note)
+            await self._replace(job, copy, note)
         except NotLetIn:
             raise
         except (CannotDo, ContentRefused) as error:
             return error.message
+        except (NotDone, MaybeDone) as error:
+            if error.status == 429 or job.operation.attempts < _NOTE_TRIES:
+                raise
+            return error.message  # that it is taken back must not wait for that
         return ""
 
     def _doubt(self, job: Job, why: str) -> None:
@@ -372,12 +415,16 @@ class Sender:
         seen = self._unchanged(job, draft, before)
         if why := why_not_sent(draft):
             return await self._refuse(job, why, Reason.NOT_ONE_MARKER)
+        if before is not None:
+            # Only what went out over a text that was compared can stand there in its place.
+            there = there_of(before, (op.there or {}).get("shown_to", "")) | {"sent_over": True}
+            await asyncio.to_thread(self.ledger.note_there, op, there)
         after = await editing(self.writer).edit(job.space, copy, draft)
         reading = await self._reading(after)
         if reading is not None and fingerprint(reading.title, reading.plain) == seen and seen not in prints(draft):
             self._doubt(job, "the platform confirmed the new text, and still shows the old one")
         if reading is None:
-            self.unread.append(own.id)
+            self.unread[own.id] = self.ledger.clock.now()
         return await self._done(job, _there(job, after, reading))
 
     def _unchanged(self, job: Job, draft: Draft, before: Reading | None) -> str:
@@ -667,7 +714,8 @@ class Sender:
             ConnectorError: it cannot be told now.
         """
         op, own = job.operation, job.publication
-        if own.remote_ref is None or self.ledger.clock.now() - (op.last_sent_at or op.created_at) > _SOON:
+        late = self.ledger.clock.now() - (op.last_sent_at or op.created_at) > _SOON
+        if own.remote_ref is None or late or not _went_out(op):
             return None
         reading = await self.writer.read(copy_of(own))
         return {"copy_print": fingerprint(reading.title, reading.plain)} if reading is not None else None
@@ -675,11 +723,15 @@ class Sender:
     async def look_once_more(self, own: Publication) -> None:
         """How a copy looks that could not be read after it was written; a moderator's change is told by that from then on.
 
+        Later than soon, only what says what was sent is taken for ours.
+
         Raises:
             ConnectorError: it cannot be told now.
         """
         reading = await self.writer.read(copy_of(own))
-        if reading is not None:
+        soon = self.ledger.clock.now() - self.unread[own.id] <= _SOON
+        ours = prints(draft_of(own.sent_payload)) if own.sent_payload else set[str]()
+        if reading is not None and (soon or shown(reading.title, reading.plain) & ours):
             seen = {"copy_print": fingerprint(reading.title, reading.plain)}
             await asyncio.to_thread(partial(self.ledger.update_publication, own, event="looked after", **seen))
 
@@ -784,6 +836,11 @@ class Sender:
             op, OperationState.APPROVED, reason=reason, sentence=why, event=event, change=change, not_before=None
         )
         return OperationState.APPROVED
+
+
+def _went_out(op: Operation) -> bool:
+    """Whether an edit was sent over what was compared before; without that, what stands there is not its doing."""
+    return bool((op.there or {}).get("sent_over"))
 
 
 def _need_copy(job: Job) -> None:

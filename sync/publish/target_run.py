@@ -458,7 +458,7 @@ class TargetRun:
 
     async def _look_once_more(self) -> None:
         """At what was written and could not be read just after: before anybody changes it, and for as long as a run waits."""
-        for own in self.sender.unread:
+        for own in list(self.sender.unread):
             now = await asyncio.to_thread(self.ledger.publication, own)
             if now is None or now.copy_print is not None or now.remote_ref is None or now.state not in LIVE:
                 continue

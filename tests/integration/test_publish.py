@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from typer.testing import CliRunner
 
 from civicsync.app.cli.main import app
@@ -853,6 +853,9 @@ def test_a_late_draft_of_ours_goes_with_the_copy_on_consul(tmp_path: Path) -> No
     late = table.by_id[int(world.sandbox.operations()["add_proposal"](title="x", draft=True))]
     late.texts = {locale: dict(said) for locale, said in table.by_id[int(own)].texts.items()}
     late.author = table.by_id[int(own)].author
+    with world.engine.begin() as connection:
+        # Its answer was lost, and it was sent again.
+        connection.execute(text("UPDATE operation SET attempts = 2"))
     world.board.posts[1].hidden = True
     world.pull()
     world.publish()
@@ -997,3 +1000,27 @@ def test_the_text_of_what_is_taken_back_goes_from_a_decidim_or_a_person_is_told(
     else:
         assert ("wijk 0001" in row["title"], own.reason_code) == (True, Reason.TEXT_STAYS)
         assert waits_for_person(own.state, own.reason_code)
+
+
+def test_the_text_comes_back_where_only_the_note_was_written_before_the_origin_was_back(tmp_path: Path) -> None:
+    world = Crossing(tmp_path, "consul", "2.5.1", count=1, voice="participant")
+    world.pull("board")
+    world.publish()
+    [[own]] = world.rows("SELECT remote_id FROM publications")
+    handle = world.sandbox.handle
+
+    def handled(request: Request) -> Response:
+        return Response.text("down", 503) if request.path.endswith("/retire") else handle(request)
+
+    world.sandbox.handle = handled  # type: ignore[method-assign]
+    world.board.posts[1].hidden = True
+    world.pull("board")
+    world.publish()
+    assert "te weinig bomen" not in _text_of(world, own)
+    world.sandbox.handle = handle  # type: ignore[method-assign]
+    world.board.posts[1].hidden = False
+    for _ in range(3):
+        world.pull()
+        world.publish()
+        world.clock.advance(1800)
+    assert "te weinig bomen" in _text_of(world, own)

@@ -695,3 +695,20 @@ def test_an_answer_goes_on_where_a_moderator_changed_the_copy(tmp_path: Path) ->
     world.publish("a-to-b")
     assert "Dit doen we." in copy.answer
     assert "De moderator" in copy.body
+
+
+def test_a_twin_that_shows_after_its_copy_was_taken_back_goes_too(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 1)
+    world.publish("a-to-b")
+    board = world.worlds["b"]
+    [copy] = board.copies()
+    said = copy.title, copy.body
+    world.worlds["a"].posts[1].hidden = True
+    world.pull()
+    world.publish("a-to-b")
+    assert own_of(world).state == "withdrawn"
+    board.write(*said, "robot")
+    for _ in range(2):
+        world.pull()
+        world.publish("a-to-b")
+    assert board.copies() == []

@@ -441,3 +441,13 @@ def test_an_author_is_named_only_where_the_route_says_so(desk: Desk) -> None:
     assert "Jansen" not in str(only(desk).payload)
     desk.configure(author_names=True)
     assert "Jan Jansen" in text_of(desk)
+
+
+def test_what_goes_while_it_is_being_taken_back_went_by_that(desk: Desk) -> None:
+    """The platform did it and answered that it did not; then a pull saw the copy gone."""
+    own = copied(desk)
+    desk.operation(own, K.WITHDRAW)
+    desk.change(own.origin_key, gone_at=desk.clock.now())
+    desk.origin(1, "x", instance="b")
+    desk.change("b/proposal/1", gone_at=desk.clock.now())
+    assert desk.planned().of(Action.GONE) == []

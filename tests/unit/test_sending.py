@@ -22,7 +22,7 @@ from civicsync.connectors.contract.errors import (
     platform_failed,
 )
 from civicsync.connectors.contract.writing import Copy, LocalText, Reading
-from civicsync.core.ledger.states import OperationKind, OperationState, PublicationState, Reason
+from civicsync.core.ledger.states import Lane, OperationKind, OperationState, PublicationState, Reason
 from civicsync.sync.publish.sending import Job, Sender, there_of
 from civicsync.sync.render.render import fingerprint, payload_of
 from tests.support.ledger import SPACE, Desk
@@ -873,43 +873,128 @@ async def test_an_edit_settles_only_what_has_to_do_with_the_text(desk: Desk, bef
 # Everything of ours goes -----------------------------------------------------------------------------------------------
 
 
-def there_twice(desk: Desk, **script: Sequence[Any]) -> ScriptedWriter:
-    """A platform that shows a second text of ours with the marker of the copy."""
+def there_twice(desk: Desk, **script: Sequence[Any]) -> tuple[ScriptedWriter, Job]:
+    """A platform that shows a second text of ours with the marker of a copy, and the withdrawal of that copy, which was sent twice."""
     both = Copy("proposal/9", "https://b.example/9", twins=("proposal/1",))
     main = desk.draft().main
-    twin = Reading(main.title, main.plain)
-    return ScriptedWriter(**{"find": [both], "read": [None, twin, None], **script})
+    writer = ScriptedWriter(**{"find": [both], "read": [Reading(main.title, main.plain), None, None], **script})
+    job = desk.job(K.WITHDRAW)
+    desk.operation(job.publication, K.CREATE, W.SENT, attempts=2)
+    return writer, job
 
 
 async def test_what_else_carries_the_marker_of_a_copy_is_taken_back_with_it(desk: Desk) -> None:
-    writer = there_twice(desk)
-    job = desk.job(K.WITHDRAW)
+    writer, job = there_twice(desk)
     assert await desk.sender(writer).send(job) is W.SENT
     assert writer.calls.count("withdraw") == 2
     assert desk.now(job).publication.reason_code is Reason.NONE
 
 
+async def test_what_was_looked_up_may_have_a_twin_as_well(desk: Desk) -> None:
+    writer, job = ScriptedWriter(reading(desk)), desk.job(K.WITHDRAW)
+    desk.operation(job.publication, K.CREATE, W.SENT, attempts=1, lookups=1)
+    await desk.sender(writer).send(job)
+    assert "find" in writer.calls
+
+
+async def test_what_was_sent_once_and_confirmed_is_taken_back_without_a_search(desk: Desk) -> None:
+    """On some platforms a search asks for every newer text of ours one by one."""
+    writer, job = ScriptedWriter(reading(desk)), desk.job(K.WITHDRAW)
+    desk.operation(job.publication, K.CREATE, W.SENT, attempts=1)
+    assert await desk.sender(writer).send(job) is W.SENT
+    assert "find" not in writer.calls
+
+
 async def test_what_says_something_else_by_now_is_not_taken_back_with_a_copy(desk: Desk) -> None:
-    writer = there_twice(desk, read=[None, Reading("Iets anders", "Van iemand anders."), None])
-    assert await desk.sender(writer).send(desk.job(K.WITHDRAW)) is W.SENT
+    writer, job = there_twice(desk, read=[Reading("Iets anders", "Van iemand anders."), None, None])
+    assert await desk.sender(writer).send(job) is W.SENT
     assert writer.calls.count("withdraw") == 1
 
 
 async def test_a_second_text_that_only_a_note_can_replace_is_told(desk: Desk) -> None:
-    writer = there_twice(desk, withdraw=[None, CannotDo("it has supports")])
-    job = desk.job(K.WITHDRAW)
+    writer, job = there_twice(desk, withdraw=[None, CannotDo("it has supports")])
     assert await desk.sender(writer).send(job) is W.SENT
     assert desk.now(job).publication.reason_code is Reason.REPLACED_BY_NOTE
 
 
-async def test_whether_there_is_more_of_ours_is_asked_again_where_the_platform_is_down(desk: Desk) -> None:
-    writer = there_twice(desk, find=[NotDone("down", status=503)])
-    assert await desk.sender(writer).send(desk.job(K.WITHDRAW)) is W.APPROVED
+async def test_a_second_texts_trouble_does_not_say_that_the_copy_stands(desk: Desk) -> None:
+    writer, job = there_twice(desk, withdraw=[None, NotDone("down", status=503)])
+    assert await desk.sender(writer).send(job) is W.SENT
+    own = desk.now(job).publication
+    assert (own.state, own.reason_code) == (P.WITHDRAWN, Reason.TWINS)
+    assert "proposal/9" in own.reason
 
 
-async def test_a_copy_is_taken_back_also_where_its_twins_cannot_be_told(desk: Desk) -> None:
-    writer = there_twice(desk, find=[NotDone("whose it is cannot be told")])
-    assert await desk.sender(writer).send(desk.job(K.WITHDRAW)) is W.SENT
+@pytest.mark.parametrize("error", [NotDone("whose it is cannot be told"), NotDone("down", status=503)])
+async def test_a_copy_is_taken_back_also_where_its_twins_cannot_be_told(desk: Desk, error: ConnectorError) -> None:
+    writer, job = there_twice(desk, find=[error], read=[])
+    assert await desk.sender(writer).send(job) is W.SENT
+
+
+async def test_twins_that_cannot_be_looked_for_stay_told(desk: Desk) -> None:
+    writer, job = there_twice(desk, find=[NotDone("down", status=503)], read=[])
+    desk.ledger.update_publication(job.publication, event="twins", reason_code=Reason.TWINS, reason="two of them")
+    assert await desk.sender(writer).send(desk.now(job)) is W.SENT
+    own = desk.now(job).publication
+    assert (own.state, own.reason_code, own.reason) == (P.WITHDRAWN, Reason.TWINS, "two of them")
+
+
+async def test_after_a_lost_ledger_twins_are_found_by_the_marker_alone(desk: Desk) -> None:
+    desk.origin(1)
+    writer, job = there_twice(desk)
+    gone = {"sent_payload": None, "reason_code": Reason.TWINS, "reason": "two of them"}
+    desk.ledger.update_publication(job.publication, event="adopted", **gone)
+    assert await desk.sender(writer).send(desk.now(job)) is W.SENT
+    assert writer.calls.count("withdraw") == 2
+    assert desk.now(job).publication.reason_code is Reason.NONE
+
+
+async def test_the_ledger_knows_of_the_note_before_it_is_written(desk: Desk) -> None:
+    """If taking back fails and the origin comes back, the copy does not say what it did, and no moderator wrote that."""
+    job = desk.job(K.WITHDRAW)
+    before = job.publication.sent_hash
+    writer = Keeping(reading(desk), withdraw=[NotDone("down", status=503)])
+    assert await desk.sender(writer).send(job) is W.APPROVED
+    own = desk.now(job).publication
+    assert own.sent_hash not in {None, before}
+    desk.ledger.cancel(own, Lane.TEXT, Reason.ORIGIN_BACK, "back")
+    edit = desk.operation(own, K.EDIT, payload=payload_of(desk.draft("Weer terug.")))
+    assert await desk.sender(writer).send(Job(edit, own, SPACE)) is W.SENT, "no conflict"
+
+
+@pytest.mark.parametrize(("attempts", "ended"), [(0, W.APPROVED), (2, W.SENT)])
+async def test_taking_back_does_not_wait_for_ever_for_its_note(desk: Desk, attempts: int, ended: W) -> None:
+    job = desk.job(K.WITHDRAW, attempts=attempts)
+    writer = Keeping(reading(desk), edit=[NotDone("the page has no form", status=503)])
+    assert await desk.sender(writer).send(job) is ended
+    if ended is W.SENT:
+        assert desk.now(job).publication.reason_code is Reason.TEXT_STAYS
+
+
+async def test_an_edit_that_never_went_out_makes_nobodys_words_ours(desk: Desk) -> None:
+    """Killed while the copy was being read: what a moderator wrote days ago stands there."""
+    job = edit_job(desk)
+    dead = desk.operation(job.publication, K.ANSWER)  # the lane of the text is taken
+    assert dead.id
+    with pytest.raises(KeyboardInterrupt):
+        await desk.sender(ScriptedWriter(read=[KeyboardInterrupt()])).send(job)
+    await desk.sender(ScriptedWriter()).orphan(desk.now(job))
+    assert await desk.sender(ScriptedWriter(REWRITTEN)).resolve(desk.now(job)) is W.APPROVED
+    assert await desk.sender(ScriptedWriter(REWRITTEN)).send(desk.now(job)) is W.AWAITING_APPROVAL
+    assert desk.now(job).publication.reason_code is Reason.COPY_CHANGED
+
+
+@pytest.mark.parametrize(
+    ("minutes", "words", "known"), [(1, "Anders.", True), (60, "Anders.", False), (60, "In de straat.", True)]
+)
+async def test_a_late_look_takes_only_what_was_sent_for_ours(desk: Desk, minutes: int, words: str, known: bool) -> None:
+    job = desk.job()
+    sender = desk.sender(ScriptedWriter(read=[NotDone("down")]))
+    assert await sender.send(job) is W.SENT
+    desk.clock.advance(minutes * 60)
+    sender.writer = ScriptedWriter(reading(desk, words))
+    await sender.look_once_more(desk.now(job).publication)
+    assert (desk.now(job).publication.copy_print is not None) is known
 
 
 async def test_after_a_lost_ledger_the_text_goes_too_in_the_language_of_the_origin(desk: Desk) -> None:
