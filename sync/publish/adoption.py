@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Engine
-
 from ...config.routes import Route
+from ...connectors.contract.errors import ConnectorError
 from ...connectors.contract.writing import Authored, CanFind, Copy, Reading
+from ...core import events
 from ...core.identity import Ref, by_number
 from ...core.ledger.ledger import SETTLED, DuplicateCopy, Ledger, Publication, copy_columns, publication_id, told
 from ...core.ledger.marker import Marker, Signer, markers_in
 from ...core.ledger.states import Lane, OperationState, PublicationState, Reason
-from ..origins import load_origins, marked_texts, new_origins
+from ..origins import Marked, load_origins, marked_texts, new_origins
 from ..render.render import fingerprint
 from .sending import tell_twins, twins_told, withdraw_twins
 
@@ -45,25 +45,24 @@ async def adopt(
     *,
     stop_at_known: bool,
     keep_first: Collection[str] = (),
-    moved_to: Collection[Ref] = (),
+    moved_to: Mapping[Ref, Sequence[Marked]] | None = None,
 ) -> list[Adopted]:
     """Put copies of ours that the ledger does not know back into it, by their signed markers; returns what was found.
 
     `routes`: by origin instance, the route that leads from there to `space`; `keep_first`: those of them where the copy made first stays
     and others with its marker are taken back. `stop_at_known`: a ledger that was restored from a backup lacks the newest only, so a run
-    of known ones ends the search. `moved_to`: where else copies that were made in `space` may be by now.
+    of known ones ends the search. `moved_to`: where else copies that were made in `space` may be by now (`moved_from`).
     """
     adopted, listed = list[Adopted](), list[Authored]()
     known = await asyncio.to_thread(ledger.copies)
-    for place in (space, *moved_to):
-        run = 0
-        async for made in writer.authored(place):
-            if f"{instance}/{made.copy.ref}" in known:
-                run += 1
-                if stop_at_known and run >= 30:
-                    break
-                continue
-            listed.append(made)
+    await _list(writer, space, instance, known, listed, stop_at_known=stop_at_known)
+    for place, seen in (moved_to or {}).items():
+        try:
+            await _list(writer, place, instance, known, listed, stop_at_known=stop_at_known)
+        except ConnectorError as error:
+            # The own space was read, and one place beside it must not stop all routes that lead here.
+            events.emit(events.Warned(instance, type(error).__name__))
+            await asyncio.to_thread(_wait_for, ledger, signer, seen, instance, space, routes)
     for marker, found in _candidates(signer, listed, instance, space).items():
         route = routes.get(marker.origin.partition("/")[0])
         if route is None:
@@ -94,14 +93,49 @@ async def adopt(
     return adopted
 
 
-def moved_from(engine: Engine, signer: Signer, instance: str, space: str) -> list[Ref]:
-    """The other spaces in which a pull saw texts with our markers for `space`: an administrator may have moved them there. Blocks."""
-    found = {
-        marked.space.partition("/")[2]
-        for marked in marked_texts(engine, instance)
-        if marked.space is not None and any(signer.is_ours(each, instance, space) for each in markers_in(marked.plain))
-    }
-    return sorted(found - {space})
+async def _list(
+    writer: CanFind, place: Ref, instance: str, known: Collection[str], listed: list[Authored], *, stop_at_known: bool
+) -> None:
+    run = 0
+    async for made in writer.authored(place):
+        if f"{instance}/{made.copy.ref}" not in known:
+            listed.append(made)
+            continue
+        run += 1
+        if stop_at_known and run >= 30:
+            return
+
+
+def moved_from(ledger: Ledger, signer: Signer, instance: str, space: str) -> dict[Ref, list[Marked]]:
+    """Other spaces in which a pull saw texts of ours with markers for `space`: an administrator may have moved them there. Blocks.
+
+    Only what can be a copy of ours: anybody can paste a marker, into debates and projects as well, and be it to send us astray.
+    """
+    accounts, found = ledger.accounts(instance), dict[Ref, list[Marked]]()
+    for marked in sorted(marked_texts(ledger.engine, instance)):
+        place, own = (marked.space or "").partition("/")[2], marked.key.partition("/")[2]
+        if marked.author is not None and marked.author not in accounts:
+            continue
+        if place in {"", space} or not own.startswith("proposal/"):
+            continue
+        if any(signer.is_ours(each, instance, space) for each in markers_in(marked.plain)):
+            found.setdefault(place, []).append(marked)
+    return found
+
+
+def _wait_for(
+    ledger: Ledger, signer: Signer, seen: Sequence[Marked], instance: str, space: str, routes: Mapping[str, str]
+) -> None:
+    """What a pull saw in a place that cannot be read now is not made a second time meanwhile."""
+    for marked in seen:
+        made = Authored(Copy(marked.key.partition("/")[2], ""), marked.title, marked.plain)
+        for marker in markers_in(marked.plain):
+            route = routes.get(marker.origin.partition("/")[0])
+            own = ledger.publication(publication_id(marker.origin, instance, space))
+            if route is None or not signer.is_ours(marker, instance, space):
+                continue
+            if own is None or own.state in _QUEUED:
+                _ask(ledger, marker, _Candidates(unproven=[made]), instance, space, route)
 
 
 @dataclass(slots=True)

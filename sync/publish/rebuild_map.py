@@ -88,7 +88,7 @@ async def _rebuild(config: Config, ledger: Ledger, row: Rebuilt, lease: Lease, b
             [p for p in await asyncio.to_thread(partial(ledger.publications, route=row.route)) if p.copy_key]
         )
         routes = {route.source.instance: row.route}
-        moved = await asyncio.to_thread(moved_from, ledger.engine, signer, to.instance, to.space)
+        moved = await asyncio.to_thread(moved_from, ledger, signer, to.instance, to.space)
         found = await adopt(
             ledger, signer, writer, writer.read, to.instance, to.space, routes, stop_at_known=False, moved_to=moved
         )

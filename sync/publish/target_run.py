@@ -398,7 +398,7 @@ class TargetRun:
                 spaces.setdefault(route.to.space, {})[route.source.instance] = each.route
         signer = self.publisher.signer
         for space, routes in spaces.items():
-            moved = await asyncio.to_thread(moved_from, self.publisher.engine, signer, self.instance, space)
+            moved = await asyncio.to_thread(moved_from, self.ledger, signer, self.instance, space)
             try:
                 adopted = await adopt(
                     self.ledger,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from typer.testing import CliRunner
 
 from civicsync.app.cli.main import app
@@ -712,3 +713,39 @@ def test_a_twin_that_shows_after_its_copy_was_taken_back_goes_too(tmp_path: Path
         world.pull()
         world.publish("a-to-b")
     assert board.copies() == []
+# One space's trouble ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [CannotDo("it is of kind Debates"), NotDone("no answer", status=503)])
+def test_a_place_where_copies_were_moved_to_and_that_refuses_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """What a pull saw of ours in that place is not made a second time meanwhile."""
+    world = mesh(tmp_path, 1)
+    world.publish("a-to-b")
+    world.lose()
+    world.pull()
+    with world.engine.begin() as connection:
+        connection.execute(text("UPDATE proposal SET space_key = 'b/board/2' WHERE instance = 'b'"))
+    world.worlds["a"].write("Nieuw", "Een nieuwe tekst.")
+    authored, down = FakeWriter.authored, [True]
+
+    async def listed(writer: FakeWriter, space: str) -> AsyncIterator[Authored]:
+        if down and space == "board/2":
+            raise error
+        async for each in authored(writer, space):
+            if down or space == "board/2":
+                continue
+            yield each
+
+    monkeypatch.setattr(FakeWriter, "authored", listed)
+    asyncio.run(Puller(world.config, world.engine, world.clock).pull("a", Options(full=True)))
+    [found] = asyncio.run(rebuild_map(world.config, world.engine, ["a-to-b"], world.clock))
+    assert (found.error, found.asked) == ("", 1)
+    [outcome] = world.publish("a-to-b")
+    assert outcome.outcome == "done", outcome.message
+    assert [each.title for each in world.worlds["b"].copies()] == ["Meer bomen 0", "Nieuw"]
+    assert own_of(world).state == "held"
+    monkeypatch.undo()
+    asyncio.run(rebuild_map(world.config, world.engine, ["a-to-b"], world.clock))
+    assert own_of(world).state == "sent", "it is found when that place can be read again"

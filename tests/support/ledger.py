@@ -61,7 +61,7 @@ class Desk:
 
     def origin(self, number: int = 1, body: str = "In de straat.", instance: str = "a", **columns: Any) -> str:
         """A proposal that was pulled; returns its key."""
-        own, now = f"{instance}/proposal/{number}", self.clock.now()
+        own, now = f"{instance}/{columns.get('kind', 'proposal')}/{number}", self.clock.now()
         row = {
             "key": own,
             "instance": instance,

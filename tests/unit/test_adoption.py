@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from civicsync.connectors.contract.writing import Authored, Copy, Reading
 from civicsync.core.ledger.states import OperationKind, OperationState, PublicationState, Reason, waits_for_person
-from civicsync.sync.publish.adoption import Adopted, adopt, hold_older
+from civicsync.sync.publish.adoption import Adopted, adopt, hold_older, moved_from
 from tests.support.ledger import ROUTE, SPACE, Desk
 from tests.support.writers import ScriptedWriter
 
@@ -203,3 +203,19 @@ async def test_what_is_found_again_bears_the_title_of_its_origin(desk: Desk) -> 
     desk.origin(1, title="De titel van het origineel")
     [found] = await adopted(desk, made(desk))
     assert desk.again(found.publication).title == "De titel van het origineel"
+
+
+def test_only_proposals_of_ours_tell_where_copies_were_moved_to(desk: Desk) -> None:
+    """A citizen who pastes a marker into a debate or a project would send us to a place that we cannot read."""
+    desk.ledger.remember_account("b", "robot")
+    text = desk.marker()
+    desk.origin(1, text, instance="b", author="robot", space_key="b/board/2")
+    desk.origin(2, text, instance="b", author=None, space_key="b/board/3")
+    desk.origin(3, text, instance="b", author="citizen", space_key="b/board/4")
+    for number, kind in ((4, "debate"), (5, "project")):
+        desk.origin(number, text, instance="b", kind=kind, author=None, space_key=f"b/board/{number}0")
+    found = moved_from(desk.ledger, desk.signer, "b", SPACE)
+    assert {place: [each.key for each in seen] for place, seen in found.items()} == {
+        "board/2": ["b/proposal/1"],
+        "board/3": ["b/proposal/2"],
+    }
