@@ -17,7 +17,14 @@ from sqlalchemy import Engine
 
 from ...config.model import Config
 from ...config.routes import Route
-from ...connectors.contract.errors import CannotDo, ConnectorError, NotLetIn, WrongCredentials, platform_failed
+from ...connectors.contract.errors import (
+    CannotDo,
+    ConnectorError,
+    NotLetIn,
+    Throttled,
+    WrongCredentials,
+    platform_failed,
+)
 from ...connectors.contract.exchange import Request
 from ...connectors.contract.reading import Context
 from ...connectors.contract.writing import CanFind, Limits, Writer, stores_within
@@ -99,6 +106,8 @@ class TargetRun:
         self.message = ""
         self._patience = PATIENCE
         self._introduced = False
+        self._answers = False
+        """Whether it answered something harmless in this run, after it had failed with one space."""
         self._broken_off = False
         self._not_let_in = Counter[str]()
         self._credentials = Credentials(self.config, ledger)
@@ -253,6 +262,19 @@ class TargetRun:
             await asyncio.to_thread(self._credentials.remember, self.instance, error)
             raise
 
+    async def _everybodys(self, error: ConnectorError) -> bool:
+        """Whether what failed with one space is the trouble of all that goes there: patience is asked for, or nothing else is answered."""
+        if isinstance(error, Throttled) or error.status == 429:
+            return True
+        if self._answers or not platform_failed(error):
+            return False
+        try:
+            await self._patient(self.writer.check)
+        except ConnectorError:
+            return True
+        self._answers = True
+        return False
+
     async def _recover(self) -> None:
         for op in await self._operations(OperationState.SENDING):
             job = await self._job(op)
@@ -309,11 +331,15 @@ class TargetRun:
             return False
         try:
             limits = await self._patient(lambda: self.writer.limits(route.to.space, route.to.voice))
-        except CannotDo as error:
-            outcome.outcome, outcome.message = RouteEnd.FAILED, str(error)
+        except ConnectorError as error:
+            if await self._everybodys(error):
+                raise
+            outcome.outcome = RouteEnd.FAILED
+            outcome.message = str(error) if isinstance(error, CannotDo) else f"{self.instance}: {error}"
             if isinstance(error, WrongCredentials):
                 return False
-            # A space that takes nothing new, or an account that only making copies needs: what is there must still be taken back.
+            # A space that takes nothing new or does not answer, or an account that only making copies needs: what is there must still
+            # be taken back.
             outcome.closed, limits = True, None
         await asyncio.to_thread(self._decide, outcome, route, limits, dry_run)
         return True
@@ -413,8 +439,8 @@ class TargetRun:
                     moved_to=moved,
                 )
             except ConnectorError as error:
-                if isinstance(error, WrongCredentials) or platform_failed(error):
-                    raise  # that is everybody's trouble there
+                if isinstance(error, WrongCredentials) or await self._everybodys(error):
+                    raise
                 self._cannot_look(outcomes, routes.values(), lost, error)
                 continue
             for name in {each.publication.route for each in adopted}:

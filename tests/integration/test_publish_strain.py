@@ -12,7 +12,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from civicsync.app.cli.main import app
-from civicsync.connectors.contract.errors import CannotDo, NotDone
+from civicsync.connectors.contract.errors import CannotDo, Malformed, NotDone, WrongCredentials
 from civicsync.connectors.contract.exchange import Request
 from civicsync.connectors.contract.writing import Authored, Copy, Limits, Reading
 from civicsync.connectors.testing.fake import FakeWriter
@@ -749,3 +749,80 @@ def test_a_place_where_copies_were_moved_to_and_that_refuses_stops_nothing(
     monkeypatch.undo()
     asyncio.run(rebuild_map(world.config, world.engine, ["a-to-b"], world.clock))
     assert own_of(world).state == "sent", "it is found when that place can be read again"
+
+
+@pytest.mark.parametrize("step", ["limits", "authored"])
+@pytest.mark.parametrize("error", [NotDone("no answer", status=500), Malformed("not what a board answers")])
+def test_one_space_that_fails_ends_its_own_route_and_takes_back_what_it_must(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, error: Exception
+) -> None:
+    world, authored, down = two_boards(tmp_path), FakeWriter.authored, list[bool]()
+
+    async def taken(writer: FakeWriter, space: str, voice: object = None) -> Limits:
+        if down and (step, space) == ("limits", "board/1"):
+            raise error
+        return Limits(sends="plain", locales=("nl",))
+
+    async def listed(writer: FakeWriter, space: str) -> AsyncIterator[Authored]:
+        if down and (step, space) == ("authored", "board/1"):
+            raise error
+        async for each in authored(writer, space):
+            yield each
+
+    monkeypatch.setattr(FakeWriter, "limits", taken)
+    monkeypatch.setattr(FakeWriter, "authored", listed)
+    world.publish("a-to-b", "c-to-b")
+    world.pull()
+    down.append(True)
+    for name in "ac":
+        world.worlds[name].posts[1].hidden = True
+        world.worlds[name].write(f"Nieuw van {name}", f"Nog een tekst van {name}.")
+    world.pull()
+    one, other = world.publish("a-to-b", "c-to-b")
+    assert (one.outcome, one.closed, other.outcome) == ("failed", True, "done")
+    assert one.message == f"b: {error}"
+    assert [each.title for each in world.worlds["b"].copies()] == ["Nieuw van c"]
+
+
+@pytest.mark.parametrize(("status", "ends"), [(503, "failed"), (429, "partial")])
+def test_a_platform_that_answers_nothing_ends_the_run_of_all_its_routes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, ends: str
+) -> None:
+    """What fails with one space fails with all: nothing more is asked there."""
+    world = two_boards(tmp_path)
+
+    async def taken(writer: FakeWriter, space: str, voice: object = None) -> Limits:
+        return Limits(sends="plain", locales=("nl",))
+
+    monkeypatch.setattr(FakeWriter, "limits", taken)
+    world.publish("a-to-b", "c-to-b")
+    world.worlds["a"].posts[1].hidden = True
+    world.pull()
+
+    asked = list[str]()
+
+    async def down(writer: FakeWriter, *words: object) -> Any:
+        asked.append("asked")
+        raise NotDone("no answer", status=status)
+
+    monkeypatch.setattr(FakeWriter, "limits", down)
+    if status != 429:
+        monkeypatch.setattr(FakeWriter, "check", down)
+    outcomes = world.publish("a-to-b", "c-to-b")
+    assert [(each.outcome, each.closed) for each in outcomes] == [(ends, False)] * 2
+    assert len(asked) == (3 if status == 429 else 6), "one space, and whether anything else is answered"
+    assert len(world.worlds["b"].copies()) == 2
+
+
+def test_a_wrong_password_for_one_space_is_not_tried_once_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world, asked = mesh(tmp_path, 1), list[str]()
+    world.publish("a-to-b")
+
+    async def refused(writer: FakeWriter, *words: object) -> Any:
+        asked.append("asked")
+        raise WrongCredentials("the name or the password is wrong")
+
+    for step in ("limits", "check"):
+        monkeypatch.setattr(FakeWriter, step, refused)
+    assert world.publish("a-to-b")[0].outcome == "failed"
+    assert asked == ["asked"]
