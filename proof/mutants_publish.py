@@ -14,6 +14,10 @@ def _unit(file: str, test: str) -> str:
     return f"tests/unit/test_{file}.py::test_{test}"
 
 
+def _strain(test: str) -> str:
+    return f"tests/integration/test_publish_strain.py::test_{test}"
+
+
 def _contract(file: str, test: str) -> str:
     return f"tests/contract/test_{file}.py::test_{test}"
 
@@ -60,6 +64,55 @@ _LEDGER = (
         "if state not in OPEN:",
         "if state in OPEN:",
         _unit("ledger", "a_closed_operation_frees_its_lane"),
+    ),
+    Mutant(
+        "withdrawals that waited go out although the route only flags",
+        PLANNING,
+        'unwanted = waiting is not None and waiting.by_plan(OperationKind.WITHDRAW) and follow != "retract"',
+        'unwanted = waiting is not None and waiting.by_plan(OperationKind.WITHDRAW) and follow == "ignore"',
+        _unit("planning", "what_waits_and_the_route_does_not_want_any_more_is_cancelled"),
+    ),
+    Mutant(
+        "what only flags leaves the withdrawal in the queue",
+        INTENTS,
+        "            if decision.reason in FLAGGED:",
+        "            if False:",
+        _strain("what_was_halted_and_is_not_wanted_any_more_is_not_sent"),
+    ),
+    Mutant(
+        "edits that waited go out although the route follows none",
+        PLANNING,
+        "if not self.route.follow.edits and waiting is not None and waiting.by_plan(OperationKind.EDIT):",
+        "if False:",
+        _unit("planning", "what_waits_and_the_route_does_not_want_any_more_is_cancelled"),
+    ),
+    Mutant(
+        "answers that waited are told although the route tells none",
+        PLANNING,
+        "        self._unwanted_answers(plan)",
+        "        pass",
+        _strain("what_was_halted_and_is_not_wanted_any_more_is_not_sent"),
+    ),
+    Mutant(
+        "an answer that is not wanted takes the text of its copy with it",
+        INTENTS,
+        "    ledger.cancel(own, decision.lane, decision.reason, decision.why)",
+        "    ledger.cancel(own, Lane.TEXT, decision.reason, decision.why)",
+        _strain("what_was_halted_and_is_not_wanted_any_more_is_not_sent"),
+    ),
+    Mutant(
+        "what a person approved goes with what the route does not want any more",
+        PLANNING,
+        "        return self.kind is kind and not self.decided",
+        "        return self.kind is kind",
+        _unit("planning", "what_a_person_approved_goes_out_whatever_the_route_says_now"),
+    ),
+    Mutant(
+        "a person is asked for ever about an edit that nobody wants",
+        STATES,
+        "W.CANCELLED if reason in {Reason.COPY_CHANGED, Reason.NOT_WANTED}:",
+        "W.CANCELLED if reason is Reason.COPY_CHANGED:",
+        _strain("an_edit_that_is_not_wanted_any_more_is_asked_about_no_more"),
     ),
     Mutant(
         "what is under way is cancelled as if nothing had been sent",

@@ -141,6 +141,7 @@ class Reason(_Explained):
     REJECTED = "rejected", "A person said no."
     SUPERSEDED = "superseded", "A newer text came."
     SAYS_SO_ALREADY = "says_so_already", "The origin says again what the copy says."
+    NOT_WANTED = "not_wanted", "Its route does not want it any more."
 
 
 class Actor(_Explained):
@@ -211,7 +212,7 @@ PUBLICATION_MOVES = _moves(
     ((P.SENDING,), (P.SENT, P.REFUSED, P.APPROVED, P.AWAITING_APPROVAL, P.UNKNOWN, P.CANCELLED), (A.SENDING,)),
     ((P.UNKNOWN,), (P.SENT, P.APPROVED, P.AWAITING_APPROVAL), (A.LOOKUP,)),
     ((P.SENT,), (P.CONFLICT,), (A.PLAN, A.SENDING)),
-    ((P.CONFLICT,), (P.SENT,), (A.SENDING, A.PERSON)),
+    ((P.CONFLICT,), (P.SENT,), (A.PLAN, A.SENDING, A.PERSON)),
     (LIVE, (P.GONE,), (A.SENDING, A.PULL)),
     (LIVE, (P.WITHDRAWN, P.STUCK), (A.SENDING,)),
     ((P.GONE, P.WITHDRAWN), (P.SENT,), (A.PULL,)),
@@ -261,7 +262,7 @@ def state_after(
             return P.CONFLICT
         case OperationKind.EDIT, W.CANCELLED if reason is Reason.COPY_GONE:
             return P.GONE
-        case OperationKind.EDIT, W.CANCELLED if reason is Reason.COPY_CHANGED:
+        case OperationKind.EDIT, W.CANCELLED if reason in {Reason.COPY_CHANGED, Reason.NOT_WANTED}:
             return P.SENT
         case OperationKind.WITHDRAW, W.SENT:
             return P.WITHDRAWN

@@ -15,7 +15,7 @@ from ...connectors.contract.writing import CanAnswer, CanComment, CanEdit, CanWi
 from ...core.identity import Key
 from ...core.ledger.bases import Basis
 from ...core.ledger.ledger import Publication
-from ...core.ledger.states import Reason
+from ...core.ledger.states import Lane, Reason
 from ..render import phrases
 from ..render.render import answer_of, draft_of
 
@@ -54,6 +54,8 @@ class Decision:
     publication: Publication | None = None
     older: bool = False
     """Of an answer: it was given before the copy was made."""
+    lane: Lane = Lane.TEXT
+    """Of what is cancelled."""
 
 
 @dataclass(slots=True)

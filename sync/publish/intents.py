@@ -70,6 +70,8 @@ def write_down(ledger: Ledger, name: str, route: Route, decision: Decision, *, f
                 own, event="returned", detail=decision.why, state=PublicationState.SENT, **SETTLED
             )
         case Action.FLAG | Action.REFUSE if decision.publication is not None:
+            if decision.reason in FLAGGED:
+                ledger.cancel(own, Lane.TEXT, decision.reason, decision.why)
             ledger.update_publication(own, event=decision.action, detail=decision.why, **why)
         case _:
             pass
@@ -114,11 +116,13 @@ def _opened(ledger: Ledger, name: str, route: Route, decision: Decision, *, firs
 
 
 def _cancel(ledger: Ledger, own: Publication, decision: Decision) -> None:
-    ledger.cancel(own, Lane.TEXT, decision.reason, decision.why)
+    ledger.cancel(own, decision.lane, decision.reason, decision.why)
+    if decision.lane is not Lane.TEXT:
+        return
     if own.copy_key is None:
         why = told(decision.reason, decision.why)
         ledger.update_publication(own, event="cancelled", detail=decision.why, state=PublicationState.CANCELLED, **why)
-    elif own.reason_code in {Reason.EDIT_REFUSED, *FLAGGED}:
+    elif own.reason_code in {Reason.EDIT_REFUSED, *FLAGGED} or own.state is PublicationState.CONFLICT:
         ledger.update_publication(own, event="cancelled", detail=decision.why, **SETTLED)
     elif decision.reason is Reason.ORIGIN_BACK:
         # A note may have taken the place of its text already: the next plan looks at it again.

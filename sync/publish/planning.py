@@ -26,6 +26,7 @@ from ...core.ledger.states import (
     FLAGGED,
     LANES,
     LIVE,
+    QUEUED,
     UNDER_WAY,
     Lane,
     OperationKind,
@@ -73,6 +74,7 @@ from .sending import twins_told
 _CHUNK = 500
 _AT_REST = (PublicationState.CANCELLED, PublicationState.REFUSED, PublicationState.HELD, PublicationState.REJECTED)
 _COPY = PROPOSAL.alias("copy")
+_UNWANTED = "its route does not want it any more"
 _MARGIN = timedelta(minutes=10)
 """A pull stamps a change a little before it commits it; what changed this long before the last plan is looked at again."""
 
@@ -83,6 +85,12 @@ class Waiting(NamedTuple):
     kind: OperationKind
     state: OperationState
     payload_hash: str
+    decided: bool = False
+    """Whether a person said so."""
+
+    def by_plan(self, kind: OperationKind) -> bool:
+        """Whether it is of this kind and only a plan wanted it; what is under way is waited for before this is asked."""
+        return self.kind is kind and not self.decided
 
 
 class Standing(NamedTuple):
@@ -151,6 +159,7 @@ class Planner:
         self._strangers(plan)
         if self._fits:
             self._new(plan, now, room)
+        self._unwanted_answers(plan)
         if self.route.follow.answers_to_copies or self.route.follow.answers_to_origin:
             self._answers(plan)
         return plan
@@ -238,13 +247,15 @@ class Planner:
 
     def _waiting(self, lane: Lane, publications: Sequence[str]) -> dict[str, Waiting]:
         """What is open in a lane of these publications."""
-        columns = (OPERATION.c.publication_id, OPERATION.c.kind, OPERATION.c.state, OPERATION.c.payload_hash)
+        names = ("publication_id", "kind", "state", "payload_hash", "decided_by")
+        columns = [OPERATION.c[name] for name in names]
         found: dict[str, Waiting] = {}
         with self.engine.connect() as connection:
             for part in chunks(publications):
                 query = select(*columns).where(OPERATION.c.publication_id.in_(part), OPERATION.c.open_lane == lane)
-                for own, kind, state, digest in connection.execute(query):
-                    found[own] = Waiting(OperationKind(kind), OperationState(state), digest)
+                for row in connection.execute(query):
+                    own, kind, state, digest, by = tuple[Any, ...](row)
+                    found[own] = Waiting(OperationKind(kind), OperationState(state), digest, by is not None)
         return found
 
     def _unmoved(self, own: Standing, origin: Origin | None) -> bool:
@@ -286,6 +297,8 @@ class Planner:
         flagged = own.reason_code in FLAGGED and origin is not None
         if flagged or (waiting is not None and waiting.kind is OperationKind.WITHDRAW):
             return self._decision(Action.CANCEL, own, origin, "its origin is there again", reason=Reason.ORIGIN_BACK)
+        if not self.route.follow.edits and waiting is not None and waiting.by_plan(OperationKind.EDIT):
+            return self._decision(Action.CANCEL, own, origin, _UNWANTED, reason=Reason.NOT_WANTED)
         if not self.route.follow.edits or origin is None:
             return None
         # The same edit is not tried at every run: a person may (`review approve`), or the origin changes again.
@@ -347,12 +360,16 @@ class Planner:
     def _withdrawal(
         self, own: Publication, origin: Origin | None, waiting: Waiting | None, lost: Loss
     ) -> Decision | None:
-        if self.route.follow.withdrawals == "ignore" or (
-            waiting is not None and waiting.kind is OperationKind.WITHDRAW
-        ):
+        follow, waits = self.route.follow.withdrawals, waiting is not None and waiting.kind is OperationKind.WITHDRAW
+        unwanted = waiting is not None and waiting.by_plan(OperationKind.WITHDRAW) and follow != "retract"
+        if waits and not unwanted:
             return None
-        if self.route.follow.withdrawals == "flag":
-            if own.reason_code is lost.reason:
+        if follow == "ignore":
+            if not unwanted:
+                return None
+            return self._decision(Action.CANCEL, own, origin, _UNWANTED, reason=Reason.NOT_WANTED)
+        if follow == "flag":
+            if own.reason_code is lost.reason and not unwanted:
                 return None
             return self._decision(Action.FLAG, own, origin, lost.sentence, reason=lost.reason)
         return self._decision(Action.WITHDRAW, own, origin, lost.sentence, reason=lost.reason)
@@ -554,6 +571,27 @@ class Planner:
             self._carry(
                 plan, Action.ANSWER_BACK, by_copy, self.target_site, self.route.source.instance, "origin/answers"
             )
+
+    def _unwanted_answers(self, plan: Plan) -> None:
+        """What waits to be told where the route tells nothing any more."""
+        follow = self.route.follow
+        wanted = {Lane.ANSWER: follow.answers_to_copies, Lane.ORIGIN: follow.answers_to_origin}
+        lanes = [lane for lane, answers in wanted.items() if not answers]
+        query = select(OPERATION.c.publication_id, OPERATION.c.open_lane).where(
+            OPERATION.c.route == self.name,
+            OPERATION.c.open_lane.in_(lanes),
+            OPERATION.c.state.in_(QUEUED),
+            OPERATION.c.decided_by.is_(None),
+        )
+        if not lanes:
+            return
+        with self.engine.connect() as connection:
+            waiting = [(str(own), Lane(lane)) for own, lane in connection.execute(query)]
+        for own, lane in waiting:
+            publication = self.ledger.publication(own)
+            if publication is not None:
+                more = {"reason": Reason.NOT_WANTED, "lane": lane}
+                plan.add(self._decision(Action.CANCEL, publication, None, _UNWANTED, **more))
 
     def _answered(self, of: Literal["origin", "copy"]) -> list[Publication]:
         answered = with_answers(self.engine, self.name, of=of)

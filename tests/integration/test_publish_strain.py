@@ -12,6 +12,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from civicsync.app.cli.main import app
+from civicsync.config.routes import Follow
 from civicsync.connectors.contract.errors import CannotDo, Malformed, NotDone, WrongCredentials
 from civicsync.connectors.contract.exchange import Request
 from civicsync.connectors.contract.writing import Authored, Copy, Limits, Reading
@@ -826,3 +827,64 @@ def test_a_wrong_password_for_one_space_is_not_tried_once_more(tmp_path: Path, m
         monkeypatch.setattr(FakeWriter, step, refused)
     assert world.publish("a-to-b")[0].outcome == "failed"
     assert asked == ["asked"]
+
+
+# What the route does not want any more ----------------------------------------------------------------------------------
+
+
+def rerouted(world: Mesh, **route: Any) -> None:
+    """The administrator changes every route."""
+    for name, before in world.config.routes.items():
+        world.config.routes[name] = before.model_copy(update=route)
+
+
+@pytest.mark.parametrize(
+    ("follow", "moved"),
+    [
+        ({"withdrawals": "flag"}, "hidden"),
+        ({"withdrawals": "ignore"}, "hidden"),
+        ({"edits": False}, "edited"),
+        ({"answers_to_copies": False}, "answered"),
+    ],
+)
+def test_what_was_halted_and_is_not_wanted_any_more_is_not_sent(
+    tmp_path: Path, follow: dict[str, Any], moved: str
+) -> None:
+    world = mesh(tmp_path, 10)
+    world.publish("a-to-b")
+    world.clock.advance(7200)
+    for post in world.worlds["a"].posts.values():
+        if moved == "hidden":
+            post.hidden = True
+        elif moved == "edited":
+            post.body = "Anders."
+        else:
+            post.state, post.answer, post.answered_at = State.ACCEPTED, "Dit doen we.", world.clock.now()
+    world.pull()
+    assert world.publish("a-to-b")[0].outcome == "halted"
+    rerouted(world, follow=Follow.model_validate(follow))
+    world.resume()
+    writes = world.writes()
+    for _ in range(2):
+        world.pull()
+        assert world.publish("a-to-b")[0].outcome == "done"
+    assert (world.writes(), len(world.worlds["b"].copies())) == (writes, 10)
+    assert Ledger(world.engine, world.clock).operations() == []
+
+
+def test_an_edit_that_is_not_wanted_any_more_is_asked_about_no_more(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 1)
+    world.publish("a-to-b")
+    [copy] = world.worlds["b"].copies()
+    copy.body = copy.body.replace("In straat 0.", "De moderator heeft dit ingekort.")
+    world.worlds["a"].posts[1].body = "Anders."
+    world.pull()
+    world.publish("a-to-b")
+    assert own_of(world).state == "conflict"
+    rerouted(world, follow=Follow(edits=False))
+    world.publish("a-to-b")
+    own = own_of(world)
+    assert (own.state, own.reason_code) == ("sent", Reason.NONE)
+    rerouted(world, follow=Follow(edits=True))
+    world.publish("a-to-b")
+    assert (own_of(world).state, "De moderator" in copy.body) == ("conflict", True), "it is compared as before"

@@ -451,3 +451,48 @@ def test_what_goes_while_it_is_being_taken_back_went_by_that(desk: Desk) -> None
     desk.origin(1, "x", instance="b")
     desk.change("b/proposal/1", gone_at=desk.clock.now())
     assert desk.planned().of(Action.GONE) == []
+# What the route does not want any more ----------------------------------------------------------------------------------
+
+
+def _waits(desk: Desk, kind: OperationKind, **columns: Any) -> Publication:
+    own = copied(desk)
+    if kind is K.WITHDRAW:
+        desk.change(own.origin_key, gone_at=desk.clock.now())
+    else:
+        desk.rewrite(own.origin_key, "Anders.")
+    desk.operation(own, kind, columns.pop("state", W.APPROVED), **columns)
+    return own
+
+
+_NOT_FOLLOWED = [
+    (K.WITHDRAW, {"withdrawals": "flag"}, Action.FLAG, Reason.ORIGIN_GONE),
+    (K.WITHDRAW, {"withdrawals": "ignore"}, Action.CANCEL, Reason.NOT_WANTED),
+    (K.EDIT, {"edits": False}, Action.CANCEL, Reason.NOT_WANTED),
+]
+
+
+@pytest.mark.parametrize("state", [W.PLANNED, W.AWAITING_APPROVAL, W.APPROVED])
+@pytest.mark.parametrize(("kind", "follow", "action", "reason"), _NOT_FOLLOWED)
+def test_what_waits_and_the_route_does_not_want_any_more_is_cancelled(
+    desk: Desk, kind: OperationKind, follow: dict[str, Any], action: Action, reason: Reason, state: OperationState
+) -> None:
+    _waits(desk, kind, state=state)
+    desk.configure(follow=follow)
+    decision = only(desk)
+    assert (decision.action, decision.reason) == (action, reason)
+
+
+@pytest.mark.parametrize(("kind", "follow", "action", "reason"), _NOT_FOLLOWED)
+@pytest.mark.parametrize("columns", [{"decided_by": "ann"}, {"state": W.SENDING}, {"state": W.UNKNOWN}])
+def test_what_a_person_approved_goes_out_whatever_the_route_says_now(
+    desk: Desk,
+    kind: OperationKind,
+    follow: dict[str, Any],
+    action: Action,
+    reason: Reason,
+    columns: dict[str, Any],
+) -> None:
+    """And what became of what is under way must be known first."""
+    _waits(desk, kind, **columns)
+    desk.configure(follow=follow)
+    assert desk.planned().decisions == []
