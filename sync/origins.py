@@ -193,6 +193,36 @@ def new_origins(engine: Engine, route: Route, now: datetime, ours: Iterable[str]
         return list(connection.execute(query).scalars())
 
 
+def wanted_still(engine: Engine, route: Route, keys: Sequence[Key], ours: Iterable[str] = ()) -> set[Key]:
+    """Those of these proposals that a route would take if they were new; how old they are is not asked (`of_age`)."""
+    source = route.source
+    where = source.where.model_copy(update={"older_than": None, "younger_than": None})
+    query = select(PROPOSAL.c.key).where(
+        PROPOSAL.c.instance == source.instance,
+        PROPOSAL.c.kind.in_(where.kind),
+        ~select(PUBLICATION.c.id).where(PUBLICATION.c.copy_key == PROPOSAL.c.key).exists(),
+        or_(PROPOSAL.c.author.is_(None), PROPOSAL.c.author.not_in(list(ours))),
+        *_conditions(where, source.instance, datetime.max),
+    )
+    with engine.connect() as connection:
+        if source.space is not None:
+            query = query.where(PROPOSAL.c.space_key.in_(within(connection, source.instance, source.space)))
+        return {str(own) for own in connection.execute(query.where(PROPOSAL.c.key.in_(keys))).scalars()}
+
+
+def of_age(route: Route, origin: Origin, moment: datetime) -> bool:
+    """Whether a proposal was neither too old nor too new for a route at a moment."""
+    where, published = route.source.where, origin.published_at or origin.created_at
+    least = timedelta(seconds=seconds(where.older_than)) if where.older_than is not None else None
+    most = [timedelta(seconds=seconds(each)) for each in (where.younger_than, route.max_age) if each is not None]
+    if least is None and not most:
+        return True
+    if published is None:
+        return False
+    age = moment - published
+    return (least is None or age >= least) and all(age <= each for each in most)
+
+
 def _conditions(where: Where, instance: str, now: datetime) -> list[Any]:
     published = func.coalesce(PROPOSAL.c.published_at, PROPOSAL.c.created_at)
     found: list[Any] = []

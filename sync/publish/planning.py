@@ -4,7 +4,7 @@
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
@@ -49,7 +49,9 @@ from ..origins import (
     marked_texts,
     new_origins,
     newest_answers,
+    of_age,
     seen_copies,
+    wanted_still,
     with_answers,
 )
 from ..render.render import (
@@ -75,6 +77,8 @@ _CHUNK = 500
 _AT_REST = (PublicationState.CANCELLED, PublicationState.REFUSED, PublicationState.HELD, PublicationState.REJECTED)
 _COPY = PROPOSAL.alias("copy")
 _UNWANTED = "its route does not want it any more"
+_LET_THROUGH = ("approved", "reopened")
+"""What a person did to a text that no rule of the route stops any more."""
 _MARGIN = timedelta(minutes=10)
 """A pull stamps a change a little before it commits it; what changed this long before the last plan is looked at again."""
 
@@ -87,6 +91,8 @@ class Waiting(NamedTuple):
     payload_hash: str
     decided: bool = False
     """Whether a person said so."""
+    sent: bool = False
+    """Whether it went out once."""
 
     def by_plan(self, kind: OperationKind) -> bool:
         """Whether it is of this kind and only a plan wanted it; what is under way is waited for before this is asked."""
@@ -148,6 +154,8 @@ class Planner:
         certain, signed = self._certain, self._marker(f"{source}/{name}")
         self._digests = Digester(config, name, writer, self.limits, self.origin_site, certain, signed)
         self._bases: dict[str, Basis] | None = None
+        self._wanted: set[Key] = set()
+        """The origins of texts that are not made yet, as far as the route would take them now."""
 
     def plan(self, room: int, hand_over: Callable[[Decision], None] | None = None) -> Plan:
         """Decide about everything; at most `room` new copies. `hand_over`: takes the decisions, which are not kept then."""
@@ -206,6 +214,7 @@ class Planner:
         for part in chunks(existing, _CHUNK):
             standing = self._standing(part)
             origins = load_origins(self.engine, {each.origin_key for each in standing.values()})
+            self._wanted = self._wanted_of(standing.values())
             moved = [own for own, each in standing.items() if not self._unmoved(each, origins.get(each.origin_key))]
             publications = self.ledger.publications(ids=moved) if moved else []
             copies = seen_copies(self.engine, {each.copy_key for each in publications if each.copy_key})
@@ -247,15 +256,16 @@ class Planner:
 
     def _waiting(self, lane: Lane, publications: Sequence[str]) -> dict[str, Waiting]:
         """What is open in a lane of these publications."""
-        names = ("publication_id", "kind", "state", "payload_hash", "decided_by")
+        names = ("publication_id", "kind", "state", "payload_hash", "decided_by", "first_sent_at")
         columns = [OPERATION.c[name] for name in names]
         found: dict[str, Waiting] = {}
         with self.engine.connect() as connection:
             for part in chunks(publications):
                 query = select(*columns).where(OPERATION.c.publication_id.in_(part), OPERATION.c.open_lane == lane)
                 for row in connection.execute(query):
-                    own, kind, state, digest, by = tuple[Any, ...](row)
-                    found[own] = Waiting(OperationKind(kind), OperationState(state), digest, by is not None)
+                    own, kind, state, digest, by, sent = tuple[Any, ...](row)
+                    done = (by is not None, sent is not None)
+                    found[own] = Waiting(OperationKind(kind), OperationState(state), digest, *done)
         return found
 
     def _unmoved(self, own: Standing, origin: Origin | None) -> bool:
@@ -263,7 +273,7 @@ class Planner:
 
         Whatever else could be decided of it has to do with its origin going or with a person, and is looked at below.
         """
-        if own.made or origin is None or own.last is None or loss(origin):
+        if own.made or origin is None or own.last is None or loss(origin) or origin.key not in self._wanted:
             return False
         return own.last.made_from == self._digests.of(origin.digest()) and _says_so_still(own, Action.CREATE)
 
@@ -355,7 +365,27 @@ class Planner:
             return self._decision(Action.CANCEL, own, origin, lost.sentence, reason=lost.reason)
         if origin is None or own.state in {PublicationState.HELD, PublicationState.REJECTED}:
             return None
+        if not self._qualifies(own, origin):
+            waiting = standing.waiting
+            if waiting is not None and (waiting.sent or not waiting.by_plan(OperationKind.CREATE)):
+                return self._text(own, origin, standing, Action.CREATE)
+            if own.state in _AT_REST:
+                return None
+            return self._decision(Action.CANCEL, own, origin, _UNWANTED, reason=Reason.NOT_WANTED)
         return self._text(own, origin, standing, Action.CREATE)
+
+    def _wanted_of(self, standing: Iterable[Standing]) -> set[Key]:
+        keys = [each.origin_key for each in standing if not each.made]
+        ours = self.ledger.accounts(self.route.source.instance) if keys else ()
+        return wanted_still(self.engine, self.route, keys, ours) if keys else set()
+
+    def _qualifies(self, own: Publication, origin: Origin) -> bool:
+        """Whether the route would take this origin now, or a person let it through; waiting alone makes nothing too old."""
+        if own.state is PublicationState.RELEASED:
+            return True
+        if origin.key in self._wanted and of_age(self.route, origin, own.created_at):
+            return True
+        return any(event["what"] in _LET_THROUGH for event in self.ledger.events(own.id))
 
     def _withdrawal(
         self, own: Publication, origin: Origin | None, waiting: Waiting | None, lost: Loss

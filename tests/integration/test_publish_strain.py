@@ -12,7 +12,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from civicsync.app.cli.main import app
-from civicsync.config.routes import Follow
+from civicsync.config.routes import Follow, Where
 from civicsync.connectors.contract.errors import CannotDo, Malformed, NotDone, WrongCredentials
 from civicsync.connectors.contract.exchange import Request
 from civicsync.connectors.contract.writing import Authored, Copy, Limits, Reading
@@ -888,3 +888,18 @@ def test_an_edit_that_is_not_wanted_any_more_is_asked_about_no_more(tmp_path: Pa
     rerouted(world, follow=Follow(edits=True))
     world.publish("a-to-b")
     assert (own_of(world).state, "De moderator" in copy.body) == ("conflict", True), "it is compared as before"
+
+
+def test_what_was_only_planned_and_is_not_wanted_any_more_is_not_made(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 2, first_run="plan")
+    world.worlds["a"].posts[2].title = "Parkeren"
+    world.worlds["a"].posts[2].body = "Op straat."
+    world.pull()
+    assert world.publish("a-to-b")[0].outcome == "planned"
+    source = world.config.routes["a-to-b"].source
+    narrow = source.model_copy(update={"where": Where(text="bomen")})
+    world.config.routes["a-to-b"] = world.config.routes["a-to-b"].model_copy(update={"source": narrow})
+    for _ in range(2):
+        world.publish("a-to-b")
+    assert [each.title for each in world.worlds["b"].copies()] == ["Meer bomen 0"]
+    assert world.states() == {"sent": 1, "cancelled": 1}

@@ -496,3 +496,43 @@ def test_what_a_person_approved_goes_out_whatever_the_route_says_now(
     _waits(desk, kind, **columns)
     desk.configure(follow=follow)
     assert desk.planned().decisions == []
+
+
+@pytest.mark.parametrize("narrowed", [{"where": {"text": "fietsen"}}, {"max_age": "30m"}])
+def test_a_text_that_waits_and_does_not_qualify_any_more_is_cancelled(desk: Desk, narrowed: dict[str, Any]) -> None:
+    desk.origin(1)
+    own = desk.publication(P.APPROVED)
+    desk.operation(own)
+    desk.configure(**narrowed)
+    assert (only(desk).action, only(desk).reason) == (Action.CANCEL, Reason.NOT_WANTED)
+
+
+@pytest.mark.parametrize("state", [P.CANCELLED, P.REFUSED])
+def test_what_was_cancelled_as_not_wanted_is_made_when_it_is_wanted_again(desk: Desk, state: PublicationState) -> None:
+    desk.origin(1)
+    desk.publication(state)
+    desk.configure(where={"text": "fietsen"})
+    assert desk.planned().decisions == []
+    desk.configure(where={"text": "bomen"})
+    assert only(desk).action is Action.CREATE
+
+
+@pytest.mark.parametrize("columns", [{"decided_by": "ann"}, {"first_sent_at": "now"}, {}])
+def test_a_text_that_a_person_let_through_or_that_went_out_once_stays_wanted(
+    desk: Desk, columns: dict[str, Any]
+) -> None:
+    desk.origin(1)
+    own = desk.publication(P.APPROVED)
+    desk.operation(own, **({"first_sent_at": desk.clock.now()} if "first_sent_at" in columns else columns))
+    if not columns:
+        desk.ledger.update_publication(own, event="approved", detail="by ann")
+    desk.configure(where={"text": "fietsen"})
+    assert desk.planned().of(Action.CANCEL) == []
+
+
+def test_waiting_makes_no_text_too_old(desk: Desk) -> None:
+    desk.configure(max_age="2h")
+    desk.origin(1)
+    desk.operation(desk.publication(P.APPROVED))
+    desk.clock.advance(7200)
+    assert desk.planned().of(Action.CANCEL) == []
