@@ -101,6 +101,20 @@ _LEDGER = (
         _unit("planning", "waiting_makes_no_text_too_old"),
     ),
     Mutant(
+        "a withdrawal that a person rejected is planned anew",
+        PLANNING,
+        "if (waits and not unwanted) or own.reason_code is Reason.LEFT_THERE:",
+        "if waits and not unwanted:",
+        _strain("a_withdrawal_that_a_person_rejected_is_not_sent_until_the_origin_was_back"),
+    ),
+    Mutant(
+        "a copy that was left there once stays for ever",
+        PLANNING,
+        "flagged = own.reason_code in {*FLAGGED, Reason.LEFT_THERE} and origin is not None",
+        "flagged = own.reason_code in FLAGGED and origin is not None",
+        _strain("a_withdrawal_that_a_person_rejected_is_not_sent_until_the_origin_was_back"),
+    ),
+    Mutant(
         "withdrawals that waited go out although the route only flags",
         PLANNING,
         'unwanted = waiting is not None and waiting.by_plan(OperationKind.WITHDRAW) and follow != "retract"',

@@ -139,6 +139,7 @@ class Reason(_Explained):
     HALF_MADE = "half_made", "It was found as a draft, which is finished now."
     ASKED_AGAIN = "asked_again", "It was refused once; one refusal alone may be the answer to another request."
     REJECTED = "rejected", "A person said no."
+    LEFT_THERE = "left_there", "The origin is gone, and a person said that the copy stays."
     SUPERSEDED = "superseded", "A newer text came."
     SAYS_SO_ALREADY = "says_so_already", "The origin says again what the copy says."
     NOT_WANTED = "not_wanted", "Its route does not want it any more."

@@ -122,7 +122,9 @@ def _cancel(ledger: Ledger, own: Publication, decision: Decision) -> None:
     if own.copy_key is None:
         why = told(decision.reason, decision.why)
         ledger.update_publication(own, event="cancelled", detail=decision.why, state=PublicationState.CANCELLED, **why)
-    elif own.reason_code in {Reason.EDIT_REFUSED, *FLAGGED} or own.state is PublicationState.CONFLICT:
+    elif (
+        own.reason_code in {Reason.EDIT_REFUSED, Reason.LEFT_THERE, *FLAGGED} or own.state is PublicationState.CONFLICT
+    ):
         ledger.update_publication(own, event="cancelled", detail=decision.why, **SETTLED)
     elif decision.reason is Reason.ORIGIN_BACK:
         # A note may have taken the place of its text already: the next plan looks at it again.

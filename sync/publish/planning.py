@@ -304,7 +304,7 @@ class Planner:
             source = self.route.source.instance
             why = f"no pull of {source} knows its origin, so it may not be public any more: look there; nothing is taken back for that"
             return self._decision(Action.FLAG, own, origin, why, reason=Reason.ORIGIN_GONE)
-        flagged = own.reason_code in FLAGGED and origin is not None
+        flagged = own.reason_code in {*FLAGGED, Reason.LEFT_THERE} and origin is not None
         if flagged or (waiting is not None and waiting.kind is OperationKind.WITHDRAW):
             return self._decision(Action.CANCEL, own, origin, "its origin is there again", reason=Reason.ORIGIN_BACK)
         if not self.route.follow.edits and waiting is not None and waiting.by_plan(OperationKind.EDIT):
@@ -346,7 +346,7 @@ class Planner:
 
     def _unknown(self, own: Publication) -> bool:
         """Whether all of its source was read since it was found, without its origin: after a lost database nothing else would tell."""
-        if self.route.follow.withdrawals == "ignore" or own.reason_code in FLAGGED:
+        if self.route.follow.withdrawals == "ignore" or own.reason_code in {*FLAGGED, Reason.LEFT_THERE}:
             return False
         row = instance_row(self.engine, self.route.source.instance)
         read = row["last_full_at"] if row is not None else None
@@ -392,7 +392,7 @@ class Planner:
     ) -> Decision | None:
         follow, waits = self.route.follow.withdrawals, waiting is not None and waiting.kind is OperationKind.WITHDRAW
         unwanted = waiting is not None and waiting.by_plan(OperationKind.WITHDRAW) and follow != "retract"
-        if waits and not unwanted:
+        if (waits and not unwanted) or own.reason_code is Reason.LEFT_THERE:
             return None
         if follow == "ignore":
             if not unwanted:

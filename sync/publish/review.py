@@ -157,6 +157,8 @@ class Reviewer:
             change = told(Reason.REJECTED, why)
             if op.kind is OperationKind.EDIT:
                 change["sent_hash"] = op.payload_hash  # not asked again before the origin changes again
+            if op.kind is OperationKind.WITHDRAW:
+                change = told(Reason.LEFT_THERE, why)  # by which the next plan knows; until the origin was back
             self.ledger.move(
                 op,
                 OperationState.REJECTED,

@@ -903,3 +903,26 @@ def test_what_was_only_planned_and_is_not_wanted_any_more_is_not_made(tmp_path: 
         world.publish("a-to-b")
     assert [each.title for each in world.worlds["b"].copies()] == ["Meer bomen 0"]
     assert world.states() == {"sent": 1, "cancelled": 1}
+
+
+def test_a_withdrawal_that_a_person_rejected_is_not_sent_until_the_origin_was_back(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 1)
+    world.publish("a-to-b")
+    board, post = world.worlds["b"], world.worlds["a"].posts[1]
+    post.hidden = True
+    world.pull()
+    board.faults.extend(["one_things_trouble"] * 5)
+    for _ in range(6):
+        world.publish("a-to-b")
+        world.clock.advance(600)
+    board.faults.clear()
+    assert Reviewer(world.config, world.engine, world.clock, "ann").reject(own_of(world), "het mag blijven").taken
+    for _ in range(3):
+        world.pull()
+        world.publish("a-to-b")
+    assert len(board.copies()) == 1
+    for hidden in (False, True):
+        post.hidden = hidden
+        world.pull()
+        world.publish("a-to-b")
+    assert board.copies() == [], "it went once more, about which nobody has decided"
