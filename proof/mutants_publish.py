@@ -115,6 +115,27 @@ _LEDGER = (
         _strain("a_withdrawal_that_a_person_rejected_is_not_sent_until_the_origin_was_back"),
     ),
     Mutant(
+        "after a restore an answer that a moderator removed is told again",
+        PLANNING,
+        "self._lost_until or own.created_at),",
+        "own.created_at),",
+        _strain("after_a_restore_an_answer_that_a_moderator_removed_is_not_told_again"),
+    ),
+    Mutant(
+        "after a restore whoever made the copy before it is believed to know what was told",
+        SENDING,
+        "return not any(at is not None and (lost is None or at > lost) for at in made)",
+        "return not made",
+        _strain("after_a_restore_an_answer_that_a_moderator_removed_is_not_told_again"),
+    ),
+    Mutant(
+        "after a lost ledger an answer is told at its origin again",
+        SENDING,
+        "        if not op.older or op.decided_by is not None:",
+        "        if op.kind is not OperationKind.ANSWER or not op.older or op.decided_by is not None:",
+        _strain("after_a_lost_ledger_an_answer_that_was_removed_at_the_origin_is_not_told_again"),
+    ),
+    Mutant(
         "withdrawals that waited go out although the route only flags",
         PLANNING,
         'unwanted = waiting is not None and waiting.by_plan(OperationKind.WITHDRAW) and follow != "retract"',
@@ -743,15 +764,15 @@ _TAKEN_BACK = (
     Mutant(
         "after a lost ledger answers of before are taken for new ones",
         PLANNING,
-        "and answer.since <= max(own.sent_at, own.created_at),",
-        "and answer.since <= own.sent_at,",
+        "and answer.since <= max(own.sent_at, own.created_at, self._lost_until or own.created_at),",
+        "and answer.since <= max(own.sent_at, self._lost_until or own.sent_at),",
         "tests/integration/test_publish.py::test_after_a_lost_ledger_an_answer_that_a_moderator_hid_is_not_told_again",
     ),
     Mutant(
         "after a lost ledger what a person approved is asked again",
         SENDING,
-        "if op.kind is not OperationKind.ANSWER or not op.older or op.decided_by is not None:",
-        "if op.kind is not OperationKind.ANSWER or not op.older:",
+        "        if not op.older or op.decided_by is not None:",
+        "        if not op.older:",
         "tests/integration/test_publish.py::test_after_a_lost_ledger_an_answer_that_a_moderator_hid_is_not_told_again",
     ),
     Mutant(

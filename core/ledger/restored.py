@@ -37,6 +37,15 @@ def lost_until(ledger: Ledger, route: str) -> datetime | None:
         return connection.execute(query).scalar()
 
 
+def last_lost_until(ledger: Ledger) -> datetime | None:
+    """Until when this ledger may lack what was told, after the newest restore, also where all copies were looked up since.
+
+    Whoever removed an answer meanwhile left nothing that a look-up could find.
+    """
+    with ledger.engine.connect() as connection:
+        return connection.execute(select(func.max(RESTORATION.c.lost_until))).scalar()
+
+
 def looked_up(ledger: Ledger, route: str, source: str) -> None:
     """Everything that this route wrote was looked up on its target. That counts once its `source` was pulled after the restore.
 

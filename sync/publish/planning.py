@@ -19,6 +19,7 @@ from ...connectors.contract.writing import Limits, Writer
 from ...connectors.registry import resolve
 from ...core.identity import Key, Ref, by_number
 from ...core.journal import instance_row
+from ...core.ledger import restored
 from ...core.ledger.bases import PLAN_BASIS, Basis
 from ...core.ledger.ledger import OPERATION, PUBLICATION, Ledger, Publication, publication_id
 from ...core.ledger.marker import Signer, markers_in
@@ -602,6 +603,10 @@ class Planner:
                 plan, Action.ANSWER_BACK, by_copy, self.target_site, self.route.source.instance, "origin/answers"
             )
 
+    @cached_property
+    def _lost_until(self) -> datetime | None:
+        return restored.last_lost_until(self.ledger)
+
     def _unwanted_answers(self, plan: Plan) -> None:
         """What waits to be told where the route tells nothing any more."""
         follow = self.route.follow
@@ -673,10 +678,10 @@ class Planner:
                     payload_hash=digest,
                     marker=str(marker),
                     publication=own,
-                    # A copy that was found again is in the ledger since then.
+                    # A copy that was found again is in the ledger since then; a restored ledger lacks what was told before.
                     older=answer.since is not None
                     and own.sent_at is not None
-                    and answer.since <= max(own.sent_at, own.created_at),
+                    and answer.since <= max(own.sent_at, own.created_at, self._lost_until or own.created_at),
                 )
             )
 

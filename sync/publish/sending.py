@@ -35,6 +35,7 @@ from ...connectors.contract.writing import (
     Writer,
 )
 from ...core.identity import Ref
+from ...core.ledger import restored
 from ...core.ledger.ledger import SETTLED, DuplicateCopy, Ledger, Operation, Publication, copy_columns, told
 from ...core.ledger.marker import carries
 from ...core.ledger.states import OperationKind, OperationState, PublicationState, Reason, refusal_of
@@ -483,10 +484,13 @@ class Sender:
     async def _may_be_removed(self, job: Job) -> bool:
         """Whether an answer may have been told before the ledger was lost, and a moderator may have removed it since."""
         op = job.operation
-        if op.kind is not OperationKind.ANSWER or not op.older or op.decided_by is not None:
+        if not op.older or op.decided_by is not None:
             return False
         done = partial(self.ledger.operations, states=[OperationState.SENT], publication=job.publication.id)
-        return not any(each.kind is OperationKind.CREATE for each in await asyncio.to_thread(done))
+        made = [each.last_sent_at for each in await asyncio.to_thread(done) if each.kind is OperationKind.CREATE]
+        lost = await asyncio.to_thread(restored.last_lost_until, self.ledger)
+        # What this ledger made since it was lost or restored cannot have been answered before.
+        return not any(at is not None and (lost is None or at > lost) for at in made)
 
     async def _told(self, job: Job, answer: AnswerDraft) -> bool:
         """Whether an answer is there, officially or as a comment."""

@@ -17,6 +17,7 @@ from civicsync.connectors.contract.errors import CannotDo, Malformed, NotDone, W
 from civicsync.connectors.contract.exchange import Request
 from civicsync.connectors.contract.writing import Authored, Copy, Limits, Reading
 from civicsync.connectors.testing.fake import FakeWriter
+from civicsync.core.ledger import restored
 from civicsync.core.ledger.ledger import Ledger
 from civicsync.core.ledger.states import OPEN, OperationKind, OperationState, Reason, waits_for_person
 from civicsync.core.records import State
@@ -926,3 +927,69 @@ def test_a_withdrawal_that_a_person_rejected_is_not_sent_until_the_origin_was_ba
         world.pull()
         world.publish("a-to-b")
     assert board.copies() == [], "it went once more, about which nobody has decided"
+
+
+# Answers that were removed ----------------------------------------------------------------------------------------------
+
+
+def test_after_a_restore_an_answer_that_a_moderator_removed_is_not_told_again(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 1)
+    world.publish("a-to-b")
+    world.clock.advance(3600)
+    back = world.backup()
+    world.clock.advance(3600)
+    post = world.worlds["a"].posts[1]
+    post.state, post.answer, post.answered_at = State.ACCEPTED, "Dit doen we.", world.clock.now()
+    world.pull()
+    world.publish("a-to-b")
+    [copy] = world.worlds["b"].copies()
+    assert "Dit doen we." in copy.answer
+    copy.answer, copy.state, copy.answered_at = "", State.OPEN, None
+    until = world.clock.now()
+    world.clock.advance(3600)
+    world.restore(back)
+    with world.engine.begin() as connection:
+        restored.mark_restored(connection, world.clock.now(), until)
+    for _ in range(3):
+        world.pull()
+        world.publish("a-to-b")
+    assert copy.answer == ""
+    [waiting] = Ledger(world.engine, world.clock).operations()
+    assert (waiting.kind, waiting.state, waiting.reason_code) == (
+        K.ANSWER,
+        W.AWAITING_APPROVAL,
+        Reason.OLDER_THAN_FOUND,
+    )
+    # What is made and answered since the restore was never told before.
+    new = world.worlds["a"].write("Nieuw", "Een nieuwe tekst.")
+    new.state, new.answer, new.answered_at = State.ACCEPTED, "Dit ook.", world.clock.now()
+    for _ in range(2):
+        world.pull()
+        world.publish("a-to-b")
+    assert "Dit ook." in world.worlds["b"].copies()[-1].answer
+    assert Reviewer(world.config, world.engine, world.clock, "ann").approve(own_of(world)).taken
+    world.publish("a-to-b")
+    assert "Dit doen we." in copy.answer
+
+
+def test_after_a_lost_ledger_an_answer_that_was_removed_at_the_origin_is_not_told_again(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 1, follow={"answers_to_origin": True})
+    world.publish("a-to-b")
+    world.clock.advance(3600)
+    [copy], post = world.worlds["b"].copies(), world.worlds["a"].posts[1]
+    copy.state, copy.answer, copy.answered_at = State.ACCEPTED, "Dit doen we hier.", world.clock.now()
+    world.pull()
+    world.publish("a-to-b")
+    assert "Dit doen we hier." in post.answer
+    post.answer, post.state, post.answered_at = "", State.OPEN, None
+    world.clock.advance(3600)
+    world.lose()
+    world.pull()
+    asyncio.run(rebuild_map(world.config, world.engine, ["a-to-b"], world.clock))
+    for _ in range(3):
+        world.pull()
+        world.publish("a-to-b")
+    assert post.answer == ""
+    assert Reviewer(world.config, world.engine, world.clock, "ann").approve(own_of(world)).taken
+    world.publish("a-to-b")
+    assert "Dit doen we hier." in post.answer
