@@ -147,6 +147,7 @@ def unseen_copies(engine: Engine, route: str, target: str, limit: int) -> list[s
         select(PUBLICATION.c.id)
         .where(
             PUBLICATION.c.route == route,
+            PUBLICATION.c.target_instance == target,
             PUBLICATION.c.state.in_(LIVE),
             PUBLICATION.c.copy_key.is_not(None),
             ~select(PROPOSAL.c.key).where(PROPOSAL.c.key == PUBLICATION.c.copy_key).exists(),

@@ -21,6 +21,15 @@ def standing_copies(engine: Engine) -> dict[str, int]:
         return {str(route): int(number) for route, number in connection.execute(query)}
 
 
+def standing_places(engine: Engine) -> dict[tuple[str, str, str], int]:
+    """How many copies stand, or may do so, by the route that made them and the instance and space where they are."""
+    place = (PUBLICATION.c.route, PUBLICATION.c.target_instance, PUBLICATION.c.target_space)
+    there = PUBLICATION.c.state.in_((*LIVE, PublicationState.STUCK, PublicationState.UNKNOWN))
+    with engine.connect() as connection:
+        rows = connection.execute(select(*place, func.count()).where(there).group_by(*place))
+        return {(str(route), str(instance), str(space)): int(number) for route, instance, space, number in rows}
+
+
 def count_by_reason(engine: Engine, route: str, reason: Reason) -> int:
     """How many publications of a route are as they are for this reason."""
     query = select(func.count()).where(PUBLICATION.c.route == route, PUBLICATION.c.reason_code == reason)

@@ -36,7 +36,10 @@ class PublicationState(_Explained):
     HELD = "held", "It may be a copy itself, or its copy may have been removed: a person decides."
     RELEASED = "released", "A person let it through; the next run makes the copy."
     REJECTED = "rejected", "A person said no."
-    CANCELLED = "cancelled", "Its origin went before the copy was made; nothing was sent."
+    CANCELLED = (
+        "cancelled",
+        "Its origin went, or its route leads elsewhere, before the copy was made; nothing was sent.",
+    )
     CONFLICT = "conflict", "Somebody changed the copy on its platform; it is left as it is until a person decides."
     GONE = "gone", "The copy is not there any more, and it was not civicsync that took it away."
     WITHDRAWN = "withdrawn", "The copy was taken back."
@@ -116,6 +119,7 @@ class Reason(_Explained):
     COPY_GONE = "copy_gone", "The copy is not there any more."
     COPY_THERE = "copy_there", "The copy is there already."
     REPLACED_BY_NOTE = "replaced_by_note", "It could not be taken back, so a note took the place of its text."
+    LEADS_ELSEWHERE = "leads_elsewhere", "Its route leads to another instance or space now."
     TEXT_STAYS = "text_stays", "It was taken back, and its platform goes on showing its text."
     ANSWER_LOST = "answer_lost", "The request went out and no trustworthy answer came back."
     PROCESS_ENDED = "process_ended", "The process that was sending it ended before the answer came."
@@ -263,7 +267,7 @@ def state_after(
             return P.CONFLICT
         case OperationKind.EDIT, W.CANCELLED if reason is Reason.COPY_GONE:
             return P.GONE
-        case OperationKind.EDIT, W.CANCELLED if reason in {Reason.COPY_CHANGED, Reason.NOT_WANTED}:
+        case OperationKind.EDIT, W.CANCELLED if reason in {Reason.COPY_CHANGED, Reason.NOT_WANTED, Reason.LEADS_ELSEWHERE}:
             return P.SENT
         case OperationKind.WITHDRAW, W.SENT:
             return P.WITHDRAWN

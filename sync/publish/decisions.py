@@ -93,7 +93,8 @@ def requests_of(decision: Decision, route: Route, writer: Writer) -> Sequence[Re
     Raises:
         CannotDo: the platform, the space or the account cannot do that.
     """
-    own, space = decision.publication, route.to.space
+    own = decision.publication
+    space = own.target_space if own is not None else route.to.space
     if decision.action is Action.CREATE and decision.payload:
         return writer.plan_create(space, draft_of(decision.payload))
     if own is None or own.remote_ref is None:

@@ -117,6 +117,9 @@ def _opened(ledger: Ledger, name: str, route: Route, decision: Decision, *, firs
 
 def _cancel(ledger: Ledger, own: Publication, decision: Decision) -> None:
     ledger.cancel(own, decision.lane, decision.reason, decision.why)
+    if decision.reason is Reason.LEADS_ELSEWHERE:
+        for lane in (Lane.ANSWER, Lane.ORIGIN):
+            ledger.cancel(own, lane, decision.reason, decision.why)
     if decision.lane is not Lane.TEXT:
         return
     if own.copy_key is None:

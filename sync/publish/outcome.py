@@ -1,5 +1,6 @@
 """What a run of routes tells: how each ended, and meanwhile what was done and what is waited for."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -49,6 +50,18 @@ class RouteOutcome:
     """So many of its copies share their marker with another text on the target."""
     reasons: dict[str, int] = field(default_factory=dict[str, int])
     """Why copies were refused, held or left alone, and how often."""
+
+    def add(self, other: "RouteOutcome") -> None:
+        """What the same run did at another place of the route; the end that is worse is told, and the other as a warning."""
+        self.written = dict(Counter(self.written) + Counter(other.written))
+        self.left_alone |= other.left_alone
+        if other.outcome in {RouteEnd.DONE, RouteEnd.WAITING} and not other.message:
+            return
+        if self.outcome in {RouteEnd.DONE, RouteEnd.PLANNED, RouteEnd.WAITING}:
+            before, self.outcome, self.message = self.message, other.outcome, other.message
+            self.warnings += [before] if before else []
+        else:
+            self.warnings.append(other.message)
 
     @property
     def failed(self) -> bool:

@@ -285,6 +285,9 @@ class Planner:
         if waiting is not None and waiting.state in UNDER_WAY:
             return None  # first it must be known what became of it
         lost = loss(origin)
+        if self._elsewhere(own) and not lost and self._wants_more(own):
+            why = f"its route leads to {self.route.to.instance} {self.route.to.space} now"
+            return self._decision(Action.CANCEL, own, origin, why, reason=Reason.LEADS_ELSEWHERE)
         if own.copy_key is None:
             return self._follow_intent(own, origin, standing, lost)
         # What is gone while it is being taken back may have gone by that: sending it again is harmless, and tells.
@@ -310,7 +313,7 @@ class Planner:
             return self._decision(Action.CANCEL, own, origin, "its origin is there again", reason=Reason.ORIGIN_BACK)
         if not self.route.follow.edits and waiting is not None and waiting.by_plan(OperationKind.EDIT):
             return self._decision(Action.CANCEL, own, origin, _UNWANTED, reason=Reason.NOT_WANTED)
-        if not self.route.follow.edits or origin is None:
+        if not self.route.follow.edits or origin is None or self._elsewhere(own):
             return None
         # The same edit is not tried at every run: a person may (`review approve`), or the origin changes again.
         return self._text(own, origin, standing, Action.EDIT)
@@ -341,9 +344,20 @@ class Planner:
         """
         if own.reason_code is Reason.REPLACED_BY_NOTE:
             return False
-        if own.reason_code is Reason.REJECTED or self._last_pull is None:
+        last = last_full_pull(self.engine, own.target_instance) if self._elsewhere(own) else self._last_pull
+        if own.reason_code is Reason.REJECTED or last is None:
             return copy.changed_at > own.changed_at
-        return not copy.missing and self._last_pull > own.changed_at
+        return not copy.missing and last > own.changed_at
+
+    def _elsewhere(self, own: Publication) -> bool:
+        """Whether it belongs to a place where the route led before: its marker is of that place, and so is all that is written there."""
+        return (own.target_instance, own.target_space) != (self.route.to.instance, self.route.to.space)
+
+    def _wants_more(self, own: Publication) -> bool:
+        """Whether something else than taking it back waits for a copy at a place of before."""
+        waiting = self.ledger.operations(states=QUEUED, publication=own.id)
+        back = {OperationKind.WITHDRAW, OperationKind.WITHDRAW_TWIN}
+        return own.state is PublicationState.RELEASED or any(op.kind not in back for op in waiting)
 
     def _unknown(self, own: Publication) -> bool:
         """Whether all of its source was read since it was found, without its origin: after a lost database nothing else would tell."""
@@ -364,7 +378,9 @@ class Planner:
             if standing.waiting is None and own.state in _AT_REST:
                 return None
             return self._decision(Action.CANCEL, own, origin, lost.sentence, reason=lost.reason)
-        if origin is None or own.state in {PublicationState.HELD, PublicationState.REJECTED}:
+        if origin is None or self._elsewhere(own):
+            return None
+        if own.state in {PublicationState.HELD, PublicationState.REJECTED}:
             return None
         if not self._qualifies(own, origin):
             waiting = standing.waiting
@@ -630,7 +646,8 @@ class Planner:
 
     def _answered(self, of: Literal["origin", "copy"]) -> list[Publication]:
         answered = with_answers(self.engine, self.name, of=of)
-        return [own for part in chunks(answered) for own in self.ledger.publications(ids=part)]
+        found = [own for part in chunks(answered) for own in self.ledger.publications(ids=part)]
+        return [own for own in found if not self._elsewhere(own)]
 
     def _carry(
         self, plan: Plan, action: Action, sources: Mapping[Key, Publication], site: Site, to: str, space: str

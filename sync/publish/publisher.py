@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Engine
@@ -23,10 +24,14 @@ from ...core.durations import seconds
 from ...core.leases import Lease, LeaseLost
 from ...core.ledger.ledger import Ledger
 from ...core.ledger.marker import Signer
+from ...core.ledger.queries import count_by_state, reasons_told
+from ...core.ledger.states import UNDER_WAY, OperationKind, OperationState
 from ..credentials import Credentials, FurtherAccounts
 from ..net import STOPPING, unforeseen
 from .outcome import PublishProgress, RouteEnd, RouteOutcome, Shown, Waiting
 from .target_run import TargetRun
+
+_TO_DO = (OperationState.APPROVED, *UNDER_WAY)
 
 
 class Publisher:
@@ -80,6 +85,7 @@ class Publisher:
             *(self._target(instance, [outcomes[name] for name in each], dry_run) for instance, each in targets.items())
         )
         if not dry_run:
+            await self._left_behind([name for each in targets.values() for name in each], outcomes)
             for instance, each in backwards.items():
                 await self._target(instance, [outcomes[name] for name in each], dry_run, backwards=True)
             after = timedelta(seconds=seconds(self.config.privacy.purge_gone_after))
@@ -88,6 +94,23 @@ class Publisher:
             except SQLAlchemyError as error:  # the next run does it; what this one did is told all the same
                 events.emit(events.Warned("", type(error).__name__))
         return list(outcomes.values())
+
+    async def _left_behind(self, names: Sequence[str], outcomes: Mapping[str, RouteOutcome]) -> None:
+        """Where routes led before: what is still open there. How it goes at their own target stops none of it."""
+        places: dict[str, dict[str, RouteOutcome]] = {}
+        for name in names:
+            led_to = self.config.routes[name].to.instance
+            for op in await asyncio.to_thread(partial(self.ledger.operations, states=_TO_DO, route=name)):
+                if op.kind is OperationKind.ANSWER_BACK or op.target_instance == led_to:
+                    continue
+                if op.target_instance in self.config.instances:
+                    places.setdefault(op.target_instance, {}).setdefault(name, RouteOutcome(name))
+        for instance, there in places.items():
+            await self._target(instance, list(there.values()), dry_run=False, backwards=True)
+            for name, each in there.items():
+                outcomes[name].add(each)
+                outcomes[name].counts = await asyncio.to_thread(count_by_state, self.engine, name)
+                outcomes[name].reasons = await asyncio.to_thread(reasons_told, self.engine, name)
 
     def _writer(
         self, instance: str, before_request: Callable[[], None] | None = None

@@ -37,7 +37,7 @@ from ...core.leases import LeaseLost
 from ...core.ledger import restored
 from ...core.ledger.ledger import Ledger, Operation, Publication, told
 from ...core.ledger.marker import Signer
-from ...core.ledger.queries import count_by_reason, count_by_state, reasons_told
+from ...core.ledger.queries import count_by_reason, count_by_state, reasons_told, standing_places
 from ...core.ledger.states import LIVE, QUEUED, UNDER_WAY, Lane, OperationKind, OperationState, PublicationState, Reason
 from ...core.schema.failures import host_failure
 from ..credentials import Credentials
@@ -46,6 +46,7 @@ from ..origins import load_origins, loss, unseen_copies
 from .adoption import adopt, hold_older, moved_from
 from .decisions import Action, Decision, copy_of, requests_of
 from .intents import plans_first, write_plan
+from .left_behind import left_behind
 from .outcome import PublishProgress, RouteEnd, RouteOutcome, Shown
 from .planning import Planner
 from .queue import Queue, halt, room_today, too_many
@@ -353,7 +354,8 @@ class TargetRun:
         plan = planner.plan(min(route.max_per_run, room_today(self.ledger, name, route)), hand_over)
         outcome.plan = plan
         self._strays += plan.strays
-        outcome.warnings = [*unknown_names(engine, route), *plan.warnings]
+        behind = left_behind(standing_places(engine), self.config, name)
+        outcome.warnings = [*unknown_names(engine, route), *behind, *plan.warnings]
         for each in plan.decisions:
             events.emit(events.DecisionMade(name, each.action, each.reason))
         if dry_run:
@@ -375,7 +377,8 @@ class TargetRun:
         shown(name, each, self._requests(route, each) or ())
 
     def _requests(self, route: Route, each: Decision) -> Sequence[Request] | None:
-        if each.action is Action.ANSWER_BACK:
+        elsewhere = each.publication is not None and each.publication.target_instance != self.instance
+        if each.action is Action.ANSWER_BACK or elsewhere:
             return None  # it goes to another platform
         with contextlib.suppress(CannotDo):
             return requests_of(each, route, self.writer)
@@ -524,12 +527,16 @@ class TargetRun:
         return progressed
 
     async def _wanted(self, job: Job) -> bool:
-        """Whether the origin of a text is still there; while nobody knew what became of the text, nothing was planned of it.
+        """Whether the origin of a text is still there, and its route leads where it goes; while nobody knew what became of the text,
+        nothing was planned of it.
 
         Where it is not, the next run's plan cancels the text or takes the copy back.
         """
-        own = job.publication.origin_key
+        own, place = job.publication.origin_key, (job.publication.target_instance, job.publication.target_space)
         texts = job.operation.kind in {OperationKind.CREATE, OperationKind.EDIT}
+        to = self.config.routes[job.operation.route].to
+        if texts and place != (to.instance, to.space):
+            return False
         return not texts or loss((await asyncio.to_thread(load_origins, self.publisher.engine, [own])).get(own)) is None
 
     async def _slow_down(self, wait: float) -> bool:

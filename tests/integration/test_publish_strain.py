@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from civicsync.app.cli.main import app
 from civicsync.config.routes import Follow, Where
 from civicsync.connectors.contract.errors import CannotDo, Malformed, NotDone, WrongCredentials
+from civicsync.connectors.contract.errors import CannotDo, NotDone, WrongCredentials
 from civicsync.connectors.contract.exchange import Request
 from civicsync.connectors.contract.writing import Authored, Copy, Limits, Reading
 from civicsync.connectors.testing.fake import FakeWriter
@@ -993,3 +994,142 @@ def test_after_a_lost_ledger_an_answer_that_was_removed_at_the_origin_is_not_tol
     assert Reviewer(world.config, world.engine, world.clock, "ann").approve(own_of(world)).taken
     world.publish("a-to-b")
     assert "Dit doen we hier." in post.answer
+# What somebody changes in the configuration ------------------------------------------------------------------------------
+
+
+def lead(world: Mesh, name: str, **to: str) -> None:
+    """From now on a route leads there."""
+    route = world.config.routes[name]
+    world.config.routes[name] = route.model_copy(update={"to": route.to.model_copy(update=to)})
+
+
+def anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def limits(writer: FakeWriter, space: str, voice: object = None) -> Limits:
+        return Limits(sends="plain", locales=("nl",))
+
+    monkeypatch.setattr(FakeWriter, "limits", limits)
+
+
+@pytest.mark.parametrize("to", [{"space": "board/2"}, {"instance": "c"}])
+def test_a_copy_at_a_place_of_before_is_only_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: dict[str, str]
+) -> None:
+    """Its marker stays that of its own place: two public texts with one marker could not be told apart."""
+    anywhere(monkeypatch)
+    world = Mesh(tmp_path, "abc")
+    post = world.worlds["a"].write("Meer bomen", "In straat 0.")
+    world.pull()
+    world.publish("a-to-b")
+    [copy] = world.worlds["b"].copies()
+    before = copy.body
+    lead(world, "a-to-b", **to)
+    post.body, post.state, post.answer, post.answered_at = "Anders.", State.ACCEPTED, "Dit doen we.", world.clock.now()
+    for _ in range(2):
+        world.pull()
+        [outcome] = world.publish("a-to-b")
+    assert (copy.body, copy.answer) == (before, "")
+    there = world.worlds[to.get("instance", "b")].copies()[-1]
+    assert "Anders." in there.body
+    assert "1 copies lie at b board/1, where the route led before: they are not edited" in " ".join(outcome.warnings)
+    post.hidden = True
+    world.pull()
+    [outcome] = world.publish("a-to-b")
+    assert (outcome.outcome, outcome.written, outcome.counts) == ("done", {"withdraw": 2}, {"withdrawn": 2})
+    assert [each.copies() for each in world.worlds.values() if each is not world.worlds["a"]] == [[], []]
+
+
+@pytest.mark.parametrize("to", [{"space": "board/2"}, {"instance": "c"}])
+@pytest.mark.parametrize("made", [True, False])
+def test_what_waits_for_a_place_of_before_is_not_written_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: bool, to: dict[str, str]
+) -> None:
+    anywhere(monkeypatch)
+    world = Mesh(tmp_path, "abc", approval="required")
+    post = world.worlds["a"].write("Meer bomen", "In straat 0.")
+    world.pull()
+    world.publish("a-to-b")
+    reviewer = Reviewer(world.config, world.engine, world.clock, "ann")
+    if made:
+        reviewer.approve(own_of(world))
+        world.publish("a-to-b")
+        [copy] = world.worlds["b"].copies()
+        copy.body = copy.body.replace("In straat 0.", "De moderator heeft dit ingekort.")
+        post.body, post.state, post.answer, post.answered_at = "Anders.", State.ACCEPTED, "Ja.", world.clock.now()
+        world.pull()
+        world.publish("a-to-b")
+        assert own_of(world).state == "conflict"
+    lead(world, "a-to-b", **to)
+    old = own_of(world).id
+    world.publish("a-to-b")
+    ledger = Ledger(world.engine, world.clock)
+    assert ledger.operations(publication=old) == []
+    own = ledger.publication(old)
+    assert own is not None and (own.state, own.reason_code) == (
+        ("sent", Reason.NONE) if made else ("cancelled", Reason.LEADS_ELSEWHERE)
+    )
+    world.publish("a-to-b")
+    assert ledger.operations(publication=old) == []
+
+
+def test_a_lost_answer_at_a_place_of_before_makes_nothing_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anywhere(monkeypatch)
+    world = mesh(tmp_path, 1)
+    board = world.worlds["b"]
+
+    def killed(request: Request) -> str:
+        if (request.method, request.path) == ("POST", "posts"):
+            raise KeyboardInterrupt
+        return ""
+
+    board.gate = killed
+    with pytest.raises(KeyboardInterrupt):
+        world.publish("a-to-b")
+    board.gate = lambda _: ""
+    lead(world, "a-to-b", space="board/2")
+    for _ in range(3):
+        world.publish("a-to-b")
+        world.clock.advance(60)
+    states = sorted((each.target_space, each.state) for each in Ledger(world.engine, world.clock).publications())
+    assert states == [("board/1", "cancelled"), ("board/2", "sent")]
+    assert len(board.copies()) == 1
+
+
+def test_trouble_at_the_new_place_keeps_nothing_public_at_the_one_of_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def listed(writer: FakeWriter, space: str) -> AsyncIterator[Authored]:
+        for each in ():
+            yield each
+        raise WrongCredentials("the password is wrong")
+
+    world = Mesh(tmp_path, "abc")
+    post = world.worlds["a"].write("Meer bomen", "In straat 0.")
+    world.pull()
+    world.publish("a-to-b")
+    lead(world, "a-to-b", instance="c")
+    monkeypatch.setattr(FakeWriter, "authored", listed)
+    post.hidden = True
+    world.worlds["a"].write("Minder auto's", "In straat 1.")
+    world.pull()
+    [outcome] = world.publish("a-to-b")
+    assert outcome.outcome == "failed"
+    assert world.worlds["b"].copies() == []
+
+
+def test_a_place_of_before_that_is_not_configured_any_more_is_told(tmp_path: Path) -> None:
+    world = Mesh(tmp_path, "abc")
+    post = world.worlds["a"].write("Meer bomen", "In straat 0.")
+    world.pull()
+    world.publish("a-to-b")
+    lead(world, "a-to-b", instance="c")
+    del world.config.instances["b"]
+    world.names = "ac"
+    for name in set(world.config.routes) - {"a-to-b"}:
+        del world.config.routes[name]
+    post.hidden = True
+    world.pull()
+    [outcome] = world.publish("a-to-b")
+    assert (outcome.outcome, outcome.failed) == ("done", False)
+    assert "no instance 'b' is configured any more, so nobody takes them back" in " ".join(outcome.warnings)
