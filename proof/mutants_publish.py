@@ -515,10 +515,31 @@ _SENDING = (
     ),
     Mutant(
         "a copy that cannot be taken back keeps its text",
-        SENDING,
-        "return self.writer.fit(job.space, blanked(said)).draft",
-        "return self.writer.fit(job.space, said).draft",
+        "sync/publish/decisions.py",
+        "return writer.fit(own.target_space, blanked(said)).draft",
+        "return writer.fit(own.target_space, said).draft",
         _unit("sending", "a_copy_that_cannot_be_taken_back_is_replaced_by_a_note"),
+    ),
+    Mutant(
+        "a dry run leaves the note out that goes before a withdrawal",
+        "sync/publish/decisions.py",
+        "    return isinstance(writer, KeepsText) and writer.keeps_text_when_withdrawn",
+        "    return False",
+        "tests/integration/test_publish.py::test_a_dry_run_shows_the_note_that_takes_the_place_of_a_text",
+    ),
+    Mutant(
+        "a dry run shows nothing where only a note is sent",
+        "sync/publish/decisions.py",
+        "        return first or writer.plan_edit(space, copy, note)",
+        "        raise",
+        "tests/integration/test_publish.py::test_a_dry_run_shows_the_note_that_takes_the_place_of_a_text",
+    ),
+    Mutant(
+        "after a lost ledger a dry run does not know in which language the note is",
+        RUN,
+        "            return requests_of(each, route, self.writer, self._locale(each))",
+        "            return requests_of(each, route, self.writer, None)",
+        "tests/integration/test_publish.py::test_a_dry_run_shows_the_note_that_takes_the_place_of_a_text",
     ),
     Mutant(
         "an answer is given twice",
@@ -798,9 +819,9 @@ _TAKEN_BACK = (
     ),
     Mutant(
         "after a lost ledger the text of what is taken back stays",
-        SENDING,
-        'locale = copy.how.get("locale") or self._locale(own)',
-        "locale = None",
+        "sync/publish/decisions.py",
+        'spoken = copy.how.get("locale") or locale',
+        "spoken = None",
         _unit("sending", "after_a_lost_ledger_the_text_goes_too_in_the_language_of_the_origin"),
     ),
     Mutant(

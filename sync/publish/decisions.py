@@ -4,6 +4,7 @@ Pure: made by `planning`, written down by `intents`, carried out by `sending`.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -11,13 +12,24 @@ from typing import Any
 
 from ...config.routes import Route
 from ...connectors.contract.errors import CannotDo
-from ...connectors.contract.writing import CanAnswer, CanComment, CanEdit, CanWithdraw, Copy, Request, Writer
+from ...connectors.contract.writing import (
+    CanAnswer,
+    CanComment,
+    CanEdit,
+    CanWithdraw,
+    Copy,
+    Draft,
+    KeepsText,
+    LocalText,
+    Request,
+    Writer,
+)
 from ...core.identity import Key
 from ...core.ledger.bases import Basis
 from ...core.ledger.ledger import Publication
 from ...core.ledger.states import Lane, Reason
 from ..render import phrases
-from ..render.render import answer_of, draft_of
+from ..render.render import answer_of, blanked, draft_of
 
 
 class Action(StrEnum):
@@ -87,8 +99,10 @@ class Plan:
         return [each for each in self.decisions if each.action in actions]
 
 
-def requests_of(decision: Decision, route: Route, writer: Writer) -> Sequence[Request]:
+def requests_of(decision: Decision, route: Route, writer: Writer, locale: str | None = None) -> Sequence[Request]:
     """The requests that carry out a decision, made by the code that would send them.
+
+    `locale`: the language of a copy of which the ledger, which was lost, does not tell it.
 
     Raises:
         CannotDo: the platform, the space or the account cannot do that.
@@ -104,10 +118,9 @@ def requests_of(decision: Decision, route: Route, writer: Writer) -> Sequence[Re
         return editing(writer).plan_edit(space, copy, draft_of(decision.payload))
     if decision.action is Action.WITHDRAW_TWIN:
         twins = [replace(copy, ref=each, url="") for each in (decision.payload or {}).get("refs", ())]
-        text = withdrawal_text(own)
-        return [request for twin in twins for request in withdrawing(writer).plan_withdraw(space, twin, text)]
+        return [request for twin in twins for request in _taking_back(own, twin, writer, locale)]
     if decision.action is Action.WITHDRAW:
-        return withdrawing(writer).plan_withdraw(space, copy, withdrawal_text(own))
+        return _taking_back(own, copy, writer, locale)
     if decision.action in {Action.ANSWER, Action.ANSWER_BACK} and decision.payload:
         answer = answer_of(decision.payload)
         ref = copy.ref if decision.action is Action.ANSWER else own.origin_key.partition("/")[2]
@@ -116,6 +129,48 @@ def requests_of(decision: Decision, route: Route, writer: Writer) -> Sequence[Re
         if isinstance(writer, CanComment):
             return writer.plan_comment(ref, answer.texts[answer.locale])
     return ()
+
+
+def _taking_back(own: Publication, copy: Copy, writer: Writer, locale: str | None) -> Sequence[Request]:
+    """The note goes out first where a text stays readable, and alone where nothing can be taken back."""
+    space, note, first = own.target_space, None, list[Request]()
+    if (
+        isinstance(writer, CanEdit)
+        and (note := note_for(own, copy, writer, locale)) is not None
+        and _keeps_text(writer)
+    ):
+        with suppress(CannotDo):  # then its text stays, and it is taken back all the same
+            first += writer.plan_edit(space, copy, note)
+    try:
+        text = withdrawal_text(own, locale=locale)
+        return [*first, *withdrawing(writer).plan_withdraw(space, copy, text)]
+    except CannotDo:
+        if note is None or not isinstance(writer, CanEdit):
+            raise
+        return first or writer.plan_edit(space, copy, note)
+
+
+def _keeps_text(writer: Writer) -> bool:
+    return isinstance(writer, KeepsText) and writer.keeps_text_when_withdrawn
+
+
+def note_for(own: Publication, copy: Copy, writer: Writer, locale: str | None) -> Draft | None:
+    """What stands in place of a text; None where nobody knows any more in which language the copy is (`locale` as in `sent_as`)."""
+    said = sent_as(own, copy, locale)
+    return writer.fit(own.target_space, blanked(said)).draft if said is not None else None
+
+
+def sent_as(own: Publication, copy: Copy, locale: str | None) -> Draft | None:
+    """What a copy was sent as; after a lost ledger its marker and language alone; None where not even that is known any more.
+
+    `locale`: the language where neither what was sent nor the copy tells it.
+    """
+    if own.sent_payload:
+        return draft_of(own.sent_payload)
+    spoken = copy.how.get("locale") or locale
+    if spoken is None:
+        return None
+    return Draft(spoken, {spoken: LocalText("", "", "")}, own.marker, copy.how.get("voice"))
 
 
 def copy_of(own: Publication) -> Copy:

@@ -30,7 +30,6 @@ from ...connectors.contract.writing import (
     Copy,
     Draft,
     KeepsText,
-    LocalText,
     Reading,
     Writer,
 )
@@ -42,8 +41,8 @@ from ...core.ledger.states import OperationKind, OperationState, PublicationStat
 from ...core.records import UNKNOWN_LOCALE
 from ..origins import Origin, load_origins, loss
 from ..render import phrases
-from ..render.render import answer_of, blanked, draft_of, fingerprint, hash_of, payload_of, prints, shown, why_not_sent
-from .decisions import copy_of, editing, withdrawal_text, withdrawing
+from ..render.render import answer_of, draft_of, fingerprint, hash_of, payload_of, prints, shown, why_not_sent
+from .decisions import copy_of, editing, note_for, sent_as, withdrawal_text, withdrawing
 
 _FOREIGN = "the platform named a copy that belongs to another proposal; it is looked up"
 _BELIEVED = (2, 5)
@@ -314,7 +313,7 @@ class Sender:
         own, writer = job.publication, self.writer
         if not isinstance(writer, CanFind) or not await self._doubted(own):
             return []
-        draft = self._sent(copy_of(own), own)
+        draft = sent_as(own, copy_of(own), None if own.sent_payload else self._locale(own))
         if draft is None:
             return None
         since = min(own.sent_at or own.created_at, own.created_at) - _SKEW
@@ -342,19 +341,10 @@ class Sender:
         made = await asyncio.to_thread(sent)
         return any(op.kind is OperationKind.CREATE and (op.attempts > 1 or op.lookups) for op in made)
 
-    def _sent(self, copy: Copy, own: Publication) -> Draft | None:
-        """What a copy was sent as; after a lost ledger its marker and language alone; None where not even that is known any more."""
-        if own.sent_payload:
-            return draft_of(own.sent_payload)
-        locale = copy.how.get("locale") or self._locale(own)
-        if locale is None:
-            return None
-        return Draft(locale, {locale: LocalText("", "", "")}, own.marker, copy.how.get("voice"))
-
     def _note(self, job: Job, copy: Copy) -> Draft | None:
         """What stands in place of a text; None where nobody knows any more in which language the copy is."""
-        said = self._sent(copy, job.publication)
-        return self.writer.fit(job.space, blanked(said)).draft if said is not None else None
+        own = job.publication
+        return note_for(own, copy, self.writer, None if own.sent_payload else self._locale(own))
 
     async def _replace(self, job: Job, copy: Copy, note: Draft) -> None:
         """Put the note in place of a text. The ledger knows it before: if the origin comes back, the copy does not say what it did."""

@@ -39,6 +39,7 @@ from ...core.ledger.ledger import Ledger, Operation, Publication, told
 from ...core.ledger.marker import Signer
 from ...core.ledger.queries import count_by_reason, count_by_state, reasons_told, standing_places
 from ...core.ledger.states import LIVE, QUEUED, UNDER_WAY, Lane, OperationKind, OperationState, PublicationState, Reason
+from ...core.records import UNKNOWN_LOCALE
 from ...core.schema.failures import host_failure
 from ..credentials import Credentials
 from ..net import STOPPING
@@ -381,8 +382,15 @@ class TargetRun:
         if each.action is Action.ANSWER_BACK or elsewhere:
             return None  # it goes to another platform
         with contextlib.suppress(CannotDo):
-            return requests_of(each, route, self.writer)
+            return requests_of(each, route, self.writer, self._locale(each))
         return None
+
+    def _locale(self, each: Decision) -> str | None:
+        """The language of a copy that is to be taken back, told by its origin where the ledger was lost."""
+        if each.action not in {Action.WITHDRAW, Action.WITHDRAW_TWIN} or each.publication is None:
+            return None
+        origin = load_origins(self.publisher.engine, [each.origin]).get(each.origin)
+        return origin.locale if origin is not None and origin.locale != UNKNOWN_LOCALE else None
 
     def _show(self, outcome: RouteOutcome) -> None:
         route = self.config.routes[outcome.route]

@@ -23,6 +23,7 @@ from civicsync.core.ledger.ledger import Ledger
 from civicsync.core.ledger.states import OperationState, Reason, waits_for_person
 from civicsync.core.records import State
 from civicsync.core.schema.database import migrate, open_engine, parse_url
+from civicsync.sync.publish.publisher import Publisher
 from civicsync.sync.publish.rebuild_map import rebuild_map
 from civicsync.sync.publish.review import Reviewer
 from civicsync.sync.publish.route_check import check_route
@@ -1024,3 +1025,33 @@ def test_the_text_comes_back_where_only_the_note_was_written_before_the_origin_w
         world.publish()
         world.clock.advance(1800)
     assert "te weinig bomen" in _text_of(world, own)
+@pytest.mark.parametrize("lost", [False, True])
+@pytest.mark.parametrize(
+    ("platform", "version", "voice", "last"),
+    [
+        ("consul", "2.5.1", "participant", "/retire"),
+        ("decidim", "0.32", "participant", "/withdraw"),
+        ("decidim", "0.32", "official", ""),
+    ],
+)
+def test_a_dry_run_shows_the_note_that_takes_the_place_of_a_text(
+    tmp_path: Path, platform: str, version: str, voice: str, last: str, lost: bool
+) -> None:
+    """It goes out first where a text stays readable, and alone where nothing can be taken back."""
+    world = Crossing(tmp_path, platform, version, count=1, voice=voice)
+    world.pull("board")
+    world.publish()
+    world.board.posts[1].hidden = True
+    world.pull("board")
+    if lost:
+        with world.engine.begin() as connection:
+            connection.execute(text("UPDATE publication SET sent_payload = NULL, how = json_remove(how, '$.locale')"))
+    publisher = Publisher(world.config, world.engine, world.clock, backends=world.backends)
+    [outcome] = asyncio.run(publisher.publish(["over"], dry_run=True))
+    shown = outcome.requests["withdraw board/proposal/1"]
+    assert "Dit voorstel is ingetrokken" in repr(shown[0])
+    if last:
+        assert (len(shown), shown[-1].path.endswith(last) or "ithdraw" in repr(shown[-1])) == (2, True)
+        assert "Het origineel van dit voorstel" in repr(shown[-1]) or platform == "decidim"
+    else:
+        assert len(shown) == 1
