@@ -528,6 +528,20 @@ _SENDING = (
         "tests/integration/test_publish.py::test_a_dry_run_shows_the_note_that_takes_the_place_of_a_text",
     ),
     Mutant(
+        "a dry run leaves out what waits in the queue",
+        RUN,
+        "        for each in self._queued(name, answered) if dry_run else ():",
+        "        for each in ():",
+        "tests/integration/test_publish.py::test_a_dry_run_shows_what_waits_in_the_queue",
+    ),
+    Mutant(
+        "a dry run shows what its own plan cancels",
+        RUN,
+        "            if own is None or (own.id, op.lane) in answered:",
+        "            if own is None:",
+        "tests/integration/test_publish.py::test_what_gives_way_to_the_plan_of_a_dry_run_is_not_shown",
+    ),
+    Mutant(
         "a dry run shows nothing where only a note is sent",
         "sync/publish/decisions.py",
         "        return first or writer.plan_edit(space, copy, note)",

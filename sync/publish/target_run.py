@@ -7,7 +7,7 @@ the heartbeat of the lease must go on however long a database is locked.
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -38,7 +38,17 @@ from ...core.ledger import restored
 from ...core.ledger.ledger import Ledger, Operation, Publication, told
 from ...core.ledger.marker import Signer
 from ...core.ledger.queries import count_by_reason, count_by_state, reasons_told, standing_places
-from ...core.ledger.states import LIVE, QUEUED, UNDER_WAY, Lane, OperationKind, OperationState, PublicationState, Reason
+from ...core.ledger.states import (
+    LANES,
+    LIVE,
+    QUEUED,
+    UNDER_WAY,
+    Lane,
+    OperationKind,
+    OperationState,
+    PublicationState,
+    Reason,
+)
 from ...core.records import UNKNOWN_LOCALE
 from ...core.schema.failures import host_failure
 from ..credentials import Credentials
@@ -68,6 +78,12 @@ _COMPARED = 100
 """So many edits that wait for a person are compared with what stands on the platform in a run; the others in the next one."""
 _HAUNTED = timedelta(days=2)
 """For so long what was sent more than once is looked up again before something new is made there."""
+_WAITS = {
+    OperationState.PLANNED: "planned by an earlier run; the next one goes on with it",
+    OperationState.AWAITING_APPROVAL: "waits for approval",
+    OperationState.APPROVED: "waits to be sent",
+}
+"""What a dry run says of what is queued."""
 _PAUSES = (1.0, 3.0)
 _TO_SEND = (OperationState.APPROVED, OperationState.UNKNOWN)
 _Told = TypeVar("_Told")
@@ -350,15 +366,21 @@ class TargetRun:
         """Plan a route and write down what it wants. Blocks."""
         name, engine = outcome.route, self.publisher.engine
         planner = Planner(self.config, engine, self.ledger, self.publisher.signer, name, self.writer, limits)
-        shown = self.publisher.shown if dry_run else None
-        hand_over = partial(self._hand_over, name, route, shown) if shown is not None else None
+        shown, answered = self.publisher.shown if dry_run else None, set[tuple[str, Lane]]()
+        hand_over = partial(self._hand_over, name, route, shown, answered) if shown is not None else None
         plan = planner.plan(min(route.max_per_run, room_today(self.ledger, name, route)), hand_over)
         outcome.plan = plan
         self._strays += plan.strays
         behind = left_behind(standing_places(engine), self.config, name)
         outcome.warnings = [*unknown_names(engine, route), *behind, *plan.warnings]
         for each in plan.decisions:
+            answered |= _gives_way(each)
             events.emit(events.DecisionMade(name, each.action, each.reason))
+        for each in self._queued(name, answered) if dry_run else ():
+            if shown is not None:
+                shown(name, each, self._requests(route, each) or ())
+            else:
+                plan.decisions.append(each)
         if dry_run:
             return
         known = self.ledger.route(name)
@@ -373,7 +395,31 @@ class TargetRun:
             outcome.outcome = RouteEnd.PLANNED
             outcome.message = "the first run of a route only plans; run `civicsync publish` again to send"
 
-    def _hand_over(self, name: str, route: Route, shown: Shown, each: Decision) -> None:
+    def _queued(self, name: str, answered: Collection[tuple[str, Lane]]) -> Iterator[Decision]:
+        """What waits in the queue of a route: no decision of this plan any more, and yet what the next runs send. Blocks.
+
+        `answered`: what gives way to a decision of this plan, by publication and lane.
+        """
+        for op in self.ledger.operations(states=QUEUED, route=name):
+            own = self.ledger.publication(op.publication_id)
+            if own is None or (own.id, op.lane) in answered:
+                continue
+            yield Decision(
+                Action(op.kind),
+                own.origin_key,
+                own.title,
+                _WAITS[op.state] + (f": {op.error}" if op.error else ""),
+                notes=tuple(op.notes or ()),
+                payload=op.payload,
+                payload_hash=op.payload_hash,
+                marker=own.marker,
+                publication=own,
+            )
+
+    def _hand_over(
+        self, name: str, route: Route, shown: Shown, answered: set[tuple[str, Lane]], each: Decision
+    ) -> None:
+        answered |= _gives_way(each)
         events.emit(events.DecisionMade(name, each.action, each.reason))
         shown(name, each, self._requests(route, each) or ())
 
@@ -692,6 +738,14 @@ class TargetRun:
         ):
             outcome.outcome = RouteEnd.WAITING
             outcome.message = "some wait for approval: `civicsync review list`"
+
+
+def _gives_way(each: Decision) -> set[tuple[str, Lane]]:
+    """The lane of which a decision takes the place of what is queued there."""
+    if each.publication is None or each.action in {Action.FLAG, Action.CONFIRM, Action.RETURNED}:
+        return set()
+    kinds = {kind.value: lane for kind, lane in LANES.items()}
+    return {(each.publication.id, kinds.get(each.action.value, Lane.TEXT))}
 
 
 def _joined(before: str, why: str) -> str:

@@ -1055,3 +1055,45 @@ def test_a_dry_run_shows_the_note_that_takes_the_place_of_a_text(
         assert "Het origineel van dit voorstel" in repr(shown[-1]) or platform == "decidim"
     else:
         assert len(shown) == 1
+
+
+def test_a_dry_run_shows_what_waits_in_the_queue(tmp_path: Path) -> None:
+    """A route that halted, or only planned, has decided already; what it would send is shown all the same."""
+    world = mesh(tmp_path, 5, first_run="plan")
+    world.publish("a-to-b")
+    [planned] = world.publish("a-to-b", dry_run=True)
+    assert planned.plan is not None
+    assert [(each.action, each.why) for each in planned.plan.decisions] == [
+        ("create", "planned by an earlier run; the next one goes on with it")
+    ] * 5
+    assert planned.requests["create a/proposal/1"][0].json["title"] == "Meer bomen 0"
+    world.publish("a-to-b")
+    world.clock.advance(7200)
+    for post in world.worlds["a"].posts.values():
+        post.hidden = True
+    world.pull()
+    [halted] = world.publish("a-to-b")
+    assert halted.outcome == "halted"
+    [shown] = world.publish("a-to-b", dry_run=True)
+    assert shown.plan is not None
+    assert [(each.action, each.why) for each in shown.plan.decisions] == [("withdraw", "waits to be sent")] * 5
+    assert len(shown.requests) == 5
+    taken: list[tuple[str, int]] = []
+    publisher = Publisher(
+        world.config,
+        world.engine,
+        world.clock,
+        shown=lambda _, each, requests: taken.append((each.action, len(requests))),
+    )
+    asyncio.run(publisher.publish(["a-to-b"], dry_run=True))
+    assert taken == [("withdraw", 1)] * 5
+
+
+def test_what_gives_way_to_the_plan_of_a_dry_run_is_not_shown(tmp_path: Path) -> None:
+    world = mesh(tmp_path, 1, first_run="plan")
+    world.publish("a-to-b")
+    world.worlds["a"].posts[1].hidden = True
+    world.pull()
+    [outcome] = world.publish("a-to-b", dry_run=True)
+    assert outcome.plan is not None
+    assert [each.action for each in outcome.plan.decisions] == ["cancel"]
