@@ -542,6 +542,13 @@ _SENDING = (
         "tests/integration/test_publish.py::test_what_gives_way_to_the_plan_of_a_dry_run_is_not_shown",
     ),
     Mutant(
+        "whoever has a copy made anew is asked about our own note",
+        ADOPTION,
+        "    if wanted is not None:",
+        "    if False:",
+        "tests/integration/test_publish.py::test_our_own_note_gives_way_to_the_text_that_a_person_wants_back",
+    ),
+    Mutant(
         "a dry run shows nothing where only a note is sent",
         "sync/publish/decisions.py",
         "        return first or writer.plan_edit(space, copy, note)",

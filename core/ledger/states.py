@@ -267,7 +267,11 @@ def state_after(
             return P.CONFLICT
         case OperationKind.EDIT, W.CANCELLED if reason is Reason.COPY_GONE:
             return P.GONE
-        case OperationKind.EDIT, W.CANCELLED if reason in {Reason.COPY_CHANGED, Reason.NOT_WANTED, Reason.LEADS_ELSEWHERE}:
+        case OperationKind.EDIT, W.CANCELLED if reason in {
+            Reason.COPY_CHANGED,
+            Reason.NOT_WANTED,
+            Reason.LEADS_ELSEWHERE,
+        }:
             return P.SENT
         case OperationKind.WITHDRAW, W.SENT:
             return P.WITHDRAWN

@@ -14,10 +14,20 @@ from ...connectors.contract.errors import ConnectorError
 from ...connectors.contract.writing import Authored, CanFind, Copy, Reading
 from ...core import events
 from ...core.identity import Ref, by_number
-from ...core.ledger.ledger import SETTLED, DuplicateCopy, Ledger, Publication, copy_columns, publication_id, told
+from ...core.ledger.ledger import (
+    SETTLED,
+    DuplicateCopy,
+    Ledger,
+    Operation,
+    Publication,
+    copy_columns,
+    publication_id,
+    told,
+)
 from ...core.ledger.marker import Marker, Signer, markers_in
-from ...core.ledger.states import Lane, OperationState, PublicationState, Reason
+from ...core.ledger.states import QUEUED, Lane, OperationKind, OperationState, PublicationState, Reason
 from ..origins import Marked, load_origins, marked_texts, new_origins
+from ..render import phrases
 from ..render.render import fingerprint
 from .sending import tell_twins, twins_told, withdraw_twins
 
@@ -210,6 +220,7 @@ def _take_in(
 ) -> Adopted | None:
     tried = any(op.first_sent_at is not None for op in ledger.operations(publication=own.id))
     title = load_origins(ledger.engine, [own.origin_key]).get(own.origin_key)
+    wanted = _wanted_anew(ledger, own, reading)
     ledger.cancel(own, Lane.TEXT, Reason.COPY_THERE, "the copy is there already")
     where = copy_columns(own.target_instance, made.copy.ref, made.copy.url, made.copy.how) | {
         "sent_at": made.created_at or ledger.clock.now(),
@@ -224,7 +235,29 @@ def _take_in(
         ledger.update_publication(own, event="adopted", detail=made.copy.url, state=state, **why, **where)
     except DuplicateCopy:
         return None
+    if wanted is not None:
+        # As far as the copy that was to be made had come: whoever had it made anew need not be asked about our own note.
+        ledger.intend(
+            own,
+            OperationKind.EDIT,
+            wanted.state,
+            payload=wanted.payload,
+            payload_hash=wanted.payload_hash,
+            notes=wanted.notes,
+            reason_code=wanted.reason_code,
+            error=wanted.error,
+        )
     return Adopted(own, forgotten=not tried)
+
+
+def _wanted_anew(ledger: Ledger, own: Publication, reading: Reading | None) -> Operation | None:
+    """The copy that a person had made anew, where what was found of the one before is the note that took its place."""
+    if reading is None or reading.withdrawn or not phrases.is_note(reading.title, reading.plain):
+        return None
+    if all(event["what"] != "reopened" for event in ledger.events(own.id)):
+        return None
+    waiting = ledger.operations(states=QUEUED, publication=own.id)
+    return next((op for op in waiting if op.kind is OperationKind.CREATE), None)
 
 
 def _tried(ledger: Ledger, own: Publication) -> bool:

@@ -1025,6 +1025,8 @@ def test_the_text_comes_back_where_only_the_note_was_written_before_the_origin_w
         world.publish()
         world.clock.advance(1800)
     assert "te weinig bomen" in _text_of(world, own)
+
+
 @pytest.mark.parametrize("lost", [False, True])
 @pytest.mark.parametrize(
     ("platform", "version", "voice", "last"),
@@ -1097,3 +1099,25 @@ def test_what_gives_way_to_the_plan_of_a_dry_run_is_not_shown(tmp_path: Path) ->
     [outcome] = world.publish("a-to-b", dry_run=True)
     assert outcome.plan is not None
     assert [each.action for each in outcome.plan.decisions] == ["cancel"]
+
+
+def test_our_own_note_gives_way_to_the_text_that_a_person_wants_back(tmp_path: Path) -> None:
+    """An official proposal of Decidim cannot be taken back, so what is reopened finds the note that took its place."""
+    world = Crossing(tmp_path, "decidim", "0.32", count=1, voice="official")
+    world.pull("board")
+    world.publish()
+    for hidden in (True, False):
+        world.board.posts[1].hidden = hidden
+        world.clock.advance(7200)
+        world.pull()
+        world.publish()
+    [own] = Ledger(world.engine, world.clock).publications()
+    assert own.reason_code is Reason.ORIGIN_BACK
+    assert Reviewer(world.config, world.engine, world.clock, "ann").reopen(own).taken
+    for _ in range(2):
+        world.publish()
+    [now] = Ledger(world.engine, world.clock).publications()
+    assert (now.state, now.reason_code, now.remote_id) == ("sent", Reason.NONE, own.remote_id)
+    [row] = [each for each in world.sandbox.truth()["proposals"] if each["id"] == own.remote_id]
+    assert "wijk 0001" in row["title"]
+    assert world.rows("SELECT state FROM operation WHERE kind = 'edit'") == [("sent",)]

@@ -716,6 +716,8 @@ def test_a_twin_that_shows_after_its_copy_was_taken_back_goes_too(tmp_path: Path
         world.pull()
         world.publish("a-to-b")
     assert board.copies() == []
+
+
 # One space's trouble ----------------------------------------------------------------------------------------------------
 
 
@@ -994,6 +996,8 @@ def test_after_a_lost_ledger_an_answer_that_was_removed_at_the_origin_is_not_tol
     assert Reviewer(world.config, world.engine, world.clock, "ann").approve(own_of(world)).taken
     world.publish("a-to-b")
     assert "Dit doen we hier." in post.answer
+
+
 # What somebody changes in the configuration ------------------------------------------------------------------------------
 
 

@@ -451,6 +451,8 @@ def test_what_goes_while_it_is_being_taken_back_went_by_that(desk: Desk) -> None
     desk.origin(1, "x", instance="b")
     desk.change("b/proposal/1", gone_at=desk.clock.now())
     assert desk.planned().of(Action.GONE) == []
+
+
 # What the route does not want any more ----------------------------------------------------------------------------------
 
 
