@@ -179,8 +179,7 @@ def new_origins(engine: Engine, route: Route, now: datetime, ours: Iterable[str]
             PROPOSAL.c.gone_at.is_(None),
             PROPOSAL.c.state != State.WITHDRAWN.value,
             ~known.exists(),
-            ~select(PUBLICATION.c.id).where(PUBLICATION.c.copy_key == PROPOSAL.c.key).exists(),
-            or_(PROPOSAL.c.author.is_(None), PROPOSAL.c.author.not_in(list(ours))),
+            *_originals(ours),
             *_conditions(where, source.instance, now),
         )
         .order_by(func.coalesce(PROPOSAL.c.published_at, PROPOSAL.c.created_at), PROPOSAL.c.key)
@@ -201,8 +200,7 @@ def wanted_still(engine: Engine, route: Route, keys: Sequence[Key], ours: Iterab
     query = select(PROPOSAL.c.key).where(
         PROPOSAL.c.instance == source.instance,
         PROPOSAL.c.kind.in_(where.kind),
-        ~select(PUBLICATION.c.id).where(PUBLICATION.c.copy_key == PROPOSAL.c.key).exists(),
-        or_(PROPOSAL.c.author.is_(None), PROPOSAL.c.author.not_in(list(ours))),
+        *_originals(ours),
         *_conditions(where, source.instance, datetime.max),
     )
     with engine.connect() as connection:
@@ -222,6 +220,14 @@ def of_age(route: Route, origin: Origin, moment: datetime) -> bool:
         return False
     age = moment - published
     return (least is None or age >= least) and all(age <= each for each in most)
+
+
+def _originals(ours: Iterable[str]) -> list[Any]:
+    """What is no copy in our ledger, and not written by an account of ours."""
+    return [
+        ~select(PUBLICATION.c.id).where(PUBLICATION.c.copy_key == PROPOSAL.c.key).exists(),
+        or_(PROPOSAL.c.author.is_(None), PROPOSAL.c.author.not_in(list(ours))),
+    ]
 
 
 def _conditions(where: Where, instance: str, now: datetime) -> list[Any]:
