@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 from civicsync.app.cli.main import app
 from civicsync.config.routes import Follow, Where
 from civicsync.connectors.contract.errors import CannotDo, Malformed, NotDone, WrongCredentials
-from civicsync.connectors.contract.errors import CannotDo, NotDone, WrongCredentials
 from civicsync.connectors.contract.exchange import Request
 from civicsync.connectors.contract.writing import Authored, Copy, Limits, Reading
 from civicsync.connectors.testing.fake import FakeWriter
