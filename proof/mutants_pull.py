@@ -741,6 +741,27 @@ MUTANTS: tuple[Mutant, ...] = (
         f"{_ODD_DECIDIM}test_null_beside_another_error_is_not_hidden[0.32-True]",
     ),
     Mutant(
+        "Decidim: a language that the site does not take is no answer about a comment",
+        "connectors/decidim/languages.py",
+        "            if not any(_refused(error) for error in errors):",
+        "            if True:",
+        f"{_ODD_DECIDIM}test_comments_are_asked_for_in_a_language_that_the_site_offers[given up-0.32]",
+    ),
+    Mutant(
+        "Decidim: a release that crashes at a language is asked in another one",
+        "connectors/decidim/languages.py",
+        "                data, errors = await self._another(document, error)",
+        "                raise",
+        f"{_ODD_DECIDIM}test_comments_are_asked_for_in_a_language_that_the_site_offers[given up-0.28.6]",
+    ),
+    Mutant(
+        "Decidim: a check names languages that the site does not have",
+        "connectors/decidim/capabilities.py",
+        "    if foreign:",
+        "    if False:",
+        f"{_ODD_DECIDIM}test_a_check_names_languages_that_the_site_does_not_have",
+    ),
+    Mutant(
         "Decidim: components that are no list are no empty list",
         "connectors/decidim/reader.py",
         "                if not isinstance(components, list):\n                    self.unsure = True",

@@ -3,6 +3,7 @@
 Every capability has its reason, every trap its way out. Signs in and opens pages; writes nothing.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..contract.errors import CannotDo, NotDone
@@ -72,8 +73,8 @@ def strategy(dialect: Dialect, settings: DecidimSettings) -> list[str]:
     return lines
 
 
-def warnings(dialect: Dialect, version: str | None, settings: DecidimSettings) -> list[str]:
-    """What an admin should know before reading it."""
+def warnings(dialect: Dialect, version: str | None, settings: DecidimSettings, offered: Sequence[str]) -> list[str]:
+    """What an admin should know before reading it. `offered`: the languages of the names of its spaces."""
     found: list[str] = []
     if not dialect.checked:
         text = f"this release ({version or dialect.name}) still shows moderated proposals in its interface"
@@ -84,6 +85,11 @@ def warnings(dialect: Dialect, version: str | None, settings: DecidimSettings) -
         )
     if settings.api_key is not None:
         found.append("API credentials are never used for reading: they would show private and unpublished spaces")
+    foreign = [each for each in settings.locales if each not in offered] if offered else []
+    if foreign:
+        found.append(
+            f"`locales` names {', '.join(foreign)}, and no space there has a name in it: the site has {', '.join(offered)}"
+        )
     return found
 
 

@@ -5,12 +5,13 @@ deleted account. So a tree is asked for with authors, then without, then one lev
 one by one, by ids that somebody else knows. Writes nothing.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ..contract.values import flat, identity, inside
-from .api import Api, doubtful
+from .api import doubtful
 from .dialects import (
     ONE_LEVEL,
     WITH_AUTHORS,
@@ -22,6 +23,7 @@ from .dialects import (
     replies_document,
     single_comments_document,
 )
+from .languages import Languages
 
 MOST_SINGLES = 100
 """So many comments of one tree are asked for one by one."""
@@ -73,10 +75,9 @@ class CommentTree:
 class CommentTrees:
     """Asks one site."""
 
-    def __init__(self, api: Api, dialect: Dialect, locale: str, *, names: bool = False) -> None:
-        self.api = api
+    def __init__(self, dialect: Dialect, languages: Languages, *, names: bool = False) -> None:
         self.dialect = dialect
-        self.locale = locale
+        self.languages = languages
         self._with_authors = Depth(WITH_AUTHORS.levels, author=True, names=names)
         self.unsure: set[str] = set()
         """Single comments that were answered by an error: whether they are there nobody knows."""
@@ -88,7 +89,7 @@ class CommentTrees:
         deeper: list[tuple[str, CommentTree]] = []
         waiting = list(ids)
         for step in self._steps:
-            data = await self._ask(comments_document(kind, component, waiting, self.locale, step))
+            data = await self._ask(partial(comments_document, kind, component, waiting, depth=step))
             answered = data if "component" not in data else data["component"] or {}
             waiting = self._walk_all(answered, [(own, trees[own], None) for own in waiting], deeper)
             if not waiting:
@@ -122,7 +123,7 @@ class CommentTrees:
             wanted = sorted((each for each in candidates if each not in tree.ids), key=int)
             for start in range(0, len(wanted), self.dialect.aliases):
                 part = wanted[start : start + self.dialect.aliases]
-                data = await self._ask(members_document(kind, component, own, parent, part, self.locale))
+                data = await self._ask(partial(members_document, kind, component, own, parent, part))
                 answered = data if "component" not in data else data["component"] or {}
                 for position in range(len(part)):
                     for node in flat(inside(answered, f"c{position}", "comments")):
@@ -135,7 +136,7 @@ class CommentTrees:
         found: dict[str, dict[str, Any]] = {}
         for start in range(0, len(ids), self.dialect.aliases):
             part = ids[start : start + self.dialect.aliases]
-            data, errors = await self.api.ask(single_comments_document(part, self.locale, depth))
+            data, errors = await self.languages.ask(partial(single_comments_document, part, depth=depth))
             for position, own in enumerate(part):
                 node = data.get(f"c{position}")
                 if isinstance(node, dict) and identity(node) == own:
@@ -168,7 +169,7 @@ class CommentTrees:
             batch, deeper = deeper[: self.dialect.aliases], deeper[self.dialect.aliases :]
             waiting = dict(batch)
             for step in self._steps:
-                data = await self._ask(replies_document(list(waiting), self.locale, step))
+                data = await self._ask(partial(replies_document, list(waiting), depth=step))
                 left = self._walk_all(data, [(own, tree, own) for own, tree in waiting.items()], deeper)
                 waiting = {own: waiting[own] for own in left}
                 if not waiting:
@@ -209,8 +210,8 @@ class CommentTrees:
             elif node.get("hasComments"):
                 deeper.append((own, tree))
 
-    async def _ask(self, document: str) -> dict[str, Any]:
-        data, _ = await self.api.ask(document)
+    async def _ask(self, document: Callable[[str], str]) -> dict[str, Any]:
+        data, _ = await self.languages.ask(document)
         return data
 
 

@@ -19,6 +19,7 @@ from ..contract.values import readable_count, whole
 from .api import Api
 from .comment_trees import MOST_SINGLES, CommentTree, CommentTrees
 from .dialects import Dialect
+from .languages import Languages
 from .mapping import Mapper, MappingError, comments_in, moment, target_of_url
 from .thread_marks import ThreadMarks
 from .thread_pages import named_on_page
@@ -111,7 +112,7 @@ class CommentReader:
         dialect: Dialect,
         counted: Counted,
         components: Mapping[str, Any],
-        locale: str,
+        languages: Languages,
         alive: Callable[[ConnectorError], Awaitable[None]],
         *,
         all_of_it: bool,
@@ -126,7 +127,7 @@ class CommentReader:
         self.kind = counted.kind
         self.stored = counted.stored
         self.scope = SCOPES[self.kind]
-        self.trees = CommentTrees(api, dialect, locale, names=mapper.context.keep_names)
+        self.trees = CommentTrees(dialect, languages, names=mapper.context.keep_names)
         self.marks = counted.marks
         self.open: dict[str, int] = dict(self.stored.memory(f"threads_open@{self.kind}") or {})
         """Threads that could not be read whole, and the highest comment that was known then."""

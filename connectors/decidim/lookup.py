@@ -21,6 +21,7 @@ from .api import Api
 from .comment_trees import CommentTree, CommentTrees
 from .comments import FILES, REPLY
 from .dialects import PAGE
+from .languages import Languages
 from .mapping import moment, target_of_url, texts
 from .places import Place, Places
 from .thread_pages import named_on_page
@@ -150,7 +151,7 @@ class Lookup:
         Raises:
             NotDone: some of the comments cannot be read.
         """
-        trees = CommentTrees(self.api, self.places.dialect, self.places.locales[0] if self.places.locales else "en")
+        trees = CommentTrees(self.places.dialect, Languages(self.api, self.places.locales or ["en"]))
         async with nothing_stored():
             tree = (await trees.read("proposal", component, [own]))[own]
             for source in (self._named, self._exported):

@@ -14,6 +14,7 @@ from .comment_trees import CommentTrees
 from .comments import shown
 from .component_pull import is_closed
 from .dialects import ROOTS, by_id_document, debates_by_id_document, parts_document
+from .languages import Languages
 from .pull_state import PullState
 from .revisit import taxonomies
 
@@ -33,12 +34,12 @@ class Presence:
     """Asks one site."""
 
     def __init__(
-        self, state: PullState, listed: Listed | None, locale: str, deleted: Callable[[], Collection[str]]
+        self, state: PullState, listed: Listed | None, languages: Languages, deleted: Callable[[], Collection[str]]
     ) -> None:
         """`listed`: None while nobody knows what the site lists; then nothing can be told. `deleted`: comments that are, and answer."""
         self.state = state
         self.listed = listed
-        self.locale = locale
+        self.languages = languages
         self.deleted = deleted
 
     async def of(self, refs: Sequence[Ref]) -> dict[Ref, bool | None]:
@@ -60,7 +61,7 @@ class Presence:
             elif kind in {"budget", "project"}:
                 found |= await self._budgets(asked)
             elif kind == "comment":
-                trees = CommentTrees(self.state.api, self.state.dialect, self.locale)
+                trees = CommentTrees(self.state.dialect, self.languages)
                 own = [split_ref(each)[1] for each in asked]
                 there = await shown(trees, self.state.stored, own, self.deleted())
                 found.update((each, there.get(split_ref(each)[1])) for each in asked)

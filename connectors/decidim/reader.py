@@ -26,6 +26,7 @@ from .dialects import (
     parts_selection,
     spaces_document,
 )
+from .languages import Languages
 from .mapping import Mapper, component_path
 from .open_data import OpenData
 from .presence import Presence
@@ -54,6 +55,7 @@ class DecidimReader:
         language = told if told in offered else None
         locales = self.settings.locales or _first_of(language, offered)
         facts = {"dialect": found.dialect.to_facts(), "roots": list(found.roots), "language": language}
+        facts["offered"] = offered
         return Probe(
             platform="decidim",
             version=found.version,
@@ -62,7 +64,7 @@ class DecidimReader:
             locales=locales,
             capabilities=capabilities(found.dialect, self.settings),
             strategy=strategy(found.dialect, self.settings),
-            warnings=warnings(found.dialect, found.version, self.settings),
+            warnings=warnings(found.dialect, found.version, self.settings, offered),
             facts=facts,
         )
 
@@ -84,7 +86,7 @@ class DecidimReader:
         if self._pull is None:
             return dict.fromkeys(refs)
         pull = self._pull
-        return await Presence(pull.state, pull.tree(), pull.locale, pull.deleted_comments).of(refs)
+        return await Presence(pull.state, pull.tree(), pull.languages, pull.deleted_comments).of(refs)
 
     async def revisit(self, request: PullRequest, due: Sequence[Due]) -> AsyncIterator[Page]:
         """Read again, whole, what was confirmed longest ago."""
@@ -172,7 +174,7 @@ class DecidimPull:
         self.stored = request.stored
         self.dialect = Dialect(**request.probe.facts["dialect"])
         self.mapper = Mapper(reader.context, self.dialect)
-        self.locale = next(iter(request.probe.locales), "en")
+        self.languages = Languages(reader.api, _likeliest(request.probe))
         self.open_data = OpenData(self.api, self.dialect, self.stored)
         self.counted = {kind: Counted(kind, self.stored) for kind in KINDS.values()}
         names = reader.context.keep_names
@@ -296,7 +298,7 @@ class DecidimPull:
                 self.dialect,
                 self.counted[kind],
                 self.components,
-                self.locale,
+                self.languages,
                 self._alive,
                 all_of_it=not self.request.spaces,
             )
@@ -348,6 +350,12 @@ class DecidimPull:
         if self.dialect.timestamps or self.request.full or not first or self.request.spaces:
             return None
         return str(first) if self.stored.cursor(f"proposals@component/{first}") is None else None
+
+
+def _likeliest(probe: Probe) -> list[str]:
+    """The languages to ask in: the site's own before what the configuration names, which may be none of them."""
+    language = probe.facts.get("language")
+    return [*([language] if language else []), *probe.facts.get("offered", ()), *probe.locales, "en"]
 
 
 def _first_of(language: str | None, locales: list[str]) -> list[str]:

@@ -28,6 +28,7 @@ from civicsync.connectors.decidim import exports, thread_pages
 from civicsync.connectors.decidim import mapping as decidim
 from civicsync.connectors.decidim.comment_trees import CommentTrees
 from civicsync.connectors.decidim.dialects import Dialect, dialect_of
+from civicsync.connectors.decidim.languages import Languages
 from civicsync.connectors.decidim.reader import SpaceTree
 from civicsync.connectors.decidim.settings import DecidimSettings
 from civicsync.connectors.http.html_page import HtmlPage
@@ -204,7 +205,7 @@ async def test_an_answer_that_is_no_object_holds_no_thread(component: Any) -> No
         async def ask(self, _: str) -> tuple[dict[str, Any], list[Any]]:
             return {"component": component}, []
 
-    trees = CommentTrees(cast("Any", Site()), Dialect("0.32"), "nl", names=False)
+    trees = CommentTrees(Dialect("0.32"), Languages(cast("Any", Site()), ["nl"]), names=False)
     read = await trees.read("proposal", "1", ["5", "6"])
     assert [tree.broken for tree in read.values()] == [[None], [None]]
 

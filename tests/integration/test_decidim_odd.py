@@ -9,8 +9,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from civicsync.connectors.decidim import CONNECTOR
 from civicsync.connectors.decidim.api import doubtful
+from civicsync.connectors.decidim.sandbox import DecidimSandbox
+from civicsync.connectors.testing.harness import reading
 from civicsync.connectors.testing.messages import Request, Response
+from civicsync.core.clock import FakeClock
 from tests.support.altered import City, each
 
 KINDS = ("proposal", "project", "debate", "comment")
@@ -374,3 +378,34 @@ def test_more_than_twenty_budgets_are_all_read(tmp_path: Path) -> None:
     city.change = many
     assert city.pull().outcome == "done"
     assert city.rows("SELECT count(*) FROM spaces WHERE kind = 'budget' AND gone_at IS NULL") == [(25,)]
+
+
+@pytest.mark.parametrize("version", ["0.28.6", "0.32"])
+@pytest.mark.parametrize("what", ["never offered", "given up"])
+def test_comments_are_asked_for_in_a_language_that_the_site_offers(version: str, what: str, tmp_path: Path) -> None:
+    wished = ", locales: [ca, en]" if what == "never offered" else ""
+    city = City("decidim", tmp_path, version=version, settings=wished)
+    city.pull()
+    ((own,),) = city.rows(
+        "SELECT min(remote_id) FROM comment WHERE target_key LIKE 'toy/proposal/%' AND gone_at IS NULL"
+    )
+    if what == "given up":
+        city.site.locales = [each for each in city.site.locales if each != "nl"]
+    city.site.change("hide_comment", id=own)
+    city.pull()
+    assert own not in city.alive("comment")
+
+
+def test_a_site_that_takes_no_language_is_told_and_not_called_a_deleted_comment(tmp_path: Path) -> None:
+    city = City("decidim", tmp_path)
+    city.site.locales = ["eo"]
+    city.change = lambda request, _d, _data: Response(404, [], b"") if request.path == "/" else None
+    outcome = city.pull()
+    assert (outcome.outcome, "did not answer" in outcome.message) == ("incomplete", True), outcome
+    assert not any("was deleted" in note for note in outcome.notes), outcome
+
+
+async def test_a_check_names_languages_that_the_site_does_not_have() -> None:
+    for named, told in (("ca", True), ("nl", False)):
+        async with reading(CONNECTOR, DecidimSandbox(version="0.32"), clock=FakeClock(), locales=[named]) as (read, _):
+            assert any("`locales`" in each for each in (await read.probe()).warnings) is told
