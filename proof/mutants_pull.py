@@ -158,14 +158,14 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "wipe guard one: a few percent of a scope",
         "sync/pull/sweep.py",
-        "    few = len(case.untold) <= _allowed(missing.alive, max_percent, ALWAYS_ALLOWED)",
+        "    few = case.unproven <= _allowed(missing.alive, max_percent, ALWAYS_ALLOWED)",
         "    few = True",
         f"{_SWEEP}test_guard_one_more_than_a_few_percent_of_a_scope_stop_and_ask",
     ),
     Mutant(
         "wipe guard two: spaces count with their proposals",
         "sync/pull/sweep.py",
-        "    if inside > _allowed(everything, max_percent, ALWAYS_ALLOWED if case.untold else PROVEN_ALLOWED):",
+        "    if inside > _allowed(everything, max_percent, ALWAYS_ALLOWED if case.unproven else PROVEN_ALLOWED):",
         "    if inside > everything:",
         f"{_SWEEP}test_guard_two_few_spaces_with_many_proposals_stop_and_ask",
     ),
@@ -305,8 +305,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a refusal to tell is no answer",
         "sync/pull/sweep.py",
-        "        case.unasked = case.failed = True\n",
-        "        case.proven, case.untold = refs, []\n",
+        "if isinstance(error, PartlyAnswered) else {}",
+        "if isinstance(error, PartlyAnswered) else dict.fromkeys(refs, False)",
         f"{_SWEEP}test_gone_is_believed_only_when_the_platform_says_so[refused]",
     ),
     Mutant(
@@ -963,6 +963,27 @@ MUTANTS: tuple[Mutant, ...] = (
         "            anew = not self.dialect.checked and await self._unknown(proposals)",
         "            anew = False",
         f"{_PARTS}test_what_the_archive_leaves_out_is_hidden_wherever_it_is_met_later[another space]",
+    ),
+    Mutant(
+        "Decidim: a question that the server fails on hides no answer about another record",
+        "connectors/decidim/halves.py",
+        "            if half and in_a_row < _GIVEN_UP:",
+        "            if False:",
+        f"{_PARTS}test_a_question_that_the_server_fails_on_keeps_no_other_hidden_one_public[comment]",
+    ),
+    Mutant(
+        "what was answered beside a failure counts",
+        "sync/pull/sweep.py",
+        "        answers = error.answers if isinstance(error, PartlyAnswered) else {}",
+        "        answers = {}",
+        f"{_SWEEP}test_what_was_answered_beside_a_failure_counts",
+    ),
+    Mutant(
+        "what could not be asked for is not held for the admin",
+        "sync/pull/sweep.py",
+        "        return 0 if self.failed else len(self.untold)",
+        "        return len(self.untold)",
+        f"{_SWEEP}test_what_was_answered_beside_a_failure_counts",
     ),
     Mutant(
         "a kind of space that cannot be listed hides no other",

@@ -11,6 +11,7 @@ ConnectorError
 |   +-- EndlessList   a list that says it goes on, and does not
 |   +-- TooLarge      more than one answer may be, as sent or as decoded
 +-- Interface         the platform's interface is not the one probed; probing again may help
++-- PartlyAnswered    some of what was asked was answered, the rest could not be
 +-- NotThisPlatform   something else answers there
 +-- WriteError        a write did not end with the platform's word that it is done
     +-- CannotDo      not tried: it cannot be done here
@@ -22,9 +23,10 @@ ConnectorError
 MappingError          one record is not as the contract says: quarantine, not a failure
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 
+from ...core.identity import Ref
 from ...core.items import MappingError
 from ...core.redaction import redact
 
@@ -43,6 +45,7 @@ __all__ = [
     "NotFound",
     "NotLetIn",
     "NotThisPlatform",
+    "PartlyAnswered",
     "SignInWanted",
     "Throttled",
     "TooLarge",
@@ -113,6 +116,14 @@ class TooLarge(Malformed):
 
 class Interface(ConnectorError):
     """A field or argument that was there when the instance was probed is not there now."""
+
+
+class PartlyAnswered(ConnectorError):
+    """Some of what was asked was answered, and the rest could not be. `answers`: what `CanConfirm.still_there` would have returned."""
+
+    def __init__(self, message: str, answers: Mapping[Ref, bool | None]) -> None:
+        super().__init__(message)
+        self.answers = answers
 
 
 class NotThisPlatform(ConnectorError):

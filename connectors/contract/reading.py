@@ -119,6 +119,9 @@ class CanConfirm(Protocol):
 
         What is closed (a group, a component, a budget that is unpublished) while its parent answers is gone for the public; only when
         the parent refuses too is it lost permission, and cannot be told.
+
+        Raises:
+            PartlyAnswered: the platform failed on some of them; what it said of the others counts.
         """
         ...
 

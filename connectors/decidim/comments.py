@@ -19,6 +19,7 @@ from ..contract.values import readable_count, whole
 from .api import Api
 from .comment_trees import MOST_SINGLES, CommentTree, CommentTrees
 from .dialects import Dialect
+from .halves import in_halves
 from .languages import Languages
 from .mapping import Mapper, MappingError, comments_in, moment, target_of_url
 from .thread_marks import ThreadMarks
@@ -419,14 +420,19 @@ def unflagged_memory(kind: str) -> str:
 
 
 async def shown(
-    trees: CommentTrees, stored: Stored, ids: Sequence[str], deleted: Collection[str] = ()
-) -> dict[str, bool | None]:
-    """Which of these comments are shown: neither they nor what they answer is hidden or deleted (`deleted` are known to be).
+    trees: CommentTrees,
+    stored: Stored,
+    ids: Sequence[str],
+    deleted: Collection[str],
+    alive: Callable[[ConnectorError], Awaitable[None]],
+) -> tuple[dict[str, bool | None], list[str]]:
+    """Which of these comments are shown: neither they nor what they answer is hidden or deleted (`deleted` are known to be); and on
+    which comments the server fails.
 
     None: of one of them the platform answers with an error.
     """
     if not ids:
-        return {}
+        return {}, []
     above: dict[str, str] = {}
     for scope in SCOPES.values():
         marks = await stored.tokens(scope)
@@ -436,13 +442,20 @@ async def shown(
         chain = chains[own] = [own]
         while (parent := above.get(chain[-1])) and parent not in chain:
             chain.append(parent)
-    readable = await trees.singles(list(dict.fromkeys(each for chain in chains.values() for each in chain)))
+    readable: dict[str, dict[str, Any]] = {}
+
+    async def ask(part: Sequence[str]) -> None:
+        readable.update(await trees.singles(part))
+
+    wanted = list(dict.fromkeys(each for chain in chains.values() for each in chain))
+    failed = await in_halves(wanted, trees.dialect.aliases, ask, alive)
+    trees.unsure.update(failed)
     found: dict[str, bool | None] = {}
     for own, chain in chains.items():
         there = all(each in readable and each not in deleted for each in chain)
         gone = any(each in deleted or (each not in readable and each not in trees.unsure) for each in chain)
         found[own] = True if there else False if gone else None
-    return found
+    return found, failed
 
 
 def _above(row: Mapping[str, str]) -> str | None:

@@ -8,16 +8,19 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from ...core.identity import Ref, split_ref
+from ..contract.errors import ConnectorError, Interface, PartlyAnswered, Throttled
 from ..contract.values import identity
 from .api import doubtful
 from .comment_trees import CommentTrees
 from .comments import shown
 from .component_pull import is_closed
 from .dialects import ROOTS, by_id_document, debates_by_id_document, parts_document
+from .halves import in_halves
 from .languages import Languages
 from .pull_state import PullState
 from .revisit import taxonomies
 
+_NAMED = 5
 _HOLDERS = {"proposal": "Proposals", "debate": "Debates"}
 
 
@@ -41,12 +44,33 @@ class Presence:
         self.listed = listed
         self.languages = languages
         self.deleted = deleted
+        self.failed: list[Ref] = []
+        """What the server failed on."""
 
     async def of(self, refs: Sequence[Ref]) -> dict[Ref, bool | None]:
-        """True, False or cannot tell, by reference."""
+        """True, False or cannot tell, by reference.
+
+        Raises:
+            PartlyAnswered: the server failed on some of them.
+        """
         found: dict[Ref, bool | None] = dict.fromkeys(refs)
         if self.listed is None:
             return found
+        try:
+            await self._ask(refs, found)
+        except (Interface, Throttled):
+            raise
+        except ConnectorError as error:
+            raise PartlyAnswered(error.message, found) from error
+        if self.failed:
+            more = len(self.failed) - _NAMED
+            told = ", ".join(self.failed[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+            raise PartlyAnswered(f"{told} did not answer; the next run asks again", found)
+        return found
+
+    async def _ask(self, refs: Sequence[Ref], found: dict[Ref, bool | None]) -> None:
+        """Put the answers into `found` as they come."""
+        assert self.listed is not None
         by_kind: dict[str, list[Ref]] = {}
         for each in refs:
             by_kind.setdefault(split_ref(each)[0], []).append(each)
@@ -63,14 +87,14 @@ class Presence:
             elif kind == "comment":
                 trees = CommentTrees(self.state.dialect, self.languages)
                 own = [split_ref(each)[1] for each in asked]
-                there = await shown(trees, self.state.stored, own, self.deleted())
-                found.update((each, there.get(split_ref(each)[1])) for each in asked)
+                told, failed = await shown(trees, self.state.stored, own, self.deleted(), self.state.alive)
+                found.update((each, told.get(split_ref(each)[1])) for each in asked)
+                self.failed += (f"comment/{each}" for each in failed)
             elif kind == "taxonomy" and self.state.dialect.likes:
                 items = await taxonomies(self.state)
                 if items is not None:
                     there = {item.ref for item in items}
                     found.update((each, each in there) for each in asked)
-        return found
 
     async def _components(self, asked: Sequence[Ref]) -> dict[Ref, bool | None]:
         """Those that are listed are asked; one that is not is closed, as the list of its space, or of the spaces, came whole."""
@@ -82,13 +106,16 @@ class Presence:
                 waiting.append(split_ref(each)[1])
             else:
                 found[each] = None if self.listed.unsure else False
-        for start in range(0, len(waiting), self.state.dialect.aliases):
-            part = waiting[start : start + self.state.dialect.aliases]
+
+        async def ask(part: Sequence[str]) -> None:
             data, errors = await self.state.api.ask(parts_document(part))
             for position, own in enumerate(part):
                 there = data.get(f"x{position}") is not None
                 found[f"component/{own}"] = there or (False if is_closed(errors) else None)
-        return found
+
+        failed = await in_halves(waiting, self.state.dialect.aliases, ask, self.state.alive)
+        self.failed += (f"component/{each}" for each in failed)
+        return found | dict.fromkeys(f"component/{each}" for each in failed)
 
     async def _rows(self, kind: str, asked: Sequence[Ref]) -> dict[Ref, bool | None]:
         """Proposals and debates, in the component that they are stored in; of one that is not listed any more nothing is public."""
@@ -105,13 +132,17 @@ class Presence:
         for own in holders:
             # What is stored nowhere may be anywhere.
             waiting = [*homes[own], *(each for each in asked if each in left)]
-            for start in range(0, len(waiting), self.state.dialect.aliases):
-                part = waiting[start : start + self.state.dialect.aliases]
-                answers = await self._asked(kind, own, part)
-                for each, there in answers.items():
-                    if found.get(each) is not True:
-                        # One component that cannot tell leaves it open, whatever the others say.
-                        found[each] = True if there else (None if None in {there, found.get(each, False)} else False)
+            answers: dict[Ref, bool | None] = {}
+
+            async def ask(part: Sequence[Ref], own: str = own, answers: dict[Ref, bool | None] = answers) -> None:
+                answers.update(await self._asked(kind, own, part))
+
+            failed = await in_halves(waiting, self.state.dialect.aliases, ask, self.state.alive)
+            self.failed += failed
+            for each, there in (answers | dict.fromkeys(failed)).items():
+                if found.get(each) is not True:
+                    # One component that cannot tell leaves it open, whatever the others say.
+                    found[each] = True if there else (None if None in {there, found.get(each, False)} else False)
         return {each: found.get(each, None if self.listed.unsure else False) for each in asked}
 
     async def _asked(self, kind: str, component: str, refs: Sequence[Ref]) -> dict[Ref, bool | None]:

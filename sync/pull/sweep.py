@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ...connectors.contract.errors import ConnectorError
+from ...connectors.contract.errors import ConnectorError, PartlyAnswered
 from ...connectors.contract.reading import CanConfirm, Reader
 from ...core.identity import Ref
 from ...core.leases import writing
@@ -69,6 +69,18 @@ class _Case:
     unasked: bool = False
     """Asking failed, or there were too many: nothing is concluded from having asked."""
     failed: bool = False
+    note: str = ""
+    """Why asking failed."""
+
+    @property
+    def claimed(self) -> int:
+        """So many would be gone unless somebody objects: not what could not be asked for."""
+        return len(self.proven) + (0 if self.failed else len(self.untold))
+
+    @property
+    def unproven(self) -> int:
+        """So many of them without the platform's word."""
+        return 0 if self.failed else len(self.untold)
 
 
 async def judge(
@@ -148,12 +160,14 @@ async def _ask(reader: Reader, case: _Case, max_percent: float, accepted: set[Re
     try:
         answers: Mapping[Ref, bool | None] = await reader.still_there(refs)
     except ConnectorError as error:
+        # What was answered before it failed, or beside that, counts.
+        answers = error.answers if isinstance(error, PartlyAnswered) else {}
         case.unasked = case.failed = True
-        return [f"{case.missing.scope}: could not confirm what is missing: {error}"]
+        case.note = f"{case.missing.scope}: could not confirm what is missing: {error}"
     case.proven = [ref for ref in refs if answers.get(ref) is False]
     case.there = [ref for ref in refs if answers.get(ref) is True]
     case.untold = [ref for ref in refs if answers.get(ref) is None]
-    return []
+    return [case.note] if case.note else []
 
 
 async def _decide(
@@ -169,18 +183,16 @@ async def _decide(
     missing, notes = case.missing, list[str]()
     verdict = Judgement(present=case.there)
     asked = isinstance(reader, CanConfirm) and not case.unasked
-    if case.failed:
-        rest = case.untold
-    elif accepted is not None:
+    if accepted is not None and not case.failed:
         # Exactly what was told, or, where nothing was, what is missing now.
         verdict.gone = {
             ref: _GONE for ref in (*case.proven, *case.untold) if ref in case.proven or not accepted or ref in accepted
         }
         rest = [ref for ref in case.untold if ref not in verdict.gone]
     elif held:
-        verdict.told = [*case.proven, *case.untold]
+        verdict.told = [*case.proven, *(() if case.failed else case.untold)]
         notes += [f"{why} ({_names(verdict.told)})"] if why else []
-        rest = []
+        rest = case.untold if case.failed else []
     else:
         verdict.gone = dict.fromkeys(case.proven, _GONE)
         rest = case.untold
@@ -243,8 +255,8 @@ def _allowed(alive: int, max_percent: float, floor: int) -> float:
 
 def _too_much_together(cases: Sequence[_Case], max_percent: float) -> str:
     """Half a platform may go missing in many small pieces."""
-    lost = sum(len(case.proven) + len(case.untold) for case in cases)
-    unproven, alive = sum(len(case.untold) for case in cases), sum(case.missing.proposals for case in cases)
+    lost = sum(case.claimed for case in cases)
+    unproven, alive = sum(case.unproven for case in cases), sum(case.missing.proposals for case in cases)
     held = lost <= _allowed(alive, max_percent, PROVEN_ALLOWED) and unproven <= _allowed(
         alive, max_percent, ALWAYS_ALLOWED
     )
@@ -254,12 +266,12 @@ def _too_much_together(cases: Sequence[_Case], max_percent: float) -> str:
 
 
 def _too_many(store: InstanceStore, case: _Case, max_percent: float) -> str:
-    missing, count = case.missing, len(case.proven) + len(case.untold)
-    few = len(case.untold) <= _allowed(missing.alive, max_percent, ALWAYS_ALLOWED)
+    missing, count = case.missing, case.claimed
+    few = case.unproven <= _allowed(missing.alive, max_percent, ALWAYS_ALLOWED)
     if not few or count > _allowed(missing.alive, max_percent, PROVEN_ALLOWED):
         return f"{missing.scope}: {count} of {missing.alive} are missing; nothing was marked as gone. {_WAY_OUT}"
-    inside, everything = count_within(store, [*case.proven, *case.untold])
-    if inside > _allowed(everything, max_percent, ALWAYS_ALLOWED if case.untold else PROVEN_ALLOWED):
+    inside, everything = count_within(store, [*case.proven, *(() if case.failed else case.untold)])
+    if inside > _allowed(everything, max_percent, ALWAYS_ALLOWED if case.unproven else PROVEN_ALLOWED):
         return (
             f"{missing.scope}: {count} spaces with {inside} of {everything} proposals are missing; nothing was marked as gone. "
             f"{_WAY_OUT}"

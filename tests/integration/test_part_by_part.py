@@ -317,3 +317,29 @@ def test_a_full_run_of_one_space_is_no_full_run(tmp_path: Path) -> None:
     city.pull(full=True, spaces=("section/debates",))
     assert city.rows("SELECT last_full_at FROM instance") == before
     assert city.rows('SELECT "full" FROM run ORDER BY id DESC LIMIT 1') == [(0,)]
+
+
+@pytest.mark.parametrize("what", ["proposal", "debate", "comment"])
+def test_a_question_that_the_server_fails_on_keeps_no_other_hidden_one_public(what: str, tmp_path: Path) -> None:
+    city = City("decidim", tmp_path)
+    city.site.change("add_debate", component=30)
+    city.pull()
+    if what == "comment":
+        rows = city.rows(
+            "SELECT remote_id, target_key FROM comment WHERE target_key LIKE 'toy/proposal/%' AND parent_key IS NULL ORDER BY 1"
+        )
+        one, other = rows[0][0], next(own for own, target in rows if target != rows[0][1])
+    else:
+        one, other = _public(city, what)[:2]
+    for own in (one, other):
+        if what == "comment":
+            city.site.change("hide_comment", id=own)
+        else:
+            city.site.change("hide", id=own, kind=what)
+    asked = f'{"commentable" if what == "comment" else what}(id:"{one}"'
+    city.change = lambda _r, document, _d: _broken() if asked in document else None
+    city.pull()
+    outcome = city.pull()
+    assert other not in city.alive(what), outcome
+    assert one in city.alive(what)
+    assert any(f"{what}/{one} did not answer" in note for note in outcome.notes), outcome

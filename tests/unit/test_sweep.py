@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from civicsync.connectors.contract.errors import NotAllowed
+from civicsync.connectors.contract.errors import NotAllowed, PartlyAnswered
 from civicsync.connectors.contract.reading import KINDS, Page, Probe, PullRequest
 from civicsync.core.clock import FakeClock
 from civicsync.core.identity import Ref
@@ -181,6 +181,18 @@ async def test_gone_is_believed_only_when_the_platform_says_so(
     assert [note.partition(":")[0] for note in verdict.notes] == (
         [PROPOSALS] if reply not in {True, False, None} else []
     )
+
+
+async def test_what_was_answered_beside_a_failure_counts(platform: Platform) -> None:
+    platform.proposals(range(20))
+    await platform.sweep()
+    hidden = [f"proposal/{own}" for own in range(3, 9)]
+    platform.hide(*hidden)
+    failed = PartlyAnswered("five did not answer", {hidden[0]: False, hidden[1]: None})
+    verdict = await platform.sweep(Asked(failed))
+    assert (platform.gone(), platform.missed()) == ({hidden[0]}, set(hidden[1:]))
+    assert not verdict.blocked
+    assert "five did not answer" in verdict.notes[0]
 
 
 async def test_an_open_question_is_asked_again_and_ends(platform: Platform) -> None:
