@@ -972,6 +972,27 @@ MUTANTS: tuple[Mutant, ...] = (
         f"{_PARTS}test_a_question_that_the_server_fails_on_keeps_no_other_hidden_one_public[comment]",
     ),
     Mutant(
+        "a question that failed is something unread",
+        "sync/pull/sweep.py",
+        "    unread = [case.note] if case.note else list[str]()",
+        "    unread = list[str]()",
+        f"{_SWEEP}test_a_question_that_failed_or_is_never_answered_is_something_unread",
+    ),
+    Mutant(
+        "a question that is never answered is something unread",
+        "sync/pull/sweep.py",
+        "        unread.append(told)",
+        "        pass",
+        f"{_SWEEP}test_a_question_that_failed_or_is_never_answered_is_something_unread",
+    ),
+    Mutant(
+        "a run that left a question open is not done",
+        "sync/pull/run.py",
+        "        result.unread.extend(each for each in verdict.unread if each not in result.unread)",
+        "        pass",
+        f"{_PARTS}test_a_run_is_not_done_while_a_question_about_what_is_missing_always_fails[consul]",
+    ),
+    Mutant(
         "what was answered beside a failure counts",
         "sync/pull/sweep.py",
         "        answers = error.answers if isinstance(error, PartlyAnswered) else {}",

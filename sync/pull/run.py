@@ -459,6 +459,7 @@ class Puller:
         result.gone += verdict.gone
         result.missing += verdict.missed
         result.notes.extend(verdict.notes)
+        result.unread.extend(each for each in verdict.unread if each not in result.unread)
         return verdict.blocked
 
     def _close(self, run_id: int, name: str, full: bool, lease: Lease, result: PullOutcome) -> None:

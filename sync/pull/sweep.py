@@ -42,17 +42,20 @@ _TAKEN_BACK = "a copy that civicsync took back"
 
 @dataclass(frozen=True, slots=True)
 class SweepVerdict:
-    """What was decided. `blocked`: too much is missing to be believed; it waits, and the admin must say."""
+    """What was decided. `blocked`: too much is missing to be believed; it waits, and the admin must say. `unread`: what asking did not
+    settle: it may be public or not, which no run that is done leaves open."""
 
     missed: int = 0
     gone: int = 0
     notes: tuple[str, ...] = ()
     blocked: bool = False
+    unread: tuple[str, ...] = ()
 
     def plus(self, other: "SweepVerdict") -> "SweepVerdict":
         """Both together."""
-        notes = (*self.notes, *other.notes)
-        return SweepVerdict(self.missed + other.missed, self.gone + other.gone, notes, self.blocked or other.blocked)
+        notes, unread = (*self.notes, *other.notes), (*self.unread, *other.unread)
+        blocked = self.blocked or other.blocked
+        return SweepVerdict(self.missed + other.missed, self.gone + other.gone, notes, blocked, unread)
 
 
 @dataclass(slots=True)
@@ -205,14 +208,17 @@ async def _decide(
         elif case.swept or ref in store.evidence:
             verdict.missed.append(ref)
     persistent = [ref for ref in rest if asked and missing.refs[ref] >= 1]
+    unread = [case.note] if case.note else list[str]()
     if persistent:
-        notes.append(
+        told = (
             f"{missing.scope}: the platform does not show {_names(persistent)} and cannot be asked for them; "
             f"they are kept. {_WAY_OUT}"
         )
+        notes.append(told)
+        unread.append(told)
     await asyncio.to_thread(_write, store, case, verdict)
     waiting = len(verdict.missed) + len(verdict.told)
-    return SweepVerdict(waiting, len(verdict.gone), tuple(notes), bool(verdict.told))
+    return SweepVerdict(waiting, len(verdict.gone), tuple(notes), bool(verdict.told), tuple(unread))
 
 
 def _write(store: InstanceStore, case: _Case, verdict: Judgement) -> None:

@@ -12,7 +12,7 @@ import pytest
 from civicsync.connectors.decidim.sandbox.files import comments_csv
 from civicsync.connectors.decidim.sandbox.model import Component
 from civicsync.connectors.testing.faults import Fault
-from civicsync.connectors.testing.messages import Response
+from civicsync.connectors.testing.messages import Request, Response
 from civicsync.core.store.store import InstanceStore
 from civicsync.sync.pull.run import Options, Puller
 from tests.support.altered import City
@@ -343,3 +343,21 @@ def test_a_question_that_the_server_fails_on_keeps_no_other_hidden_one_public(wh
     assert other not in city.alive(what), outcome
     assert one in city.alive(what)
     assert any(f"{what}/{one} did not answer" in note for note in outcome.notes), outcome
+
+
+@pytest.mark.parametrize("platform", ["consul", "decidim", "your-priorities"])
+def test_a_run_is_not_done_while_a_question_about_what_is_missing_always_fails(platform: str, tmp_path: Path) -> None:
+    city = City(platform, tmp_path)
+    city.pull()
+    own = _public(city)[0]
+    city.site.change("hide", id=own)
+
+    def refuse(request: Request, document: str, _data: Any) -> Response | None:
+        asked = re.search(rf'proposal\(id: ?"{own}"', document) or request.path.endswith(f"/api/posts/{own}")
+        return _broken() if asked else None
+
+    city.change = refuse
+    outcomes = [city.pull() for _ in range(5)]
+    assert own in city.alive()
+    assert {each.outcome for each in outcomes[2:]} == {"incomplete"}, outcomes
+    assert f"proposal/{own}" in outcomes[-1].message

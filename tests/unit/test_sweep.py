@@ -183,6 +183,16 @@ async def test_gone_is_believed_only_when_the_platform_says_so(
     )
 
 
+async def test_a_question_that_failed_or_is_never_answered_is_something_unread(platform: Platform) -> None:
+    platform.proposals(range(10))
+    await platform.sweep()
+    platform.hide("proposal/3")
+    assert not (await platform.sweep(Asked(None))).unread, "the next run may know"
+    for reply, told in ((None, "cannot be asked for"), (NotAllowed("sign in first"), "could not confirm")):
+        (unread,) = (await platform.sweep(Asked(reply))).unread
+        assert told in unread
+
+
 async def test_what_was_answered_beside_a_failure_counts(platform: Platform) -> None:
     platform.proposals(range(20))
     await platform.sweep()
