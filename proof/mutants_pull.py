@@ -16,6 +16,7 @@ _VALUES = "tests/unit/test_odd_values.py::"
 _MANNERS = "tests/unit/test_manners.py::"
 _ODD_CONSUL = "tests/integration/test_consul_odd.py::"
 _ODD_YP = "tests/integration/test_your_priorities_odd.py::"
+_OVER_CONSUL = "tests/integration/test_consul_over_time.py::"
 _OVER_DECIDIM = "tests/integration/test_decidim_over_time.py::"
 _ODD_DECIDIM = "tests/integration/test_decidim_odd.py::"
 
@@ -991,6 +992,20 @@ MUTANTS: tuple[Mutant, ...] = (
         "        result.unread.extend(each for each in verdict.unread if each not in result.unread)",
         "        pass",
         f"{_PARTS}test_a_run_is_not_done_while_a_question_about_what_is_missing_always_fails[consul]",
+    ),
+    Mutant(
+        "CONSUL: what was let in without being judged is judged once drafts are excluded",
+        "connectors/consul/reader.py",
+        "            judged = not self.drafts.include",
+        "            judged = True",
+        f"{_OVER_CONSUL}test_drafts_that_were_let_in_go_with_the_first_run_that_excludes_them",
+    ),
+    Mutant(
+        "CONSUL: what is said of drafts is a choice of what is let in",
+        "connectors/consul/settings.py",
+        'if self.drafts == "include" else [])]',
+        "if False else [])]",
+        f"{_OVER_CONSUL}test_drafts_that_were_let_in_go_with_the_first_run_that_excludes_them",
     ),
     Mutant(
         "what was answered beside a failure counts",

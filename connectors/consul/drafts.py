@@ -28,6 +28,10 @@ _LISTS: tuple[tuple[dict[str, str], ...], ...] = (
 )
 
 
+JUDGED = "drafts_sorted_out"
+"""The memory that says it. Earlier releases had another one, which they set while drafts were let in, too."""
+
+
 class Drafts:
     """What is known of drafts: `asked` are those that are, or may be, with when their page last said so (None: it never could)."""
 
@@ -40,8 +44,8 @@ class Drafts:
         self.asked: dict[str, str | None] = dict(kept) if isinstance(kept, dict) else dict.fromkeys(map(str, kept))
         self.shown: set[str] = set(stored.memory("not_drafts") or ())
         """Those that turned out to be public, and may not be stored yet."""
-        self.trusted = bool(stored.memory("drafts_judged"))
-        """Whether everything that is stored was judged by its page: an earlier release believed a list that could not be read."""
+        self.trusted = bool(stored.memory(JUDGED))
+        """Whether everything that is stored was judged by its page: not where drafts were let in."""
         self.pages = 0
         self.unlisted = self.closed = False
         """Whether the list, and the pages, are refused: where proposals are switched off both are (docs/platforms/consul.md 9)."""
@@ -69,7 +73,7 @@ class Drafts:
         Args:
             marks: their tokens.
             known: what is stored already, and so was public once.
-            recheck: that too: an earlier release believed lists that it could not read. Then only a page that says so makes a draft.
+            recheck: that too: drafts were let in, or an earlier release judged less. Then only a page that says so makes a draft.
         """
         if self.include:
             return

@@ -30,7 +30,7 @@ from .dialects import (
     ids_per_request,
     pages_document,
 )
-from .drafts import Drafts
+from .drafts import JUDGED, Drafts
 from .extras import Extras
 from .light_sweep import Light, LightSweep, Rows
 from .mapping import KIND, Mapper, counters_in, identifier, nodes, page_of
@@ -557,7 +557,9 @@ class ConsulPull:
         if name == "proposals":
             note = " ".join(filter(None, (note, self.drafts.note()))) or None
             memory |= self.drafts.memory() | {"not_drafts": []}
-            memory |= {"drafts_judged": True} if trusted is not None and not self.drafts.waiting else {}
+            # What is taken in without being judged is judged once drafts are excluded.
+            judged = not self.drafts.include
+            memory |= {JUDGED: judged} if trusted is not None and not self.drafts.waiting else {}
         if name == "investments":
             memory["budgets"] = self.budgets
         present = Refs(kind, {own: None for own in rows if own not in unread}.keys(), without=drafts)

@@ -49,3 +49,7 @@ class ConsulSettings(InstanceSettings):
     """The management interface, for publishing in the organisation's name; unset: only as the participant of `login`."""
     administrator: ConsulAccount | None = None
     """The account that gives official answers (milestones); unset: the account of `login`, if it is an administrator."""
+
+    def choices(self) -> list[list[str]]:
+        """Whether drafts are let in, too."""
+        return [*super().choices(), *([["drafts"]] if self.drafts == "include" else [])]

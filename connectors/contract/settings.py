@@ -85,3 +85,7 @@ class InstanceSettings(Settings):
     def limits(self) -> list[list[str]]:
         """The choices of spaces that this configuration makes, each as references; what is kept lies in one of every choice."""
         return [list(self.spaces)] if self.spaces else []
+
+    def choices(self) -> list[list[str]]:
+        """All that decides what is let in. After another choice than that of the last full run everything is read, as no gate knows it."""
+        return self.limits()

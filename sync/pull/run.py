@@ -232,7 +232,7 @@ class Puller:
         # finished need not be read again.
         first = row is None or row["last_full_at"] is None
         # What the configuration lets in again was not looked at meanwhile: no gate knows it.
-        chosen_anew = row is not None and not first and (row["limited_to"] or []) != settings.limits()
+        chosen_anew = row is not None and not first and (row["limited_to"] or []) != settings.choices()
         full = options.full or chosen_anew or (not first and self._full_is_due(name, row))
         before = await asyncio.to_thread(journal.last_run, self.engine, name)
         # An interrupted run is continued by the next one, as full as it was. Whoever asks for more than it read, or for certain
@@ -471,7 +471,7 @@ class Puller:
             row = {"name": name, "last_success_at": now}
             if full:
                 row["last_full_at"] = now
-                row["limited_to"] = self.config.instances[name].limits()
+                row["limited_to"] = self.config.instances[name].choices()
         if result.outcome is not PullEnd.LEASE_LOST:
             try:
                 with writing(self.engine, lease) as connection:

@@ -391,11 +391,22 @@ async def test_drafts_that_an_earlier_release_stored_go_with_the_first_full_run(
     await city.pull()
     assert "proposals" in city.differences()
     with sqlite.begin() as connection:
-        connection.execute(text("DELETE FROM memory WHERE name IN ('drafts', 'drafts_judged')"))
+        connection.execute(text("DELETE FROM memory WHERE name IN ('drafts', 'drafts_sorted_out')"))
     strict = City(sqlite, tmp_path)
     strict.site, strict.clock = city.site, city.clock
     strict.clock.advance(HOUR)
     await strict.pull(full=True)
+    assert not strict.differences()
+
+
+async def test_drafts_that_were_let_in_go_with_the_first_run_that_excludes_them(sqlite: Engine, tmp_path: Path) -> None:
+    city = City(sqlite, tmp_path, more=", drafts: include")
+    await city.pull()
+    assert "proposals" in city.differences()
+    strict = City(sqlite, tmp_path)
+    strict.site, strict.clock = city.site, city.clock
+    strict.clock.advance(HOUR)
+    await strict.pull()
     assert not strict.differences()
 
 
