@@ -30,6 +30,23 @@ RUN = table(
     column("full", Boolean),
     column("bytes", BigInteger),
 )
+MEMORY = table("memory", *(column(name, String) for name in ("instance", "name")), column("value", Json))
+_CHOICE = "run: what the configuration lets in"
+
+
+def run_choice(engine: Engine, instance: str) -> list[list[str]] | None:
+    """What the configuration let in when the last run began; None: an earlier release did not say."""
+    with engine.connect() as connection:
+        mine = (MEMORY.c.instance == instance, MEMORY.c.name == _CHOICE)
+        return connection.execute(select(MEMORY.c.value).where(*mine)).scalar()
+
+
+def save_run_choice(engine: Engine, instance: str, choices: list[list[str]]) -> None:
+    """Remember what the configuration lets in as a run begins: only one that began with the same is continued."""
+    mine = (MEMORY.c.instance == instance, MEMORY.c.name == _CHOICE)
+    with engine.begin() as connection:
+        if not connection.execute(update(MEMORY).where(*mine).values(value=choices)).rowcount:
+            connection.execute(MEMORY.insert(), [{"instance": instance, "name": _CHOICE, "value": choices}])
 
 
 def instance_row(engine: Engine, name: str) -> Mapping[str, Any] | None:

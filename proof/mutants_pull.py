@@ -1008,6 +1008,20 @@ MUTANTS: tuple[Mutant, ...] = (
         f"{_OVER_CONSUL}test_drafts_that_were_let_in_go_with_the_first_run_that_excludes_them",
     ),
     Mutant(
+        "a run with a new choice of spaces that ended early is continued",
+        "sync/pull/run.py",
+        "if began_with is None else began_with == settings.choices()",
+        "if True else False",
+        f"{_PARTS}test_runs_that_end_early_after_a_change_of_spaces_go_on_with_the_same_choice_only[goes on]",
+    ),
+    Mutant(
+        "what an unfinished run left out is read whole once it is chosen again",
+        "sync/pull/run.py",
+        "        chosen_anew = chosen_anew or (unfinished and not first and not same)",
+        "        pass",
+        f"{_PARTS}test_runs_that_end_early_after_a_change_of_spaces_go_on_with_the_same_choice_only[chosen back]",
+    ),
+    Mutant(
         "what was answered beside a failure counts",
         "sync/pull/sweep.py",
         "        answers = error.answers if isinstance(error, PartlyAnswered) else {}",

@@ -233,16 +233,24 @@ class Puller:
         first = row is None or row["last_full_at"] is None
         # What the configuration lets in again was not looked at meanwhile: no gate knows it.
         chosen_anew = row is not None and not first and (row["limited_to"] or []) != settings.choices()
-        full = options.full or chosen_anew or (not first and self._full_is_due(name, row))
         before = await asyncio.to_thread(journal.last_run, self.engine, name)
+        began_with = await asyncio.to_thread(journal.run_choice, self.engine, name)
+        unfinished = before is not None and before["outcome"] not in _WHOLE
+        same = not chosen_anew if began_with is None else began_with == settings.choices()
+        # What a run left out that never came to its end was not looked at either.
+        chosen_anew = chosen_anew or (unfinished and not first and not same)
+        full = options.full or chosen_anew or (not first and self._full_is_due(name, row))
         # An interrupted run is continued by the next one, as full as it was. Whoever asks for more than it read, or for certain
         # spaces now, is not answered with what it read a while ago.
         continues = False
-        if before is not None and before["outcome"] not in _WHOLE and not options.spaces:
-            continues = (bool(before["full"]) or not options.full) and not chosen_anew
+        if before is not None and unfinished and not options.spaces:
+            # One that began with another choice would leave out what it let in; else a choice would be begun with again for ever.
+            continues = (bool(before["full"]) or not options.full) and same
             full = full or (continues and bool(before["full"]))
         # Of some spaces it is no full run, whatever it reads there.
         all_of_it = not options.spaces
+        if all_of_it and began_with != settings.choices():
+            await asyncio.to_thread(journal.save_run_choice, self.engine, name, settings.choices())
         began = partial(journal.start_run, self.engine, name, self.clock.now(), full=full and all_of_it)
         run_id = await asyncio.to_thread(began)
         events.emit(events.RunStarted("pull", name, full))

@@ -345,6 +345,45 @@ def test_a_question_that_the_server_fails_on_keeps_no_other_hidden_one_public(wh
     assert any(f"{what}/{one} did not answer" in note for note in outcome.notes), outcome
 
 
+def _stopped(city: City, after: int) -> str:
+    """One run, an hour after the one before, that is told to stop after so many requests."""
+    city.clock.advance(3600)
+
+    async def go() -> str:
+        stop = asyncio.Event()
+        city.asked = 0
+
+        def count(_r: Request, _d: str, _data: Any) -> None:
+            if city.asked == after:
+                stop.set()
+
+        city.change = count
+        puller = Puller(city.config, city.engine, city.clock, backends={"toy": city.site}, stop=stop)
+        return (await puller.pull("toy", Options())).outcome
+
+    return asyncio.run(go())
+
+
+@pytest.mark.parametrize("then", ["goes on", "chosen back"])
+def test_runs_that_end_early_after_a_change_of_spaces_go_on_with_the_same_choice_only(
+    then: str, tmp_path: Path
+) -> None:
+    city = City("decidim", tmp_path, settings=", spaces: [process/1]", size=60)
+    city.pull()
+    narrow = city.config
+    city.config = City("decidim", tmp_path / "all").config
+    new = str(city.site.change("add_proposal", title="Nieuw"))
+    if then == "chosen back":
+        city.pull(limit=1)
+        city.config = narrow
+        city.pull()
+        assert city.rows("SELECT full FROM run ORDER BY id DESC LIMIT 1") == [(1,)]
+        return
+    outcomes = [_stopped(city, 8) for _ in range(12)]
+    assert "done" in outcomes
+    assert new in city.alive()
+
+
 @pytest.mark.parametrize("platform", ["consul", "decidim", "your-priorities"])
 def test_a_run_is_not_done_while_a_question_about_what_is_missing_always_fails(platform: str, tmp_path: Path) -> None:
     city = City(platform, tmp_path)

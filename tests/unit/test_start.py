@@ -16,6 +16,7 @@ from civicsync.core.schema.tables import (
     ROWS,
     AnswerRow,
     InstanceRow,
+    MemoryRow,
     ProposalRow,
     ProposalTextRow,
     ProposalVersionRow,
@@ -106,7 +107,7 @@ def test_a_verb_that_reads_loads_no_network_and_no_models(tmp_path: Path, words:
 
 
 def test_what_reads_without_the_models_knows_the_same_columns() -> None:
-    for light, model in ((journal.INSTANCE, InstanceRow), (journal.RUN, RunRow)):
+    for light, model in ((journal.INSTANCE, InstanceRow), (journal.RUN, RunRow), (journal.MEMORY, MemoryRow)):
         assert {each.name for each in light.c} == {each.name for each in table_of(model).c}
     assert {str(each.__tablename__) for each in ROWS.values()} == set(SWEPT)
     whole = (ProposalRow, ProposalTextRow, ProposalVersionRow, TallyRow)
