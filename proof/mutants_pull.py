@@ -1022,6 +1022,20 @@ MUTANTS: tuple[Mutant, ...] = (
         f"{_PARTS}test_runs_that_end_early_after_a_change_of_spaces_go_on_with_the_same_choice_only[chosen back]",
     ),
     Mutant(
+        "Your Priorities: a post that answers in a group that refuses is not public",
+        "connectors/your_priorities/presence.py",
+        "        return False if page is None else True if",
+        "        return True if page is None else True if",
+        f"{_ODD_YP}test_a_post_that_was_moved_into_a_group_of_a_closed_community_is_gone[False]",
+    ),
+    Mutant(
+        "Your Priorities: a post of a group that refuses is not read as one of the group that it left",
+        "connectors/your_priorities/group_state.py",
+        "or await self.api.asked(dialects.group(group)) is None else node",
+        "else node",
+        f"{_ODD_YP}test_a_post_that_was_moved_into_a_group_of_a_closed_community_is_gone[True]",
+    ),
+    Mutant(
         "what was answered beside a failure counts",
         "sync/pull/sweep.py",
         "        answers = error.answers if isinstance(error, PartlyAnswered) else {}",

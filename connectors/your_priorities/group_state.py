@@ -111,7 +111,7 @@ class GroupState:
         return self.mapper.post(node, change_token(node.get("counter_points"), read))
 
     async def single(self, own: str) -> Mapping[str, Any] | None:
-        """One post asked for alone; None when it is not there, or belongs to another group that is pulled."""
+        """One post asked for alone; None when it is not there, or belongs to another group that is pulled or refuses."""
         answer = await self.api.asked(dialects.post(own))
         if answer is None:
             return None
@@ -119,7 +119,10 @@ class GroupState:
         if identity(node) != own:
             raise Malformed(f"post {own}: another one was answered", status=200)
         group = str(node.get("group_id"))
-        return node if group == self.own or group not in self.groups else None
+        if group == self.own:
+            return node
+        # A post answers whatever its community is: moved to a group that refuses, it is not public any more.
+        return None if group in self.groups or await self.api.asked(dialects.group(group)) is None else node
 
 
 def change_token(counter: Any, read: str) -> str:

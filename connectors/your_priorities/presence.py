@@ -66,9 +66,16 @@ class Presence:
         """A post: gone where its group answers, or is gone itself."""
         there = await self.api.asked(dialects.post(own))
         if there is not None:
-            return True if identity(there) == own else None
+            return await self._shown_in(str(inside(there, "group_id")), own) if identity(there) == own else None
         group = self.seen.group_of.get(own)
         return None if group is None or await self.group(group) is None else False
+
+    async def _shown_in(self, group: str, post: str) -> bool | None:
+        """Whether a post that answers is public: a post answers whatever its community is, so one in another group is only if that is."""
+        if group == self.seen.group_of.get(post):
+            return True
+        page = await self._page(group)
+        return False if page is None else True if identity(inside(page, "group")) == group else None
 
     async def group(self, own: str) -> bool | None:
         """A group: gone where its community answers and it does not."""

@@ -95,6 +95,8 @@ class Again:
         scope = f"posts@group/{here}" if here in self.groups else each.scope
         if identity(node) != own:
             raise Malformed(f"post {own}: another one was answered", status=200)
+        if here not in self.groups and await Presence(self.api, self.mapper, self.seen).of(each.ref) is not True:
+            return await self._gone(each, each.ref)
         token = change_token(node.get("counter_points"), read_at(each.token) if scope == each.scope else "")
         return Page(scope, self.mapper.many("proposal", [node], lambda one: self.mapper.post(one, token)))
 

@@ -336,3 +336,14 @@ def test_many_threads_in_a_row_that_fail_hide_no_other(tmp_path: Path) -> None:
     city.change = None
     city.pull()
     assert city.alive("point") == whole.alive("point")
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_post_that_was_moved_into_a_group_of_a_closed_community_is_gone(full: bool, tmp_path: Path) -> None:
+    city = City("your-priorities", tmp_path)
+    city.pull()
+    city.site.change("move_post", id=12, group=11)
+    for turn in range(30):
+        city.pull(full=full and turn == 0)
+    assert "12" not in city.alive()
+    assert not city.rows("SELECT 1 FROM comment WHERE target_key = 'toy/proposal/12' AND gone_at IS NULL")
