@@ -180,8 +180,8 @@ _LEDGER = (
     Mutant(
         "a person is asked for ever about an edit that nobody wants",
         STATES,
-        "W.CANCELLED if reason in {Reason.COPY_CHANGED, Reason.NOT_WANTED}:",
-        "W.CANCELLED if reason is Reason.COPY_CHANGED:",
+        "in {Reason.COPY_CHANGED, Reason.NOT_WANTED, Reason.LEADS_ELSEWHERE}:",
+        "in {Reason.COPY_CHANGED, Reason.LEADS_ELSEWHERE}:",
         _strain("an_edit_that_is_not_wanted_any_more_is_asked_about_no_more"),
     ),
     Mutant(
@@ -2134,8 +2134,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a conflict at a place of before asks for ever",
         INTENTS,
-        "    return own.state is PublicationState.CONFLICT and decision.reason is Reason.LEADS_ELSEWHERE",
-        "    return False",
+        "own.reason_code in {Reason.EDIT_REFUSED, Reason.LEFT_THERE, *FLAGGED} or own.state is PublicationState.CONFLICT",
+        "own.reason_code in {Reason.EDIT_REFUSED, Reason.LEFT_THERE, *FLAGGED}",
         "tests/integration/test_publish_strain.py::test_what_waits_for_a_place_of_before_is_not_written_there[True-to0]",
     ),
     Mutant(
