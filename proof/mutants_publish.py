@@ -180,8 +180,8 @@ _LEDGER = (
     Mutant(
         "a person is asked for ever about an edit that nobody wants",
         STATES,
-        "in {Reason.COPY_CHANGED, Reason.NOT_WANTED, Reason.LEADS_ELSEWHERE}:",
-        "in {Reason.COPY_CHANGED, Reason.LEADS_ELSEWHERE}:",
+        "            Reason.NOT_WANTED,\n            Reason.LEADS_ELSEWHERE,",
+        "            Reason.LEADS_ELSEWHERE,",
         _strain("an_edit_that_is_not_wanted_any_more_is_asked_about_no_more"),
     ),
     Mutant(
