@@ -180,7 +180,7 @@ _LEDGER = (
     Mutant(
         "a person is asked for ever about an edit that nobody wants",
         STATES,
-        "            Reason.NOT_WANTED,\n            Reason.LEADS_ELSEWHERE,",
+        "            Reason.NOT_WANTED,",
         "            Reason.LEADS_ELSEWHERE,",
         _strain("an_edit_that_is_not_wanted_any_more_is_asked_about_no_more"),
     ),
