@@ -439,9 +439,30 @@ _SENDING = (
     Mutant(
         "a half-made copy is finished although its origin went",
         SENDING,
-        "if half is not None and loss(await asyncio.to_thread(self._origin, job.publication)) is None:",
-        "if half is not None:",
+        "wanted = job.configured and loss(await asyncio.to_thread(self._origin, job.publication)) is None",
+        "wanted = job.configured",
         "tests/integration/test_publish.py::test_a_half_made_copy_is_not_finished_when_its_origin_went",
+    ),
+    Mutant(
+        "a draft of a route that is not there any more is published",
+        SENDING,
+        "wanted = job.configured and loss(",
+        "wanted = loss(",
+        _unit("sending", "a_half_made_copy_of_a_route_that_is_not_there_any_more_is_not_finished"),
+    ),
+    Mutant(
+        "lost answers of a route that is not there any more are never looked up",
+        RUN,
+        "            await self._look_up_left_behind()",
+        "            pass",
+        "tests/integration/test_publish_strain.py::test_a_lost_answer_of_a_route_that_is_not_there_any_more_is_looked_up",
+    ),
+    Mutant(
+        "nobody is told of copies whose route is not there any more",
+        "sync/publish/left_behind.py",
+        "if route not in config.routes and instance == to.instance:",
+        "if False:",
+        "tests/integration/test_publish_strain.py::test_a_lost_answer_of_a_route_that_is_not_there_any_more_is_looked_up",
     ),
     Mutant(
         "a half-made copy is made anew at once",

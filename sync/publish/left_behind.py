@@ -1,4 +1,4 @@
-"""Copies that lie where their route does not lead any more, because somebody changed `to:`; a run warns of them. Asks nobody."""
+"""Copies that no route follows where they are: somebody changed its `to:`, or its name. A run warns of them. Asks nobody."""
 
 from collections.abc import Iterator, Mapping
 
@@ -9,6 +9,11 @@ def left_behind(places: Mapping[tuple[str, str, str], int], config: Config, name
     """A sentence for each place where copies of a route were left. `places`: how many stand, by route, instance and space."""
     to = config.routes[name].to
     for (route, instance, space), many in sorted(places.items()):
+        if route not in config.routes and instance == to.instance:
+            yield (
+                f"{many} copies at {instance} {space} were made by the route {route!r}, which is not configured any more: "
+                "nothing of them follows their originals until a route has that name again"
+            )
         if route != name or (instance, space) == (to.instance, to.space):
             continue
         if instance in config.instances:

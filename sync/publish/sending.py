@@ -110,6 +110,8 @@ class Job:
     space: Ref
     conflict: str = "manual"
     twins: str = "ask"
+    configured: bool = True
+    """False: its route is not there any more, so nothing is sent for it."""
     just_lost: bool = False
     """It was sent a moment ago and its answer was lost: what is there may be what it made."""
 
@@ -740,7 +742,8 @@ class Sender:
         if copy.complete:
             return await self._made(job, copy)
         half = await self._move(op, OperationState.APPROVED, reason=Reason.HALF_MADE, event="create: half made")
-        if half is not None and loss(await asyncio.to_thread(self._origin, job.publication)) is None:
+        wanted = job.configured and loss(await asyncio.to_thread(self._origin, job.publication)) is None
+        if half is not None and wanted:
             # At once: some platforms keep one draft of an account, which the next copy would take.
             return await self.send(replace(job, operation=half), copy)
         return OperationState.APPROVED if half is not None else None

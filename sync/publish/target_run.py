@@ -152,6 +152,7 @@ class TargetRun:
             await self._recover()
             await self._look_after(outcomes)
             await self._look_up_before_planning(outcomes)
+            await self._look_up_left_behind()
         for outcome in outcomes:
             planned = await self._plan(outcome, dry_run)
             if planned and dry_run:
@@ -180,6 +181,21 @@ class TargetRun:
         going = [each for each in outcomes if not (await self._known(each.route)).get("halted_at")]
         await self._introduce()
         await self._look_up(self._queue(going))
+
+    async def _look_up_left_behind(self) -> None:
+        """What became of lost answers of routes that are not configured any more; nothing is sent for them."""
+        left = [op for op in await self._operations(OperationState.UNKNOWN) if op.route not in self.config.routes]
+        if left:
+            await self._introduce()
+        for op in left:
+            job = await self._job(op)
+            if job is None or self.publisher.stop.is_set() or op.kind in self._refused:
+                continue
+            await self._foreseen(op, self.sender.resolve(job))
+            if self.sender.asked is not None:
+                return
+            if self.sender.trouble and await self._broken(self.sender.trouble):
+                return
 
     async def _known(self, name: str) -> Mapping[str, Any]:
         return await asyncio.to_thread(self.ledger.route, name) or {}
@@ -305,7 +321,7 @@ class TargetRun:
         if own is None:
             return None
         if route is None:
-            return Job(op, own, own.target_space)
+            return Job(op, own, own.target_space, configured=False)
         return Job(op, own, own.target_space, route.conflict, route.twins)
 
     async def _look_after(self, outcomes: Sequence[RouteOutcome]) -> None:

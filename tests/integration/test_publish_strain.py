@@ -1136,3 +1136,25 @@ def test_a_place_of_before_that_is_not_configured_any_more_is_told(tmp_path: Pat
     [outcome] = world.publish("a-to-b")
     assert (outcome.outcome, outcome.failed) == ("done", False)
     assert "no instance 'b' is configured any more, so nobody takes them back" in " ".join(outcome.warnings)
+
+
+def test_a_lost_answer_of_a_route_that_is_not_there_any_more_is_looked_up(tmp_path: Path) -> None:
+    """Somebody gave it another name: what it made is told, and stays the only copy."""
+    world = mesh(tmp_path, 1)
+    board = world.worlds["b"]
+
+    def down(what: str) -> None:
+        board.gate = lambda _: "503"
+
+    board.faults.append("accepted_and_lost")
+    board.on_write = down
+    world.publish("a-to-b")
+    board.on_write = board.gate = lambda _: ""
+    assert own_of(world).state == "unknown"
+    world.config.routes["north"] = world.config.routes.pop("a-to-b")
+    outcome = world.publish("north")[0]
+    world.clock.advance(3600)
+    outcome = world.publish("north")[0]
+    assert own_of(world).state == "sent"
+    assert len(world.worlds["b"].copies()) == 1
+    assert any("a-to-b" in each and "not configured" in each for each in outcome.warnings)

@@ -1006,3 +1006,10 @@ async def test_after_a_lost_ledger_the_text_goes_too_in_the_language_of_the_orig
     assert "In de straat." not in writer.said[0] and desk.marker() in writer.said[0]
     assert "de tekst staat daarom niet meer hier" in writer.reasons[0]
     assert desk.now(job).publication.reason_code is Reason.NONE
+
+
+async def test_a_half_made_copy_of_a_route_that_is_not_there_any_more_is_not_finished(desk: Desk) -> None:
+    job = replace(desk.job(state=W.UNKNOWN, attempts=1), configured=False)
+    writer = ScriptedWriter(find=[HALF])
+    assert await desk.sender(writer).resolve(job) is W.APPROVED
+    assert writer.found == []
