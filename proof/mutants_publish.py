@@ -465,6 +465,27 @@ _SENDING = (
         "tests/integration/test_publish_strain.py::test_a_lost_answer_of_a_route_that_is_not_there_any_more_is_looked_up",
     ),
     Mutant(
+        "what is only flagged stands in no list",
+        "core/ledger/states.py",
+        "return state in _WAITING or reason in _ASKED or (state in LIVE and reason in FLAGGED)",
+        "return state in _WAITING or reason in _ASKED",
+        "tests/integration/test_publish_strain.py::test_a_person_ends_what_is_only_flagged",
+    ),
+    Mutant(
+        "what is only flagged is taken back with all others",
+        REVIEW,
+        "return self._take_back(own) if named else Ruling.NAME_IT",
+        "return self._take_back(own)",
+        "tests/integration/test_publish_strain.py::test_a_person_ends_what_is_only_flagged",
+    ),
+    Mutant(
+        "what is only flagged and left there is asked about again",
+        REVIEW,
+        'self._decide(own, "rejected", None, told(Reason.LEFT_THERE, why), detail=why)',
+        'self._decide(own, "rejected", None, SETTLED, detail=why)',
+        "tests/integration/test_publish_strain.py::test_a_person_ends_what_is_only_flagged",
+    ),
+    Mutant(
         "a half-made copy is made anew at once",
         SENDING,
         "            return await self.send(replace(job, operation=half), copy)",
@@ -2043,8 +2064,8 @@ _MENDED = (
     Mutant(
         "a copy whose origin went is told where it is only flagged",
         STATES,
-        "or (state in LIVE and reason in FLAGGED)",
-        "or (state in ENDED and reason in FLAGGED)",
+        "or reason in _REASONS_TOLD or (state in LIVE and reason in FLAGGED)",
+        "or reason in _REASONS_TOLD or (state in ENDED and reason in FLAGGED)",
         "tests/integration/test_publish_strain.py::test_a_copy_whose_origin_went_is_told_where_it_is_only_flagged_until_the_origin_is_back",
     ),
     Mutant(

@@ -293,7 +293,7 @@ def refusal_of(kind: OperationKind) -> Reason:
 
 def waits_for_person(state: PublicationState, reason: Reason) -> bool:
     """Whether a publication stands in `review list` without an operation that waits for approval."""
-    return state in _WAITING or reason in _ASKED
+    return state in _WAITING or reason in _ASKED or (state in LIVE and reason in FLAGGED)
 
 
 def is_told(state: PublicationState, reason: Reason) -> bool:

@@ -14,7 +14,17 @@ from ...connectors.contract.writing import Reading
 from ...connectors.open import open_writer, user_agent
 from ...core.clock import Clock
 from ...core.ledger.ledger import SETTLED, Ledger, Operation, Publication, told
-from ...core.ledger.states import KNOWINGLY, QUEUED, Lane, OperationKind, OperationState, PublicationState, Reason
+from ...core.ledger.states import (
+    FLAGGED,
+    KNOWINGLY,
+    LIVE,
+    QUEUED,
+    Lane,
+    OperationKind,
+    OperationState,
+    PublicationState,
+    Reason,
+)
 from .decisions import copy_of
 from .sending import there_of
 
@@ -57,6 +67,7 @@ class Ruling(StrEnum):
     APPROVED = "approved", True
     RELEASED = "approved: the next publish makes the copy", True
     WITHDRAWN_AGAIN = "approved: the next publish tries again to take the copy back", True
+    TAKEN_BACK = "approved: the next publish takes the copy back", True
     EDITED_AGAIN = "approved: the next publish tries the edit again", True
     ANSWERED_AGAIN = "approved: the next publish tries the answer again", True
     SEEN = "approved: seen; it is told again when more are found", True
@@ -66,7 +77,7 @@ class Ruling(StrEnum):
     NOTHING_WAITS = "not waiting for anybody", False
     LOOK_FIRST = "not approved: somebody changed the copy, and you did not see how; `review show` it first", False
     CHANGED_SINCE = "not approved: its text changed since it was shown to you; `review show` it again", False
-    NAME_IT = "not approved with all others: it may be public already; look there, then name its id", False
+    NAME_IT = "not approved with all others: look there first, then name its id", False
     ONLY_REOPENED = "not approved: its copy was removed or taken back; only `review reopen ID` makes one anew", False
     NOT_REOPENED = "not reopened: there is nothing to make anew", False
 
@@ -125,6 +136,8 @@ class Reviewer:
             )
         if waiting:
             return Ruling.APPROVED
+        if own.state in LIVE and own.reason_code in FLAGGED:
+            return self._take_back(own) if named else Ruling.NAME_IT
         if own.reason_code is Reason.TEXT_STAYS:
             self._decide(own, "approved", None, SETTLED)
             return Ruling.NOTED
@@ -175,6 +188,10 @@ class Reviewer:
             digest = refused[-1].payload_hash if refused else own.sent_hash
             self._decide(own, "rejected", None, {**SETTLED, "sent_hash": digest}, detail=why)
             return Ruling.REJECTED
+        if own.state in LIVE and own.reason_code in FLAGGED:
+            # By this the next plan knows; until the origin was back.
+            self._decide(own, "rejected", None, told(Reason.LEFT_THERE, why), detail=why)
+            return Ruling.REJECTED
         if own.reason_code in {Reason.ANSWER_REFUSED, Reason.TWINS}:
             self._decide(own, "rejected", None, SETTLED, detail=why)
             return Ruling.REJECTED
@@ -186,6 +203,19 @@ class Reviewer:
             self._decide(own, "rejected", PublicationState.WITHDRAWN, told(Reason.REJECTED, why), detail=why)
             return Ruling.REJECTED
         return Ruling.NOTHING_WAITS
+
+    def _take_back(self, own: Publication) -> Ruling:
+        """What the route only tells of, and a person wants gone."""
+        self.ledger.intend(
+            own,
+            OperationKind.WITHDRAW,
+            OperationState.APPROVED,
+            payload={"reason": own.reason},
+            notes=[own.reason],
+            decided_by=self.who,
+        )
+        self._decide(own, "approved", None, SETTLED)
+        return Ruling.TAKEN_BACK
 
     def _answer_again(self, own: Publication) -> Ruling:
         """The answers that were refused, once more; what was refused meanwhile for another reason waits like any other."""

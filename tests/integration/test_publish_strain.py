@@ -1158,3 +1158,34 @@ def test_a_lost_answer_of_a_route_that_is_not_there_any_more_is_looked_up(tmp_pa
     assert own_of(world).state == "sent"
     assert len(world.worlds["b"].copies()) == 1
     assert any("a-to-b" in each and "not configured" in each for each in outcome.warnings)
+
+
+@pytest.mark.parametrize("verb", ["approve", "reject"])
+def test_a_person_ends_what_is_only_flagged(tmp_path: Path, verb: str) -> None:
+    """Taken back, or left there until the origin was back; with all others at once it is not approved."""
+    world = mesh(tmp_path, 1, follow={"withdrawals": "flag"})
+    world.publish("a-to-b")
+    origin = world.worlds["a"].posts[1]
+    origin.hidden = True
+    world.pull()
+    world.publish("a-to-b")
+    reviewer = Reviewer(world.config, world.engine, world.clock, "ann")
+    assert waits_for_person(own_of(world).state, own_of(world).reason_code), "it stands in `review list`"
+    assert not reviewer.approve(own_of(world), named=False).taken
+    ruling = reviewer.approve(own_of(world)) if verb == "approve" else reviewer.reject(own_of(world), "laat maar")
+    assert ruling.taken
+    for _ in range(2):
+        world.pull()
+        outcome = world.publish("a-to-b")[0]
+        assert not outcome.reasons
+        assert not waits_for_person(own_of(world).state, own_of(world).reason_code)
+    assert len(world.worlds["b"].copies()) == (0 if verb == "approve" else 1)
+    if verb == "approve":
+        return
+    origin.hidden = False
+    world.pull()
+    world.publish("a-to-b")
+    origin.hidden = True
+    world.pull()
+    world.publish("a-to-b")
+    assert waits_for_person(own_of(world).state, own_of(world).reason_code), "it went again"
