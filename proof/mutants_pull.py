@@ -1134,6 +1134,13 @@ MUTANTS: tuple[Mutant, ...] = (
         f"{_ODD_CONSUL}test_at_first_contact_a_list_that_fails_hides_nothing[tags-a server error]",
     ),
     Mutant(
+        "Decidim: what the configuration makes of a text does not reach what is stored",
+        "connectors/decidim/mapping.py",
+        'self._salt = "|".join(chosen).encode()',
+        'self._salt = b""',
+        "tests/integration/test_decidim_odd.py::test_what_the_configuration_makes_of_a_text_reaches_what_is_stored",
+    ),
+    Mutant(
         "CONSUL: a list that takes longer than a gateway waits is never read",
         "connectors/consul/light_sweep.py",
         "if isinstance(error, Unreachable) and error.status != 504:",

@@ -172,6 +172,12 @@ class Mapper:
         self.dialect = dialect
         self.url = context.transport.url
         self.unread = Unread()
+        # What the configuration makes of a node: nothing, as long as it says neither.
+        chosen = [*context.settings.locales, *(["names"] if context.keep_names else [])]
+        self._salt = "|".join(chosen).encode()
+
+    def _digest(self, content: Mapping[str, Any]) -> bytes:
+        return hashlib.blake2b(self._salt + msgspec.json.encode(content), digest_size=16, key=MAPPING).digest()
 
     def counters(self, node: Mapping[str, Any], kind: str = "proposal") -> Counters:
         """The public counters."""
@@ -191,7 +197,7 @@ class Mapper:
             raw["amends"] = ""
         author = self._author(node.get("author"))
         raw["author"] = author.id if author else None
-        digest = hashlib.blake2b(msgspec.json.encode(raw), digest_size=16, key=MAPPING).digest()
+        digest = self._digest(raw)
         raw["updatedAt"] = node.get("updatedAt")
         counted = self.counters(node, kind)
         return Item(
@@ -206,7 +212,7 @@ class Mapper:
     def simple_item(self, kind: str, raw: dict[str, Any]) -> Item:
         """A space, taxonomy or area. The token only says that it is known."""
         raw = {**raw, "kind": kind}
-        digest = hashlib.blake2b(msgspec.json.encode(raw), digest_size=16, key=MAPPING).digest()
+        digest = self._digest(raw)
         return Item(f"{kind}/{raw['id']}", digest, lambda: self.build(raw), token=kind, raw=raw)
 
     def comment(self, raw: dict[str, Any], ups: int | None, downs: int | None) -> Item:
@@ -219,7 +225,7 @@ class Mapper:
         untold = frozenset({*(() if told else ("author",)), *(() if "locale" in raw else ("locale",))})
         raw = {**raw, "kind": "comment", "author": author.id if author else None}
         content = {**raw, "untold": sorted(untold)}
-        digest = hashlib.blake2b(msgspec.json.encode(content), digest_size=16, key=MAPPING).digest()
+        digest = self._digest(content)
         counters = None if ups is None else Counters(supports=ups, opposes=downs)
         mark = f"{raw['target']}>{str(raw.get('parent') or '').partition('/')[2]}"
         own, records = f"comment/{raw['id']}", lambda: self.build(raw, author)

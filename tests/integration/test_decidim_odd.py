@@ -409,3 +409,22 @@ async def test_a_check_names_languages_that_the_site_does_not_have() -> None:
     for named, told in (("ca", True), ("nl", False)):
         async with reading(CONNECTOR, DecidimSandbox(version="0.32"), clock=FakeClock(), locales=[named]) as (read, _):
             assert any("`locales`" in each for each in (await read.probe()).warnings) is told
+
+
+@pytest.mark.parametrize("setting", ["locales", "names"])
+def test_what_the_configuration_makes_of_a_text_reaches_what_is_stored(tmp_path: Path, setting: str) -> None:
+    """With the next run that reads all; nothing on the site has changed."""
+    before, after = {"locales": ("nl", "en"), "names": ("never", "public")}[setting]
+    quoted = "[{}]" if setting == "locales" else "{}"
+    city = City("decidim", tmp_path / "one", settings=f", {setting}: {quoted.format(before)}")
+    fresh = City("decidim", tmp_path / "two", settings=f", {setting}: {quoted.format(after)}")
+    shown = "SELECT remote_id, title, locale FROM proposal ORDER BY 1" if setting == "locales" else _NAMES
+    city.pull()
+    fresh.pull()
+    assert city.rows(shown) != fresh.rows(shown)
+    city.config = fresh.config
+    city.pull(full=True)
+    assert city.rows(shown) == fresh.rows(shown)
+
+
+_NAMES = "SELECT p.remote_id, a.name FROM proposal p JOIN author a ON a.pseudonym = p.author ORDER BY 1"
