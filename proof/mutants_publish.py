@@ -523,7 +523,7 @@ _SENDING = (
     Mutant(
         "a moderator's text is overwritten",
         SENDING,
-        "changed = told and not job.just_lost and not shown(before.title, before.plain) & known",
+        "changed = told and not job.just_lost and not same",
         "changed = False",
         _unit("sending", "a_copy_that_a_moderator_changed_is_left_as_it_is"),
     ),
@@ -652,6 +652,20 @@ _SENDING = (
         "_SOON = timedelta(minutes=5)",
         "_SOON = timedelta(days=5)",
         _unit("sending", "what_stands_there_long_after_a_lost_edit_may_be_a_moderators"),
+    ),
+    Mutant(
+        "an edit that arrived late, as the platform writes it, is taken for a moderator's",
+        SENDING,
+        "or (_went_out(op) and alike(draft, before.title, before.plain))",
+        "or False",
+        _unit("sending", "an_edit_that_arrived_late_is_ours_as_the_platform_writes_it"),
+    ),
+    Mutant(
+        "what says other words than an edit that was lost is taken for it",
+        "sync/render/render.py",
+        ">= 0.9 * max(said.total(), there.total()):",
+        ">= 0.1 * max(said.total(), there.total()):",
+        _unit("sending", "an_edit_that_arrived_late_is_ours_as_the_platform_writes_it"),
     ),
     Mutant(
         "a copy that could not be read just after is overwritten",

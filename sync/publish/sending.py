@@ -41,7 +41,7 @@ from ...core.ledger.states import OperationKind, OperationState, PublicationStat
 from ...core.records import UNKNOWN_LOCALE
 from ..origins import Origin, load_origins, loss
 from ..render import phrases
-from ..render.render import answer_of, draft_of, fingerprint, hash_of, payload_of, prints, shown, why_not_sent
+from ..render.render import alike, answer_of, draft_of, fingerprint, hash_of, payload_of, prints, shown, why_not_sent
 from .decisions import copy_of, editing, note_for, sent_as, withdrawal_text, withdrawing
 
 _FOREIGN = "the platform named a copy that belongs to another proposal; it is looked up"
@@ -434,7 +434,8 @@ class Sender:
         known = {own.copy_print}.union(*map(prints, ours))
         # Where nothing is known of what it said, a person was asked before it was planned.
         told = own.copy_print is not None or own.sent_payload is not None
-        changed = told and not job.just_lost and not shown(before.title, before.plain) & known
+        same = shown(before.title, before.plain) & known or (_went_out(op) and alike(draft, before.title, before.plain))
+        changed = told and not job.just_lost and not same
         there = op.there or {}
         approved = op.decided_by is not None and there.get("shown_to") and there.get("print") == seen
         if changed and job.conflict != "origin_wins" and not approved:

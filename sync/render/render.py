@@ -7,6 +7,7 @@ can be taken for a marker of ours. A text that is too long is cut at a sentence,
 import hashlib
 import html as html_module
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -97,6 +98,10 @@ def hashes(payload: dict[str, Any], marker: str, before: str, sent: dict[str, An
     return found | {hash_of(summarised)}
 
 
+_LINK = re.compile(r"https?://\S+")
+_WORD = re.compile(r"[^\W\d_]+")
+
+
 def fingerprint(title: str, plain: str) -> str:
     """Letters and digits only: survives what platforms do to spaces, quotes, links, line breaks and markers, and nothing else."""
     return _digest(one_form(f"{title}{plain}"))
@@ -118,6 +123,22 @@ def prints(draft: Draft) -> set[str]:
         for body in (text.plain, html_to_plain(text.html)):
             found |= {fingerprint(text.title, body), fingerprint(text.title, f"{text.summary}{body}")}
     return found
+
+
+def _words(text: str) -> Counter[str]:
+    """The words of a text, without addresses and numbers, which platforms make references of."""
+    return Counter(_WORD.findall(_LINK.sub(" ", text).casefold()))
+
+
+def alike(draft: Draft, title: str, plain: str) -> bool:
+    """Whether what is shown says the words of a draft but for one in ten: what platforms make of links, numbers and entities is less."""
+    there = _words(f"{title} {plain}")
+    for text in draft.texts.values():
+        for body in (text.plain, html_to_plain(text.html)):
+            said = _words(f"{text.title} {body}")
+            if (said & there).total() >= 0.9 * max(said.total(), there.total()):
+                return True
+    return False
 
 
 def render(

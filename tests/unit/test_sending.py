@@ -1013,3 +1013,27 @@ async def test_a_half_made_copy_of_a_route_that_is_not_there_any_more_is_not_fin
     writer = ScriptedWriter(find=[HALF])
     assert await desk.sender(writer).resolve(job) is W.APPROVED
     assert writer.found == []
+
+
+LONG = "In onze straat staan te weinig bomen, en in de zomer is het er veel te warm. Zie ook ~2 & ~14 van vorig jaar."
+
+
+@pytest.mark.parametrize(
+    ("there", "ended"),
+    [
+        (LONG.replace("~2 & ~14", "Voorstel &amp; 14"), W.SENT),
+        (
+            LONG.replace("en in de zomer is het er veel te warm", "maar dat valt mee, zegt de gemeente"),
+            W.AWAITING_APPROVAL,
+        ),
+    ],
+)
+async def test_an_edit_that_arrived_late_is_ours_as_the_platform_writes_it(desk: Desk, there: str, ended: W) -> None:
+    """Behind a gateway that gave up; whoever changed more than a platform does is asked about."""
+    job = edit_job(desk, LONG)
+    writer = ScriptedWriter(reading(desk), edit=[MaybeDone("lost")])
+    await desk.sender(writer).send(job)
+    assert await desk.sender(ScriptedWriter(reading(desk))).resolve(desk.now(job)) is W.APPROVED
+    desk.clock.advance(900)
+    late = Reading("Meer bomen 1", f"{there} {desk.marker()}")
+    assert await desk.sender(ScriptedWriter(late)).send(desk.now(job)) is ended
