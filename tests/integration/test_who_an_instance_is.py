@@ -73,13 +73,14 @@ async def test_another_address_under_the_same_name_stops_and_says_so(
 ) -> None:
     city = City(platform, version, sqlite, clock, tmp_path)
     assert (await city.pull()).outcome == "done"
-    before = city.proposals()
+    before, site = city.proposals(), city.sandbox
     city.sandbox = city.made(77, size=30)
     other = await city.pull(url="http://localhost:8")
     assert other.outcome == "failed" and other.requests == 0
     assert "toy is stored from http://127.0.0.1:9, and the configuration says http://localhost:8" in other.message
     assert "civicsync instances moved toy" in other.message and "civicsync instances rename toy NEW" in other.message
     assert city.proposals() == before and city.rows("SELECT url FROM instances") == [("http://127.0.0.1:9",)]
+    city.sandbox = site
     assert (await city.pull(url="https://127.0.0.1:9/")).outcome == "done", "a site that is encrypted now is the same"
 
 
