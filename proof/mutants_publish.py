@@ -523,7 +523,7 @@ _SENDING = (
     Mutant(
         "a moderator's text is overwritten",
         SENDING,
-        "changed = told and not job.just_lost and not same",
+        "changed = remembered and not job.just_lost and not same",
         "changed = False",
         _unit("sending", "a_copy_that_a_moderator_changed_is_left_as_it_is"),
     ),
@@ -670,8 +670,8 @@ _SENDING = (
     Mutant(
         "a copy that could not be read just after is overwritten",
         SENDING,
-        "told = own.copy_print is not None or own.sent_payload is not None",
-        "told = own.copy_print is not None",
+        "remembered = own.copy_print is not None or own.sent_payload is not None",
+        "remembered = own.copy_print is not None",
         _unit("sending", "a_copy_that_could_not_be_read_just_after_is_compared_with_what_was_sent"),
     ),
     Mutant(
@@ -708,8 +708,8 @@ _TAKEN_BACK = (
     Mutant(
         "a copy is not taken back where its twins cannot be told",
         SENDING,
-        "            if error.status == 429:\n                raise NotDone(error.message, status=429",
-        "            if True:\n                raise NotDone(error.message, status=429",
+        "            if error.status == 429:\n                wait = ",
+        "            if True:\n                wait = ",
         _unit("sending", "a_copy_is_taken_back_also_where_its_twins_cannot_be_told"),
     ),
     Mutant(

@@ -331,7 +331,8 @@ class Sender:
             raise
         except ConnectorError as error:
             if error.status == 429:
-                raise NotDone(error.message, status=429, wait=getattr(error, "wait", None)) from error
+                wait = error.wait if isinstance(error, NotDone) else None
+                raise NotDone(error.message, status=429, wait=wait) from error
             return None
         return found
 
@@ -433,9 +434,9 @@ class Sender:
         ours = [draft, *([draft_of(own.sent_payload)] if own.sent_payload else [])]
         known = {own.copy_print}.union(*map(prints, ours))
         # Where nothing is known of what it said, a person was asked before it was planned.
-        told = own.copy_print is not None or own.sent_payload is not None
+        remembered = own.copy_print is not None or own.sent_payload is not None
         same = shown(before.title, before.plain) & known or (_went_out(op) and alike(draft, before.title, before.plain))
-        changed = told and not job.just_lost and not same
+        changed = remembered and not job.just_lost and not same
         there = op.there or {}
         approved = op.decided_by is not None and there.get("shown_to") and there.get("print") == seen
         if changed and job.conflict != "origin_wins" and not approved:

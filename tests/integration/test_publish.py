@@ -840,6 +840,13 @@ def test_a_crash_in_the_middle_holds_nothing_back(tmp_path: Path) -> None:
     assert len(world.worlds["b"].copies()) == 6
 
 
+def lose_the_database(world: Crossing, folder: Path) -> None:
+    """Begin with an empty one; the platforms are as they were."""
+    world.engine.dispose()
+    world.engine = open_engine(parse_url("sqlite:///second.db", folder))
+    migrate(world.engine)
+
+
 def _text_of(world: Crossing, own: str) -> str:
     return repr(world.sandbox.database.tables["proposals"].by_id[int(own)].texts)
 
@@ -870,9 +877,7 @@ def test_after_a_lost_ledger_the_text_of_what_is_taken_back_goes_on_consul(tmp_p
     world.publish()
     [[own]] = world.rows("SELECT remote_id FROM publications")
     world.board.posts[1].body = "Nu iets heel anders over bomen in de wijk, met meer woorden."
-    world.engine.dispose()
-    world.engine = open_engine(parse_url("sqlite:///second.db", tmp_path))
-    migrate(world.engine)
+    lose_the_database(world, tmp_path)
     world.pull()
     asyncio.run(rebuild_map(world.config, world.engine, ["over"], world.clock, world.backends))
     world.publish()
@@ -892,9 +897,7 @@ def test_after_a_lost_ledger_a_copy_that_was_moved_to_another_group_is_found(tmp
     world.publish()
     [[own]] = world.rows("SELECT remote_id FROM publications")
     world.sandbox.operations()["move_post"](own, 2)
-    world.engine.dispose()
-    world.engine = open_engine(parse_url("sqlite:///second.db", tmp_path))
-    migrate(world.engine)
+    lose_the_database(world, tmp_path)
     for _ in range(2):
         world.pull()
         world.publish()
@@ -962,9 +965,7 @@ def test_after_a_lost_ledger_an_answer_that_a_moderator_hid_is_not_told_again(tm
     [told] = [each.id for each in comments if "Dit gaan we doen" in repr(each.texts)]
     if hidden:
         world.sandbox.operations()["hide_comment"](told)
-    world.engine.dispose()
-    world.engine = open_engine(parse_url("sqlite:///second.db", tmp_path))
-    migrate(world.engine)
+    lose_the_database(world, tmp_path)
     for _ in range(2):
         world.pull()
         world.publish()
